@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ids.h - identifiers that must not be swapped for one another, and network addresses.
+ */
+#ifndef COVEY_IDS_H
+#define COVEY_IDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* First 16 bytes of BLAKE2b-256 of the device's Ed25519 public key (protocol.md, Identity). */
+struct covey_node_id {
+    uint8_t bytes[16];
+};
+
+/* First 16 bytes of BLAKE2b-256 of the authority's Ed25519 public key. */
+struct covey_mesh_id {
+    uint8_t bytes[16];
+};
+
+/* BLAKE2b-256 of some bytes: of a unit of weights, a certificate, a manifest. */
+struct covey_digest {
+    uint8_t bytes[32];
+};
+
+/* Chosen at random by the session's owner. */
+struct covey_session_id {
+    uint8_t bytes[16];
+};
+
+/* IPv6, IPv4 as ::ffff:a.b.c.d; scope is the interface index of a link-local address, else 0. */
+struct covey_addr {
+    uint8_t ip[16];
+    uint32_t scope;
+    uint16_t port;
+};
+
+static inline bool covey_node_id_equal(const struct covey_node_id *a, const struct covey_node_id *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+static inline int covey_node_id_compare(const struct covey_node_id *a,
+                                        const struct covey_node_id *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+static inline bool covey_digest_equal(const struct covey_digest *a, const struct covey_digest *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+static inline bool covey_session_id_equal(const struct covey_session_id *a,
+                                          const struct covey_session_id *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+static inline bool covey_addr_equal(const struct covey_addr *a, const struct covey_addr *b)
+{
+    return a->port == b->port && a->scope == b->scope &&
+           memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+#endif /* COVEY_IDS_H */

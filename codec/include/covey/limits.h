@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limits.h - every limit, with its unit and its reason.
+ */
+#ifndef COVEY_LIMITS_H
+#define COVEY_LIMITS_H
+
+enum covey_limits {
+    /* CBOR nesting: the deepest message of ours has 5 levels. */
+    COVEY_CBOR_DEPTH_MAX = 8,
+    /* Bytes of a device or model name, without the final zero: a label of DNS. */
+    COVEY_NAME_MAX = 63,
+    /* Bytes of a certificate as signed, with room for a longest name. */
+    COVEY_CERT_MAX = 512,
+    /* Bytes of a gossip payload and of the whole datagram: below the IPv6 minimum MTU of 1280. */
+    COVEY_GOSSIP_MAX = 1200,
+    /* Bytes of a hello; an answer is never larger than what was asked. */
+    COVEY_HELLO_MAX = 256,
+    /* Bytes of one control message on a channel: the largest is an assignment (32 bytes a slot,
+     * all layers of a model for one device). */
+    COVEY_CONTROL_MAX = 512 * 1024,
+    /* Bytes of one body: a unit of weights or a layer's input or answer. */
+    COVEY_BODY_MAX = 64 * 1024 * 1024,
+    /* Plaintext bytes of one record (protocol.md: pieces of at most 16 KiB). */
+    COVEY_RECORD_MAX = 16 * 1024,
+    /* Members known at once. Hot entries are small; certificates dominate. */
+    COVEY_MEMBERS_MAX = 256,
+    /* Devices in one placement: one group more than the largest group. */
+    COVEY_PLAN_DEVICES_MAX = 32,
+    /* N: units in a group. The bound on decoding error is published up to 16. */
+    COVEY_GROUP_UNITS_MAX = 16,
+    /* r: parity units in a group. */
+    COVEY_PARITY_MAX = 4,
+    /* Units a layer is cut into: many enough to give uneven devices uneven shares. */
+    COVEY_LAYER_UNITS_MAX = 64,
+    /* Slots (units and parities) of one layer. */
+    COVEY_LAYER_SLOTS_MAX = 128,
+    /* Distributed (dense and convolution) layers in one model: ResNet-152 has 156. */
+    COVEY_LAYERS_MAX = 192,
+    /* Graph bounds: nodes, values, dimensions, elements of one tensor. */
+    COVEY_GRAPH_NODES_MAX = 4096,
+    COVEY_GRAPH_VALUES_MAX = 16384,
+    COVEY_RANK_MAX = 8,
+    COVEY_TENSOR_ELEMENTS_MAX = 1 << 28,
+    /* Open sessions and requests in flight at one owner. */
+    COVEY_SESSIONS_MAX = 32,
+    COVEY_REQUESTS_MAX = 64,
+    /* Bytes of one control-socket frame; a model's blobs travel one by one. */
+    COVEY_FRAME_MAX = 64 * 1024 * 1024 + 1024 * 1024,
+};
+
+#endif /* COVEY_LIMITS_H */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * channel.h - an authenticated channel over any byte stream: challenge, preamble, handshake,
+ * records. Bytes in, bytes out; no sockets, no clock.
+ *
+ * Stream form (protocol.md, Channels):
+ *   acceptor: 16 bytes challenge
+ *   dialler:  preamble = "CVY1" || version u8 || mesh-key epoch u8 || mac[16] || noise message 1,
+ *             mac = keyed BLAKE2b(mesh key; challenge || the rest), checked before any X25519
+ *   acceptor: length u16 || noise message 2 (payload: certificate)
+ *   dialler:  length u16 || noise message 3 (payload: certificate)
+ *   records:  length u16 (of the ciphertext) || kind u8 || stream u16 || ciphertext;
+ *             kind and stream are associated data
+ * The prologue is challenge || preamble without message 1. All integers little-endian.
+ */
+#ifndef COVEY_CHANNEL_H
+#define COVEY_CHANNEL_H
+
+#include "covey/identity.h"
+#include "covey/noise.h"
+
+enum covey_record_kind { COVEY_RECORD_CONTROL = 1, COVEY_RECORD_BODY = 2 };
+
+enum {
+    COVEY_RECORD_HEADER = 5,
+    COVEY_RECORD_OVERHEAD = COVEY_RECORD_HEADER + 16,
+    COVEY_HANDSHAKE_MAX = 1024, /* bytes of one handshake message with its certificate */
+    COVEY_REKEY_RECORDS = 1 << 20,
+};
+
+enum covey_handshake_state {
+    COVEY_HANDSHAKE_RUNNING,
+    COVEY_HANDSHAKE_DONE,
+    COVEY_HANDSHAKE_FAILED,
+};
+
+/* Fixed size; do not touch the fields. */
+struct covey_handshake {
+    struct covey_noise noise;
+    const struct covey_identity *identity;
+    struct covey_node_id expected;
+    bool has_expected, initiator;
+    enum covey_handshake_state state;
+    unsigned step;
+    uint8_t challenge[16];
+    uint8_t in[COVEY_HANDSHAKE_MAX];
+    size_t in_len;
+    struct covey_cert peer;
+    uint8_t peer_wire[COVEY_CERT_MAX];
+    size_t peer_len;
+};
+
+/* Starts. identity is borrowed until done. expected: the node dialled, NULL for any member
+ * (--join) and for the acceptor. */
+void covey_handshake_init(struct covey_handshake *h, bool initiator,
+                          const struct covey_identity *identity,
+                          const struct covey_node_id *expected);
+
+/* Feeds bytes from the peer (may be none, to start) and appends bytes to send to out, at most
+ * COVEY_HANDSHAKE_MAX + 2. *out_used: how many input bytes were taken; what is left over belongs to
+ * the records. After AUTH, EXPIRED or MALFORMED: close silently. Send what is in out whatever the
+ * result. Nothing of the peer is believed before state is DONE. */
+covey_err covey_handshake_step(struct covey_handshake *h, struct covey_bytes in, uint64_t wall_s,
+                               struct covey_buf out, size_t *out_len, size_t *out_used) COVEY_CHECK;
+
+/* One direction of an open channel. Each has exactly one owner thread at a time. */
+struct covey_sealer {
+    struct covey_noise_cipher cipher;
+    uint64_t records;
+};
+
+/* After DONE: both directions, and the peer's verified certificate is in h->peer / h->peer_wire. */
+covey_err covey_handshake_finish(struct covey_handshake *h, struct covey_sealer *out_send,
+                                 struct covey_sealer *out_receive) COVEY_CHECK;
+void covey_handshake_done(struct covey_handshake *h); /* wipes */
+
+/* One record of 0..COVEY_RECORD_MAX bytes; writes in.len + COVEY_RECORD_OVERHEAD bytes. Rekeys every
+ * COVEY_REKEY_RECORDS. */
+covey_err covey_record_seal(struct covey_sealer *s, enum covey_record_kind kind, uint16_t stream,
+                            struct covey_bytes in, struct covey_buf out, size_t *out_len) COVEY_CHECK;
+
+/* Takes one record from the front of in: SHORT when it is not all there yet (nothing consumed).
+ * AUTH or MALFORMED ends the channel. Plaintext goes to out (>= COVEY_RECORD_MAX). */
+struct covey_record {
+    enum covey_record_kind kind;
+    uint16_t stream;
+    size_t len;  /* plaintext bytes in out */
+    size_t used; /* bytes consumed of in */
+};
+covey_err covey_record_open(struct covey_sealer *s, struct covey_bytes in, struct covey_buf out,
+                            struct covey_record *out_record) COVEY_CHECK;
+void covey_sealer_done(struct covey_sealer *s); /* wipes */
+
+#endif /* COVEY_CHANNEL_H */
