@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - the one event loop of a process (libuv), its clock, one timer, and posting from threads.
+ */
+#ifndef COVEY_LOOP_H
+#define COVEY_LOOP_H
+
+#include "covey/bytes.h"
+
+struct covey_loop;
+
+covey_err covey_loop_new(struct covey_loop **out) COVEY_CHECK;
+void covey_loop_free(struct covey_loop *loop); /* runs close callbacks to the end */
+/* Runs until covey_loop_stop(). */
+void covey_loop_run(struct covey_loop *loop);
+void covey_loop_stop(struct covey_loop *loop);
+
+/* Monotonic, read once per turn. */
+uint64_t covey_loop_now_ms(const struct covey_loop *loop);
+/* System clock in seconds. */
+uint64_t covey_wall_s(void);
+/* Monotonic nanoseconds, read at the call: for measuring. */
+uint64_t covey_clock_ns(void);
+
+typedef void (*covey_loop_fn)(void *user);
+/* Calls fn(user) on the loop's thread, in order; the only call allowed from other threads. */
+covey_err covey_loop_post(struct covey_loop *loop, covey_loop_fn fn, void *user) COVEY_CHECK;
+/* Runs work(user) on one of libuv's threads, then done(user) on the loop. */
+covey_err covey_loop_work(struct covey_loop *loop, covey_loop_fn work, covey_loop_fn done,
+                          void *user) COVEY_CHECK;
+
+struct covey_timer;
+covey_err covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
+                          struct covey_timer **out) COVEY_CHECK;
+void covey_timer_free(struct covey_timer *timer);
+/* deadline on covey_loop_now_ms()'s clock; UINT64_MAX: never. Replaces the last. */
+void covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms);
+
+/* SIGTERM and SIGINT. */
+covey_err covey_loop_on_signal(struct covey_loop *loop, covey_loop_fn fn, void *user) COVEY_CHECK;
+
+#endif /* COVEY_LOOP_H */
