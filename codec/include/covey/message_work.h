@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * message_work.h - control messages on channels: placement, assignment, execution.
+ *
+ * Deterministic CBOR map, integer keys, key 0 is the type. Schema: docs/messages.cddl. Unknown keys
+ * are skipped, unknown types are UNSUPPORTED.
+ */
+#ifndef COVEY_MESSAGE_WORK_H
+#define COVEY_MESSAGE_WORK_H
+
+#include "covey/bytes.h"
+#include "covey/ids.h"
+#include "covey/limits.h"
+
+enum covey_work_type {
+    COVEY_WORK_NONE,
+    COVEY_WORK_PLACE = 32,     /* owner -> coordinator: costs, devices_max, parity */
+    COVEY_WORK_PLACEMENT = 33, /* coordinator -> owner: the plan */
+    COVEY_WORK_ASSIGN = 34,    /* owner -> holder: layers, slots, digests */
+    COVEY_WORK_NEED = 35,      /* holder -> owner: which of the assignment's units it lacks */
+    COVEY_WORK_UNIT = 36,      /* owner -> holder: one unit; the body is its weights */
+    COVEY_WORK_READY = 37,     /* holder -> owner: the assignment can be executed */
+    COVEY_WORK_EXECUTE = 38,   /* owner -> holder: one layer of one request; body is the input */
+    COVEY_WORK_ANSWER = 39,    /* holder -> owner: body is the product of all its slots */
+    COVEY_WORK_CANCEL = 40,    /* owner -> holder: not needed any more */
+    COVEY_WORK_RETIRE = 41,    /* owner -> holder: versions up to this one, or the session, are over */
+};
+
+/* Work is fenced by (session, epoch); version counts the plans of a session. */
+struct covey_fence {
+    struct covey_session_id session;
+    uint32_t epoch;
+    uint32_t version;
+};
+
+struct covey_work_execute {
+    struct covey_fence fence;
+    uint64_t request; /* unique within the owner's boot */
+    uint16_t layer;
+    uint32_t work; /* unique within (owner, holder): answers name it */
+};
+
+enum covey_work_status {
+    COVEY_WORK_STATUS_DONE,
+    COVEY_WORK_STATUS_CANCELLED, /* dropped before it started */
+    COVEY_WORK_STATUS_REFUSED,   /* unknown fence, wrong size, or not ready */
+};
+
+struct covey_work_answer {
+    struct covey_fence fence;
+    uint64_t request;
+    uint16_t layer;
+    uint32_t work;
+    enum covey_work_status status;
+};
+
+/* The plan and the costs are opaque here: struct covey_plan and covey_plan_request are encoded by
+ * runtime/core/plan_codec.c into `payload`. */
+struct covey_work_place {
+    struct covey_session_id session;
+    uint32_t version;
+    struct covey_bytes payload;
+};
+
+/* One slot of an assignment, in the order of layers, then slots. */
+struct covey_work_slot {
+    uint16_t layer;
+    uint16_t slot;
+    struct covey_digest digest;
+};
+
+/* layers: CBOR of the layer descriptions (runtime/session), slots as `count` packed entries of
+ * 36 bytes: layer u16, slot u16, digest[32], little-endian. Both borrowed. */
+struct covey_work_assign {
+    struct covey_fence fence;
+    struct covey_bytes layers;
+    struct covey_bytes slots;
+};
+
+struct covey_work_need {
+    struct covey_fence fence;
+    struct covey_bytes missing; /* bit i: slot entry i of the assignment; least bit first */
+};
+
+struct covey_work_unit {
+    struct covey_fence fence;
+    uint32_t index; /* slot entry of the assignment */
+};
+
+struct covey_work_message {
+    enum covey_work_type type;
+    union {
+        struct covey_work_place place;  /* PLACE, PLACEMENT */
+        struct covey_work_assign assign;
+        struct covey_work_need need;
+        struct covey_work_unit unit;
+        struct covey_fence fence; /* READY; RETIRE: version UINT32_MAX ends the session */
+        struct covey_work_execute execute;
+        struct covey_work_answer answer;
+        struct covey_work_execute cancel;
+    };
+};
+
+/* Views in the result borrow from in. */
+covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
+covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
+                            size_t *out_len) COVEY_CHECK;
+
+#endif /* COVEY_MESSAGE_WORK_H */

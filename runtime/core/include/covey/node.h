@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node.h - a whole node as one pure machine: events in, actions out.
+ *
+ * The only place that routes between the machines (discovery, membership, election, job, worker).
+ * Reads no clock, does no I/O; jitter comes from the seed, secrets from the identity. The real loop
+ * and the simulator drive the very same code.
+ */
+#ifndef COVEY_NODE_H
+#define COVEY_NODE_H
+
+#include "covey/identity.h"
+#include "covey/update.h"
+
+struct covey_node;
+
+struct covey_node_config {
+    const struct covey_identity *identity; /* borrowed for life */
+    uint16_t gossip_port, channel_port;
+    struct covey_addr addrs[4]; /* own addresses for the record (ports ignored); may be none: then
+                                   peers use the source address they see */
+    uint8_t addr_count;
+    uint32_t mflops; /* measured GEMM rate */
+    uint64_t memory_bytes;
+    uint64_t seed;
+};
+
+enum covey_event_type {
+    COVEY_EVENT_TICK,
+    COVEY_EVENT_HELLO,          /* addr, bytes */
+    COVEY_EVENT_GOSSIP,         /* addr, bytes */
+    COVEY_EVENT_CHANNEL_UP,     /* peer, bytes: verified certificate's wire form, addr */
+    COVEY_EVENT_CHANNEL_DOWN,   /* peer */
+    COVEY_EVENT_DIAL_FAILED,    /* addr */
+    COVEY_EVENT_MESSAGE,        /* peer, bytes, body */
+    COVEY_EVENT_JOIN,           /* addr: dial it now and until someone is known there */
+    COVEY_EVENT_LEAVE,          /* tell everyone, then ACTION_LEFT */
+    /* worker */
+    COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: bitmap of missing units, empty: none; err: bad */
+    COVEY_EVENT_ASSIGN_READY,   /* peer, fence: all units are there */
+    COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused */
+    /* owner */
+    COVEY_EVENT_SESSION_OPEN,   /* fence (version ignored), costs; parity and devices_max in costs */
+    COVEY_EVENT_SESSION_CLOSE,  /* fence */
+    COVEY_EVENT_PREPARED,       /* fence: digests are there; err: could not */
+    COVEY_EVENT_REQUEST_BEGIN,  /* fence (version ignored), request */
+    COVEY_EVENT_LAYER,          /* request, layer, body: the input (not given: session keeps it until
+                                   LAYER_DONE) */
+    COVEY_EVENT_COMPUTED_LOCAL, /* request, layer, slots, body */
+    COVEY_EVENT_REQUEST_END,    /* request */
+};
+
+struct covey_event {
+    enum covey_event_type type;
+    uint64_t now_ms; /* monotonic */
+    uint64_t wall_s;
+    struct covey_addr addr;
+    struct covey_node_id peer;
+    struct covey_bytes bytes;
+    covey_handle body;
+    size_t body_len;
+    struct covey_fence fence;
+    uint64_t request;
+    uint16_t layer;
+    uint32_t work;
+    uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
+    covey_err err;
+    const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
+};
+
+size_t covey_node_size(const struct covey_node_config *config);
+/* memory: covey_node_size() bytes, 64-byte aligned, the caller's until the node is no more used. */
+covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
+                          struct covey_node **out) COVEY_CHECK;
+void covey_node_done(struct covey_node *node); /* wipes */
+
+/* Fills *out (cleared first). An error is a programmer's or a limit's (LIMIT: too many sessions,
+ * requests); bad bytes from peers are dropped and counted, not errors. */
+covey_err covey_node_step(struct covey_node *node, const struct covey_event *event,
+                          struct covey_update *out) COVEY_CHECK;
+uint64_t covey_node_deadline_ms(const struct covey_node *node);
+
+/* Looking in, for `covey peers` and tests. */
+enum covey_member_state {
+    COVEY_MEMBER_ALIVE,
+    COVEY_MEMBER_SUSPECT,
+    COVEY_MEMBER_DEAD,
+    COVEY_MEMBER_LEFT,
+};
+struct covey_member_info {
+    struct covey_node_id id;
+    char name[COVEY_NAME_MAX + 1];
+    enum covey_tier tier;
+    enum covey_trust trust;
+    enum covey_member_state state;
+    struct covey_addr gossip_addr;
+    uint16_t channel_port;
+    uint32_t rtt_us; /* smoothed; 0: unknown, or oneself */
+    uint32_t mflops;
+    uint64_t memory_bytes;
+    uint64_t incarnation;
+    bool channel; /* a channel to it is up */
+    bool self;
+    bool incompatible;
+};
+size_t covey_node_members(const struct covey_node *node);
+void covey_node_member(const struct covey_node *node, size_t index, struct covey_member_info *out);
+bool covey_node_find(const struct covey_node *node, const struct covey_node_id *id,
+                     struct covey_member_info *out);
+/* False while there is none. */
+bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
+                            uint64_t *out_term);
+/* The plan made here and now for these costs, by this node's own view (`covey plan`). */
+covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
+                          struct covey_plan *out) COVEY_CHECK;
+
+#endif /* COVEY_NODE_H */

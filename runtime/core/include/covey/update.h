@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * update.h - what a node wants done: the output of covey_node_step().
+ *
+ * Bodies are handles: numbers that the driver maps to memory. A handle that came in with an event is
+ * the node's until an action marked "takes" names it or RELEASE gives it back.
+ */
+#ifndef COVEY_UPDATE_H
+#define COVEY_UPDATE_H
+
+#include "covey/ids.h"
+#include "covey/message_work.h"
+#include "covey/plan.h"
+
+typedef uint32_t covey_handle; /* 0: none */
+
+enum covey_action_type {
+    COVEY_ACTION_NONE,
+    /* network */
+    COVEY_ACTION_MULTICAST, /* bytes: a hello to the groups */
+    COVEY_ACTION_HELLO,     /* addr, bytes */
+    COVEY_ACTION_GOSSIP,    /* addr, bytes */
+    COVEY_ACTION_DIAL,      /* addr, peer if known */
+    COVEY_ACTION_DROP,      /* peer: close its channel */
+    COVEY_ACTION_SEND,      /* peer, bytes, body (not taken: the driver adds a reference) */
+    COVEY_ACTION_RELEASE,   /* body */
+    /* news */
+    COVEY_ACTION_MEMBER,      /* peer changed state: look at covey_node_member() */
+    COVEY_ACTION_COORDINATOR, /* the coordinator or term changed */
+    COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
+    /* worker: session does it and comes back with an event */
+    COVEY_ACTION_ASSIGNED, /* peer, bytes: an ASSIGN to check -> EVENT_ASSIGN_CHECKED */
+    COVEY_ACTION_STORE,    /* peer, fence, index, body (takes) -> EVENT_ASSIGN_READY at the last one */
+    COVEY_ACTION_COMPUTE,  /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
+    COVEY_ACTION_RETIRED,  /* peer, fence: forget assignments up to this version */
+    /* owner */
+    COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
+    COVEY_ACTION_ASSIGN,        /* peer, fence, device: send it its ASSIGN */
+    COVEY_ACTION_SEND_UNITS,    /* peer, fence, device, bytes: the NEED bitmap; send those UNITs */
+    COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
+    COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
+    COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
+    COVEY_ACTION_LAYER_DONE,    /* request, layer, done (takes all its handles) */
+};
+
+/* Every group has N of its N + r answers (or its missing units in `local`). */
+struct covey_layer_done {
+    /* by device index of the plan: its answer (all its slots of this layer in slot order), or 0 */
+    covey_handle answer[COVEY_PLAN_DEVICES_MAX];
+    covey_handle local;      /* product of the units in local_slots, in slot order, or 0 */
+    uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
+    uint16_t recovered_dead; /* units rebuilt (or computed here) because their device was gone */
+    uint16_t recovered_late; /* the same, because it had not answered yet */
+};
+
+struct covey_action {
+    enum covey_action_type type;
+    struct covey_node_id peer;
+    bool has_peer;
+    struct covey_addr addr;
+    struct covey_bytes bytes; /* in the update's arena or in the event: until the next step */
+    covey_handle body;
+    struct covey_fence fence;
+    uint64_t request;
+    uint16_t layer;
+    uint32_t work;
+    uint32_t index;
+    uint8_t device; /* index in the plan */
+    uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
+    const struct covey_plan *plan;       /* in the node: until FORGET of its fence */
+    const struct covey_layer_done *done; /* in the update */
+};
+
+enum {
+    COVEY_UPDATE_ACTIONS_MAX = 256,
+    COVEY_UPDATE_DONE_MAX = 8,
+    COVEY_UPDATE_ARENA = 256 * 1024,
+};
+
+/* The caller's; large: allocate it once. */
+struct covey_update {
+    size_t count;
+    struct covey_action actions[COVEY_UPDATE_ACTIONS_MAX];
+    size_t done_count;
+    struct covey_layer_done done[COVEY_UPDATE_DONE_MAX];
+    size_t arena_len;
+    uint8_t arena[COVEY_UPDATE_ARENA];
+    bool more; /* step again with EVENT_TICK at the same now_ms */
+};
+
+#endif /* COVEY_UPDATE_H */

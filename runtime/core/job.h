@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * job.h - the owner's half of inference as a pure machine: sessions, their plans, requests, layers.
+ *
+ * Decides who is asked, what suffices, what is cancelled, what is computed here after all, and when
+ * a new plan takes over. Knows no mathematics and no bytes of bodies. Wants sent what it puts into
+ * the update; node.c feeds it whole messages and news of members and channels.
+ *
+ * A session: PLACING (asks the coordinator; after 200 ms without an answer plans itself) ->
+ * PREPARING (session makes digests) -> ASSIGNING (holders fetch units) -> ACTIVE. A newer plan goes
+ * through the same states beside the active one. With no second device the plan has no layers and
+ * is active at once.
+ */
+#ifndef COVEY_CORE_JOB_H
+#define COVEY_CORE_JOB_H
+
+#include "covey/node.h"
+
+/* What the job machine may see of the members: filled by node.c before each step. */
+struct covey_job_view {
+    struct covey_node_id self;
+    bool has_coordinator;
+    struct covey_node_id coordinator;
+    uint64_t term;
+    uint8_t devices; /* alive (not suspect), trusted, the owner among them, sorted by id */
+    struct covey_plan_device device[COVEY_PLAN_DEVICES_MAX];
+    uint32_t device_generation; /* changes whenever the list above does */
+};
+
+/* Whether a peer can be asked now. */
+enum covey_peer_state { COVEY_PEER_GONE /* dead, left or unknown */, COVEY_PEER_NO_CHANNEL, COVEY_PEER_UP };
+
+struct covey_job;
+
+size_t covey__job_size(void);
+void covey__job_init(struct covey_job *job, const struct covey_node_id *self, uint64_t seed);
+
+/* Owner's events of node.h: SESSION_OPEN .. REQUEST_END. */
+covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *view,
+                           const struct covey_event *event, struct covey_update *out) COVEY_CHECK;
+/* PLACEMENT, NEED, READY, ANSWER from peer. Bodies it does not keep are RELEASEd. */
+covey_err covey__job_message(struct covey_job *job, const struct covey_job_view *view,
+                             const struct covey_node_id *peer,
+                             const struct covey_work_message *message, covey_handle body,
+                             uint64_t now_ms, struct covey_update *out) COVEY_CHECK;
+/* peer's channel came up or went, or the member died, left, came back. */
+covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *view,
+                          const struct covey_node_id *peer, enum covey_peer_state state,
+                          uint64_t now_ms, struct covey_update *out) COVEY_CHECK;
+covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view, uint64_t now_ms,
+                          struct covey_update *out) COVEY_CHECK;
+uint64_t covey__job_deadline_ms(const struct covey_job *job);
+
+/* node.c's way to put a message into an update; encodes into its arena. */
+covey_err covey__update_send(struct covey_update *out, const struct covey_node_id *peer,
+                             const struct covey_work_message *message, covey_handle body) COVEY_CHECK;
+/* Next action, zeroed, with its type set; NULL when full (then `more` is set). */
+struct covey_action *covey__update_add(struct covey_update *out, enum covey_action_type type);
+
+#endif /* COVEY_CORE_JOB_H */
