@@ -19,6 +19,8 @@ struct covey_cbor_reader {
     size_t pos;
     unsigned depth;
     uint64_t left[COVEY_CBOR_DEPTH_MAX]; /* items left in each open array or map */
+    uint64_t key[COVEY_CBOR_DEPTH_MAX];  /* the last key that next_key() gave there */
+    uint8_t kind[COVEY_CBOR_DEPTH_MAX];
     covey_err err;
 };
 
@@ -42,15 +44,17 @@ void covey_cbor_reader_init(struct covey_cbor_reader *r, struct covey_bytes in);
 enum covey_cbor_type covey_cbor_peek(struct covey_cbor_reader *r);
 
 uint64_t covey_cbor_get_uint(struct covey_cbor_reader *r, uint64_t max); /* > max: RANGE */
-int64_t covey_cbor_get_int(struct covey_cbor_reader *r);
+int64_t covey_cbor_get_int(struct covey_cbor_reader *r);                 /* beyond int64_t: RANGE */
 bool covey_cbor_get_bool(struct covey_cbor_reader *r);
-double covey_cbor_get_float(struct covey_cbor_reader *r);
+void covey_cbor_get_null(struct covey_cbor_reader *r);
+double covey_cbor_get_float(struct covey_cbor_reader *r); /* not the shortest form: MALFORMED */
 /* Borrowed from the input. len > max: LIMIT. Text must be UTF-8 (else MALFORMED). */
 struct covey_bytes covey_cbor_get_bytes(struct covey_cbor_reader *r, size_t max);
 struct covey_bytes covey_cbor_get_text(struct covey_cbor_reader *r, size_t max);
-/* Byte string of exactly len bytes, copied. */
+/* Byte string of exactly len bytes (else MALFORMED), copied; out is untouched on an error. */
 void covey_cbor_get_fixed(struct covey_cbor_reader *r, uint8_t *out, size_t len);
-/* Text of 1..cap-1 bytes without control characters, copied with a final zero. */
+/* Text of 1..cap-1 bytes without control characters, copied with a final zero; longer: LIMIT, empty
+ * or with control characters: MALFORMED. out is untouched on an error. */
 void covey_cbor_get_string(struct covey_cbor_reader *r, char *out, size_t cap);
 
 /* Opens a definite array or map of at most max items (pairs for a map); returns the count.
@@ -58,11 +62,15 @@ void covey_cbor_get_string(struct covey_cbor_reader *r, char *out, size_t cap);
 size_t covey_cbor_enter_array(struct covey_cbor_reader *r, size_t max);
 size_t covey_cbor_enter_map(struct covey_cbor_reader *r, size_t max);
 void covey_cbor_leave(struct covey_cbor_reader *r);
-void covey_cbor_skip(struct covey_cbor_reader *r); /* one item with all it holds */
+/* One item with all it holds, of any type, tags and simple values too; indefinite lengths are
+ * MALFORMED and nesting beyond COVEY_CBOR_DEPTH_MAX, with what is open already, is LIMIT. */
+void covey_cbor_skip(struct covey_cbor_reader *r);
 
 /* Loop over an open map with unsigned integer keys in ascending order (deterministic form):
- *   while (covey_cbor_next_key(r, &key)) { switch (key) { case 1: ...; default: covey_cbor_skip(r); } }
- * False at the end (the map is then left) or on an error. Duplicate or descending keys: MALFORMED. */
+ *   while (covey_cbor_next_key(r, &key)) { switch (key) { case 1: ...; default: covey_cbor_skip(r);
+ * } } False at the end (the map is then left) or on an error. Duplicate or descending keys:
+ * MALFORMED, and so is a value that was not read. What *inout_key holds before the call does not
+ * matter. */
 bool covey_cbor_next_key(struct covey_cbor_reader *r, uint64_t *inout_key);
 
 /* The error, or MALFORMED if a container is open or bytes are left over. */
@@ -87,7 +95,8 @@ void covey_cbor_put_bool(struct covey_cbor_writer *w, bool v);
 void covey_cbor_put_null(struct covey_cbor_writer *w);
 void covey_cbor_put_float(struct covey_cbor_writer *w, double v); /* shortest exact form */
 void covey_cbor_put_bytes(struct covey_cbor_writer *w, struct covey_bytes b);
-void covey_cbor_put_text(struct covey_cbor_writer *w, const char *s);
+void covey_cbor_put_text(struct covey_cbor_writer *w, const char *s); /* not UTF-8: MALFORMED */
+void covey_cbor_put_text_bytes(struct covey_cbor_writer *w, struct covey_bytes text);
 void covey_cbor_put_array(struct covey_cbor_writer *w, size_t count);
 void covey_cbor_put_map(struct covey_cbor_writer *w, size_t pairs);
 /* *out_len on success only; SPACE if it did not fit. */
