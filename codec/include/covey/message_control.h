@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * message_control.h - what `covey` and `coveyd` say to one another over the control socket.
+ *
+ * Each frame (runtime/io socket.h) has one of these as its CBOR header, and maybe a body. A reply
+ * carries the request's id; requests may be pipelined. Schema: docs/messages.cddl.
+ */
+#ifndef COVEY_MESSAGE_CONTROL_H
+#define COVEY_MESSAGE_CONTROL_H
+
+#include "covey/bytes.h"
+#include "covey/ids.h"
+#include "covey/limits.h"
+
+enum covey_control_type {
+    COVEY_CONTROL_NONE,
+    COVEY_CONTROL_STATUS = 1,     /* -> STATUS_REPLY */
+    COVEY_CONTROL_BLOB_HAVE = 2,  /* body: digests, 32 bytes each -> BLOB_HAVE_REPLY */
+    COVEY_CONTROL_BLOB_PUT = 3,   /* digest; body: the blob -> DONE */
+    COVEY_CONTROL_MODEL_PUT = 4,  /* body: manifest; all its blobs must be there -> DONE */
+    COVEY_CONTROL_MODEL_LIST = 5, /* -> MODEL_LIST_REPLY */
+    COVEY_CONTROL_INFER = 6,      /* infer; body: input, float32 -> INFER_REPLY; body: output */
+    COVEY_CONTROL_PLAN = 7,       /* infer (options only) -> PLAN_REPLY */
+
+    COVEY_CONTROL_DONE = 64,
+    COVEY_CONTROL_ERROR = 65, /* error: code and one line */
+    COVEY_CONTROL_STATUS_REPLY = 66,
+    COVEY_CONTROL_BLOB_HAVE_REPLY = 67, /* body: bitmap of the missing, least bit first */
+    COVEY_CONTROL_MODEL_LIST_REPLY = 68,
+    COVEY_CONTROL_INFER_REPLY = 69,
+    COVEY_CONTROL_PLAN_REPLY = 70,
+};
+
+struct covey_control_member {
+    struct covey_node_id id;
+    char name[COVEY_NAME_MAX + 1];
+    char address[80];   /* as people read it */
+    uint8_t tier, trust; /* enum covey_tier, covey_trust */
+    uint8_t state;      /* enum covey_member_state; 0xff: incompatible version */
+    uint32_t rtt_us;
+    uint32_t mflops;
+    uint64_t memory_bytes;
+    bool self, channel;
+};
+
+struct covey_control_status {
+    char version[32];
+    bool has_coordinator;
+    struct covey_node_id coordinator;
+    uint64_t term;
+    /* Sessions open at this node, and those whose redundancy is complete: the active plan is that of
+     * the devices now alive, and every holder is ready. */
+    uint32_t sessions, sessions_redundant;
+    uint16_t member_count;
+    struct covey_control_member member[COVEY_MEMBERS_MAX];
+};
+
+struct covey_control_model {
+    struct covey_digest id;
+    char name[COVEY_NAME_MAX + 1];
+    uint64_t bytes; /* of its blobs */
+    uint8_t input_rank, output_rank;
+    uint32_t input[COVEY_RANK_MAX], output[COVEY_RANK_MAX];
+};
+
+enum { COVEY_CONTROL_MODELS_MAX = 256 };
+
+struct covey_control_models {
+    uint16_t count;
+    struct covey_control_model model[COVEY_CONTROL_MODELS_MAX];
+};
+
+struct covey_control_infer {
+    char model[2 * 32 + 1]; /* name, or the id in hexadecimal (64 digits or a unique prefix of >= 8) */
+    uint8_t devices;        /* 0: all */
+    uint8_t parity;         /* 0 or 1 */
+    bool trace;             /* report layers */
+    uint32_t timeout_ms;    /* 0: 30 s */
+};
+
+struct covey_control_layer {
+    char name[COVEY_NAME_MAX + 1];
+    bool split; /* else local */
+    uint16_t units, parity_units;
+    uint16_t recovered_dead, recovered_late;
+    uint32_t us;
+};
+
+struct covey_control_result {
+    uint32_t elapsed_us; /* in the daemon, from the frame's arrival to the reply */
+    uint8_t devices;     /* in the plan, the owner among them */
+    uint16_t recovered_dead, recovered_late;
+    uint32_t plan_version;
+    uint8_t output_rank;
+    uint32_t output[COVEY_RANK_MAX];
+    uint16_t layer_count; /* 0 unless traced */
+    struct covey_control_layer layer[COVEY_LAYERS_MAX];
+};
+
+struct covey_control_plan_layer {
+    char name[COVEY_NAME_MAX + 1];
+    uint16_t units, groups, slots;
+    uint32_t unit_rows, unit_bytes, input_bytes, answer_bytes;
+    struct covey_bytes holder; /* one byte a slot: device index */
+};
+
+struct covey_control_plan {
+    uint64_t term;
+    bool has_coordinator;
+    struct covey_node_id coordinator;
+    uint8_t parity;
+    uint8_t devices;
+    struct covey_node_id device[COVEY_PLAN_DEVICES_MAX];
+    uint16_t layer_count;
+    struct covey_control_plan_layer layer[COVEY_LAYERS_MAX];
+};
+
+struct covey_control_error {
+    covey_err code;
+    char text[256];
+};
+
+/* Large: allocate it, do not put it on the stack. */
+struct covey_control {
+    enum covey_control_type type;
+    uint32_t id;
+    struct covey_digest digest; /* BLOB_PUT; DONE of a MODEL_PUT: the model's id */
+    struct covey_control_infer infer;
+    struct covey_control_error error;
+    struct covey_control_status status;
+    struct covey_control_models models;
+    struct covey_control_result result;
+    struct covey_control_plan plan;
+};
+
+/* Only what belongs to the type is written and read. */
+covey_err covey_control_encode(const struct covey_control *message, struct covey_buf out,
+                               size_t *out_len) COVEY_CHECK;
+covey_err covey_control_decode(struct covey_bytes in, struct covey_control *out) COVEY_CHECK;
+
+enum { COVEY_CONTROL_FRAME_HEADER_MAX = 128 * 1024 };
+
+#endif /* COVEY_MESSAGE_CONTROL_H */
