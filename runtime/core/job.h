@@ -15,9 +15,11 @@
 #define COVEY_CORE_JOB_H
 
 #include "covey/node.h"
+#include "incoming.h"
 
 /* What the job machine may see of the members: filled by node.c before each step. */
 struct covey_job_view {
+    uint64_t now_ms;
     struct covey_node_id self;
     bool has_coordinator;
     struct covey_node_id coordinator;
@@ -38,16 +40,15 @@ void covey__job_init(struct covey_job *job, const struct covey_node_id *self, ui
 /* Owner's events of node.h: SESSION_OPEN .. REQUEST_END. */
 covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *view,
                            const struct covey_event *event, struct covey_update *out) COVEY_CHECK;
-/* PLACEMENT, NEED, READY, ANSWER from peer. Bodies it does not keep are RELEASEd. */
+/* PLACEMENT, NEED, READY, ANSWER. A body it does not keep is RELEASEd. */
 covey_err covey__job_message(struct covey_job *job, const struct covey_job_view *view,
-                             const struct covey_node_id *peer,
-                             const struct covey_work_message *message, covey_handle body,
-                             uint64_t now_ms, struct covey_update *out) COVEY_CHECK;
-/* peer's channel came up or went, or the member died, left, came back. */
+                             const struct covey_incoming *in, struct covey_update *out) COVEY_CHECK;
+/* peer's channel came up or went, or the member died, left, came back. Tell it of every change: a
+ * peer it was never told of counts as NO_CHANNEL. */
 covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *view,
                           const struct covey_node_id *peer, enum covey_peer_state state,
-                          uint64_t now_ms, struct covey_update *out) COVEY_CHECK;
-covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view, uint64_t now_ms,
+                          struct covey_update *out) COVEY_CHECK;
+covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey__job_deadline_ms(const struct covey_job *job);
 

@@ -7,16 +7,16 @@
 #define COVEY_CORE_WORKER_H
 
 #include "covey/node.h"
+#include "incoming.h"
 
 struct covey_worker;
 
 size_t covey__worker_size(void);
 void covey__worker_init(struct covey_worker *worker);
-/* ASSIGN, UNIT, EXECUTE, CANCEL, RETIRE from an owner whose certificate has full trust; wire is the
- * message's bytes (handed on with ASSIGNED). */
-covey_err covey__worker_message(struct covey_worker *worker, const struct covey_node_id *peer,
-                                const struct covey_work_message *message, struct covey_bytes wire,
-                                covey_handle body, struct covey_update *out) COVEY_CHECK;
+/* ASSIGN, UNIT, EXECUTE, CANCEL, RETIRE from an owner whose certificate has full trust. A body it
+ * does not keep is RELEASEd. */
+covey_err covey__worker_message(struct covey_worker *worker, const struct covey_incoming *in,
+                                struct covey_update *out) COVEY_CHECK;
 /* ASSIGN_CHECKED, ASSIGN_READY, COMPUTED. */
 covey_err covey__worker_event(struct covey_worker *worker, const struct covey_event *event,
                               struct covey_update *out) COVEY_CHECK;
