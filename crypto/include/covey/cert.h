@@ -13,6 +13,8 @@
 enum covey_tier { COVEY_TIER_END, COVEY_TIER_EDGE, COVEY_TIER_CLOUD };
 enum covey_trust { COVEY_TRUST_NONE, COVEY_TRUST_FULL };
 
+#define COVEY_CERT_LABEL "covey certificate 1"
+
 struct covey_cert {
     struct covey_mesh_id mesh;
     struct covey_node_id node;
@@ -38,10 +40,18 @@ covey_err covey_cert_verify(struct covey_bytes wire,
                             const uint8_t authority_public[static COVEY_SIGN_PUBLIC_BYTES],
                             uint64_t wall_s, struct covey_cert *out) COVEY_CHECK;
 
+/* First 16 bytes of BLAKE2b-256 of the authority's public key. */
+void covey_mesh_id_of(struct covey_mesh_id *out,
+                      const uint8_t authority_public[static COVEY_SIGN_PUBLIC_BYTES]);
+
+/* Whether name is 1..63 of [A-Za-z0-9._-], with something other than dots in it. */
+bool covey_name_valid(const char *name);
+
 /* BLAKE2b-256 of the wire form. */
 void covey_cert_digest(struct covey_digest *out, struct covey_bytes wire);
 
-/* Statements: Ed25519 over label || mesh id || body. Labels are short constant strings. */
+/* Statements: Ed25519 over label || zero byte || mesh id || body. Labels are short constant
+ * strings. */
 void covey_statement_sign(uint8_t out[static COVEY_SIGNATURE_BYTES], const char *label,
                           const struct covey_mesh_id *mesh, struct covey_bytes body,
                           const uint8_t secret[static COVEY_SIGN_SECRET_BYTES]);

@@ -11,7 +11,8 @@
  *   dialler:  length u16 || noise message 3 (payload: certificate)
  *   records:  length u16 (of the ciphertext) || kind u8 || stream u16 || ciphertext;
  *             kind and stream are associated data
- * The prologue is challenge || preamble without message 1. All integers little-endian.
+ * The prologue is challenge || magic || version || epoch: the mac cannot be in it, as it covers
+ * message 1, whose tag depends on the prologue. All integers little-endian.
  */
 #ifndef COVEY_CHANNEL_H
 #define COVEY_CHANNEL_H
@@ -24,6 +25,7 @@ enum covey_record_kind { COVEY_RECORD_CONTROL = 1, COVEY_RECORD_BODY = 2 };
 enum {
     COVEY_RECORD_HEADER = 5,
     COVEY_RECORD_OVERHEAD = COVEY_RECORD_HEADER + 16,
+    COVEY_CHANNEL_VERSION = 1,
     COVEY_HANDSHAKE_MAX = 1024, /* bytes of one handshake message with its certificate */
     COVEY_REKEY_RECORDS = 1 << 20,
 };
@@ -57,9 +59,10 @@ void covey_handshake_init(struct covey_handshake *h, bool initiator,
                           const struct covey_node_id *expected);
 
 /* Feeds bytes from the peer (may be none, to start) and appends bytes to send to out, at most
- * COVEY_HANDSHAKE_MAX + 2. *out_used: how many input bytes were taken; what is left over belongs to
- * the records. After AUTH, EXPIRED or MALFORMED: close silently. Send what is in out whatever the
- * result. Nothing of the peer is believed before state is DONE. */
+ * COVEY_HANDSHAKE_MAX + 2 (a smaller out: SPACE, nothing taken). *out_used: how many input bytes
+ * were taken; what is left over belongs to the records. After AUTH, EXPIRED or MALFORMED: close
+ * silently. Send what is in out whatever the result. Nothing of the peer is believed before state
+ * is DONE. */
 covey_err covey_handshake_step(struct covey_handshake *h, struct covey_bytes in, uint64_t wall_s,
                                struct covey_buf out, size_t *out_len, size_t *out_used) COVEY_CHECK;
 
@@ -74,10 +77,11 @@ covey_err covey_handshake_finish(struct covey_handshake *h, struct covey_sealer 
                                  struct covey_sealer *out_receive) COVEY_CHECK;
 void covey_handshake_done(struct covey_handshake *h); /* wipes */
 
-/* One record of 0..COVEY_RECORD_MAX bytes; writes in.len + COVEY_RECORD_OVERHEAD bytes. Rekeys every
- * COVEY_REKEY_RECORDS. */
+/* One record of 0..COVEY_RECORD_MAX bytes; writes in.len + COVEY_RECORD_OVERHEAD bytes. Rekeys
+ * every COVEY_REKEY_RECORDS. */
 covey_err covey_record_seal(struct covey_sealer *s, enum covey_record_kind kind, uint16_t stream,
-                            struct covey_bytes in, struct covey_buf out, size_t *out_len) COVEY_CHECK;
+                            struct covey_bytes in, struct covey_buf out,
+                            size_t *out_len) COVEY_CHECK;
 
 /* Takes one record from the front of in: SHORT when it is not all there yet (nothing consumed).
  * AUTH or MALFORMED ends the channel. Plaintext goes to out (>= COVEY_RECORD_MAX). */

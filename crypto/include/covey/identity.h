@@ -2,8 +2,10 @@
  *
  * identity.h - a device's keys and state directory, and the authority's.
  *
- * Key files are owner-only (0600 in a 0700 folder); anything looser is refused with
- * COVEY_ERR_PERMISSIONS. Secrets live in locked memory and are wiped. Writes are atomic.
+ * Every file is a line that says what it holds, the bytes, and 16 bytes of BLAKE2b of both, so that
+ * a half-written one is known. Files are owner-only (0600 in a 0700 folder); anything looser is
+ * refused with COVEY_ERR_PERMISSIONS. Secrets live in locked memory and are wiped. Writes are
+ * atomic.
  */
 #ifndef COVEY_IDENTITY_H
 #define COVEY_IDENTITY_H
@@ -23,6 +25,7 @@ struct covey_identity {
     uint8_t mesh_key[COVEY_KEY_BYTES]; /* pre-shared: MAC of hellos, psk of handshakes */
     uint64_t boot_counter;             /* of this start */
     uint8_t boot_nonce[COVEY_NONCE_BYTES];
+    uint64_t *gossip_sessions; /* made in this boot; counted atomically, see datagram.h */
 };
 
 /* What went wrong, for people: one line, no newline. */
@@ -40,7 +43,7 @@ struct covey_enrol_config {
     const char *device_name; /* 1..63 of [A-Za-z0-9._-] */
     enum covey_tier tier;
     enum covey_trust trust;
-    unsigned valid_days; /* 0: 3650 */
+    unsigned valid_days;   /* 0: 3650 */
     const char *state_dir; /* made; EXISTS if it holds a device */
     uint64_t now_s;
 };

@@ -11,7 +11,7 @@
 #include "covey/crypto.h"
 
 enum {
-    COVEY_NOISE_OVERHEAD_1 = 32,           /* e, payload in clear (kept empty) */
+    COVEY_NOISE_OVERHEAD_1 = 32 + 16,      /* e, payload tag: a psk pattern mixes e into the key */
     COVEY_NOISE_OVERHEAD_2 = 32 + 48 + 16, /* e, s, payload tag */
     COVEY_NOISE_OVERHEAD_3 = 48 + 16,
 };
@@ -27,22 +27,23 @@ struct covey_noise {
     uint8_t ck[32], h[32];
     struct covey_noise_cipher cipher;
     bool has_key, initiator;
-    unsigned next; /* index of the next message, 0..3 */
+    unsigned next; /* index of the next message, 0..3; 4: dead */
 };
 
 /* fixed_ephemeral: NULL except in tests with published vectors. */
 void covey_noise_init(struct covey_noise *n, bool initiator, struct covey_bytes prologue,
                       const uint8_t static_secret[static 32], const uint8_t psk[static 32],
                       const uint8_t *fixed_ephemeral);
-covey_err covey_noise_write(struct covey_noise *n, struct covey_bytes payload,
-                            struct covey_buf out, size_t *out_len) COVEY_CHECK;
+covey_err covey_noise_write(struct covey_noise *n, struct covey_bytes payload, struct covey_buf out,
+                            size_t *out_len) COVEY_CHECK;
 /* Payload is decrypted into out. On failure the handshake is dead (STATE ever after). */
-covey_err covey_noise_read(struct covey_noise *n, struct covey_bytes message,
-                           struct covey_buf out, size_t *out_len) COVEY_CHECK;
+covey_err covey_noise_read(struct covey_noise *n, struct covey_bytes message, struct covey_buf out,
+                           size_t *out_len) COVEY_CHECK;
 /* After message 3: the two ciphers, send and receive as seen from this side, and the handshake
  * hash. */
 covey_err covey_noise_split(struct covey_noise *n, struct covey_noise_cipher *send,
-                            struct covey_noise_cipher *receive, uint8_t hash[static 32]) COVEY_CHECK;
+                            struct covey_noise_cipher *receive,
+                            uint8_t hash[static 32]) COVEY_CHECK;
 void covey_noise_done(struct covey_noise *n);
 
 /* ChaChaPoly with the Noise nonce (4 zero bytes, counter little-endian). Seal appends 16 bytes;
