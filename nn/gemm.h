@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gemm.h - the one door to BLAS: C [m x n] = A [m x k] * B [k x n], row-major float32.
+ */
+#ifndef COVEY_NN_GEMM_H
+#define COVEY_NN_GEMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Every size and leading dimension is at most COVEY_TENSOR_ELEMENTS_MAX. */
+struct covey__gemm {
+    size_t m, n, k;
+    const float *a;
+    size_t lda;
+    const float *b; /* trans_b: B is stored [n x k] */
+    size_t ldb;
+    bool trans_b;
+    float *c; /* overwritten, never read */
+    size_t ldc;
+};
+
+/* One thread; may run on many threads at once. */
+void covey__gemm(const struct covey__gemm *p);
+
+#endif /* COVEY_NN_GEMM_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * manifest.h - a graph as deterministic CBOR, its constants by digest.
+ *
+ * The constants of split layers are cut into units, each named by its digest; every other constant
+ * is one blob. The manifest's own digest is the model's id. Schema: docs/messages.cddl.
+ */
+#ifndef COVEY_MANIFEST_H
+#define COVEY_MANIFEST_H
+
+#include "covey/ids.h"
+#include "covey/model.h"
+
+struct covey_manifest;
+
+/* Told each blob once, in order: floats as little-endian bytes; returns its digest. Used on encode
+ * to hash and to hand the bytes on. */
+typedef covey_err (*covey_blob_fn)(void *user, struct covey_bytes blob, struct covey_digest *out);
+
+/* From a model (of a graph optimised and checked): calls put for every blob, then writes the
+ * manifest, heap, freed by the caller with free(). */
+covey_err covey_manifest_encode(const struct covey_graph *g, const struct covey_model *m,
+                                const char *name, covey_blob_fn put, void *user,
+                                uint8_t **out, size_t *out_len) COVEY_CHECK;
+
+/* Bounded decode of bytes from outside. The graph inside has no constant data yet: bind it. */
+covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **out,
+                                struct covey_nn_error *out_why) COVEY_CHECK;
+void covey_manifest_free(struct covey_manifest *mf);
+const char *covey_manifest_name(const struct covey_manifest *mf);
+
+/* All blobs: digest and length in bytes. */
+struct covey_blob {
+    struct covey_digest digest;
+    size_t len;
+};
+size_t covey_manifest_blobs(const struct covey_manifest *mf);
+const struct covey_blob *covey_manifest_blob(const struct covey_manifest *mf, size_t index);
+/* Digest of unit `unit` of split layer `layer` (numbering of covey_model_layer). */
+const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, size_t layer,
+                                               size_t unit);
+
+/* Gives the blobs' bytes (copied, length and finiteness of shapes checked): fetch is called for each
+ * blob and fills data with exactly len bytes. Then the graph is checked for batch and a model can be
+ * made of it. The graph belongs to the manifest. */
+typedef covey_err (*covey_fetch_fn)(void *user, const struct covey_digest *digest, void *data,
+                                    size_t len);
+covey_err covey_manifest_bind(struct covey_manifest *mf, uint32_t batch, covey_fetch_fn fetch,
+                              void *user, struct covey_graph **out_graph,
+                              struct covey_nn_error *out_why) COVEY_CHECK;
+
+#endif /* COVEY_MANIFEST_H */

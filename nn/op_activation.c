@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <math.h>
+
+covey_err covey__shape_same(const struct covey__op_call *c, struct covey_shape *out,
+                            struct covey_nn_error *out_why)
+{
+    (void)out_why;
+    *out = *c->shape[0];
+    return COVEY_OK;
+}
+
+/* Comparisons are written so that a NaN stays one. */
+static void relu(const float *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = in[i] < 0.0f ? 0.0f : in[i];
+    }
+}
+
+static void clip(const float *in, float *out, size_t count, const struct covey_op_attrs *a)
+{
+    for (size_t i = 0; i < count; i++) {
+        float v = in[i] < a->low ? a->low : in[i];
+        out[i] = v > a->high ? a->high : v;
+    }
+}
+
+static void sigmoid(const float *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = 1.0f / (1.0f + expf(-in[i]));
+    }
+}
+
+static void tanh_all(const float *in, float *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = tanhf(in[i]);
+    }
+}
+
+void covey__act_apply(const struct covey_op_attrs *a, float *data, size_t count)
+{
+    switch (a->act) {
+    case COVEY_ACT_NONE:
+        break;
+    case COVEY_ACT_RELU:
+        relu(data, data, count);
+        break;
+    case COVEY_ACT_CLIP:
+        clip(data, data, count, a);
+        break;
+    case COVEY_ACT_SIGMOID:
+        sigmoid(data, data, count);
+        break;
+    case COVEY_ACT_TANH:
+        tanh_all(data, data, count);
+        break;
+    }
+}
+
+void covey__bias_rows(float *data, const float *bias, size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            data[i * columns + j] += bias[i];
+        }
+    }
+}
+
+void covey__finish(const struct covey__finish *f)
+{
+    size_t columns = f->batch * f->pixels;
+    for (size_t image = 0; image < f->batch; image++) {
+        for (size_t row = 0; row < f->rows; row++) {
+            const float *src = f->product + row * columns + image * f->pixels;
+            float *dst = f->out + (image * f->rows + row) * f->pixels;
+            float bias = f->bias != NULL ? f->bias[row] : 0.0f;
+            for (size_t i = 0; i < f->pixels; i++) {
+                dst[i] = src[i] + bias;
+            }
+        }
+    }
+    covey__act_apply(f->attrs, f->out, f->rows * columns);
+}
+
+void covey__op_relu(const struct covey__op_call *c)
+{
+    relu(c->data[0], c->out, covey__shape_floats(c->out_shape));
+}
+
+void covey__op_leakyrelu(const struct covey__op_call *c)
+{
+    size_t count = covey__shape_floats(c->out_shape);
+    for (size_t i = 0; i < count; i++) {
+        float v = c->data[0][i];
+        c->out[i] = v < 0.0f ? v * c->attrs->alpha : v;
+    }
+}
+
+void covey__op_sigmoid(const struct covey__op_call *c)
+{
+    sigmoid(c->data[0], c->out, covey__shape_floats(c->out_shape));
+}
+
+void covey__op_tanh(const struct covey__op_call *c)
+{
+    tanh_all(c->data[0], c->out, covey__shape_floats(c->out_shape));
+}
+
+void covey__op_clip(const struct covey__op_call *c)
+{
+    clip(c->data[0], c->out, covey__shape_floats(c->out_shape), c->attrs);
+}
