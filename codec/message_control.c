@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * message_control.c - control-socket messages: a map of type, id and the one part of that type.
+ *
+ * Records inside a part are arrays of fixed length: both ends are installed together. A failed
+ * decode leaves the type NONE and the rest of the struct unspecified: it is too large for a copy.
+ */
+#include "covey/message_control.h"
+
+#include "covey/cbor.h"
+
+enum control_key {
+    KEY_TYPE = 0,
+    KEY_ID = 1,
+    KEY_PART = 2,
+};
+
+enum {
+    INFER_FIELDS = 5,
+    ERROR_FIELDS = 2,
+    STATUS_FIELDS = 6,
+    MEMBER_FIELDS = 11,
+    MODEL_FIELDS = 5,
+    RESULT_FIELDS = 7,
+    LAYER_FIELDS = 7,
+    PLAN_FIELDS = 5,
+    PLAN_LAYER_FIELDS = 8,
+};
+
+/* ---- writing ---- */
+
+static void put_id(struct covey_cbor_writer *w, const struct covey_node_id *id)
+{
+    covey_cbor_put_bytes(w, covey_bytes_of(id->bytes, sizeof(id->bytes)));
+}
+
+static void put_digest(struct covey_cbor_writer *w, const struct covey_digest *digest)
+{
+    covey_cbor_put_bytes(w, covey_bytes_of(digest->bytes, sizeof(digest->bytes)));
+}
+
+static void put_optional_id(struct covey_cbor_writer *w, bool has, const struct covey_node_id *id)
+{
+    if (has) {
+        put_id(w, id);
+    } else {
+        covey_cbor_put_null(w);
+    }
+}
+
+static void put_dims(struct covey_cbor_writer *w, unsigned rank, const uint32_t *dims)
+{
+    COVEY_ASSERT(rank <= COVEY_RANK_MAX);
+    covey_cbor_put_array(w, rank);
+    for (unsigned i = 0; i < rank; i++) {
+        covey_cbor_put_uint(w, dims[i]);
+    }
+}
+
+static void put_infer(struct covey_cbor_writer *w, const struct covey_control_infer *infer)
+{
+    covey_cbor_put_array(w, INFER_FIELDS);
+    covey_cbor_put_text(w, infer->model);
+    covey_cbor_put_uint(w, infer->devices);
+    covey_cbor_put_uint(w, infer->parity);
+    covey_cbor_put_bool(w, infer->trace);
+    covey_cbor_put_uint(w, infer->timeout_ms);
+}
+
+static void put_error(struct covey_cbor_writer *w, const struct covey_control_error *error)
+{
+    covey_cbor_put_array(w, ERROR_FIELDS);
+    covey_cbor_put_uint(w, (uint64_t)error->code);
+    covey_cbor_put_text(w, error->text);
+}
+
+static void put_member(struct covey_cbor_writer *w, const struct covey_control_member *m)
+{
+    covey_cbor_put_array(w, MEMBER_FIELDS);
+    put_id(w, &m->id);
+    covey_cbor_put_text(w, m->name);
+    covey_cbor_put_text(w, m->address);
+    covey_cbor_put_uint(w, m->tier);
+    covey_cbor_put_uint(w, m->trust);
+    covey_cbor_put_uint(w, m->state);
+    covey_cbor_put_uint(w, m->rtt_us);
+    covey_cbor_put_uint(w, m->mflops);
+    covey_cbor_put_uint(w, m->memory_bytes);
+    covey_cbor_put_bool(w, m->self);
+    covey_cbor_put_bool(w, m->channel);
+}
+
+static void put_status(struct covey_cbor_writer *w, const struct covey_control_status *status)
+{
+    COVEY_ASSERT(status->member_count <= COVEY_MEMBERS_MAX);
+    covey_cbor_put_array(w, STATUS_FIELDS);
+    covey_cbor_put_text(w, status->version);
+    put_optional_id(w, status->has_coordinator, &status->coordinator);
+    covey_cbor_put_uint(w, status->term);
+    covey_cbor_put_uint(w, status->sessions);
+    covey_cbor_put_uint(w, status->sessions_redundant);
+    covey_cbor_put_array(w, status->member_count);
+    for (size_t i = 0; i < status->member_count; i++) {
+        put_member(w, &status->member[i]);
+    }
+}
+
+static void put_models(struct covey_cbor_writer *w, const struct covey_control_models *models)
+{
+    COVEY_ASSERT(models->count <= COVEY_CONTROL_MODELS_MAX);
+    covey_cbor_put_array(w, models->count);
+    for (size_t i = 0; i < models->count; i++) {
+        const struct covey_control_model *m = &models->model[i];
+        covey_cbor_put_array(w, MODEL_FIELDS);
+        put_digest(w, &m->id);
+        covey_cbor_put_text(w, m->name);
+        covey_cbor_put_uint(w, m->bytes);
+        put_dims(w, m->input_rank, m->input);
+        put_dims(w, m->output_rank, m->output);
+    }
+}
+
+static void put_result(struct covey_cbor_writer *w, const struct covey_control_result *result)
+{
+    COVEY_ASSERT(result->layer_count <= COVEY_LAYERS_MAX);
+    covey_cbor_put_array(w, RESULT_FIELDS);
+    covey_cbor_put_uint(w, result->elapsed_us);
+    covey_cbor_put_uint(w, result->devices);
+    covey_cbor_put_uint(w, result->recovered_dead);
+    covey_cbor_put_uint(w, result->recovered_late);
+    covey_cbor_put_uint(w, result->plan_version);
+    put_dims(w, result->output_rank, result->output);
+    covey_cbor_put_array(w, result->layer_count);
+    for (size_t i = 0; i < result->layer_count; i++) {
+        const struct covey_control_layer *l = &result->layer[i];
+        covey_cbor_put_array(w, LAYER_FIELDS);
+        covey_cbor_put_text(w, l->name);
+        covey_cbor_put_bool(w, l->split);
+        covey_cbor_put_uint(w, l->units);
+        covey_cbor_put_uint(w, l->parity_units);
+        covey_cbor_put_uint(w, l->recovered_dead);
+        covey_cbor_put_uint(w, l->recovered_late);
+        covey_cbor_put_uint(w, l->us);
+    }
+}
+
+static void put_plan_layer(struct covey_cbor_writer *w, const struct covey_control_plan_layer *l)
+{
+    covey_cbor_put_array(w, PLAN_LAYER_FIELDS);
+    covey_cbor_put_text(w, l->name);
+    covey_cbor_put_uint(w, l->units);
+    covey_cbor_put_uint(w, l->groups);
+    covey_cbor_put_uint(w, l->unit_rows);
+    covey_cbor_put_uint(w, l->unit_bytes);
+    covey_cbor_put_uint(w, l->input_bytes);
+    covey_cbor_put_uint(w, l->answer_bytes);
+    covey_cbor_put_bytes(w, l->holder);
+}
+
+static void put_plan(struct covey_cbor_writer *w, const struct covey_control_plan *plan)
+{
+    COVEY_ASSERT(plan->devices <= COVEY_PLAN_DEVICES_MAX);
+    COVEY_ASSERT(plan->layer_count <= COVEY_LAYERS_MAX);
+    covey_cbor_put_array(w, PLAN_FIELDS);
+    covey_cbor_put_uint(w, plan->term);
+    put_optional_id(w, plan->has_coordinator, &plan->coordinator);
+    covey_cbor_put_uint(w, plan->parity);
+    covey_cbor_put_array(w, plan->devices);
+    for (size_t i = 0; i < plan->devices; i++) {
+        put_id(w, &plan->device[i]);
+    }
+    covey_cbor_put_array(w, plan->layer_count);
+    for (size_t i = 0; i < plan->layer_count; i++) {
+        COVEY_ASSERT(plan->layer[i].holder.len == plan->layer[i].slots);
+        put_plan_layer(w, &plan->layer[i]);
+    }
+}
+
+/* False: the type has no part. */
+static bool put_part(struct covey_cbor_writer *w, const struct covey_control *message)
+{
+    switch (message->type) {
+    case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_DONE:
+        put_digest(w, &message->digest);
+        return true;
+    case COVEY_CONTROL_INFER:
+    case COVEY_CONTROL_PLAN:
+        put_infer(w, &message->infer);
+        return true;
+    case COVEY_CONTROL_ERROR:
+        put_error(w, &message->error);
+        return true;
+    case COVEY_CONTROL_STATUS_REPLY:
+        put_status(w, &message->status);
+        return true;
+    case COVEY_CONTROL_MODEL_LIST_REPLY:
+        put_models(w, &message->models);
+        return true;
+    case COVEY_CONTROL_INFER_REPLY:
+        put_result(w, &message->result);
+        return true;
+    case COVEY_CONTROL_PLAN_REPLY:
+        put_plan(w, &message->plan);
+        return true;
+    case COVEY_CONTROL_NONE:
+    case COVEY_CONTROL_STATUS:
+    case COVEY_CONTROL_BLOB_HAVE:
+    case COVEY_CONTROL_MODEL_PUT:
+    case COVEY_CONTROL_MODEL_LIST:
+    case COVEY_CONTROL_BLOB_HAVE_REPLY:
+        break;
+    }
+    return false;
+}
+
+static bool has_part(enum covey_control_type type)
+{
+    switch (type) {
+    case COVEY_CONTROL_NONE:
+    case COVEY_CONTROL_STATUS:
+    case COVEY_CONTROL_BLOB_HAVE:
+    case COVEY_CONTROL_MODEL_PUT:
+    case COVEY_CONTROL_MODEL_LIST:
+    case COVEY_CONTROL_BLOB_HAVE_REPLY:
+        return false;
+    case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_INFER:
+    case COVEY_CONTROL_PLAN:
+    case COVEY_CONTROL_DONE:
+    case COVEY_CONTROL_ERROR:
+    case COVEY_CONTROL_STATUS_REPLY:
+    case COVEY_CONTROL_MODEL_LIST_REPLY:
+    case COVEY_CONTROL_INFER_REPLY:
+    case COVEY_CONTROL_PLAN_REPLY:
+        break;
+    }
+    return true;
+}
+
+covey_err covey_control_encode(const struct covey_control *message, struct covey_buf out,
+                               size_t *out_len)
+{
+    struct covey_cbor_writer w;
+    covey_cbor_writer_init(&w, out);
+    bool part = has_part(message->type);
+    covey_cbor_put_map(&w, part ? 3 : 2);
+    covey_cbor_put_uint(&w, KEY_TYPE);
+    covey_cbor_put_uint(&w, (uint64_t)message->type);
+    covey_cbor_put_uint(&w, KEY_ID);
+    covey_cbor_put_uint(&w, message->id);
+    if (part) {
+        covey_cbor_put_uint(&w, KEY_PART);
+        part = put_part(&w, message);
+        COVEY_ASSERT(part);
+    }
+    return covey_cbor_writer_done(&w, out_len);
+}
+
+/* ---- reading ---- */
+
+static void enter_record(struct covey_cbor_reader *r, size_t fields)
+{
+    size_t count = covey_cbor_enter_array(r, fields);
+    if (r->err == COVEY_OK && count != fields) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+}
+
+static uint8_t get_u8(struct covey_cbor_reader *r)
+{
+    return (uint8_t)covey_cbor_get_uint(r, UINT8_MAX);
+}
+
+static uint16_t get_u16(struct covey_cbor_reader *r)
+{
+    return (uint16_t)covey_cbor_get_uint(r, UINT16_MAX);
+}
+
+static uint32_t get_u32(struct covey_cbor_reader *r)
+{
+    return (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+}
+
+/* As covey_cbor_get_string(), but may be empty: it goes to a terminal, so no control characters. */
+static void get_line(struct covey_cbor_reader *r, char *out, size_t cap)
+{
+    struct covey_bytes text = covey_cbor_get_text(r, cap - 1);
+    for (size_t i = 0; i < text.len && r->err == COVEY_OK; i++) {
+        if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f) {
+            r->err = COVEY_ERR_MALFORMED;
+        }
+    }
+    if (r->err != COVEY_OK) {
+        return;
+    }
+    if (text.len > 0) {
+        memcpy(out, text.ptr, text.len);
+    }
+    out[text.len] = 0;
+}
+
+static void get_id(struct covey_cbor_reader *r, struct covey_node_id *out)
+{
+    covey_cbor_get_fixed(r, out->bytes, sizeof(out->bytes));
+}
+
+static bool get_optional_id(struct covey_cbor_reader *r, struct covey_node_id *out)
+{
+    if (covey_cbor_peek(r) == COVEY_CBOR_NULL) {
+        covey_cbor_get_null(r);
+        return false;
+    }
+    get_id(r, out);
+    return true;
+}
+
+static uint8_t get_dims(struct covey_cbor_reader *r, uint32_t dims[static COVEY_RANK_MAX])
+{
+    size_t rank = covey_cbor_enter_array(r, COVEY_RANK_MAX);
+    for (size_t i = 0; i < rank && r->err == COVEY_OK; i++) {
+        dims[i] = get_u32(r);
+    }
+    covey_cbor_leave(r);
+    return r->err == COVEY_OK ? (uint8_t)rank : 0;
+}
+
+static void get_infer(struct covey_cbor_reader *r, struct covey_control_infer *out)
+{
+    enter_record(r, INFER_FIELDS);
+    covey_cbor_get_string(r, out->model, sizeof(out->model));
+    out->devices = get_u8(r);
+    out->parity = (uint8_t)covey_cbor_get_uint(r, COVEY_PARITY_MAX);
+    out->trace = covey_cbor_get_bool(r);
+    out->timeout_ms = get_u32(r);
+    covey_cbor_leave(r);
+}
+
+static void get_error(struct covey_cbor_reader *r, struct covey_control_error *out)
+{
+    enter_record(r, ERROR_FIELDS);
+    out->code = (covey_err)get_u16(r);
+    get_line(r, out->text, sizeof(out->text));
+    covey_cbor_leave(r);
+}
+
+static void get_member(struct covey_cbor_reader *r, struct covey_control_member *out)
+{
+    enter_record(r, MEMBER_FIELDS);
+    get_id(r, &out->id);
+    get_line(r, out->name, sizeof(out->name));
+    get_line(r, out->address, sizeof(out->address));
+    out->tier = get_u8(r);
+    out->trust = get_u8(r);
+    out->state = get_u8(r);
+    out->rtt_us = get_u32(r);
+    out->mflops = get_u32(r);
+    out->memory_bytes = covey_cbor_get_uint(r, UINT64_MAX);
+    out->self = covey_cbor_get_bool(r);
+    out->channel = covey_cbor_get_bool(r);
+    covey_cbor_leave(r);
+}
+
+static void get_status(struct covey_cbor_reader *r, struct covey_control_status *out)
+{
+    enter_record(r, STATUS_FIELDS);
+    get_line(r, out->version, sizeof(out->version));
+    out->has_coordinator = get_optional_id(r, &out->coordinator);
+    out->term = covey_cbor_get_uint(r, UINT64_MAX);
+    out->sessions = get_u32(r);
+    out->sessions_redundant = get_u32(r);
+    size_t count = covey_cbor_enter_array(r, COVEY_MEMBERS_MAX);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        get_member(r, &out->member[i]);
+    }
+    out->member_count = (uint16_t)count;
+    covey_cbor_leave(r);
+    covey_cbor_leave(r);
+}
+
+static void get_models(struct covey_cbor_reader *r, struct covey_control_models *out)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_CONTROL_MODELS_MAX);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        struct covey_control_model *m = &out->model[i];
+        enter_record(r, MODEL_FIELDS);
+        covey_cbor_get_fixed(r, m->id.bytes, sizeof(m->id.bytes));
+        get_line(r, m->name, sizeof(m->name));
+        m->bytes = covey_cbor_get_uint(r, UINT64_MAX);
+        m->input_rank = get_dims(r, m->input);
+        m->output_rank = get_dims(r, m->output);
+        covey_cbor_leave(r);
+    }
+    out->count = (uint16_t)count;
+    covey_cbor_leave(r);
+}
+
+static void get_result(struct covey_cbor_reader *r, struct covey_control_result *out)
+{
+    enter_record(r, RESULT_FIELDS);
+    out->elapsed_us = get_u32(r);
+    out->devices = get_u8(r);
+    out->recovered_dead = get_u16(r);
+    out->recovered_late = get_u16(r);
+    out->plan_version = get_u32(r);
+    out->output_rank = get_dims(r, out->output);
+    size_t count = covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        struct covey_control_layer *l = &out->layer[i];
+        enter_record(r, LAYER_FIELDS);
+        get_line(r, l->name, sizeof(l->name));
+        l->split = covey_cbor_get_bool(r);
+        l->units = get_u16(r);
+        l->parity_units = get_u16(r);
+        l->recovered_dead = get_u16(r);
+        l->recovered_late = get_u16(r);
+        l->us = get_u32(r);
+        covey_cbor_leave(r);
+    }
+    out->layer_count = (uint16_t)count;
+    covey_cbor_leave(r);
+    covey_cbor_leave(r);
+}
+
+/* Who reads a plan looks devices up by these bytes: each must name one. */
+static void check_holders(struct covey_cbor_reader *r, struct covey_bytes holder, unsigned devices)
+{
+    for (size_t i = 0; i < holder.len && r->err == COVEY_OK; i++) {
+        if (holder.ptr[i] >= devices) {
+            r->err = COVEY_ERR_RANGE;
+        }
+    }
+}
+
+static void get_plan_layer(struct covey_cbor_reader *r, unsigned devices,
+                           struct covey_control_plan_layer *out)
+{
+    enter_record(r, PLAN_LAYER_FIELDS);
+    get_line(r, out->name, sizeof(out->name));
+    out->units = get_u16(r);
+    out->groups = get_u16(r);
+    out->unit_rows = get_u32(r);
+    out->unit_bytes = get_u32(r);
+    out->input_bytes = get_u32(r);
+    out->answer_bytes = get_u32(r);
+    out->holder = covey_cbor_get_bytes(r, COVEY_LAYER_SLOTS_MAX);
+    check_holders(r, out->holder, devices);
+    out->slots = (uint16_t)out->holder.len;
+    covey_cbor_leave(r);
+}
+
+static void get_plan(struct covey_cbor_reader *r, struct covey_control_plan *out)
+{
+    enter_record(r, PLAN_FIELDS);
+    out->term = covey_cbor_get_uint(r, UINT64_MAX);
+    out->has_coordinator = get_optional_id(r, &out->coordinator);
+    out->parity = (uint8_t)covey_cbor_get_uint(r, COVEY_PARITY_MAX);
+    size_t devices = covey_cbor_enter_array(r, COVEY_PLAN_DEVICES_MAX);
+    for (size_t i = 0; i < devices && r->err == COVEY_OK; i++) {
+        get_id(r, &out->device[i]);
+    }
+    out->devices = (uint8_t)devices;
+    covey_cbor_leave(r);
+    size_t layers = covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
+    for (size_t i = 0; i < layers && r->err == COVEY_OK; i++) {
+        get_plan_layer(r, out->devices, &out->layer[i]);
+    }
+    out->layer_count = (uint16_t)layers;
+    covey_cbor_leave(r);
+    covey_cbor_leave(r);
+}
+
+/* Unknown types are refused here. */
+static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
+{
+    switch (out->type) {
+    case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_DONE:
+        covey_cbor_get_fixed(r, out->digest.bytes, sizeof(out->digest.bytes));
+        return;
+    case COVEY_CONTROL_INFER:
+    case COVEY_CONTROL_PLAN:
+        get_infer(r, &out->infer);
+        return;
+    case COVEY_CONTROL_ERROR:
+        get_error(r, &out->error);
+        return;
+    case COVEY_CONTROL_STATUS_REPLY:
+        get_status(r, &out->status);
+        return;
+    case COVEY_CONTROL_MODEL_LIST_REPLY:
+        get_models(r, &out->models);
+        return;
+    case COVEY_CONTROL_INFER_REPLY:
+        get_result(r, &out->result);
+        return;
+    case COVEY_CONTROL_PLAN_REPLY:
+        get_plan(r, &out->plan);
+        return;
+    case COVEY_CONTROL_NONE:
+    case COVEY_CONTROL_STATUS:
+    case COVEY_CONTROL_BLOB_HAVE:
+    case COVEY_CONTROL_MODEL_PUT:
+    case COVEY_CONTROL_MODEL_LIST:
+    case COVEY_CONTROL_BLOB_HAVE_REPLY:
+        r->err = COVEY_ERR_MALFORMED;
+        return;
+    }
+}
+
+static bool known_type(uint64_t type)
+{
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_PLAN) ||
+           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PLAN_REPLY);
+}
+
+static void get_message(struct covey_cbor_reader *r, struct covey_control *out)
+{
+    enum { KEYS_MAX = 16 };
+    uint64_t key = 0;
+    unsigned seen = 0;
+    (void)covey_cbor_enter_map(r, KEYS_MAX);
+    while (covey_cbor_next_key(r, &key)) {
+        if (key == KEY_TYPE) {
+            uint64_t type = covey_cbor_get_uint(r, UINT16_MAX);
+            if (r->err == COVEY_OK && !known_type(type)) {
+                r->err = COVEY_ERR_UNSUPPORTED;
+                return;
+            }
+            out->type = (enum covey_control_type)type;
+        } else if (key == KEY_ID) {
+            out->id = get_u32(r);
+        } else if (key == KEY_PART) {
+            get_part(r, out);
+        } else {
+            covey_cbor_skip(r);
+            continue;
+        }
+        seen |= 1U << key;
+    }
+    unsigned needed = 1U << KEY_TYPE | 1U << KEY_ID;
+    needed |= has_part(out->type) ? 1U << KEY_PART : 0;
+    if (r->err == COVEY_OK && (seen & needed) != needed) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+}
+
+covey_err covey_control_decode(struct covey_bytes in, struct covey_control *out)
+{
+    struct covey_cbor_reader r;
+    covey_cbor_reader_init(&r, in);
+    out->type = COVEY_CONTROL_NONE;
+    get_message(&r, out);
+    covey_err err = covey_cbor_reader_done(&r);
+    if (err != COVEY_OK) {
+        out->type = COVEY_CONTROL_NONE;
+    }
+    return err;
+}
