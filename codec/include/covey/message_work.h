@@ -12,6 +12,13 @@
 #include "covey/ids.h"
 #include "covey/limits.h"
 
+enum {
+    COVEY_WORK_SLOT_BYTES = 36, /* a packed struct covey_work_slot */
+    /* Slots of an assignment: no device holds two slots of one group, a group has a unit. */
+    COVEY_WORK_SLOTS_MAX = COVEY_LAYERS_MAX * COVEY_LAYER_UNITS_MAX,
+    COVEY_WORK_KEYS_MAX = 32, /* keys of one message, those of later versions included */
+};
+
 enum covey_work_type {
     COVEY_WORK_NONE,
     COVEY_WORK_PLACE = 32,     /* owner -> coordinator: costs, devices_max, parity */
@@ -101,7 +108,9 @@ struct covey_work_message {
     };
 };
 
-/* Views in the result borrow from in. */
+/* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
+ * layers, 9 slots, 10 missing, 11 index. A type has all of its keys. Views in the result borrow
+ * from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/message_work.h"
+
+#include "covey/cbor.h"
+
+enum {
+    KEY_TYPE,
+    KEY_SESSION,
+    KEY_EPOCH,
+    KEY_VERSION,
+    KEY_REQUEST,
+    KEY_LAYER,
+    KEY_WORK,
+    KEY_STATUS,
+    KEY_PAYLOAD, /* of a placement; the layers of an assignment */
+    KEY_SLOTS,
+    KEY_MISSING,
+    KEY_INDEX,
+    KEY_COUNT,
+};
+
+#define BIT(key) (1U << (key))
+#define FENCE (BIT(KEY_SESSION) | BIT(KEY_EPOCH) | BIT(KEY_VERSION))
+#define WORK (FENCE | BIT(KEY_REQUEST) | BIT(KEY_LAYER) | BIT(KEY_WORK))
+
+/* All fields of all types: a message is the subset that keys_of() names. */
+struct fields {
+    struct covey_fence fence;
+    uint64_t request;
+    uint16_t layer;
+    uint32_t work;
+    enum covey_work_status status;
+    struct covey_bytes payload, slots, missing;
+    uint32_t index;
+};
+
+static unsigned keys_of(enum covey_work_type type)
+{
+    switch (type) {
+    case COVEY_WORK_PLACE:
+    case COVEY_WORK_PLACEMENT:
+        return BIT(KEY_SESSION) | BIT(KEY_VERSION) | BIT(KEY_PAYLOAD);
+    case COVEY_WORK_ASSIGN:
+        return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS);
+    case COVEY_WORK_NEED:
+        return FENCE | BIT(KEY_MISSING);
+    case COVEY_WORK_UNIT:
+        return FENCE | BIT(KEY_INDEX);
+    case COVEY_WORK_READY:
+    case COVEY_WORK_RETIRE:
+        return FENCE;
+    case COVEY_WORK_EXECUTE:
+    case COVEY_WORK_CANCEL:
+        return WORK;
+    case COVEY_WORK_ANSWER:
+        return WORK | BIT(KEY_STATUS);
+    case COVEY_WORK_NONE:
+        break;
+    }
+    return 0;
+}
+
+static void get_field(struct covey_cbor_reader *r, uint64_t key, struct fields *f)
+{
+    switch (key) {
+    case KEY_SESSION:
+        covey_cbor_get_fixed(r, f->fence.session.bytes, sizeof(f->fence.session.bytes));
+        break;
+    case KEY_EPOCH:
+        f->fence.epoch = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case KEY_VERSION:
+        f->fence.version = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case KEY_REQUEST:
+        f->request = covey_cbor_get_uint(r, UINT64_MAX);
+        break;
+    case KEY_LAYER:
+        f->layer = (uint16_t)covey_cbor_get_uint(r, COVEY_LAYERS_MAX - 1);
+        break;
+    case KEY_WORK:
+        f->work = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case KEY_STATUS:
+        f->status = (enum covey_work_status)covey_cbor_get_uint(r, COVEY_WORK_STATUS_REFUSED);
+        break;
+    case KEY_PAYLOAD:
+        f->payload = covey_cbor_get_bytes(r, COVEY_CONTROL_MAX);
+        break;
+    case KEY_SLOTS:
+        f->slots = covey_cbor_get_bytes(r, (size_t)COVEY_WORK_SLOTS_MAX * COVEY_WORK_SLOT_BYTES);
+        break;
+    case KEY_MISSING:
+        f->missing = covey_cbor_get_bytes(r, (COVEY_WORK_SLOTS_MAX + 7) / 8);
+        break;
+    case KEY_INDEX:
+        f->index = (uint32_t)covey_cbor_get_uint(r, COVEY_WORK_SLOTS_MAX - 1);
+        break;
+    default:
+        covey_cbor_skip(r);
+        break;
+    }
+}
+
+static void from_fields(const struct fields *f, struct covey_work_message *m)
+{
+    switch (m->type) {
+    case COVEY_WORK_PLACE:
+    case COVEY_WORK_PLACEMENT:
+        m->place.session = f->fence.session;
+        m->place.version = f->fence.version;
+        m->place.payload = f->payload;
+        break;
+    case COVEY_WORK_ASSIGN:
+        m->assign.fence = f->fence;
+        m->assign.layers = f->payload;
+        m->assign.slots = f->slots;
+        break;
+    case COVEY_WORK_NEED:
+        m->need.fence = f->fence;
+        m->need.missing = f->missing;
+        break;
+    case COVEY_WORK_UNIT:
+        m->unit.fence = f->fence;
+        m->unit.index = f->index;
+        break;
+    case COVEY_WORK_READY:
+    case COVEY_WORK_RETIRE:
+        m->fence = f->fence;
+        break;
+    case COVEY_WORK_EXECUTE:
+    case COVEY_WORK_CANCEL:
+        m->execute = (struct covey_work_execute){f->fence, f->request, f->layer, f->work};
+        break;
+    case COVEY_WORK_ANSWER:
+        m->answer = (struct covey_work_answer){f->fence, f->request, f->layer, f->work, f->status};
+        break;
+    case COVEY_WORK_NONE:
+        break;
+    }
+}
+
+static void to_fields(const struct covey_work_message *m, struct fields *f)
+{
+    switch (m->type) {
+    case COVEY_WORK_PLACE:
+    case COVEY_WORK_PLACEMENT:
+        f->fence.session = m->place.session;
+        f->fence.version = m->place.version;
+        f->payload = m->place.payload;
+        break;
+    case COVEY_WORK_ASSIGN:
+        f->fence = m->assign.fence;
+        f->payload = m->assign.layers;
+        f->slots = m->assign.slots;
+        break;
+    case COVEY_WORK_NEED:
+        f->fence = m->need.fence;
+        f->missing = m->need.missing;
+        break;
+    case COVEY_WORK_UNIT:
+        f->fence = m->unit.fence;
+        f->index = m->unit.index;
+        break;
+    case COVEY_WORK_READY:
+    case COVEY_WORK_RETIRE:
+        f->fence = m->fence;
+        break;
+    case COVEY_WORK_EXECUTE:
+    case COVEY_WORK_CANCEL:
+        f->fence = m->execute.fence;
+        f->request = m->execute.request;
+        f->layer = m->execute.layer;
+        f->work = m->execute.work;
+        break;
+    case COVEY_WORK_ANSWER:
+        f->fence = m->answer.fence;
+        f->request = m->answer.request;
+        f->layer = m->answer.layer;
+        f->work = m->answer.work;
+        f->status = m->answer.status;
+        break;
+    case COVEY_WORK_NONE:
+        break;
+    }
+}
+
+/* The type, which deterministic form puts first; NONE when it is not one of ours. */
+static enum covey_work_type get_type(struct covey_cbor_reader *r, uint64_t *inout_key)
+{
+    if (!covey_cbor_next_key(r, inout_key) || *inout_key != KEY_TYPE) {
+        return COVEY_WORK_NONE;
+    }
+    uint64_t type = covey_cbor_get_uint(r, UINT64_MAX);
+    if (type < COVEY_WORK_PLACE || type > COVEY_WORK_RETIRE) {
+        return COVEY_WORK_NONE;
+    }
+    return (enum covey_work_type)type;
+}
+
+covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out)
+{
+    struct covey_cbor_reader r;
+    struct fields f = {0};
+    struct covey_work_message m = {0};
+    uint64_t key = 0;
+    unsigned seen = 0;
+    if (in.len > COVEY_CONTROL_MAX) {
+        return COVEY_ERR_LIMIT;
+    }
+    covey_cbor_reader_init(&r, in);
+    (void)covey_cbor_enter_map(&r, COVEY_WORK_KEYS_MAX);
+    m.type = get_type(&r, &key);
+    if (m.type == COVEY_WORK_NONE) {
+        return r.err != COVEY_OK ? r.err : COVEY_ERR_UNSUPPORTED;
+    }
+    unsigned wanted = keys_of(m.type);
+    while (covey_cbor_next_key(&r, &key)) {
+        if (key < KEY_COUNT && (wanted & BIT(key)) != 0) {
+            get_field(&r, key, &f);
+            seen |= BIT(key);
+        } else {
+            covey_cbor_skip(&r);
+        }
+    }
+    covey_err err = covey_cbor_reader_done(&r);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (seen != wanted || f.slots.len % COVEY_WORK_SLOT_BYTES != 0) {
+        return COVEY_ERR_MALFORMED;
+    }
+    from_fields(&f, &m);
+    *out = m;
+    return COVEY_OK;
+}
+
+static void put_field(struct covey_cbor_writer *w, unsigned key, const struct fields *f)
+{
+    covey_cbor_put_uint(w, key);
+    switch (key) {
+    case KEY_SESSION:
+        covey_cbor_put_bytes(
+            w, covey_bytes_of(f->fence.session.bytes, sizeof(f->fence.session.bytes)));
+        break;
+    case KEY_EPOCH:
+        covey_cbor_put_uint(w, f->fence.epoch);
+        break;
+    case KEY_VERSION:
+        covey_cbor_put_uint(w, f->fence.version);
+        break;
+    case KEY_REQUEST:
+        covey_cbor_put_uint(w, f->request);
+        break;
+    case KEY_LAYER:
+        covey_cbor_put_uint(w, f->layer);
+        break;
+    case KEY_WORK:
+        covey_cbor_put_uint(w, f->work);
+        break;
+    case KEY_STATUS:
+        covey_cbor_put_uint(w, (uint64_t)f->status);
+        break;
+    case KEY_PAYLOAD:
+        covey_cbor_put_bytes(w, f->payload);
+        break;
+    case KEY_SLOTS:
+        covey_cbor_put_bytes(w, f->slots);
+        break;
+    case KEY_MISSING:
+        covey_cbor_put_bytes(w, f->missing);
+        break;
+    default:
+        covey_cbor_put_uint(w, f->index);
+        break;
+    }
+}
+
+covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
+                            size_t *out_len)
+{
+    struct covey_cbor_writer w;
+    struct fields f = {0};
+    unsigned wanted = keys_of(message->type);
+    size_t pairs = 1;
+    if (wanted == 0) {
+        return COVEY_ERR_UNSUPPORTED;
+    }
+    for (unsigned key = KEY_SESSION; key < KEY_COUNT; key++) {
+        pairs += (wanted & BIT(key)) != 0;
+    }
+    to_fields(message, &f);
+    covey_cbor_writer_init(&w, out);
+    covey_cbor_put_map(&w, pairs);
+    covey_cbor_put_uint(&w, KEY_TYPE);
+    covey_cbor_put_uint(&w, (uint64_t)message->type);
+    for (unsigned key = KEY_SESSION; key < KEY_COUNT; key++) {
+        if ((wanted & BIT(key)) != 0) {
+            put_field(&w, key, &f);
+        }
+    }
+    return covey_cbor_writer_done(&w, out_len);
+}
