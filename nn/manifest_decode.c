@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include "manifest_private.h"
+
+#include <stdlib.h>
+
+#include "graph_private.h"
+
+/* Floats of all constants together: 4 GiB. */
+enum { CONSTANT_FLOATS_MAX = 1 << 30 };
+
+/* A constant's blobs: [first, first + cut.blobs). blobs 0: no constant. */
+struct constant {
+    size_t first;
+    struct covey__cut cut;
+};
+
+struct covey_manifest {
+    char name[COVEY_NAME_MAX + 1];
+    struct covey_graph *graph;
+    struct constant *constants; /* of each value */
+    struct covey_blob *blobs;
+    size_t blob_count;
+    uint16_t layer_weights[COVEY_LAYERS_MAX];
+    size_t layer_count;
+};
+
+static void get_shape(struct covey_cbor_reader *r, struct covey_shape *out)
+{
+    size_t rank = covey_cbor_enter_array(r, COVEY_RANK_MAX);
+    for (size_t i = 0; i < rank && r->err == COVEY_OK; i++) {
+        out->dims[i] = (uint32_t)covey_cbor_get_uint(r, COVEY_TENSOR_ELEMENTS_MAX);
+    }
+    covey_cbor_leave(r);
+    out->rank = r->err == COVEY_OK ? (uint8_t)rank : 0;
+}
+
+/* The digests' bytes are in the input, so that memory follows the input's length. */
+static covey_err add_blobs(struct covey_manifest *mf, struct constant *c, struct covey_bytes bytes)
+{
+    if (bytes.len != c->cut.blobs * sizeof(struct covey_digest)) {
+        return COVEY_ERR_MALFORMED;
+    }
+    struct covey_blob *more =
+        realloc(mf->blobs, (mf->blob_count + c->cut.blobs) * sizeof(*mf->blobs));
+    if (more == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    mf->blobs = more;
+    c->first = mf->blob_count;
+    for (size_t i = 0; i < c->cut.blobs; i++) {
+        struct covey_blob *b = &mf->blobs[mf->blob_count++];
+        memcpy(b->digest.bytes, bytes.ptr + i * sizeof(b->digest.bytes), sizeof(b->digest.bytes));
+        b->len = c->cut.blob_floats * sizeof(float);
+    }
+    return COVEY_OK;
+}
+
+static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf, struct constant *c,
+                         struct covey_shape *out_shape)
+{
+    struct covey_bytes digests = {NULL, 0};
+    uint32_t unit_rows = 0;
+    uint64_t key = 0;
+    covey_cbor_enter_map(r, 3);
+    while (covey_cbor_next_key(r, &key)) {
+        switch (key) {
+        case COVEY__VALUE_KEY_SHAPE:
+            get_shape(r, out_shape);
+            break;
+        case COVEY__VALUE_KEY_UNIT_ROWS:
+            unit_rows = (uint32_t)covey_cbor_get_uint(r, COVEY_TENSOR_ELEMENTS_MAX);
+            break;
+        case COVEY__VALUE_KEY_DIGESTS:
+            digests = covey_cbor_get_bytes(r, COVEY_LAYER_UNITS_MAX * sizeof(struct covey_digest));
+            break;
+        default:
+            r->err = COVEY_ERR_UNSUPPORTED;
+        }
+    }
+    if (r->err == COVEY_OK) {
+        r->err = covey__manifest_cut(out_shape, unit_rows, &c->cut);
+    }
+    if (r->err == COVEY_OK) {
+        r->err = add_blobs(mf, c, digests);
+    }
+}
+
+static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, size_t *inout_floats)
+{
+    struct covey_graph_value value = {.constant = false};
+    struct constant *c = &mf->constants[mf->graph->value_count];
+    enum covey_cbor_type type = covey_cbor_peek(r);
+    uint16_t index;
+    if (type == COVEY_CBOR_MAP) {
+        value.constant = true;
+        get_constant(r, mf, c, &value.shape);
+        *inout_floats += c->cut.blobs * c->cut.blob_floats;
+        if (r->err == COVEY_OK && *inout_floats > CONSTANT_FLOATS_MAX) {
+            r->err = COVEY_ERR_LIMIT;
+        }
+    } else if (type == COVEY_CBOR_ARRAY) {
+        get_shape(r, &value.shape);
+    } else {
+        covey_cbor_get_null(r);
+    }
+    if (r->err == COVEY_OK) {
+        r->err = covey_graph_add_value(mf->graph, &value, &index);
+    }
+}
+
+static void get_values(struct covey_cbor_reader *r, struct covey_manifest *mf)
+{
+    size_t floats = 0, count = covey_cbor_enter_array(r, COVEY_GRAPH_VALUES_MAX);
+    if (r->err != COVEY_OK) {
+        return;
+    }
+    mf->constants = calloc(count + 1, sizeof(*mf->constants));
+    if (mf->constants == NULL) {
+        r->err = COVEY_ERR_NOMEM;
+        return;
+    }
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        get_value(r, mf, &floats);
+    }
+    covey_cbor_leave(r);
+}
+
+static void get_inputs(struct covey_cbor_reader *r, struct covey_graph_node *node)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_NODE_INPUTS_MAX);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        if (covey_cbor_peek(r) == COVEY_CBOR_NULL) {
+            covey_cbor_get_null(r);
+            node->input[i] = COVEY_VALUE_NONE;
+        } else {
+            node->input[i] = (uint16_t)covey_cbor_get_uint(r, COVEY_GRAPH_VALUES_MAX);
+        }
+    }
+    covey_cbor_leave(r);
+    node->inputs = r->err == COVEY_OK ? (uint8_t)count : 0;
+}
+
+static void get_node(struct covey_cbor_reader *r, struct covey_manifest *mf)
+{
+    struct covey_graph_node node = {.op = COVEY_OP_NONE, .output = COVEY_VALUE_NONE};
+    uint64_t key = 0;
+    covey_op_attrs_init(&node.attrs);
+    covey_cbor_enter_map(r, 5);
+    while (covey_cbor_next_key(r, &key)) {
+        switch (key) {
+        case COVEY__NODE_KEY_OP:
+            node.op = (enum covey_op)covey_cbor_get_uint(r, COVEY_OP_COUNT - 1);
+            break;
+        case COVEY__NODE_KEY_INPUTS:
+            get_inputs(r, &node);
+            break;
+        case COVEY__NODE_KEY_OUTPUT:
+            node.output = (uint16_t)covey_cbor_get_uint(r, COVEY_GRAPH_VALUES_MAX);
+            break;
+        case COVEY__NODE_KEY_ATTRS:
+            covey__attrs_get(r, &node.attrs);
+            break;
+        case COVEY__NODE_KEY_NAME:
+            covey_cbor_get_string(r, node.name, sizeof(node.name));
+            break;
+        default:
+            r->err = COVEY_ERR_UNSUPPORTED;
+        }
+    }
+    if (r->err == COVEY_OK) {
+        r->err = covey_graph_add_node(mf->graph, &node);
+    }
+}
+
+static void get_nodes(struct covey_cbor_reader *r, struct covey_manifest *mf)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_GRAPH_NODES_MAX);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        get_node(r, mf);
+    }
+    covey_cbor_leave(r);
+}
+
+static covey_err read_all(struct covey_manifest *mf, struct covey_bytes in)
+{
+    struct covey_cbor_reader r;
+    uint64_t key = 0;
+    unsigned seen = 0;
+    covey_cbor_reader_init(&r, in);
+    covey_cbor_enter_map(&r, 6);
+    while (covey_cbor_next_key(&r, &key)) {
+        switch (key) {
+        case COVEY__MANIFEST_KEY_VERSION:
+            if (covey_cbor_get_uint(&r, UINT32_MAX) != COVEY__MANIFEST_VERSION &&
+                r.err == COVEY_OK) {
+                r.err = COVEY_ERR_UNSUPPORTED;
+            }
+            break;
+        case COVEY__MANIFEST_KEY_NAME:
+            covey_cbor_get_string(&r, mf->name, sizeof(mf->name));
+            break;
+        case COVEY__MANIFEST_KEY_INPUT:
+            mf->graph->input = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
+            break;
+        case COVEY__MANIFEST_KEY_OUTPUT:
+            mf->graph->output = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
+            break;
+        case COVEY__MANIFEST_KEY_VALUES:
+            get_values(&r, mf);
+            break;
+        case COVEY__MANIFEST_KEY_NODES:
+            get_nodes(&r, mf);
+            break;
+        default:
+            r.err = COVEY_ERR_UNSUPPORTED;
+        }
+        seen++;
+    }
+    covey_err err = covey_cbor_reader_done(&r);
+    return err == COVEY_OK && seen != 6 ? COVEY_ERR_MALFORMED : err;
+}
+
+/* Each layer that can be split must have its weights in units, since that is how they travel. */
+static covey_err find_layers(struct covey_manifest *mf, struct covey_nn_error *out_why)
+{
+    const struct covey_graph *g = mf->graph;
+    for (size_t i = 0; i < g->node_count; i++) {
+        const struct covey_graph_node *node = &g->nodes[i];
+        if (!covey__graph_splits(g, node)) {
+            continue;
+        }
+        if (mf->constants[node->input[1]].cut.unit_rows == 0) {
+            return covey__nn_fail(out_why, COVEY_ERR_MALFORMED, "%s: weights without units",
+                                  node->name[0] != '\0' ? node->name : covey_op_name(node->op));
+        }
+        if (mf->layer_count == COVEY_LAYERS_MAX) {
+            return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "too many layers");
+        }
+        mf->layer_weights[mf->layer_count++] = node->input[1];
+    }
+    return COVEY_OK;
+}
+
+covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **out,
+                                struct covey_nn_error *out_why)
+{
+    struct covey_manifest *mf = NULL;
+    covey_err err = COVEY_ERR_LIMIT;
+    if (in.len > COVEY__MANIFEST_MAX) {
+        goto out;
+    }
+    err = COVEY_ERR_NOMEM;
+    mf = calloc(1, sizeof(*mf));
+    if (mf == NULL) {
+        goto out;
+    }
+    err = covey_graph_new(&mf->graph);
+    if (err == COVEY_OK) {
+        err = read_all(mf, in);
+    }
+    if (err != COVEY_OK) {
+        goto out;
+    }
+    err = covey__graph_shapes(mf->graph, 0, out_why);
+    if (err == COVEY_OK) {
+        err = find_layers(mf, out_why);
+    }
+    if (err != COVEY_OK) {
+        covey_manifest_free(mf);
+        return err;
+    }
+    *out = mf;
+    return COVEY_OK;
+out:
+    covey_manifest_free(mf);
+    return covey__nn_fail(out_why, err, "manifest: %s", covey_strerror(err));
+}
+
+void covey_manifest_free(struct covey_manifest *mf)
+{
+    if (mf == NULL) {
+        return;
+    }
+    covey_graph_free(mf->graph);
+    free(mf->constants);
+    free(mf->blobs);
+    free(mf);
+}
+
+const char *covey_manifest_name(const struct covey_manifest *mf)
+{
+    return mf->name;
+}
+
+size_t covey_manifest_blobs(const struct covey_manifest *mf)
+{
+    return mf->blob_count;
+}
+
+const struct covey_blob *covey_manifest_blob(const struct covey_manifest *mf, size_t index)
+{
+    COVEY_ASSERT(index < mf->blob_count);
+    return &mf->blobs[index];
+}
+
+const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, size_t layer,
+                                               size_t unit)
+{
+    COVEY_ASSERT(layer < mf->layer_count);
+    const struct constant *c = &mf->constants[mf->layer_weights[layer]];
+    COVEY_ASSERT(unit < c->cut.blobs);
+    return &mf->blobs[c->first + unit].digest;
+}
+
+/* Room for whole units: the padding of the last one follows the rows. */
+static covey_err bind_value(struct covey_manifest *mf, size_t value, covey_fetch_fn fetch,
+                            void *user)
+{
+    const struct constant *c = &mf->constants[value];
+    float *data = NULL;
+    covey_err err = covey_graph_alloc(mf->graph, c->cut.blobs * c->cut.blob_floats, &data);
+    for (size_t i = 0; i < c->cut.blobs && err == COVEY_OK; i++) {
+        const struct covey_blob *b = &mf->blobs[c->first + i];
+        err = fetch(user, &b->digest, data + i * c->cut.blob_floats, b->len);
+    }
+    if (err == COVEY_OK) {
+        mf->graph->values[value].data = data;
+    }
+    return err;
+}
+
+covey_err covey_manifest_bind(struct covey_manifest *mf, uint32_t batch, covey_fetch_fn fetch,
+                              void *user, struct covey_graph **out_graph,
+                              struct covey_nn_error *out_why)
+{
+    for (size_t i = 0; i < mf->graph->value_count; i++) {
+        if (!mf->graph->values[i].constant || mf->graph->values[i].data != NULL) {
+            continue;
+        }
+        covey_err err = bind_value(mf, i, fetch, user);
+        if (err != COVEY_OK) {
+            return covey__nn_fail(out_why, err, "weights: %s", covey_strerror(err));
+        }
+    }
+    covey_err err = covey_graph_check(mf->graph, batch, out_why);
+    if (err == COVEY_OK) {
+        *out_graph = mf->graph;
+    }
+    return err;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * manifest_private.h - what writing and reading a manifest share. Schema: manifest.cddl.txt.
+ */
+#ifndef COVEY_NN_MANIFEST_PRIVATE_H
+#define COVEY_NN_MANIFEST_PRIVATE_H
+
+#include "covey/cbor.h"
+#include "covey/manifest.h"
+
+enum {
+    COVEY__MANIFEST_VERSION = 1,
+    /* Bytes: 32 a unit and about 100 a node; the largest graph allowed stays below. */
+    COVEY__MANIFEST_MAX = 4 * 1024 * 1024,
+};
+
+enum covey__manifest_key {
+    COVEY__MANIFEST_KEY_VERSION = 1,
+    COVEY__MANIFEST_KEY_NAME,
+    COVEY__MANIFEST_KEY_INPUT,
+    COVEY__MANIFEST_KEY_OUTPUT,
+    COVEY__MANIFEST_KEY_VALUES,
+    COVEY__MANIFEST_KEY_NODES,
+};
+
+enum covey__value_key {
+    COVEY__VALUE_KEY_SHAPE = 1,
+    COVEY__VALUE_KEY_UNIT_ROWS,
+    COVEY__VALUE_KEY_DIGESTS,
+};
+
+enum covey__node_key {
+    COVEY__NODE_KEY_OP = 1,
+    COVEY__NODE_KEY_INPUTS,
+    COVEY__NODE_KEY_OUTPUT,
+    COVEY__NODE_KEY_ATTRS,
+    COVEY__NODE_KEY_NAME,
+};
+
+/* Only what differs from covey_op_attrs_init(): a map, or nothing at all when none does. */
+size_t covey__attrs_count(const struct covey_op_attrs *a);
+void covey__attrs_put(struct covey_cbor_writer *w, const struct covey_op_attrs *a);
+void covey__attrs_get(struct covey_cbor_reader *r, struct covey_op_attrs *out);
+
+/* How a constant is cut: one blob (unit_rows 0) or units of unit_rows rows, the last padded. */
+struct covey__cut {
+    uint32_t unit_rows;
+    size_t blobs, blob_floats;
+};
+/* unit_rows is 0 or that of covey_layer_cut(); RANGE, LIMIT when a blob passes COVEY_BODY_MAX. */
+covey_err covey__manifest_cut(const struct covey_shape *s, uint32_t unit_rows,
+                              struct covey__cut *out);
+
+#endif /* COVEY_NN_MANIFEST_PRIVATE_H */
