@@ -1,1 +1,39 @@
-# Filled in with the package and pkg-config rules.
+# The libraries as a CMake package and for pkg-config, so that another C program can embed a node.
+install(EXPORT coveyTargets NAMESPACE covey:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/covey
+    COMPONENT dev)
+configure_package_config_file(cmake/coveyConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/coveyConfig.cmake
+    INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/covey)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/coveyConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+configure_file(cmake/covey.pc.in ${CMAKE_CURRENT_BINARY_DIR}/covey.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/coveyConfig.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/coveyConfigVersion.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/covey COMPONENT dev)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/covey.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+
+# The package: programs, unit, manual, configuration.
+install(TARGETS covey coveyd RUNTIME COMPONENT node)
+install(FILES apps/man/covey.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT node)
+install(FILES apps/man/coveyd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT node)
+install(FILES apps/package/coveyd.service DESTINATION lib/systemd/system COMPONENT node)
+install(FILES apps/package/coveyd.conf DESTINATION /etc/covey COMPONENT node)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME covey)
+set(CPACK_PACKAGE_CONTACT "The Covey authors <covey@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL node)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/apps/package/postinst ${PROJECT_SOURCE_DIR}/apps/package/prerm
+    ${PROJECT_SOURCE_DIR}/apps/package/postrm ${PROJECT_SOURCE_DIR}/apps/package/conffiles)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)

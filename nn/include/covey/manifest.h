@@ -29,6 +29,11 @@ covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **o
 void covey_manifest_free(struct covey_manifest *mf);
 const char *covey_manifest_name(const struct covey_manifest *mf);
 
+/* Shapes of the model's input and output for the batch they were packed with (carried in the
+ * manifest itself, so that they are known before any weights are); rank 1..COVEY_RANK_MAX, bounded. */
+const struct covey_shape *covey_manifest_input(const struct covey_manifest *mf);
+const struct covey_shape *covey_manifest_output(const struct covey_manifest *mf);
+
 /* All blobs: digest and length in bytes. */
 struct covey_blob {
     struct covey_digest digest;

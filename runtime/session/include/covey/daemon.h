@@ -12,8 +12,8 @@
 struct covey_daemon;
 
 struct covey_daemon_config {
-    const char *state_dir; /* keys, store, control socket (STATE/control.sock) */
-    const char *interface; /* NULL: all; "lo": loopback only */
+    const char *state_dir;   /* keys, store, control socket (STATE/control.sock) */
+    const char *interface;   /* NULL: all; "lo": loopback only */
     const char *const *join; /* addresses, may be NULL */
     size_t join_count;
     uint64_t memory_bytes; /* for others' units; 0: half of the machine's memory */

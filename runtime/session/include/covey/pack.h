@@ -8,8 +8,9 @@
 #include "covey/crypto.h"
 #include "covey/manifest.h"
 
-/* Optimises and checks g (in place), then encodes. put is told every blob with its digest, in order;
- * blobs that occur twice are told twice. manifest is heap, freed by the caller; id is its digest. */
+/* Optimises and checks g (in place), then encodes. put is told every blob with its digest, in
+ * order; blobs that occur twice are told twice. manifest is heap, freed by the caller; id is its
+ * digest. */
 typedef covey_err (*covey_pack_fn)(void *user, const struct covey_digest *digest,
                                    struct covey_bytes blob);
 covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put, void *user,

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coveyd - a node of the mesh.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "covey/daemon.h"
+
+enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16 };
+
+struct options {
+    const char *state;
+    const char *interface;
+    const char *join[JOIN_MAX];
+    size_t join_count;
+    uint64_t memory_bytes;
+    unsigned threads;
+    unsigned short port;
+};
+
+static const char usage[] =
+    "usage: coveyd --state STATE [--interface IF] [--join HOST[:PORT]]... [--port PORT]\n"
+    "              [--memory BYTES] [--threads N]\n"
+    "Runs a node of the mesh that STATE was enrolled in (covey mesh enrol).\n"
+    "  --interface IF   only this interface; lo: only this machine\n"
+    "  --join HOST      a node's channel address, where multicast is filtered (port 5685)\n"
+    "  --port PORT      gossip port; channels use PORT + 1 (5684 and 5685, or any free)\n"
+    "  --memory BYTES   for weights held for others (half of the machine's)\n"
+    "  --threads N      of computing (one per processor, at most 4)\n"
+    "SIGTERM leaves the mesh.\n";
+
+static int bad(const char *what, const char *why)
+{
+    fprintf(stderr, "coveyd: %s: %s\n", what, why);
+    return EXIT_USAGE;
+}
+
+static int number(const char *name, const char *text, uint64_t max, uint64_t *out)
+{
+    char *end = NULL;
+    uint64_t value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || value == 0 || value > max) {
+        fprintf(stderr, "coveyd: %s: %s is not a number from 1 to %llu\n", name, text,
+                (unsigned long long)max);
+        return EXIT_USAGE;
+    }
+    *out = value;
+    return 0;
+}
+
+static int set_option(int option, struct options *o)
+{
+    uint64_t value = 0;
+    int status = 0;
+    switch (option) {
+    case 's':
+        o->state = optarg;
+        break;
+    case 'i':
+        o->interface = optarg;
+        break;
+    case 'j':
+        if (o->join_count == JOIN_MAX) {
+            return bad("--join", "too many addresses");
+        }
+        o->join[o->join_count++] = optarg;
+        break;
+    case 'm':
+        status = number("--memory", optarg, 1ull << 50, &o->memory_bytes);
+        break;
+    case 't':
+        status = number("--threads", optarg, 64, &value);
+        o->threads = (unsigned)value;
+        break;
+    case 'p':
+        status = number("--port", optarg, 65534, &value);
+        o->port = (unsigned short)value;
+        break;
+    default:
+        return EXIT_USAGE;
+    }
+    return status;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+    static const struct option longs[] = {
+        {"state", required_argument, NULL, 's'},
+        {"interface", required_argument, NULL, 'i'},
+        {"join", required_argument, NULL, 'j'},
+        {"memory", required_argument, NULL, 'm'},
+        {"threads", required_argument, NULL, 't'},
+        {"port", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            exit(0);
+        }
+        if (option == 'v') {
+            puts("coveyd " COVEY_VERSION);
+            exit(0);
+        }
+        int status = set_option(option, o);
+        if (status != 0) {
+            return status;
+        }
+    }
+    if (optind != argc) {
+        return bad(argv[optind], "unexpected argument (coveyd --help)");
+    }
+    const char *environment = getenv("COVEY_STATE");
+    o->state = o->state != NULL ? o->state : environment != NULL ? environment : "/var/lib/covey";
+    return 0;
+}
+
+/* Under systemd the journal has the time. */
+static void on_log(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+struct program {
+    struct covey_loop *loop;
+    struct covey_daemon *daemon;
+};
+
+static void on_signal(void *user)
+{
+    struct program *p = user;
+    covey_daemon_leave(p->daemon);
+}
+
+static void on_stopped(void *user)
+{
+    struct program *p = user;
+    covey_loop_stop(p->loop);
+}
+
+static int run(const struct options *o)
+{
+    char why[256] = "out of memory";
+    struct program p = {NULL, NULL};
+    int status = 1;
+    if (covey_loop_new(&p.loop) != COVEY_OK) {
+        fprintf(stderr, "coveyd: %s\n", why);
+        return status;
+    }
+    struct covey_daemon_config config = {
+        .state_dir = o->state,
+        .interface = o->interface,
+        .join = o->join,
+        .join_count = o->join_count,
+        .memory_bytes = o->memory_bytes,
+        .threads = o->threads,
+        .port = o->port,
+        .user = &p,
+        .on_log = on_log,
+        .on_stopped = on_stopped,
+    };
+    covey_err err = covey_daemon_open(p.loop, &config, &p.daemon, why);
+    if (err == COVEY_OK) {
+        err = covey_loop_on_signal(p.loop, on_signal, &p);
+    }
+    if (err == COVEY_OK) {
+        covey_loop_run(p.loop);
+        status = 0;
+    } else {
+        fprintf(stderr, "coveyd: %s\n", why);
+        status = err == COVEY_ERR_PERMISSIONS || err == COVEY_ERR_DENIED ? 5
+                 : err == COVEY_ERR_MALFORMED || err == COVEY_ERR_AUTH   ? EXIT_BAD_INPUT
+                                                                         : 1;
+    }
+    covey_daemon_close(p.daemon);
+    covey_loop_free(p.loop);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    int status = parse(argc, argv, &o);
+    return status != 0 ? status : run(&o);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * assignment.h - the units one owner's plan gave this device: parsed, bounded, loaded, computed
+ * with.
+ *
+ * Made on the loop; parsed, loaded and completed on the storage thread, in order; read by compute
+ * threads once `ready`. Freed with its last reference.
+ */
+#ifndef COVEY_SESSION_ASSIGNMENT_H
+#define COVEY_SESSION_ASSIGNMENT_H
+
+#include "covey/body.h"
+#include "covey/message_work.h"
+#include "covey/split.h"
+#include "pool.h"
+#include "store.h"
+
+struct covey_assignment {
+    struct covey_node_id owner;
+    struct covey_fence fence;
+    struct covey_assignment *next; /* loop */
+    bool ready, retired;           /* loop */
+    _Atomic uint32_t refs;
+
+    /* storage thread until ready, then constant */
+    struct covey_work_slot *slots; /* ascending by layer, then slot */
+    size_t count;
+    uint8_t *missing; /* bit i: slots[i] has no weights yet */
+    size_t missing_count;
+    bool present[COVEY_LAYERS_MAX];
+    struct covey_layer layer[COVEY_LAYERS_MAX];
+    size_t first[COVEY_LAYERS_MAX];   /* index of the layer's first entry in slots */
+    size_t held[COVEY_LAYERS_MAX];    /* how many it has */
+    float *weights[COVEY_LAYERS_MAX]; /* held x unit_rows x k */
+    uint64_t bytes;
+    _Atomic uint64_t *used_bytes; /* account that bytes was added to */
+};
+
+struct covey_assignment *covey__assignment_new(const struct covey_node_id *owner,
+                                               const struct covey_fence *fence);
+struct covey_assignment *covey__assignment_ref(struct covey_assignment *a);
+void covey__assignment_unref(struct covey_assignment *a);
+
+/* Fills a from an owner's message; refuses more than limit bytes in all (LIMIT). */
+covey_err covey__assignment_parse(struct covey_assignment *a,
+                                  const struct covey_work_assign *assign,
+                                  _Atomic uint64_t *used_bytes, uint64_t limit) COVEY_CHECK;
+/* Reads what the store has; the rest stays missing. */
+void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store);
+/* Heap copy of the bitmap of missing entries, the caller's. */
+covey_err covey__assignment_missing(const struct covey_assignment *a,
+                                    struct covey_bytes *out) COVEY_CHECK;
+/* Unit of entry index: verified against its digest, kept in memory and in the store. */
+covey_err covey__assignment_store(struct covey_assignment *a, uint32_t index,
+                                  struct covey_bytes blob,
+                                  const struct covey_store *store) COVEY_CHECK;
+bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
+                               size_t input_bytes);
+/* All held slots of layer as one product. */
+covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t layer,
+                                    const struct covey_body *input, struct covey_scratch *scratch,
+                                    struct covey_body **out) COVEY_CHECK;
+
+#endif /* COVEY_SESSION_ASSIGNMENT_H */

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/daemon.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "covey/crypto.h"
+#include "daemon_state.h"
+#include "rate.h"
+
+enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5 };
+
+void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (d->on_log != NULL) {
+        d->on_log(d->user, line);
+    }
+}
+
+/* ---- actions of the node ---- */
+
+static void send_message(struct covey_daemon *d, const struct covey_action *a)
+{
+    struct covey_body *body = covey__handles_get(&d->services.handles, a->body);
+    /* A peer without a channel or too far behind: the job machine goes on without its answer. */
+    covey_err ignored = covey_channels_send(d->services.channels, &a->peer, a->bytes, body);
+    (void)ignored;
+}
+
+static void tell_member(struct covey_daemon *d, const struct covey_action *a)
+{
+    static const char *const states[] = {"alive", "suspect", "dead", "left"};
+    struct covey_member_info info;
+    if (covey_node_find(d->node, &a->peer, &info)) {
+        covey__daemon_log(d, "%s is %s", info.name, states[info.state]);
+    }
+}
+
+static void tell_coordinator(struct covey_daemon *d)
+{
+    struct covey_node_id id;
+    uint64_t term;
+    struct covey_member_info info;
+    if (covey_node_coordinator(d->node, &id, &term) && covey_node_find(d->node, &id, &info)) {
+        covey__daemon_log(d, "%s coordinates, term %llu", info.name, (unsigned long long)term);
+    }
+}
+
+static void act_network(struct covey_daemon *d, const struct covey_action *a)
+{
+    switch ((int)a->type) {
+    case COVEY_ACTION_MULTICAST:
+        covey_coap_multicast_hello(d->coap, a->bytes);
+        break;
+    case COVEY_ACTION_HELLO:
+        covey_coap_send(d->coap, COVEY_COAP_HELLO, &a->addr, a->bytes);
+        break;
+    case COVEY_ACTION_GOSSIP:
+        covey_coap_send(d->coap, COVEY_COAP_GOSSIP, &a->addr, a->bytes);
+        break;
+    case COVEY_ACTION_DIAL:
+        covey_channels_dial(d->services.channels, &a->addr, a->has_peer ? &a->peer : NULL);
+        break;
+    case COVEY_ACTION_DROP:
+        covey_channels_drop(d->services.channels, &a->peer);
+        break;
+    case COVEY_ACTION_SEND:
+        send_message(d, a);
+        break;
+    case COVEY_ACTION_RELEASE:
+        covey_body_unref(covey__handles_take(&d->services.handles, a->body));
+        break;
+    case COVEY_ACTION_MEMBER:
+        tell_member(d, a);
+        break;
+    case COVEY_ACTION_COORDINATOR:
+        tell_coordinator(d);
+        break;
+    case COVEY_ACTION_LEFT:
+        d->on_stopped(d->user);
+        break;
+    default:
+        COVEY_ASSERT(!"unknown action");
+    }
+}
+
+static void act(struct covey_daemon *d, const struct covey_action *a)
+{
+    switch ((int)a->type) {
+    case COVEY_ACTION_ASSIGNED:
+        covey__holder_assigned(d->holder, a);
+        break;
+    case COVEY_ACTION_STORE:
+        covey__holder_store(d->holder, a);
+        break;
+    case COVEY_ACTION_COMPUTE:
+        covey__holder_compute(d->holder, a);
+        break;
+    case COVEY_ACTION_RETIRED:
+        covey__holder_retired(d->holder, a);
+        break;
+    case COVEY_ACTION_PREPARE:
+        covey__owner_prepare(d->owner, a);
+        break;
+    case COVEY_ACTION_ASSIGN:
+        covey__owner_assign(d->owner, a);
+        break;
+    case COVEY_ACTION_SEND_UNITS:
+        covey__owner_send_units(d->owner, a);
+        break;
+    case COVEY_ACTION_ACTIVE:
+        covey__owner_active(d->owner, a);
+        break;
+    case COVEY_ACTION_FORGET:
+        covey__owner_forget_version(d->owner, a);
+        break;
+    case COVEY_ACTION_COMPUTE_LOCAL:
+        covey__owner_compute_local(d->owner, a);
+        break;
+    case COVEY_ACTION_LAYER_DONE:
+        covey__owner_layer_done(d->owner, a);
+        break;
+    default:
+        act_network(d, a);
+    }
+}
+
+/* ---- events to the node ---- */
+
+static void step(struct covey_daemon *d, const struct covey_event *event)
+{
+    struct covey_event e = *event;
+    do {
+        e.now_ms = covey_loop_now_ms(d->loop);
+        e.wall_s = covey_wall_s();
+        covey_err err = covey_node_step(d->node, &e, d->update);
+        if (err != COVEY_OK) {
+            covey__daemon_log(d, "event %d: %s", (int)e.type, covey_strerror(err));
+        }
+        for (size_t i = 0; i < d->update->count; i++) {
+            act(d, &d->update->actions[i]);
+        }
+        e = (struct covey_event){.type = COVEY_EVENT_TICK};
+    } while (d->update->more);
+}
+
+static void enqueue(struct covey_daemon *d, const struct covey_event *event)
+{
+    struct covey_event_item *item = malloc(sizeof(*item) + event->bytes.len);
+    if (item == NULL) {
+        covey__daemon_log(d, "out of memory: an event was dropped");
+        return;
+    }
+    item->event = *event;
+    item->next = NULL;
+    if (event->bytes.len > 0) {
+        memcpy(item->bytes, event->bytes.ptr, event->bytes.len);
+    }
+    item->event.bytes = covey_bytes_of(item->bytes, event->bytes.len);
+    if (d->queue_tail != NULL) {
+        d->queue_tail->next = item;
+    } else {
+        d->queue_head = item;
+    }
+    d->queue_tail = item;
+}
+
+static void feed(void *user, const struct covey_event *event)
+{
+    struct covey_daemon *d = user;
+    if (d->closing) {
+        return;
+    }
+    if (d->stepping) {
+        enqueue(d, event);
+        return;
+    }
+    d->stepping = true;
+    step(d, event);
+    while (d->queue_head != NULL) {
+        struct covey_event_item *item = d->queue_head;
+        d->queue_head = item->next;
+        d->queue_tail = item->next == NULL ? NULL : d->queue_tail;
+        step(d, &item->event);
+        free(item);
+    }
+    d->stepping = false;
+    covey_timer_set(d->timer, covey_node_deadline_ms(d->node));
+}
+
+static void on_deadline(void *user)
+{
+    struct covey_event event = {.type = COVEY_EVENT_TICK};
+    feed(user, &event);
+}
+
+static void on_tick(void *user)
+{
+    struct covey_daemon *d = user;
+    covey__owner_tick(d->owner);
+    covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
+}
+
+static void on_payload(void *user, enum covey_coap_kind kind, const struct covey_addr *from,
+                       struct covey_bytes payload)
+{
+    struct covey_event event = {.type = kind == COVEY_COAP_HELLO ? COVEY_EVENT_HELLO
+                                                                 : COVEY_EVENT_GOSSIP,
+                                .addr = *from,
+                                .bytes = payload};
+    feed(user, &event);
+}
+
+static void on_up(void *user, const struct covey_cert *peer, struct covey_bytes cert_wire,
+                  const struct covey_addr *from)
+{
+    struct covey_event event = {
+        .type = COVEY_EVENT_CHANNEL_UP, .peer = peer->node, .bytes = cert_wire, .addr = *from};
+    feed(user, &event);
+}
+
+static void on_down(void *user, const struct covey_node_id *peer, covey_err why)
+{
+    struct covey_daemon *d = user;
+    struct covey_member_info info;
+    if (!d->closing && why != COVEY_ERR_CLOSED && covey_node_find(d->node, peer, &info)) {
+        covey__daemon_log(d, "channel to %s ended: %s", info.name, covey_strerror(why));
+    }
+    struct covey_event event = {.type = COVEY_EVENT_CHANNEL_DOWN, .peer = *peer};
+    feed(d, &event);
+}
+
+static void on_dial_failed(void *user, const struct covey_addr *to, covey_err why)
+{
+    (void)why;
+    struct covey_event event = {.type = COVEY_EVENT_DIAL_FAILED, .addr = *to};
+    feed(user, &event);
+}
+
+static void on_message(void *user, const struct covey_node_id *peer, struct covey_bytes control,
+                       struct covey_body *take_body)
+{
+    struct covey_daemon *d = user;
+    if (d->closing) {
+        covey_body_unref(take_body);
+        return;
+    }
+    size_t len = take_body != NULL ? take_body->len : 0;
+    struct covey_event event = {.type = COVEY_EVENT_MESSAGE,
+                                .peer = *peer,
+                                .bytes = control,
+                                .body = covey__handles_put(&d->services.handles, take_body),
+                                .body_len = len};
+    feed(d, &event);
+}
+
+static void log_line(void *user, const char *line)
+{
+    covey__daemon_log(user, "%s", line);
+}
+
+/* ---- life ---- */
+
+static covey_err open_services(struct covey_daemon *d, const struct covey_daemon_config *config)
+{
+    struct covey_services *s = &d->services;
+    s->loop = d->loop;
+    s->user = d;
+    s->feed = feed;
+    s->log = log_line;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
+    s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
+    threads = config->threads != 0 ? config->threads : threads;
+    covey_err err = covey__handles_init(&s->handles);
+    if (err == COVEY_OK) {
+        err = covey__store_open(&s->store, config->state_dir);
+    }
+    if (err == COVEY_OK) {
+        err = covey__pool_new(d->loop, threads, COMPUTE_NICE, &s->compute);
+    }
+    if (err == COVEY_OK) {
+        err = covey__pool_new(d->loop, 1, STORAGE_NICE, &s->storage);
+    }
+    if (err == COVEY_OK) {
+        err = covey__holder_new(s, &d->holder);
+    }
+    if (err == COVEY_OK) {
+        err = covey__owner_new(s, &d->identity->cert.node, &d->owner);
+    }
+    return err;
+}
+
+static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_config *config,
+                              char out_why[static 256])
+{
+    struct covey_coap_config coap = {
+        .interface = config->interface, .port = config->port, .on_payload = on_payload, .user = d};
+    struct covey_channels_config channels = {
+        .identity = d->identity,
+        .interface = config->interface,
+        .port = config->port != 0 ? (uint16_t)(config->port + 1) : 0,
+        .user = d,
+        .on_up = on_up,
+        .on_down = on_down,
+        .on_dial_failed = on_dial_failed,
+        .on_message = on_message,
+        .on_log = log_line,
+    };
+    covey_err err = covey_coap_open(d->loop, &coap, &d->coap, out_why);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    return covey_channels_open(d->loop, &channels, &d->services.channels, out_why);
+}
+
+static covey_err open_node(struct covey_daemon *d)
+{
+    uint64_t seed;
+    covey_random(&seed, sizeof(seed));
+    struct covey_node_config config = {
+        .identity = d->identity,
+        .gossip_port = covey_coap_port(d->coap),
+        .channel_port = covey_channels_port(d->services.channels),
+        .mflops = covey__measure_mflops(),
+        .memory_bytes = d->services.memory_bytes,
+        .seed = seed,
+    };
+    size_t size = (covey_node_size(&config) + 63) / 64 * 64;
+    d->node_memory = aligned_alloc(64, size);
+    d->update = calloc(1, sizeof(*d->update));
+    if (d->node_memory == NULL || d->update == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_err err = covey_node_init(d->node_memory, &config, covey_loop_now_ms(d->loop), &d->node);
+    if (err == COVEY_OK) {
+        err = covey_timer_new(d->loop, on_deadline, d, &d->timer);
+    }
+    if (err == COVEY_OK) {
+        err = covey_timer_new(d->loop, on_tick, d, &d->tick);
+    }
+    return err;
+}
+
+static covey_err join(struct covey_daemon *d, const struct covey_daemon_config *config,
+                      char out_why[static 256])
+{
+    for (size_t i = 0; i < config->join_count; i++) {
+        struct covey_event event = {.type = COVEY_EVENT_JOIN};
+        covey_err err = covey_addr_parse(config->join[i], 5685, &event.addr);
+        if (err != COVEY_OK) {
+            snprintf(out_why, 256, "--join %s: not an address, or it cannot be resolved",
+                     config->join[i]);
+            return err;
+        }
+        feed(d, &event);
+    }
+    return COVEY_OK;
+}
+
+static covey_err open_all(struct covey_daemon *d, const struct covey_daemon_config *config,
+                          char out_why[static 256])
+{
+    struct covey_identity_error why = {{0}};
+    covey_err err = covey_crypto_init();
+    if (err == COVEY_OK) {
+        err = covey_identity_load(config->state_dir, true, covey_wall_s(), &d->identity, &why);
+    }
+    if (err != COVEY_OK) {
+        snprintf(out_why, 256, "%s", why.text[0] != 0 ? why.text : covey_strerror(err));
+        return err;
+    }
+    err = open_services(d, config);
+    if (err == COVEY_OK) {
+        err = open_network(d, config, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = open_node(d);
+    }
+    if (err == COVEY_OK) {
+        err = covey__control_open(d, config->state_dir, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = join(d, config, out_why);
+    }
+    if (err != COVEY_OK && out_why[0] == 0) {
+        snprintf(out_why, 256, "cannot start: %s", covey_strerror(err));
+    }
+    return err;
+}
+
+covey_err covey_daemon_open(struct covey_loop *loop, const struct covey_daemon_config *config,
+                            struct covey_daemon **out, char out_why[static 256])
+{
+    out_why[0] = 0;
+    struct covey_daemon *d = calloc(1, sizeof(*d));
+    if (d == NULL) {
+        snprintf(out_why, 256, "%s", covey_strerror(COVEY_ERR_NOMEM));
+        return COVEY_ERR_NOMEM;
+    }
+    d->loop = loop;
+    d->user = config->user;
+    d->on_log = config->on_log;
+    d->on_stopped = config->on_stopped;
+    covey_err err = open_all(d, config, out_why);
+    if (err != COVEY_OK) {
+        covey_daemon_close(d);
+        return err;
+    }
+    on_deadline(d);
+    on_tick(d);
+    covey__daemon_log(d, "%s is up: gossip port %u, channel port %u", d->identity->cert.name,
+                      covey_coap_port(d->coap), covey_channels_port(d->services.channels));
+    *out = d;
+    return COVEY_OK;
+}
+
+void covey_daemon_leave(struct covey_daemon *d)
+{
+    struct covey_event event = {.type = COVEY_EVENT_LEAVE};
+    feed(d, &event);
+}
+
+void covey_daemon_close(struct covey_daemon *d)
+{
+    if (d == NULL) {
+        return;
+    }
+    d->closing = true;
+    covey__pool_free(d->services.compute);
+    covey__pool_free(d->services.storage);
+    covey__control_close(d);
+    covey_timer_free(d->tick);
+    covey_timer_free(d->timer);
+    if (d->services.channels != NULL) {
+        covey_channels_close(d->services.channels);
+    }
+    if (d->coap != NULL) {
+        covey_coap_close(d->coap);
+    }
+    covey__owner_free(d->owner);
+    covey__holder_free(d->holder);
+    covey__handles_done(&d->services.handles);
+    while (d->queue_head != NULL) {
+        struct covey_event_item *item = d->queue_head;
+        d->queue_head = item->next;
+        free(item);
+    }
+    if (d->node != NULL) {
+        covey_node_done(d->node);
+    }
+    free(d->node_memory);
+    free(d->update);
+    covey_identity_free(d->identity);
+    free(d);
+}

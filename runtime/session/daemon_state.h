@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * daemon_state.h - the daemon's parts, shared by daemon.c (life, events, actions) and control.c
+ * (frames of the control socket).
+ */
+#ifndef COVEY_SESSION_DAEMON_STATE_H
+#define COVEY_SESSION_DAEMON_STATE_H
+
+#include "covey/coap.h"
+#include "covey/daemon.h"
+#include "covey/identity.h"
+#include "covey/socket.h"
+#include "holder.h"
+#include "owner.h"
+#include "services.h"
+
+struct covey_event_item {
+    struct covey_event event;
+    struct covey_event_item *next;
+    uint8_t bytes[];
+};
+
+/* One connection to the control socket. */
+struct covey_client {
+    struct covey_daemon *daemon;
+    struct covey_socket_client *socket;
+    uint64_t serial;
+    struct covey_client *next;
+};
+
+struct covey_catalogue_entry {
+    struct covey_digest id;
+    char name[COVEY_NAME_MAX + 1];
+    uint64_t bytes;
+    struct covey_shape input, output;
+};
+
+struct covey_daemon {
+    void *user;
+    void (*on_log)(void *user, const char *line);
+    void (*on_stopped)(void *user);
+    struct covey_loop *loop;
+    struct covey_identity *identity;
+    struct covey_services services;
+    struct covey_holder *holder;
+    struct covey_owner *owner;
+    struct covey_coap *coap;
+    struct covey_timer *timer; /* the node's deadline */
+    struct covey_timer *tick;  /* the owner's time-outs */
+    void *node_memory;
+    struct covey_node *node;
+    struct covey_update *update;
+    bool stepping, closing;
+    struct covey_event_item *queue_head, *queue_tail;
+    /* control.c */
+    struct covey_socket *socket;
+    struct covey_client *clients;
+    uint64_t next_serial;
+    struct covey_control *in, *out; /* one frame at a time, loop only */
+    uint8_t *frame;
+    struct covey_catalogue_entry models[COVEY_CONTROL_MODELS_MAX];
+    size_t model_count;
+};
+
+void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* control.c */
+covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
+                              char out_why[static 256]) COVEY_CHECK;
+void covey__control_close(struct covey_daemon *d);
+
+#endif /* COVEY_SESSION_DAEMON_STATE_H */

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "holder.h"
+
+#include <stdlib.h>
+
+#include "assignment.h"
+#include "covey/message_work.h"
+
+struct covey_holder {
+    struct covey_services *services;
+    struct covey_assignment *assignments; /* loop's thread only */
+    _Atomic uint64_t used_bytes;
+};
+
+/* One piece of work on one assignment; holds a reference to it. */
+struct holder_task {
+    struct covey_task task;
+    struct covey_holder *holder;
+    struct covey_assignment *assignment;
+    struct covey_bytes message; /* ASSIGN: heap copy */
+    struct covey_body *body;    /* STORE: the unit; COMPUTE: the input */
+    struct covey_body *out;     /* COMPUTE: the answer */
+    uint32_t index;
+    uint32_t work;
+    uint16_t layer;
+    bool complete; /* no unit was missing when the work ended */
+    covey_err err;
+};
+
+covey_err covey__holder_new(struct covey_services *services, struct covey_holder **out)
+{
+    struct covey_holder *h = calloc(1, sizeof(*h));
+    if (h == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    h->services = services;
+    *out = h;
+    return COVEY_OK;
+}
+
+void covey__holder_free(struct covey_holder *h)
+{
+    if (h == NULL) {
+        return;
+    }
+    while (h->assignments != NULL) {
+        struct covey_assignment *a = h->assignments;
+        h->assignments = a->next;
+        covey__assignment_unref(a);
+    }
+    free(h);
+}
+
+static struct covey_assignment *find(const struct covey_holder *h,
+                                     const struct covey_node_id *owner,
+                                     const struct covey_fence *fence)
+{
+    for (struct covey_assignment *a = h->assignments; a != NULL; a = a->next) {
+        if (covey_node_id_equal(&a->owner, owner) && a->fence.epoch == fence->epoch &&
+            a->fence.version == fence->version &&
+            covey_session_id_equal(&a->fence.session, &fence->session)) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static struct holder_task *task_new(struct covey_holder *h, struct covey_assignment *a)
+{
+    struct holder_task *t = calloc(1, sizeof(*t));
+    if (t != NULL) {
+        t->holder = h;
+        t->assignment = covey__assignment_ref(a);
+    }
+    return t;
+}
+
+static void task_free(struct holder_task *t)
+{
+    covey__assignment_unref(t->assignment);
+    covey_body_unref(t->body);
+    covey_body_unref(t->out);
+    free((void *)(uintptr_t)t->message.ptr);
+    free(t);
+}
+
+static void feed(struct covey_holder *h, const struct covey_event *event)
+{
+    h->services->feed(h->services->user, event);
+}
+
+/* ---- ASSIGNED: parse, load what is on disk, tell what is missing ---- */
+
+static void check_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct holder_task *t = (struct holder_task *)task;
+    struct covey_work_message message;
+    t->err = covey_work_decode(t->message, &message);
+    if (t->err == COVEY_OK) {
+        t->err = covey__assignment_parse(t->assignment, &message.assign, &t->holder->used_bytes,
+                                         t->holder->services->memory_bytes);
+    }
+    free((void *)(uintptr_t)t->message.ptr);
+    t->message = covey_bytes_of(NULL, 0);
+    if (t->err == COVEY_OK) {
+        covey__assignment_load(t->assignment, &t->holder->services->store);
+        t->complete = t->assignment->missing_count == 0;
+    }
+    if (t->err == COVEY_OK && !t->complete) {
+        t->err = covey__assignment_missing(t->assignment, &t->message);
+    }
+}
+
+static void check_done(struct covey_task *task)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    struct covey_assignment *a = t->assignment;
+    if (!a->retired) {
+        a->ready = t->complete;
+        struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+                                    .peer = a->owner,
+                                    .fence = a->fence,
+                                    .bytes = t->message,
+                                    .err = t->err};
+        feed(t->holder, &event);
+    }
+    task_free(t);
+}
+
+static void drop(struct covey_holder *h, const struct covey_node_id *owner,
+                 const struct covey_fence *fence, bool same_version_only)
+{
+    struct covey_assignment **link = &h->assignments;
+    while (*link != NULL) {
+        struct covey_assignment *a = *link;
+        bool match = covey_node_id_equal(&a->owner, owner) &&
+                     covey_session_id_equal(&a->fence.session, &fence->session) &&
+                     (same_version_only ? a->fence.version == fence->version
+                                        : a->fence.version <= fence->version);
+        if (match) {
+            *link = a->next;
+            a->retired = true;
+            covey__assignment_unref(a);
+        } else {
+            link = &a->next;
+        }
+    }
+}
+
+static void refuse_assignment(struct covey_holder *h, const struct covey_action *action)
+{
+    struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+                                .peer = action->peer,
+                                .fence = action->fence,
+                                .err = COVEY_ERR_NOMEM};
+    feed(h, &event);
+}
+
+void covey__holder_assigned(struct covey_holder *h, const struct covey_action *action)
+{
+    drop(h, &action->peer, &action->fence, true);
+    struct covey_assignment *a = covey__assignment_new(&action->peer, &action->fence);
+    struct holder_task *t = a != NULL ? task_new(h, a) : NULL;
+    uint8_t *copy = malloc(action->bytes.len + 1);
+    if (t == NULL || copy == NULL) {
+        free(copy);
+        if (t != NULL) {
+            task_free(t);
+        }
+        covey__assignment_unref(a);
+        refuse_assignment(h, action);
+        return;
+    }
+    memcpy(copy, action->bytes.ptr, action->bytes.len);
+    t->message = covey_bytes_of(copy, action->bytes.len);
+    t->task.work = check_work;
+    t->task.done = check_done;
+    a->next = h->assignments;
+    h->assignments = a;
+    covey__pool_submit(h->services->storage, &t->task);
+}
+
+/* ---- STORE: one unit arrived ---- */
+
+static void store_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct holder_task *t = (struct holder_task *)task;
+    struct covey_bytes blob = covey_bytes_of(t->body->data, t->body->len);
+    t->err = covey__assignment_store(t->assignment, t->index, blob, &t->holder->services->store);
+    t->complete = t->err == COVEY_OK && t->assignment->missing_count == 0;
+}
+
+static void store_done(struct covey_task *task)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    struct covey_assignment *a = t->assignment;
+    if (t->err != COVEY_OK && !a->retired) {
+        t->holder->services->log(t->holder->services->user, "a unit of weights was refused");
+    }
+    if (!a->retired && t->complete) {
+        a->ready = true;
+        struct covey_event event = {
+            .type = COVEY_EVENT_ASSIGN_READY, .peer = a->owner, .fence = a->fence};
+        feed(t->holder, &event);
+    }
+    task_free(t);
+}
+
+void covey__holder_store(struct covey_holder *h, const struct covey_action *action)
+{
+    struct covey_body *body = covey__handles_take(&h->services->handles, action->body);
+    struct covey_assignment *a = find(h, &action->peer, &action->fence);
+    struct holder_task *t = a != NULL && body != NULL ? task_new(h, a) : NULL;
+    if (t == NULL) {
+        covey_body_unref(body);
+        return;
+    }
+    t->body = body;
+    t->index = action->index;
+    t->task.work = store_work;
+    t->task.done = store_done;
+    covey__pool_submit(h->services->storage, &t->task);
+}
+
+/* ---- COMPUTE ---- */
+
+static void compute_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    t->err = covey__assignment_compute(t->assignment, t->layer, t->body, scratch, &t->out);
+}
+
+static void tell_computed(struct covey_holder *h, const struct covey_node_id *owner, uint32_t work,
+                          struct covey_body *take_out)
+{
+    size_t len = take_out != NULL ? take_out->len : 0;
+    struct covey_event event = {.type = COVEY_EVENT_COMPUTED,
+                                .peer = *owner,
+                                .work = work,
+                                .body = covey__handles_put(&h->services->handles, take_out),
+                                .body_len = len};
+    feed(h, &event);
+}
+
+static void compute_done(struct covey_task *task)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    struct covey_body *out = t->out;
+    t->out = NULL;
+    tell_computed(t->holder, &t->assignment->owner, t->work, out);
+    task_free(t);
+}
+
+void covey__holder_compute(struct covey_holder *h, const struct covey_action *action)
+{
+    struct covey_body *body = covey__handles_take(&h->services->handles, action->body);
+    struct covey_assignment *a = find(h, &action->peer, &action->fence);
+    bool fits = a != NULL && a->ready && body != NULL &&
+                covey__assignment_accepts(a, action->layer, body->len);
+    struct holder_task *t = fits ? task_new(h, a) : NULL;
+    if (t == NULL) {
+        covey_body_unref(body);
+        tell_computed(h, &action->peer, action->work, NULL);
+        return;
+    }
+    t->body = body;
+    t->layer = action->layer;
+    t->work = action->work;
+    t->task.work = compute_work;
+    t->task.done = compute_done;
+    covey__pool_submit(h->services->compute, &t->task);
+}
+
+void covey__holder_retired(struct covey_holder *h, const struct covey_action *action)
+{
+    drop(h, &action->peer, &action->fence, false);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * holder.h - what this device holds for others and computes for them: the mathematics and memory
+ * behind core's worker machine. Calls are on the loop; work is on the pools.
+ */
+#ifndef COVEY_SESSION_HOLDER_H
+#define COVEY_SESSION_HOLDER_H
+
+#include "services.h"
+
+struct covey_holder;
+
+covey_err covey__holder_new(struct covey_services *services, struct covey_holder **out) COVEY_CHECK;
+/* After the pools have stopped. */
+void covey__holder_free(struct covey_holder *h);
+
+/* The worker's actions ASSIGNED, STORE, COMPUTE, RETIRED. */
+void covey__holder_assigned(struct covey_holder *h, const struct covey_action *action);
+void covey__holder_store(struct covey_holder *h, const struct covey_action *action);
+void covey__holder_compute(struct covey_holder *h, const struct covey_action *action);
+void covey__holder_retired(struct covey_holder *h, const struct covey_action *action);
+
+#endif /* COVEY_SESSION_HOLDER_H */

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "covey/crypto.h"
+#include "owner_state.h"
+
+enum {
+    SESSION_IDLE_MS = 120 * 1000,
+    /* Units are read and sent in pieces of about this many bytes, so that memory stays bounded. */
+    UNITS_CHUNK_BYTES = 8 * 1024 * 1024,
+};
+
+covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
+                           struct covey_owner **out)
+{
+    struct covey_owner *o = calloc(1, sizeof(*o));
+    if (o == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    o->services = services;
+    o->self = *self;
+    covey_random(&o->epoch, sizeof(o->epoch));
+    *out = o;
+    return COVEY_OK;
+}
+
+static void session_free(struct covey_session *s)
+{
+    covey_run_free(s->free_run);
+    while (s->versions != NULL) {
+        struct covey_version *v = s->versions;
+        s->versions = v->next;
+        covey__version_unref(v);
+    }
+    while (s->costs_waiters != NULL) {
+        struct covey_costs_waiter *w = s->costs_waiters;
+        s->costs_waiters = w->next;
+        free(w);
+    }
+    covey__model_file_free(s->file);
+    *s = (struct covey_session){0};
+}
+
+void covey__owner_free(struct covey_owner *o)
+{
+    if (o == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
+        struct covey_request *r = &o->request[i];
+        if (r->used) {
+            covey__version_unref(r->version);
+            covey_run_free(r->run);
+            covey_body_unref(r->input);
+            covey_body_unref(r->layer_input);
+            free(r->result);
+        }
+    }
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        session_free(&o->session[i]);
+    }
+    free(o);
+}
+
+struct covey_session *covey__owner_session(struct covey_owner *o, const struct covey_fence *f)
+{
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (s->used && s->state == COVEY_SESSION_OPEN && s->fence.epoch == f->epoch &&
+            covey_session_id_equal(&s->fence.session, &f->session)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+struct covey_version *covey__session_version(struct covey_session *s, const struct covey_fence *f)
+{
+    for (struct covey_version *v = s != NULL ? s->versions : NULL; v != NULL; v = v->next) {
+        if (v->fence.version == f->version) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+/* ---- opening ---- */
+
+static void fill_costs(struct covey_session *s)
+{
+    struct covey_plan_request *c = &s->costs;
+    c->layers = (uint16_t)covey_model_layers(s->file->model);
+    c->parity = s->parity;
+    c->devices_max = s->devices_max;
+    for (size_t i = 0; i < c->layers; i++) {
+        const struct covey_layer *l = covey_model_layer(s->file->model, i);
+        uint64_t columns = covey_layer_columns(l);
+        c->cost[i] = (struct covey_plan_cost){
+            .units = (uint16_t)l->units,
+            .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
+            .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
+            .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
+            .unit_flops = 2 * columns * covey_layer_unit_floats(l),
+        };
+    }
+}
+
+static void load_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct covey_session *s =
+        (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
+    s->load_err = covey__model_file_load(&s->owner->services->store, &s->model, &s->file, &s->why);
+}
+
+static void tell_costs(struct covey_session *s)
+{
+    while (s->costs_waiters != NULL) {
+        struct covey_costs_waiter *w = s->costs_waiters;
+        s->costs_waiters = w->next;
+        if (w->user != NULL) {
+            w->fn(w->user, w->tag, s->load_err, s->why.text, s->file, &s->costs);
+        }
+        free(w);
+    }
+}
+
+static void load_done(struct covey_task *task)
+{
+    struct covey_session *s =
+        (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
+    s->tasks--;
+    if (s->load_err != COVEY_OK) {
+        s->state = COVEY_SESSION_FAILED;
+        tell_costs(s);
+        while (s->waiting != NULL) {
+            covey__request_end(s->waiting, s->load_err, s->why.text);
+        }
+        session_free(s);
+        return;
+    }
+    fill_costs(s);
+    s->state = COVEY_SESSION_OPEN;
+    tell_costs(s);
+    struct covey_event event = {
+        .type = COVEY_EVENT_SESSION_OPEN, .fence = s->fence, .costs = &s->costs};
+    covey__owner_feed(s->owner, &event);
+}
+
+static void session_close(struct covey_session *s)
+{
+    if (s->state == COVEY_SESSION_OPEN) {
+        struct covey_event event = {.type = COVEY_EVENT_SESSION_CLOSE, .fence = s->fence};
+        covey__owner_feed(s->owner, &event);
+    }
+    session_free(s);
+}
+
+static bool idle(const struct covey_session *s)
+{
+    return s->used && s->requests == 0 && s->tasks == 0 && s->state == COVEY_SESSION_OPEN;
+}
+
+static struct covey_session *session_slot(struct covey_owner *o)
+{
+    struct covey_session *oldest = NULL;
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (!s->used) {
+            return s;
+        }
+        if (idle(s) && (oldest == NULL || s->used_ms < oldest->used_ms)) {
+            oldest = s;
+        }
+    }
+    if (oldest != NULL) {
+        session_close(oldest);
+    }
+    return oldest;
+}
+
+/* The session for this model and these options; opened when there is none. */
+static struct covey_session *session_for(struct covey_owner *o, const struct covey_infer *infer)
+{
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (s->used && s->state != COVEY_SESSION_FAILED &&
+            covey_digest_equal(&s->model, &infer->model) &&
+            s->devices_max == infer->options.devices && s->parity == infer->options.parity) {
+            s->used_ms = covey_loop_now_ms(o->services->loop);
+            return s;
+        }
+    }
+    struct covey_session *s = session_slot(o);
+    if (s == NULL) {
+        return NULL;
+    }
+    *s = (struct covey_session){
+        .used = true,
+        .owner = o,
+        .model = infer->model,
+        .devices_max = infer->options.devices,
+        .parity = infer->options.parity,
+        .load = {.work = load_work, .done = load_done},
+        .tasks = 1,
+        .used_ms = covey_loop_now_ms(o->services->loop),
+    };
+    covey_random(s->fence.session.bytes, sizeof(s->fence.session.bytes));
+    s->fence.epoch = o->epoch;
+    covey__pool_submit(o->services->compute, &s->load);
+    return s;
+}
+
+covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *infer,
+                             struct covey_body *take_input)
+{
+    struct covey_request *r = NULL;
+    for (size_t i = 0; i < COVEY_REQUESTS_MAX && r == NULL; i++) {
+        r = o->request[i].used ? NULL : &o->request[i];
+    }
+    struct covey_session *s = r != NULL ? session_for(o, infer) : NULL;
+    struct covey_control_result *result = s != NULL ? calloc(1, sizeof(*result)) : NULL;
+    if (result == NULL) {
+        return COVEY_ERR_LIMIT;
+    }
+    uint32_t timeout_ms = infer->options.timeout_ms != 0 ? infer->options.timeout_ms : 30000;
+    *r = (struct covey_request){
+        .used = true,
+        .id = ++o->next_request,
+        .infer = *infer,
+        .session = s,
+        .input = take_input,
+        .start_ns = covey_clock_ns(),
+        .deadline_ms = covey_loop_now_ms(o->services->loop) + timeout_ms,
+        .result = result,
+    };
+    s->requests++;
+    struct covey_request **link = &s->waiting;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    *link = r;
+    if (s->active != NULL) {
+        covey__session_start_waiting(s);
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *infer,
+                             covey_costs_fn fn)
+{
+    struct covey_session *s = session_for(o, infer);
+    struct covey_costs_waiter *w = s != NULL ? calloc(1, sizeof(*w)) : NULL;
+    if (w == NULL) {
+        return COVEY_ERR_LIMIT;
+    }
+    *w = (struct covey_costs_waiter){fn, infer->user, infer->tag, s->costs_waiters};
+    s->costs_waiters = w;
+    if (s->state == COVEY_SESSION_OPEN) {
+        tell_costs(s);
+    }
+    return COVEY_OK;
+}
+
+void covey__owner_forget(struct covey_owner *o, const void *user)
+{
+    for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
+        if (o->request[i].used && o->request[i].infer.user == user) {
+            o->request[i].infer.user = NULL;
+        }
+    }
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        for (struct covey_costs_waiter *w = o->session[i].costs_waiters; w != NULL; w = w->next) {
+            w->user = w->user == user ? NULL : w->user;
+        }
+    }
+}
+
+/* ---- plans ---- */
+
+struct prepare_task {
+    struct covey_task task;
+    struct covey_owner *owner;
+    struct covey_session *session;
+    struct covey_version *version;
+    covey_err err;
+};
+
+static void prepare_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct prepare_task *t = (struct prepare_task *)task;
+    t->err = covey__version_make(t->version, &t->owner->self);
+}
+
+static void prepared(struct covey_owner *o, const struct covey_fence *fence, covey_err err)
+{
+    struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = *fence, .err = err};
+    covey__owner_feed(o, &event);
+}
+
+static void prepare_done(struct covey_task *task)
+{
+    struct prepare_task *t = (struct prepare_task *)task;
+    struct covey_fence fence = t->version->fence;
+    t->session->tasks--;
+    if (t->err == COVEY_OK) {
+        t->version->next = t->session->versions;
+        t->session->versions = t->version;
+    } else {
+        covey__version_unref(t->version);
+    }
+    prepared(t->owner, &fence, t->err);
+    free(t);
+}
+
+void covey__owner_prepare(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_session *s = covey__owner_session(o, &action->fence);
+    struct prepare_task *t = s != NULL ? calloc(1, sizeof(*t)) : NULL;
+    struct covey_version *v =
+        t != NULL ? covey__version_new(&action->fence, action->plan, s->file) : NULL;
+    if (v == NULL) {
+        free(t);
+        prepared(o, &action->fence, COVEY_ERR_NOMEM);
+        return;
+    }
+    *t = (struct prepare_task){.task = {.work = prepare_work, .done = prepare_done},
+                               .owner = o,
+                               .session = s,
+                               .version = v};
+    s->tasks++;
+    covey__pool_submit(o->services->compute, &t->task);
+}
+
+void covey__owner_assign(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_version *v =
+        covey__session_version(covey__owner_session(o, &action->fence), &action->fence);
+    uint8_t *message = NULL;
+    size_t len = 0;
+    if (v == NULL || covey__version_assign(v, action->device, &message, &len) != COVEY_OK) {
+        return;
+    }
+    covey_err err = covey_channels_send(o->services->channels, &action->peer,
+                                        covey_bytes_of(message, len), NULL);
+    if (err != COVEY_OK) {
+        o->services->log(o->services->user, "an assignment could not be sent");
+    }
+    free(message);
+}
+
+/* Units are copied into bodies on the compute pool, some megabytes at a time, and sent. */
+struct units_task {
+    struct covey_task task;
+    struct covey_owner *owner;
+    struct covey_session *session;
+    struct covey_version *version;
+    struct covey_node_id peer;
+    uint8_t device;
+    uint8_t *bitmap;
+    uint32_t bits, next;
+    size_t count;
+    struct {
+        uint32_t index;
+        struct covey_body *body;
+    } ready[256];
+};
+
+static bool add_unit(struct units_task *t, uint32_t index, size_t *bytes)
+{
+    size_t layer;
+    unsigned slot;
+    struct covey_body *body = NULL;
+    if (!covey__version_entry(t->version, t->device, index, &layer, &slot)) {
+        return false;
+    }
+    size_t len =
+        covey_layer_unit_floats(covey_model_layer(t->version->file->model, layer)) * sizeof(float);
+    if (covey_body_new(len, &body) != COVEY_OK) {
+        return false;
+    }
+    memcpy(body->data, covey__version_slot(t->version, layer, slot), len);
+    t->ready[t->count].index = index;
+    t->ready[t->count++].body = body;
+    *bytes += len;
+    return true;
+}
+
+static void units_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct units_task *t = (struct units_task *)task;
+    size_t bytes = 0;
+    t->count = 0;
+    while (t->next < t->bits && t->count < 256 && bytes < UNITS_CHUNK_BYTES) {
+        uint32_t index = t->next++;
+        if ((t->bitmap[index / 8] >> (index % 8) & 1) != 0 && !add_unit(t, index, &bytes)) {
+            t->next = t->bits;
+        }
+    }
+}
+
+static bool send_unit(struct units_task *t, uint32_t index, struct covey_body *body)
+{
+    uint8_t bytes[256];
+    size_t len = 0;
+    struct covey_work_message m = {.type = COVEY_WORK_UNIT,
+                                   .unit = {.fence = t->version->fence, .index = index}};
+    struct covey_buf out = {bytes, sizeof(bytes)};
+    return covey_work_encode(&m, out, &len) == COVEY_OK &&
+           covey_channels_send(t->owner->services->channels, &t->peer, covey_bytes_of(bytes, len),
+                               body) == COVEY_OK;
+}
+
+static void units_done(struct covey_task *task)
+{
+    struct units_task *t = (struct units_task *)task;
+    bool sent = true;
+    for (size_t i = 0; i < t->count; i++) {
+        sent = sent && send_unit(t, t->ready[i].index, t->ready[i].body);
+        covey_body_unref(t->ready[i].body);
+    }
+    if (sent && t->next < t->bits) {
+        covey__pool_submit(t->owner->services->compute, &t->task);
+        return;
+    }
+    t->session->tasks--;
+    covey__version_unref(t->version);
+    free(t->bitmap);
+    free(t);
+}
+
+void covey__owner_send_units(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_session *s = covey__owner_session(o, &action->fence);
+    struct covey_version *v = covey__session_version(s, &action->fence);
+    struct units_task *t = v != NULL ? calloc(1, sizeof(*t)) : NULL;
+    uint8_t *bitmap = t != NULL ? malloc(action->bytes.len + 1) : NULL;
+    if (bitmap == NULL) {
+        free(t);
+        return;
+    }
+    memcpy(bitmap, action->bytes.ptr, action->bytes.len);
+    t->task = (struct covey_task){.work = units_work, .done = units_done};
+    t->owner = o;
+    t->session = s;
+    t->version = covey__version_ref(v);
+    t->peer = action->peer;
+    t->device = action->device;
+    t->bitmap = bitmap;
+    t->bits = (uint32_t)action->bytes.len * 8;
+    s->tasks++;
+    covey__pool_submit(o->services->compute, &t->task);
+}
+
+void covey__owner_active(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_session *s = covey__owner_session(o, &action->fence);
+    struct covey_version *v = covey__session_version(s, &action->fence);
+    if (v != NULL) {
+        s->active = v;
+        covey__session_start_waiting(s);
+    }
+}
+
+void covey__owner_forget_version(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_session *s = covey__owner_session(o, &action->fence);
+    if (s == NULL) {
+        return;
+    }
+    for (struct covey_version **link = &s->versions; *link != NULL; link = &(*link)->next) {
+        struct covey_version *v = *link;
+        if (v->fence.version == action->fence.version) {
+            *link = v->next;
+            s->active = s->active == v ? NULL : s->active;
+            covey__version_unref(v);
+            return;
+        }
+    }
+}
+
+void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user)
+{
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        const struct covey_session *s = &o->session[i];
+        if (s->used) {
+            fn(user, s->active != NULL ? &s->active->plan : NULL);
+        }
+    }
+}
+
+void covey__owner_tick(struct covey_owner *o)
+{
+    uint64_t now_ms = covey_loop_now_ms(o->services->loop);
+    for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
+        struct covey_request *r = &o->request[i];
+        if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
+            covey__request_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
+        }
+    }
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (idle(s) && now_ms - s->used_ms > SESSION_IDLE_MS) {
+            session_close(s);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * owner.h - inference sessions of this device as their owner: the mathematics and memory behind
+ * core's job machine. All calls are on the loop; loading, coding and layers are on the compute
+ * pool.
+ *
+ * A request waits until its session's first plan is active, then runs layer by layer: the run stops
+ * in front of a split layer, the job machine says when enough answers are there, the answers are
+ * combined and the run goes on.
+ */
+#ifndef COVEY_SESSION_OWNER_H
+#define COVEY_SESSION_OWNER_H
+
+#include "covey/message_control.h"
+#include "services.h"
+#include "version.h"
+
+struct covey_owner;
+
+covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
+                           struct covey_owner **out) COVEY_CHECK;
+/* After the pools have stopped. */
+void covey__owner_free(struct covey_owner *o);
+
+/* What a request ends with: result and output, or err with one line in why. */
+struct covey_infer_end {
+    covey_err err;
+    const char *why;
+    const struct covey_control_result *result;
+    const float *output;
+    size_t output_floats;
+};
+struct covey_infer {
+    struct covey_digest model;
+    struct covey_control_infer options;
+    void *user;   /* of done; 0 once its asker is gone */
+    uint32_t tag; /* the asker's id of the request */
+    void (*done)(void *user, uint32_t tag, const struct covey_infer_end *end);
+};
+/* Starts one inference; done is called once, from the loop, unless forgotten. Takes the input,
+ * which must have the model's input size. LIMIT when too many are waiting. */
+covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *infer,
+                             struct covey_body *take_input) COVEY_CHECK;
+/* The asker is gone: its requests end untold. */
+void covey__owner_forget(struct covey_owner *o, const void *user);
+
+/* Calls fn for the costs of a model and the model itself, loaded if need be (`covey plan`). */
+typedef void (*covey_costs_fn)(void *user, uint32_t tag, covey_err err, const char *why,
+                               const struct covey_model_file *file,
+                               const struct covey_plan_request *costs);
+covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *infer,
+                             covey_costs_fn fn) COVEY_CHECK;
+
+/* The job's actions PREPARE .. LAYER_DONE. */
+void covey__owner_prepare(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_assign(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_send_units(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_active(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_forget_version(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *action);
+
+/* Time-outs and idle sessions; about once a second, and more often while requests wait. */
+void covey__owner_tick(struct covey_owner *o);
+
+/* Active plans, for STATUS. */
+typedef void (*covey_owner_visit_fn)(void *user, const struct covey_plan *active_or_null);
+void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user);
+
+#endif /* COVEY_SESSION_OWNER_H */

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { POOL_THREADS_MAX = 16 };
+
+struct covey_task_list {
+    struct covey_task *head, *tail;
+};
+
+struct covey_pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct covey_task_list todo;     /* under mutex */
+    struct covey_task_list finished; /* under mutex; drained on the loop */
+    bool posted;                     /* under mutex: a drain is on its way to the loop */
+    bool stop;
+    bool orphan; /* freed while a drain is on its way: the drain frees it */
+    struct covey_loop *loop;
+    int nice;
+    unsigned threads;
+    pthread_t thread[POOL_THREADS_MAX];
+};
+
+static void list_push(struct covey_task_list *list, struct covey_task *task)
+{
+    task->next = NULL;
+    if (list->tail != NULL) {
+        list->tail->next = task;
+    } else {
+        list->head = task;
+    }
+    list->tail = task;
+}
+
+static struct covey_task *list_pop(struct covey_task_list *list)
+{
+    struct covey_task *task = list->head;
+    if (task != NULL) {
+        list->head = task->next;
+        if (list->head == NULL) {
+            list->tail = NULL;
+        }
+    }
+    return task;
+}
+
+float *covey__scratch_get(struct covey_scratch *scratch, size_t floats)
+{
+    if (scratch->floats < floats) {
+        size_t rounded = (floats + 15) / 16 * 16;
+        float *bigger = aligned_alloc(64, rounded * sizeof(float));
+        if (bigger == NULL) {
+            return NULL;
+        }
+        free(scratch->data);
+        scratch->data = bigger;
+        scratch->floats = rounded;
+    }
+    return scratch->data;
+}
+
+static void run_finished(struct covey_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct covey_task *task = pool->finished.head;
+    pool->finished.head = pool->finished.tail = NULL;
+    pthread_mutex_unlock(&pool->mutex);
+    while (task != NULL) {
+        struct covey_task *next = task->next;
+        task->done(task);
+        task = next;
+    }
+}
+
+static void destroy(struct covey_pool *pool)
+{
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+static void drain(void *user)
+{
+    struct covey_pool *pool = user;
+    if (pool->orphan) {
+        destroy(pool);
+        return;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->posted = false;
+    pthread_mutex_unlock(&pool->mutex);
+    run_finished(pool);
+}
+
+static void finish(struct covey_pool *pool, struct covey_task *task)
+{
+    pthread_mutex_lock(&pool->mutex);
+    list_push(&pool->finished, task);
+    bool post = !pool->posted && !pool->stop;
+    if (post) {
+        pool->posted = covey_loop_post(pool->loop, drain, pool) == COVEY_OK;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *pool_thread(void *user)
+{
+    struct covey_pool *pool = user;
+    struct covey_scratch scratch = {0};
+    /* On Linux niceness is per thread. A refusal changes only who goes first. */
+    int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), pool->nice);
+    (void)ignored;
+    pthread_mutex_lock(&pool->mutex);
+    for (;;) {
+        struct covey_task *task = list_pop(&pool->todo);
+        if (task == NULL) {
+            if (pool->stop) {
+                break;
+            }
+            pthread_cond_wait(&pool->wake, &pool->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&pool->mutex);
+        task->work(task, &scratch);
+        finish(pool, task);
+        pthread_mutex_lock(&pool->mutex);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    free(scratch.data);
+    return NULL;
+}
+
+covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
+                          struct covey_pool **out)
+{
+    COVEY_ASSERT(threads >= 1);
+    struct covey_pool *pool = calloc(1, sizeof(*pool));
+    if (pool == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    pool->loop = loop;
+    pool->nice = nice;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    for (; pool->threads < threads && pool->threads < POOL_THREADS_MAX; pool->threads++) {
+        if (pthread_create(&pool->thread[pool->threads], NULL, pool_thread, pool) != 0) {
+            break;
+        }
+    }
+    if (pool->threads == 0) {
+        covey__pool_free(pool);
+        return COVEY_ERR_NOMEM;
+    }
+    *out = pool;
+    return COVEY_OK;
+}
+
+void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
+{
+    pthread_mutex_lock(&pool->mutex);
+    task->pool = pool;
+    list_push(&pool->todo, task);
+    pthread_cond_signal(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void covey__pool_free(struct covey_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->stop = true;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; i < pool->threads; i++) {
+        pthread_join(pool->thread[i], NULL);
+    }
+    run_finished(pool);
+    if (pool->posted) {
+        pool->orphan = true;
+        return;
+    }
+    destroy(pool);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.h - threads of our own for mathematics and for storage. Results come back on the loop.
+ */
+#ifndef COVEY_SESSION_POOL_H
+#define COVEY_SESSION_POOL_H
+
+#include "covey/bytes.h"
+#include "covey/loop.h"
+
+/* A thread's scratch memory; grows to the largest piece of work and stays. */
+struct covey_scratch {
+    float *data;
+    size_t floats;
+};
+/* At least `floats` floats, 64-byte aligned; NULL when memory is short. */
+float *covey__scratch_get(struct covey_scratch *scratch, size_t floats);
+
+/* Embedded in what is worked on; the embedder's until done() was called. */
+struct covey_task {
+    void (*work)(struct covey_task *task, struct covey_scratch *scratch); /* on a pool's thread */
+    void (*done)(struct covey_task *task);                                /* on the loop */
+    struct covey_pool *pool;
+    struct covey_task *next;
+};
+
+struct covey_pool;
+
+/* nice: added to the threads' niceness, so that the loop goes first. */
+covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
+                          struct covey_pool **out) COVEY_CHECK;
+/* Runs what is queued to its end and joins; done() of the last tasks runs before this returns. */
+void covey__pool_free(struct covey_pool *pool);
+void covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
+
+#endif /* COVEY_SESSION_POOL_H */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * services.h - what the holder's and the owner's halves share of the daemon they live in.
+ */
+#ifndef COVEY_SESSION_SERVICES_H
+#define COVEY_SESSION_SERVICES_H
+
+#include "covey/channels.h"
+#include "covey/node.h"
+#include "handles.h"
+#include "pool.h"
+#include "store.h"
+
+struct covey_services {
+    struct covey_loop *loop;
+    struct covey_pool *compute; /* mathematics */
+    struct covey_pool *storage; /* one thread: disk, in order */
+    struct covey_store store;
+    struct covey_handles handles;
+    struct covey_channels *channels;
+    uint64_t memory_bytes; /* for units held for others */
+    void *user;
+    /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed
+     * from inside an action waits its turn. Views in the event must live until then: bytes are
+     * copied. */
+    void (*feed)(void *user, const struct covey_event *event);
+    void (*log)(void *user, const char *line);
+};
+
+#endif /* COVEY_SESSION_SERVICES_H */
