@@ -7,6 +7,16 @@
 
 #include "cbor_item.h"
 
+/* IEEE 754 binary16: exponents of normal numbers, and of the smallest subnormal one. */
+enum {
+    HALF_EXPONENT_MAX = 15,
+    HALF_EXPONENT_MIN = -14,
+    HALF_SUBNORMAL_MIN = -24,
+    HALF_INFINITY = 0x7c00,
+    HALF_NAN = 0x7e00,
+    HALF_HEAD = 0xf9,
+};
+
 static void put(struct covey_cbor_writer *w, const uint8_t *src, size_t len)
 {
     if (w->err != COVEY_OK || len == 0) {
@@ -56,30 +66,48 @@ void covey_cbor_put_null(struct covey_cbor_writer *w)
     put(w, head, cbor_encode_null(head, sizeof(head)));
 }
 
-/* libcbor rounds what a half cannot hold, and wraps what is too large: read it back to know. */
-static size_t encode_exact_half(float v, uint8_t out[static COVEY__CBOR_HEAD_MAX])
+/* The bits of v in half precision, if it is there exactly (v is not a NaN). libcbor 0.8 is no help:
+ * cbor_encode_half() loses bits of most subnormal numbers and wraps what is too large. */
+static bool half_bits(float v, uint16_t *out)
 {
-    struct covey__cbor_item item;
-    size_t len = cbor_encode_half(v, out, COVEY__CBOR_HEAD_MAX);
-    if (covey__cbor_item_read(covey_bytes_of(out, len), &item) != COVEY_OK) {
-        return 0;
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    uint32_t sign = (bits >> 16) & 0x8000;
+    int exponent = (int)((bits >> 23) & 0xff) - 127;
+    uint32_t fraction = bits & 0x7fffff;
+    if (v == 0.0F || isinf(v)) {
+        *out = (uint16_t)(sign | (v == 0.0F ? 0 : HALF_INFINITY));
+        return true;
     }
-    double back = item.number;
-    bool same = back == (double)v && (signbit(back) != 0) == (signbit(v) != 0);
-    return same || isnan(v) ? len : 0;
+    if (exponent < HALF_SUBNORMAL_MIN || exponent > HALF_EXPONENT_MAX) {
+        return false;
+    }
+    /* Below the normal range the leading one is written out and moves right with the exponent. */
+    bool normal = exponent >= HALF_EXPONENT_MIN;
+    uint32_t significand = normal ? fraction : fraction | 0x800000;
+    unsigned dropped = normal ? 13 : (unsigned)(-1 - exponent);
+    if ((significand & ((1U << dropped) - 1)) != 0) {
+        return false;
+    }
+    uint32_t biased = normal ? (uint32_t)(exponent - HALF_EXPONENT_MIN + 1) : 0;
+    *out = (uint16_t)(sign | biased << 10 | significand >> dropped);
+    return true;
 }
 
 size_t covey__cbor_float_encode(double v, uint8_t out[static COVEY__CBOR_HEAD_MAX])
 {
-    bool in_range = !isfinite(v) || fabs(v) <= (double)FLT_MAX;
-    if (isnan(v)) {
-        return cbor_encode_half(NAN, out, COVEY__CBOR_HEAD_MAX);
-    }
-    if (!in_range || (double)(float)v != v) {
+    uint16_t half = HALF_NAN;
+    bool is_single = !isfinite(v) || (fabs(v) <= (double)FLT_MAX && (double)(float)v == v);
+    if (!is_single) {
         return cbor_encode_double(v, out, COVEY__CBOR_HEAD_MAX);
     }
-    size_t len = encode_exact_half((float)v, out);
-    return len != 0 ? len : cbor_encode_single((float)v, out, COVEY__CBOR_HEAD_MAX);
+    if (!isnan(v) && !half_bits((float)v, &half)) {
+        return cbor_encode_single((float)v, out, COVEY__CBOR_HEAD_MAX);
+    }
+    out[0] = HALF_HEAD;
+    out[1] = (uint8_t)(half >> 8);
+    out[2] = (uint8_t)half;
+    return 3;
 }
 
 void covey_cbor_put_float(struct covey_cbor_writer *w, double v)

@@ -42,12 +42,22 @@ static inline bool covey_bytes_equal(struct covey_bytes a, struct covey_bytes b)
 /* Sizes from outside are multiplied and added only with these; *out is written on success only. */
 static inline COVEY_CHECK covey_err covey_size_mul(size_t a, size_t b, size_t *out)
 {
-    return __builtin_mul_overflow(a, b, out) ? COVEY_ERR_LIMIT : COVEY_OK;
+    size_t result = 0;
+    if (__builtin_mul_overflow(a, b, &result)) {
+        return COVEY_ERR_LIMIT;
+    }
+    *out = result;
+    return COVEY_OK;
 }
 
 static inline COVEY_CHECK covey_err covey_size_add(size_t a, size_t b, size_t *out)
 {
-    return __builtin_add_overflow(a, b, out) ? COVEY_ERR_LIMIT : COVEY_OK;
+    size_t result = 0;
+    if (__builtin_add_overflow(a, b, &result)) {
+        return COVEY_ERR_LIMIT;
+    }
+    *out = result;
+    return COVEY_OK;
 }
 
 static inline void covey_store16(uint8_t p[static 2], uint16_t v)
