@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/body.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { BODY_ALIGN = 64 };
+
+static size_t rounded(size_t n)
+{
+    return n == 0 ? BODY_ALIGN : (n + BODY_ALIGN - 1) / BODY_ALIGN * BODY_ALIGN;
+}
+
+covey_err covey_body_new(size_t len, struct covey_body **out)
+{
+    if (len > COVEY_BODY_MAX) {
+        return COVEY_ERR_LIMIT;
+    }
+    struct covey_body *b = malloc(sizeof(*b));
+    if (b == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    b->capacity = rounded(len);
+    b->len = len;
+    b->data = aligned_alloc(BODY_ALIGN, b->capacity);
+    if (b->data == NULL) {
+        free(b);
+        return COVEY_ERR_NOMEM;
+    }
+    atomic_init(&b->refs, 1);
+    *out = b;
+    return COVEY_OK;
+}
+
+static covey_err body_reserve(struct covey_body *b, size_t need)
+{
+    if (need <= b->capacity) {
+        return COVEY_OK;
+    }
+    /* Doubling keeps the copying linear; what is reserved stays within twice what arrived. */
+    size_t capacity = b->capacity * 2 < need ? need : b->capacity * 2;
+    if (capacity > COVEY_BODY_MAX) {
+        capacity = COVEY_BODY_MAX;
+    }
+    capacity = rounded(capacity);
+    uint8_t *data = aligned_alloc(BODY_ALIGN, capacity);
+    if (data == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    if (b->len > 0) {
+        memcpy(data, b->data, b->len);
+    }
+    free(b->data);
+    b->data = data;
+    b->capacity = capacity;
+    return COVEY_OK;
+}
+
+covey_err covey_body_append(struct covey_body *b, struct covey_bytes more)
+{
+    if (more.len > COVEY_BODY_MAX || b->len > COVEY_BODY_MAX - more.len) {
+        return COVEY_ERR_LIMIT;
+    }
+    covey_err err = body_reserve(b, b->len + more.len);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (more.len > 0) {
+        memcpy(b->data + b->len, more.ptr, more.len);
+        b->len += more.len;
+    }
+    return COVEY_OK;
+}
+
+struct covey_body *covey_body_ref(struct covey_body *b)
+{
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void covey_body_unref(struct covey_body *b)
+{
+    if (b != NULL && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
+        free(b->data);
+        free(b);
+    }
+}

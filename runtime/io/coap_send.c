@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* struct in6_pktinfo */
+#include "coap_send.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "covey/crypto.h"
+
+enum { STOCK_PORT = 5684, SEND_BUFFER = 1024 * 1024 };
+
+static bool bind_port(int fd, bool v6, uint16_t port)
+{
+    struct covey_addr any = {.port = port};
+    if (!v6) {
+        any.ip[10] = 0xff;
+        any.ip[11] = 0xff;
+    }
+    struct sockaddr_storage sa;
+    socklen_t len = covey__addr_to_socket(&any, v6, &sa);
+    return bind(fd, (const struct sockaddr *)&sa, len) == 0;
+}
+
+static int open_socket(bool v6)
+{
+    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int off = 0;
+    if (fd >= 0 && v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+covey_err covey__coap_out_open(struct covey__coap_out *o, uint16_t port)
+{
+    bool v6 = true;
+    int fd = open_socket(true);
+    if (fd < 0) {
+        v6 = false;
+        fd = open_socket(false);
+    }
+    if (fd < 0) {
+        return COVEY_ERR_IO;
+    }
+    bool bound =
+        port != 0 ? bind_port(fd, v6, port) : bind_port(fd, v6, STOCK_PORT) || bind_port(fd, v6, 0);
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    struct covey_addr self;
+    if (!bound || getsockname(fd, (struct sockaddr *)&sa, &len) != 0 ||
+        covey__addr_from_socket((const struct sockaddr *)&sa, &self) != COVEY_OK) {
+        close(fd);
+        return COVEY_ERR_IO;
+    }
+    int room = SEND_BUFFER;
+    int ignored = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    (void)ignored; /* a smaller buffer only drops more of a burst */
+    *o = (struct covey__coap_out){.fd = fd, .v6 = v6, .port = self.port};
+    covey_random(&o->message_id, sizeof(o->message_id));
+    return COVEY_OK;
+}
+
+void covey__coap_out_share(struct covey__coap_out *o, bool share)
+{
+    int on = share ? 1 : 0;
+    int ignored = setsockopt(o->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    (void)ignored; /* seen at the bind that follows */
+}
+
+void covey__coap_out_close(struct covey__coap_out *o)
+{
+    if (o->fd >= 0) {
+        close(o->fd);
+        o->fd = -1;
+    }
+}
+
+/* RFC 7252, 3: version 1, NON, no token, POST; Uri-Path "covey", Uri-Path letter, No-Response for
+ * every class (RFC 7967). */
+static void write_head(uint8_t out[static COVEY__COAP_HEAD], char letter, uint16_t id)
+{
+    static const uint8_t head[COVEY__COAP_HEAD] = {0x50, 0x02, 0,    0, 0xb5, 'c',  'o',  'v',
+                                                   'e',  'y',  0x01, 0, 0xd1, 0xea, 0x1a, 0xff};
+    memcpy(out, head, sizeof(head));
+    out[2] = (uint8_t)(id >> 8);
+    out[3] = (uint8_t)id;
+    out[11] = (uint8_t)letter;
+}
+
+union control {
+    struct cmsghdr align;
+    uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Names the interface per packet: the loopback has no multicast route, and routes are not ours. */
+static void choose_interface(struct msghdr *msg, union control *control, bool v4,
+                             unsigned interface)
+{
+    memset(control, 0, sizeof(*control));
+    msg->msg_control = control;
+    msg->msg_controllen = v4 ? sizeof(control->v4) : sizeof(control->v6);
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    if (v4) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)interface};
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex = interface};
+        c->cmsg_level = IPPROTO_IPV6;
+        c->cmsg_type = IPV6_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+    }
+}
+
+void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
+                          const struct covey_addr *to, unsigned interface,
+                          struct covey_bytes payload)
+{
+    bool v4 = covey__addr_is_v4(to);
+    if (payload.len == 0 || payload.len > COVEY__COAP_PAYLOAD_MAX || (!v4 && !o->v6)) {
+        return;
+    }
+    uint8_t packet[COVEY__COAP_HEAD + COVEY__COAP_PAYLOAD_MAX];
+    write_head(packet, kind == COVEY_COAP_HELLO ? 'h' : 'g', o->message_id++);
+    memcpy(packet + COVEY__COAP_HEAD, payload.ptr, payload.len);
+    struct sockaddr_storage sa;
+    struct iovec part = {packet, COVEY__COAP_HEAD + payload.len};
+    struct msghdr msg = {.msg_name = &sa, .msg_iov = &part, .msg_iovlen = 1};
+    msg.msg_namelen = covey__addr_to_socket(to, o->v6, &sa);
+    union control control;
+    if (interface != 0) {
+        choose_interface(&msg, &control, v4, interface);
+    }
+    ssize_t n;
+    do {
+        n = sendmsg(o->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+}
