@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "read_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "read_why.h"
+
+enum { ALIGNMENT = 64 };
+
+static covey_err fail_errno(struct covey_nn_error *why, const char *path, int number)
+{
+    char text[128];
+    if (strerror_r(number, text, sizeof text) != 0) {
+        text[0] = '\0';
+    }
+    return covey__why(number == ENOENT ? COVEY_ERR_NOT_FOUND : COVEY_ERR_IO, why, "%.120s: %s",
+                      path, text);
+}
+
+static covey_err read_all(int fd, const char *path, size_t len, uint8_t *out,
+                          struct covey_nn_error *why)
+{
+    size_t got = 0;
+    while (got < len) {
+        ssize_t n = read(fd, out + got, len - got);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return fail_errno(why, path, errno);
+        }
+        if (n == 0) {
+            return covey__why(COVEY_ERR_IO, why, "%.120s: it became shorter while it was read",
+                              path);
+        }
+        got += (size_t)n;
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,
+                           struct covey_nn_error *out_why)
+{
+    struct stat st;
+    uint8_t *bytes = NULL;
+    /* Not blocking: opening a pipe must not wait for its other end. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return fail_errno(out_why, path, errno);
+    }
+    covey_err err = COVEY_OK;
+    if (fstat(fd, &st) != 0) {
+        err = fail_errno(out_why, path, errno);
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err = covey__why(COVEY_ERR_IO, out_why, "%.120s: it is not a regular file", path);
+        goto out;
+    }
+    if ((uint64_t)st.st_size > max) {
+        err = covey__why(COVEY_ERR_LIMIT, out_why, "%.120s: more than %zu bytes", path, max);
+        goto out;
+    }
+    size_t len = (size_t)st.st_size;
+    bytes = aligned_alloc(ALIGNMENT, (len / ALIGNMENT + 1) * ALIGNMENT);
+    if (!bytes) {
+        err = covey__why(COVEY_ERR_NOMEM, out_why, "%.120s: out of memory", path);
+        goto out;
+    }
+    err = read_all(fd, path, len, bytes, out_why);
+    if (!err) {
+        *out = (struct covey_buf){bytes, len};
+        bytes = NULL;
+    }
+out:
+    free(bytes);
+    close(fd);
+    return err;
+}
+
+covey_err covey__file_create(const char *path, struct covey_file_writer *out,
+                             struct covey_nn_error *out_why)
+{
+    int wrote = snprintf(out->temporary, sizeof out->temporary, "%s.XXXXXX", path);
+    if (wrote < 0 || (size_t)wrote >= sizeof out->temporary) {
+        return covey__why(COVEY_ERR_LIMIT, out_why, "%.120s: the path is too long", path);
+    }
+    int fd = mkstemp(out->temporary);
+    if (fd < 0) {
+        return fail_errno(out_why, path, errno);
+    }
+    out->file = fdopen(fd, "wb");
+    if (!out->file) {
+        close(fd);
+        unlink(out->temporary);
+        return covey__why(COVEY_ERR_NOMEM, out_why, "%.120s: out of memory", path);
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__file_commit(struct covey_file_writer *w, const char *path, bool ok,
+                             struct covey_nn_error *out_why)
+{
+    int number = 0;
+    if (ok && (ferror(w->file) || fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
+               fchmod(fileno(w->file), 0644) != 0)) {
+        number = errno ? errno : EIO;
+    }
+    if (fclose(w->file) != 0 && ok && number == 0) {
+        number = errno;
+    }
+    if (ok && number == 0 && rename(w->temporary, path) != 0) {
+        number = errno;
+    }
+    if (!ok || number != 0) {
+        unlink(w->temporary);
+    }
+    return number ? fail_errno(out_why, path, number) : COVEY_OK;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * read_file.h - whole files in, whole files out.
+ *
+ * Private to the readers. A file that is written appears complete or not at all.
+ */
+#ifndef COVEY_READ_FILE_H
+#define COVEY_READ_FILE_H
+
+#include <stdio.h>
+
+#include "covey/graph.h"
+
+enum covey_file_limits {
+    /* Bytes of an ONNX file: protobuf's own limit. */
+    COVEY_FILE_MODEL_MAX = 0x7fffffff,
+    /* Bytes of a picture or tensor. */
+    COVEY_FILE_INPUT_MAX = 1 << 30,
+};
+
+/* All of a regular file, 64-byte aligned, freed by the caller with free(). */
+covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,
+                           struct covey_nn_error *out_why) COVEY_CHECK;
+
+/* A file beside path that replaces it on commit. Takes nothing if it fails. */
+struct covey_file_writer {
+    FILE *file;
+    char temporary[4096];
+};
+covey_err covey__file_create(const char *path, struct covey_file_writer *out,
+                             struct covey_nn_error *out_why) COVEY_CHECK;
+/* Ends w: with ok, path holds all that was written; otherwise path is as it was. */
+covey_err covey__file_commit(struct covey_file_writer *w, const char *path, bool ok,
+                             struct covey_nn_error *out_why) COVEY_CHECK;
+
+#endif /* COVEY_READ_FILE_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#include "read_why.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+covey_err covey__why(covey_err err, struct covey_nn_error *why, const char *format, ...)
+{
+    if (!why) {
+        return err;
+    }
+    va_list args;
+    va_start(args, format);
+    int wrote = vsnprintf(why->text, sizeof why->text, format, args);
+    va_end(args);
+    if (wrote < 0) {
+        why->text[0] = '\0';
+    }
+    for (char *c = why->text; *c; c++) {
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f) {
+            *c = '?';
+        }
+    }
+    return err;
+}
