@@ -292,6 +292,16 @@ const char *covey_manifest_name(const struct covey_manifest *mf)
     return mf->name;
 }
 
+const struct covey_shape *covey_manifest_input(const struct covey_manifest *mf)
+{
+    return &mf->graph->values[mf->graph->input].shape;
+}
+
+const struct covey_shape *covey_manifest_output(const struct covey_manifest *mf)
+{
+    return &mf->graph->values[mf->graph->output].shape;
+}
+
 size_t covey_manifest_blobs(const struct covey_manifest *mf)
 {
     return mf->blob_count;

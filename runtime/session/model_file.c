@@ -9,26 +9,6 @@ static covey_err fetch(void *user, const struct covey_digest *digest, void *data
     return covey__store_get(user, digest, data, len);
 }
 
-static covey_err pad_last_units(struct covey_model_file *m)
-{
-    size_t layers = covey_model_layers(m->model);
-    for (size_t i = 0; i < layers; i++) {
-        const struct covey_layer *l = covey_model_layer(m->model, i);
-        size_t rows = l->m - (size_t)(l->units - 1) * l->unit_rows;
-        if (rows == l->unit_rows) {
-            continue;
-        }
-        m->last_unit[i] = calloc(covey_layer_unit_floats(l), sizeof(float));
-        if (m->last_unit[i] == NULL) {
-            return COVEY_ERR_NOMEM;
-        }
-        const float *w = m->graph->values[covey_model_layer_weights(m->model, i)].data;
-        memcpy(m->last_unit[i], w + (size_t)(l->units - 1) * covey_layer_unit_floats(l),
-               rows * l->k * sizeof(float));
-    }
-    return COVEY_OK;
-}
-
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out, struct covey_nn_error *out_why)
 {
@@ -51,9 +31,6 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
     if (err == COVEY_OK) {
         err = covey_model_new(m->graph, &m->model, out_why);
     }
-    if (err == COVEY_OK) {
-        err = pad_last_units(m);
-    }
     free(bytes);
     if (err != COVEY_OK) {
         if (out_why->text[0] == 0) {
@@ -72,9 +49,6 @@ void covey__model_file_free(struct covey_model_file *m)
     if (m == NULL) {
         return;
     }
-    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        free(m->last_unit[i]);
-    }
     covey_model_free(m->model);
     covey_manifest_free(m->manifest);
     free(m);
@@ -83,9 +57,6 @@ void covey__model_file_free(struct covey_model_file *m)
 const float *covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit)
 {
     const struct covey_layer *l = covey_model_layer(m->model, layer);
-    if (unit + 1 == l->units && m->last_unit[layer] != NULL) {
-        return m->last_unit[layer];
-    }
     const float *w = m->graph->values[covey_model_layer_weights(m->model, layer)].data;
     return w + unit * covey_layer_unit_floats(l);
 }

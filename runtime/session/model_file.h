@@ -14,7 +14,6 @@ struct covey_model_file {
     struct covey_manifest *manifest;
     struct covey_graph *graph; /* belongs to manifest */
     struct covey_model *model;
-    float *last_unit[COVEY_LAYERS_MAX]; /* zero-padded copy, where m is no multiple of unit_rows */
 };
 
 /* Blocking. One line in out_why on failure. */
@@ -22,7 +21,7 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
                                  struct covey_model_file **out,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__model_file_free(struct covey_model_file *m);
-/* Weights of one unit: covey_layer_unit_floats() floats. */
+/* Weights of one unit: covey_layer_unit_floats() floats, the last one padded with zeros. */
 const float *covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit);
 
 #endif /* COVEY_SESSION_MODEL_FILE_H */

@@ -29,8 +29,7 @@ covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **o
 void covey_manifest_free(struct covey_manifest *mf);
 const char *covey_manifest_name(const struct covey_manifest *mf);
 
-/* Shapes of the model's input and output for the batch they were packed with (carried in the
- * manifest itself, so that they are known before any weights are); rank 1..COVEY_RANK_MAX, bounded. */
+/* Shapes of the model's input and output, known before any weights are. */
 const struct covey_shape *covey_manifest_input(const struct covey_manifest *mf);
 const struct covey_shape *covey_manifest_output(const struct covey_manifest *mf);
 
@@ -45,7 +44,8 @@ const struct covey_blob *covey_manifest_blob(const struct covey_manifest *mf, si
 const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, size_t layer,
                                                size_t unit);
 
-/* Gives the blobs' bytes (copied, length and finiteness of shapes checked): fetch is called for each
+/* The weights of split layers are bound with the zero padding of their last unit behind the rows.
+ * Gives the blobs' bytes (copied, length and finiteness of shapes checked): fetch is called for each
  * blob and fills data with exactly len bytes. Then the graph is checked for batch and a model can be
  * made of it. The graph belongs to the manifest. */
 typedef covey_err (*covey_fetch_fn)(void *user, const struct covey_digest *digest, void *data,
