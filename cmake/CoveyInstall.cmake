@@ -13,7 +13,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/covey.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
 # The package: programs, unit, manual, configuration.
+if(TARGET covey AND TARGET coveyd)
 install(TARGETS covey coveyd RUNTIME COMPONENT node)
+endif()
 install(FILES apps/man/covey.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT node)
 install(FILES apps/man/coveyd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT node)
 install(FILES apps/package/coveyd.service DESTINATION lib/systemd/system COMPONENT node)
