@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "builder.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+uint32_t random_below(uint64_t *seed, uint32_t bound)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33) % bound;
+}
+
+float random_float(uint64_t *seed)
+{
+    return (float)random_below(seed, 1 << 20) / (float)(1 << 19) - 1.0f;
+}
+
+float *random_floats(uint64_t *seed, size_t count)
+{
+    float *data = malloc((count + 1) * sizeof(*data));
+    assert_non_null(data);
+    for (size_t i = 0; i < count; i++) {
+        data[i] = random_float(seed);
+    }
+    return data;
+}
+
+struct covey_shape shape_of(unsigned rank, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    struct covey_shape s = {(uint8_t)rank, {a, b, c, d}};
+    return s;
+}
+
+size_t floats_of(const struct covey_shape *s)
+{
+    size_t count = 0;
+    assert_int_equal(covey_shape_count(s, &count), COVEY_OK);
+    return count;
+}
+
+void expect_ok(covey_err err, const struct covey_nn_error *why)
+{
+    if (err != COVEY_OK) {
+        fail_msg("%s: %s", covey_strerror(err), why != NULL ? why->text : "");
+    }
+}
+
+static uint16_t add_value(struct covey_graph *g, struct covey_graph_value value)
+{
+    uint16_t index = 0;
+    expect_ok(covey_graph_add_value(g, &value, &index), NULL);
+    return index;
+}
+
+struct covey_graph *graph_with_input(struct covey_shape shape)
+{
+    struct covey_graph *g = NULL;
+    expect_ok(covey_graph_new(&g), NULL);
+    g->input = add_value(g, (struct covey_graph_value){shape, false, NULL});
+    return g;
+}
+
+uint16_t add_constant(struct covey_graph *g, struct covey_shape shape, const float *data)
+{
+    float *copy = NULL;
+    size_t count = floats_of(&shape);
+    expect_ok(covey_graph_alloc(g, count, &copy), NULL);
+    memcpy(copy, data, count * sizeof(*copy));
+    return add_value(g, (struct covey_graph_value){shape, true, copy});
+}
+
+uint16_t add_random(struct covey_graph *g, struct covey_shape shape, uint64_t *seed)
+{
+    float *data = random_floats(seed, floats_of(&shape));
+    uint16_t index = add_constant(g, shape, data);
+    free(data);
+    return index;
+}
+
+struct covey_op_attrs attrs_default(void)
+{
+    struct covey_op_attrs a;
+    covey_op_attrs_init(&a);
+    return a;
+}
+
+uint16_t add_op(struct covey_graph *g, enum covey_op op, const struct covey_op_attrs *a,
+                const uint16_t *inputs, unsigned count)
+{
+    struct covey_graph_node node = {.op = op, .inputs = (uint8_t)count, .attrs = attrs_default()};
+    if (a != NULL) {
+        node.attrs = *a;
+    }
+    memcpy(node.input, inputs, count * sizeof(*inputs));
+    node.output = add_value(g, (struct covey_graph_value){.constant = false});
+    g->output = node.output;
+    expect_ok(covey_graph_add_node(g, &node), NULL);
+    return node.output;
+}
+
+uint16_t add_unary(struct covey_graph *g, enum covey_op op, uint16_t input)
+{
+    return add_op(g, op, NULL, &input, 1);
+}
+
+uint16_t add_conv(struct covey_graph *g, uint16_t input, const uint32_t c_m_k_p[4], uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    uint32_t m = c_m_k_p[1], k = c_m_k_p[2];
+    a.kernel[0] = a.kernel[1] = k;
+    for (unsigned i = 0; i < 4; i++) {
+        a.pads[i] = c_m_k_p[3];
+    }
+    uint16_t in[3] = {input, add_random(g, shape_of(4, m, c_m_k_p[0], k, k), seed),
+                      add_random(g, shape_of(1, m, 0, 0, 0), seed)};
+    return add_op(g, COVEY_OP_CONV, &a, in, 3);
+}
+
+uint16_t add_dense(struct covey_graph *g, uint16_t input, uint32_t k, uint32_t m, uint64_t *seed)
+{
+    uint16_t in[3] = {input, add_random(g, shape_of(2, m, k, 0, 0), seed),
+                      add_random(g, shape_of(1, m, 0, 0, 0), seed)};
+    return add_op(g, COVEY_OP_DENSE, NULL, in, 3);
+}
+
+uint16_t add_batchnorm(struct covey_graph *g, uint16_t input, uint32_t channels, uint64_t *seed)
+{
+    uint16_t in[5] = {input};
+    struct covey_shape row = shape_of(1, channels, 0, 0, 0);
+    for (unsigned i = 1; i < 4; i++) {
+        in[i] = add_random(g, row, seed);
+    }
+    float *var = random_floats(seed, channels);
+    for (uint32_t i = 0; i < channels; i++) {
+        var[i] = var[i] * var[i] + 0.1f;
+    }
+    in[4] = add_constant(g, row, var);
+    free(var);
+    return add_op(g, COVEY_OP_BATCHNORM, NULL, in, 5);
+}
+
+struct covey_graph *small_network(uint64_t seed)
+{
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 12, 12));
+    struct covey_op_attrs pool = attrs_default();
+    uint16_t x = add_conv(g, g->input, (const uint32_t[]){3, 8, 3, 1}, &seed);
+    x = add_unary(g, COVEY_OP_RELU, add_batchnorm(g, x, 8, &seed));
+    uint16_t y = add_conv(g, x, (const uint32_t[]){8, 8, 3, 1}, &seed);
+    y = add_batchnorm(g, y, 8, &seed);
+    x = add_op(g, COVEY_OP_ADD, NULL, (const uint16_t[]){x, y}, 2);
+    x = add_unary(g, COVEY_OP_RELU, x);
+    pool.kernel[0] = pool.kernel[1] = pool.stride[0] = pool.stride[1] = 2;
+    x = add_op(g, COVEY_OP_MAXPOOL, &pool, &x, 1);
+    x = add_unary(g, COVEY_OP_IDENTITY, x);
+    x = add_unary(g, COVEY_OP_FLATTEN, x);
+    x = add_unary(g, COVEY_OP_TANH, add_dense(g, x, 8 * 6 * 6, 70, &seed));
+    x = add_dense(g, x, 70, 10, &seed);
+    add_unary(g, COVEY_OP_SOFTMAX, x);
+    return g;
+}
+
+float *run_graph(struct covey_graph *g, uint32_t batch, const float *input, size_t *out_count)
+{
+    struct covey_nn_error why = {""};
+    struct covey_model *m = NULL;
+    struct covey_run *r = NULL;
+    expect_ok(covey_graph_check(g, batch, &why), &why);
+    expect_ok(covey_model_new(g, &m, &why), &why);
+    expect_ok(covey_run_new(m, &r), NULL);
+    *out_count = floats_of(covey_model_output(m));
+    float *output = malloc(*out_count * sizeof(*output));
+    assert_non_null(output);
+    covey_run_all(r, input, output);
+    covey_run_free(r);
+    covey_model_free(m);
+    return output;
+}
+
+double relative_error(const float *got, const float *expected, size_t count)
+{
+    double worst = 0.0, top = 1e-30;
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs((double)got[i] - (double)expected[i]);
+        worst = d > worst || isnan(d) ? d : worst;
+        top = fabs((double)expected[i]) > top ? fabs((double)expected[i]) : top;
+    }
+    return worst / top;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "builder.h"
+
+#include <stdlib.h>
+
+static size_t count_ops(const struct covey_graph *g, enum covey_op op)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        count += g->nodes[i].op == op;
+    }
+    return count;
+}
+
+/* Runs g, optimises it, runs it again: the results must agree. */
+static void check_equal(struct covey_graph *g, uint64_t seed)
+{
+    struct covey_nn_error why = {""};
+    size_t before, after;
+    float *input = random_floats(&seed, floats_of(&g->values[g->input].shape));
+    float *expected = run_graph(g, 0, input, &before);
+    expect_ok(covey_graph_optimize(g, &why), &why);
+    float *got = run_graph(g, 0, input, &after);
+    assert_int_equal(before, after);
+    assert_true(relative_error(got, expected, after) < 1e-5);
+    free(input);
+    free(expected);
+    free(got);
+}
+
+/* Batch norm, activations, identities go away in a residual network; its answers stay. */
+static void test_optimize_keeps_the_answer(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        struct covey_graph *g = small_network(seed);
+        check_equal(g, seed);
+        assert_int_equal(count_ops(g, COVEY_OP_BATCHNORM), 0);
+        assert_int_equal(count_ops(g, COVEY_OP_RELU), 0);
+        assert_int_equal(count_ops(g, COVEY_OP_TANH), 0);
+        assert_int_equal(count_ops(g, COVEY_OP_IDENTITY), 0);
+        assert_int_equal(g->node_count, 8);
+        covey_graph_free(g);
+    }
+}
+
+/* Batch norm is folded into a convolution and a dense layer, with and without a bias. */
+static void test_optimize_folds_batchnorm(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 4; round++) {
+        uint64_t seed = 20 + round;
+        bool conv = round % 2;
+        struct covey_graph *g =
+            graph_with_input(conv ? shape_of(4, 2, 3, 6, 6) : shape_of(2, 2, 9, 0, 0));
+        uint16_t x = conv ? add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 0}, &seed)
+                          : add_dense(g, g->input, 9, 5, &seed);
+        g->nodes[0].inputs = round < 2 ? 3 : 2;
+        add_batchnorm(g, x, 5, &seed);
+        check_equal(g, seed);
+        assert_int_equal(g->node_count, 1);
+        assert_int_equal(g->nodes[0].inputs, 3);
+        covey_graph_free(g);
+    }
+}
+
+/* A product followed by the addition of one number a row is one layer with a bias. */
+static void test_optimize_folds_added_bias(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 4; round++) {
+        uint64_t seed = 30 + round;
+        bool conv = round % 2;
+        struct covey_graph *g =
+            graph_with_input(conv ? shape_of(4, 1, 3, 6, 6) : shape_of(2, 1, 9, 0, 0));
+        uint16_t x = conv ? add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 0}, &seed)
+                          : add_dense(g, g->input, 9, 5, &seed);
+        struct covey_shape s = conv ? shape_of(3, 5, 1, 1, 0) : shape_of(2, 1, 5, 0, 0);
+        uint16_t b = add_random(g, s, &seed);
+        x = add_op(g, COVEY_OP_ADD, NULL,
+                   round < 2 ? (const uint16_t[]){x, b} : (const uint16_t[]){b, x}, 2);
+        add_unary(g, COVEY_OP_RELU, x);
+        check_equal(g, seed);
+        assert_int_equal(g->node_count, 1);
+        assert_int_equal(g->nodes[0].attrs.act, COVEY_ACT_RELU);
+        covey_graph_free(g);
+    }
+}
+
+/* A constant that differs by pixel, or a layer that others use too, is no bias. */
+static void test_optimize_leaves_what_is_no_bias(void **state)
+{
+    (void)state;
+    uint64_t seed = 40;
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 5, 5));
+    uint16_t x = add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 1}, &seed);
+    uint16_t b = add_random(g, shape_of(1, 5, 0, 0, 0), &seed);
+    x = add_op(g, COVEY_OP_ADD, NULL, (const uint16_t[]){x, b}, 2);
+    uint16_t y = add_batchnorm(g, x, 5, &seed);
+    uint16_t z = add_conv(g, y, (const uint32_t[]){5, 5, 3, 1}, &seed);
+    uint16_t r = add_unary(g, COVEY_OP_RELU, z);
+    add_op(g, COVEY_OP_MUL, NULL, (const uint16_t[]){z, r}, 2);
+    check_equal(g, seed);
+    assert_int_equal(count_ops(g, COVEY_OP_ADD), 1);
+    assert_int_equal(count_ops(g, COVEY_OP_BATCHNORM), 1);
+    assert_int_equal(count_ops(g, COVEY_OP_RELU), 1);
+    covey_graph_free(g);
+}
+
+/* Nodes over constants are evaluated once, dead nodes and values leave. */
+static void test_optimize_evaluates_constants(void **state)
+{
+    (void)state;
+    uint64_t seed = 50;
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 6, 0, 0));
+    struct covey_op_attrs a = attrs_default();
+    uint16_t w = add_random(g, shape_of(4, 2, 3, 1, 4), &seed);
+    a.shape_rank = 2;
+    a.shape[0] = 6;
+    a.shape[1] = -1;
+    w = add_op(g, COVEY_OP_RESHAPE, &a, &w, 1);
+    a.shape[0] = 1;
+    a.shape[1] = 0;
+    w = add_op(g, COVEY_OP_TRANSPOSE, &a, &w, 1);
+    add_unary(g, COVEY_OP_SIGMOID, add_random(g, shape_of(1, 7, 0, 0, 0), &seed)); /* dead */
+    add_op(g, COVEY_OP_DENSE, NULL, (const uint16_t[]){g->input, w}, 2);
+    check_equal(g, seed);
+    assert_int_equal(g->node_count, 1);
+    assert_int_equal(g->value_count, 3);
+    covey_graph_free(g);
+}
+
+/* Identities at the very ends leave too, but a graph of nothing else keeps one. */
+static void test_optimize_identities_at_the_ends(void **state)
+{
+    (void)state;
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 6, 0, 0));
+    uint16_t x = add_unary(g, COVEY_OP_IDENTITY, g->input);
+    x = add_unary(g, COVEY_OP_SIGMOID, x);
+    add_unary(g, COVEY_OP_IDENTITY, x);
+    check_equal(g, 1);
+    assert_int_equal(g->node_count, 1);
+    covey_graph_free(g);
+    g = graph_with_input(shape_of(2, 1, 6, 0, 0));
+    add_unary(g, COVEY_OP_IDENTITY, add_unary(g, COVEY_OP_IDENTITY, g->input));
+    check_equal(g, 1);
+    covey_graph_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_optimize_keeps_the_answer),
+        cmocka_unit_test(test_optimize_folds_batchnorm),
+        cmocka_unit_test(test_optimize_folds_added_bias),
+        cmocka_unit_test(test_optimize_leaves_what_is_no_bias),
+        cmocka_unit_test(test_optimize_evaluates_constants),
+        cmocka_unit_test(test_optimize_identities_at_the_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
