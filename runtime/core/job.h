@@ -30,7 +30,11 @@ struct covey_job_view {
 };
 
 /* Whether a peer can be asked now. */
-enum covey_peer_state { COVEY_PEER_GONE /* dead, left or unknown */, COVEY_PEER_NO_CHANNEL, COVEY_PEER_UP };
+enum covey_peer_state {
+    COVEY_PEER_GONE /* dead, left or unknown */,
+    COVEY_PEER_NO_CHANNEL,
+    COVEY_PEER_UP
+};
 
 struct covey_job;
 
@@ -54,7 +58,8 @@ uint64_t covey__job_deadline_ms(const struct covey_job *job);
 
 /* node.c's way to put a message into an update; encodes into its arena. */
 covey_err covey__update_send(struct covey_update *out, const struct covey_node_id *peer,
-                             const struct covey_work_message *message, covey_handle body) COVEY_CHECK;
+                             const struct covey_work_message *message,
+                             covey_handle body) COVEY_CHECK;
 /* Next action, zeroed, with its type set; NULL when full (then `more` is set). */
 struct covey_action *covey__update_add(struct covey_update *out, enum covey_action_type type);
 

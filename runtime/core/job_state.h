@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * job_state.h - what job.c, job_session.c and job_request.c share.
+ *
+ * Events and messages only change the state below; whatever that makes due is put into the update
+ * by the pumps, which run at the end of each call. So an update that is full loses nothing: the
+ * next pump goes on where this one stopped.
+ */
+#ifndef COVEY_CORE_JOB_STATE_H
+#define COVEY_CORE_JOB_STATE_H
+
+#include "job.h"
+#include "plan_codec.h"
+
+enum {
+    COVEY__JOB_VERSIONS = 3, /* one active, one being made, one still used by requests */
+    COVEY__JOB_PEERS = COVEY_MEMBERS_MAX,
+    COVEY__JOB_NO_PEER = UINT16_MAX,
+    COVEY__JOB_NO_DEVICE = UINT8_MAX,
+    COVEY__JOB_TIMES = 15,     /* layers that the adaptive deadline looks back on */
+    COVEY__JOB_BEHIND = 4,     /* unanswered executes of layers gone by: more only fill buffers */
+    COVEY__JOB_PLACE_MS = 200, /* protocol.md: no request ever waits for an election */
+    COVEY__JOB_ASSIGN_FIRST_MS = 5000,
+    COVEY__JOB_ASSIGN_NEXT_MS = 2000,
+    COVEY__JOB_DEBOUNCE_MS = 150,
+    COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
+    COVEY__JOB_AVOID_MS = 30000, /* a device that could not be made ready is tried again */
+    COVEY__JOB_OVERDUE_MS = 250, /* before there are times to adapt to */
+    COVEY__JOB_OVERDUE_MIN_MS = 30,
+    COVEY__JOB_OVERDUE_FACTOR = 8,
+};
+
+/* Peer 0 is this node: always up. An entry stays while a plan names it or its channel is up. */
+struct covey__job_peer_entry {
+    bool used;
+    enum covey_peer_state state;
+    uint16_t plans;
+    struct covey_node_id id;
+    uint32_t work;     /* the last number given */
+    uint32_t late;     /* executes unanswered when their layer ended */
+    uint64_t heard_ms; /* its last answer, or when it first fell late */
+    uint64_t dial_ms;  /* not dialled again before */
+    uint64_t avoid_ms; /* not planned with before */
+};
+
+enum covey__version_state {
+    COVEY__VERSION_FREE,
+    COVEY__VERSION_PLACING,
+    COVEY__VERSION_PREPARING,
+    COVEY__VERSION_ASSIGNING,
+    COVEY__VERSION_ACTIVE,
+    COVEY__VERSION_RETIRING, /* until no request uses it */
+};
+
+enum covey__holder_state {
+    COVEY__HOLDER_NONE, /* no slot is its own */
+    COVEY__HOLDER_IDLE,
+    COVEY__HOLDER_ASSIGNED,
+    COVEY__HOLDER_NEEDED, /* it told what it lacks */
+    COVEY__HOLDER_READY,
+};
+
+/* At most one version of a session is ACTIVE, at most one PLACING, PREPARING or ASSIGNING. */
+struct covey__version {
+    enum covey__version_state state;
+    uint32_t number;
+    uint16_t requests;
+    bool ask;  /* PLACING: PLACE is not sent yet */
+    bool tell; /* PREPARE or ACTIVE is not told yet */
+    bool told; /* PREPARE was: FORGET must follow */
+    bool kept; /* its peers are counted */
+    uint16_t asked;
+    uint64_t deadline_ms;
+    uint8_t self; /* this node's place in the plan */
+    uint16_t peer[COVEY_PLAN_DEVICES_MAX];
+    enum covey__holder_state holder[COVEY_PLAN_DEVICES_MAX];
+    uint64_t retry_ms[COVEY_PLAN_DEVICES_MAX];
+    struct covey_plan plan;
+};
+
+struct covey__session {
+    bool used, closing, alone;
+    struct covey_session_id id;
+    uint32_t epoch;
+    uint32_t versions; /* made so far */
+    uint32_t generation;
+    uint64_t replan_ms;
+    uint64_t touched[COVEY__JOB_PEERS / 64]; /* peers that got an assignment */
+    uint64_t retire[COVEY__JOB_PEERS / 64];  /* of these: must still hear of retired_version */
+    uint32_t retired_version;
+    uint32_t time_ms[COVEY__JOB_TIMES];
+    uint32_t times;
+    struct covey_plan_request costs;
+    struct covey__version version[COVEY__JOB_VERSIONS];
+};
+
+enum covey__out_state {
+    COVEY__OUT_NONE, /* holds no slot of the layer, or the layer is over */
+    COVEY__OUT_TO_ASK,
+    COVEY__OUT_ASKED,
+    COVEY__OUT_ANSWERED,
+    COVEY__OUT_FAILED, /* gone, refused, behind or not ready: nothing will come */
+    COVEY__OUT_TO_CANCEL,
+};
+
+enum covey__local_state {
+    COVEY__LOCAL_NONE,
+    COVEY__LOCAL_WANTED,
+    COVEY__LOCAL_ASKED,
+    COVEY__LOCAL_DONE,
+};
+
+struct covey__out {
+    enum covey__out_state state;
+    uint32_t work;
+    covey_handle answer; /* ANSWERED: owned until LAYER_DONE */
+};
+
+struct covey__request {
+    bool used, ending;
+    bool running;  /* in a layer */
+    bool complete; /* LAYER_DONE is due */
+    bool overdue;
+    bool rescued; /* units were computed here: its time says nothing of the devices */
+    uint64_t id;
+    uint8_t session, version;
+    uint16_t layer;
+    covey_handle input; /* borrowed from session until LAYER_DONE */
+    uint64_t began_ms, overdue_ms;
+    struct covey__out out[COVEY_PLAN_DEVICES_MAX];
+    enum covey__local_state local;
+    covey_handle local_body;
+    covey_handle dropped; /* to RELEASE */
+    uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
+};
+
+struct covey_job {
+    uint64_t deadline_ms;
+    uint64_t seed;
+    struct covey__job_peer_entry peer[COVEY__JOB_PEERS];
+    struct covey__request request[COVEY_REQUESTS_MAX];
+    struct covey__session session[COVEY_SESSIONS_MAX];
+    uint8_t scratch[COVEY__PLAN_REQUEST_MAX];
+};
+
+/* One call: what each helper needs. */
+struct covey__turn {
+    struct covey_job *job;
+    const struct covey_job_view *view;
+    struct covey_update *out;
+    uint64_t now_ms;
+};
+
+/* job.c */
+void covey__job_wake(struct covey_job *job, uint64_t at_ms);
+uint16_t covey__peer_find(const struct covey_job *job, const struct covey_node_id *id);
+uint16_t covey__peer_keep(struct covey_job *job, const struct covey_node_id *id);
+enum covey_peer_state covey__peer_state(const struct covey_job *job, uint16_t peer);
+/* False: the update is full. */
+bool covey__peer_dial(struct covey__turn *turn, uint16_t peer);
+bool covey__job_release(struct covey__turn *turn, covey_handle body);
+struct covey_fence covey__job_fence(const struct covey__session *session,
+                                    const struct covey__version *version);
+
+/* job_session.c */
+struct covey__session *covey__session_find(struct covey_job *job, const struct covey_fence *fence);
+struct covey__version *covey__version_find(struct covey_job *job, const struct covey_fence *fence);
+struct covey__version *covey__version_active(struct covey__session *session);
+uint8_t covey__version_device(const struct covey_job *job, const struct covey__version *version,
+                              const struct covey_node_id *id);
+covey_err covey__session_open(struct covey__turn *turn,
+                              const struct covey_event *event) COVEY_CHECK;
+covey_err covey__session_close(struct covey__turn *turn,
+                               const struct covey_event *event) COVEY_CHECK;
+covey_err covey__session_prepared(struct covey__turn *turn,
+                                  const struct covey_event *event) COVEY_CHECK;
+void covey__session_message(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__session_peer(struct covey_job *job, uint16_t peer);
+bool covey__session_pump(struct covey__turn *turn, struct covey__session *session);
+
+/* job_request.c */
+covey_err covey__request_begin(struct covey__turn *turn,
+                               const struct covey_event *event) COVEY_CHECK;
+covey_err covey__request_layer(struct covey__turn *turn,
+                               const struct covey_event *event) COVEY_CHECK;
+covey_err covey__request_end(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
+covey_err covey__request_computed(struct covey__turn *turn,
+                                  const struct covey_event *event) COVEY_CHECK;
+void covey__request_answer(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__request_peer(struct covey_job *job, uint16_t peer);
+bool covey__request_pump(struct covey__turn *turn, struct covey__request *request);
+
+#endif /* COVEY_CORE_JOB_STATE_H */
