@@ -24,14 +24,15 @@ enum covey_op {
     COVEY_OP_SIGMOID,
     COVEY_OP_TANH,
     COVEY_OP_CLIP,    /* attrs low, high */
-    COVEY_OP_SOFTMAX, /* attr axis */
+    COVEY_OP_SOFTMAX, /* attr axis: along this one axis, as ONNX has it since opset 13 */
     COVEY_OP_LOGSOFTMAX,
     COVEY_OP_ADD, /* element-wise with broadcasting */
     COVEY_OP_SUB,
     COVEY_OP_MUL,
     COVEY_OP_DIV,
     COVEY_OP_CONCAT,    /* attr axis; 1..16 inputs */
-    COVEY_OP_RESHAPE,   /* attr shape: target with 0 (keep) and one -1 already resolved or not */
+    COVEY_OP_RESHAPE,   /* attr shape: target with 0 (keep) and one -1 already resolved or not; a
+                         * leading 1 stands for the batch where the input leads with the batch */
     COVEY_OP_FLATTEN,   /* attr axis */
     COVEY_OP_TRANSPOSE, /* attr perm */
     COVEY_OP_PAD,       /* attr pads (2 x rank), value: constant padding */
@@ -110,7 +111,8 @@ covey_err covey_graph_check(struct covey_graph *g, uint32_t batch,
 
 /* Folds batch-norm into convolutions and dense layers, fuses activations (into CONV, DENSE, ADD),
  * removes identities and dead nodes, evaluates nodes whose inputs are all constant. Call before
- * check(); results equal within rounding. */
+ * check(); results equal within rounding. Value indices change (those of input and output are kept
+ * up to date); after an error the graph is only good for covey_graph_free(). */
 covey_err covey_graph_optimize(struct covey_graph *g, struct covey_nn_error *out_why) COVEY_CHECK;
 
 #endif /* COVEY_GRAPH_H */
