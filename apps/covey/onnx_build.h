@@ -81,6 +81,9 @@ covey_err covey__onnx_tensor_shape(const Onnx__TensorProto *t, struct covey_shap
 /* Where raw_data lies in the file, from the reference the walk left. */
 covey_err covey__onnx_tensor_raw(struct covey_bytes file, const Onnx__TensorProto *t,
                                  struct covey_bytes *out) COVEY_CHECK;
+/* Whether t's data has exactly count elements of a known type. */
+covey_err covey__onnx_tensor_measure(struct covey_bytes file, const Onnx__TensorProto *t,
+                                     size_t count, struct covey_nn_error *why) COVEY_CHECK;
 /* Converts any numeric tensor's count elements. */
 covey_err covey__onnx_tensor_convert(struct covey_bytes file, const Onnx__TensorProto *t,
                                      size_t count, float *out,

@@ -110,6 +110,13 @@ static covey_err data_find(struct covey_bytes file, const Onnx__TensorProto *t, 
     return COVEY_OK;
 }
 
+covey_err covey__onnx_tensor_measure(struct covey_bytes file, const Onnx__TensorProto *t,
+                                     size_t count, struct covey_nn_error *why)
+{
+    struct covey_bytes raw = {0};
+    return data_find(file, t, count, &raw, why);
+}
+
 static double typed_element(const Onnx__TensorProto *t, size_t i)
 {
     switch (t->data_type) {

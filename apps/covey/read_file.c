@@ -93,6 +93,7 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
     if (fd < 0) {
         return fail_errno(out_why, path, errno);
     }
+    out->failed = false;
     out->file = fdopen(fd, "wb");
     if (!out->file) {
         close(fd);
@@ -102,22 +103,31 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
     return COVEY_OK;
 }
 
-covey_err covey__file_commit(struct covey_file_writer *w, const char *path, bool ok,
+void covey__file_write(struct covey_file_writer *w, const void *data, size_t len)
+{
+    if (!w->failed && fwrite(data, 1, len, w->file) != len) {
+        w->failed = true;
+    }
+}
+
+covey_err covey__file_commit(struct covey_file_writer *w, const char *path,
                              struct covey_nn_error *out_why)
 {
     int number = 0;
-    if (ok && (ferror(w->file) || fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
-               fchmod(fileno(w->file), 0644) != 0)) {
+    errno = 0;
+    if (w->failed || fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
+        fchmod(fileno(w->file), 0644) != 0) {
         number = errno ? errno : EIO;
     }
-    if (fclose(w->file) != 0 && ok && number == 0) {
+    if (fclose(w->file) != 0 && number == 0) {
         number = errno;
     }
-    if (ok && number == 0 && rename(w->temporary, path) != 0) {
+    if (number == 0 && rename(w->temporary, path) != 0) {
         number = errno;
     }
-    if (!ok || number != 0) {
+    if (number != 0) {
         unlink(w->temporary);
+        return fail_errno(out_why, path, number);
     }
-    return number ? fail_errno(out_why, path, number) : COVEY_OK;
+    return COVEY_OK;
 }

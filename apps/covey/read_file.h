@@ -25,12 +25,15 @@ covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,
 /* A file beside path that replaces it on commit. Takes nothing if it fails. */
 struct covey_file_writer {
     FILE *file;
+    bool failed;
     char temporary[4096];
 };
 covey_err covey__file_create(const char *path, struct covey_file_writer *out,
                              struct covey_nn_error *out_why) COVEY_CHECK;
-/* Ends w: with ok, path holds all that was written; otherwise path is as it was. */
-covey_err covey__file_commit(struct covey_file_writer *w, const char *path, bool ok,
+/* A failure is remembered for the commit. */
+void covey__file_write(struct covey_file_writer *w, const void *data, size_t len);
+/* Ends w: path holds all that was written, or on failure is as it was. */
+covey_err covey__file_commit(struct covey_file_writer *w, const char *path,
                              struct covey_nn_error *out_why) COVEY_CHECK;
 
 #endif /* COVEY_READ_FILE_H */

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "read_decode.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+#include <png.h>
+
+#include "read_input.h"
+
+enum {
+    SIDE_MAX = 1 << 15,
+    /* Scans of a progressive JPEG: encoders write about 10; each costs a pass over the picture. */
+    JPEG_SCANS_MAX = 64,
+    PNM_VALUE_MAX = 65535,
+};
+
+bool covey__is_png(struct covey_bytes in)
+{
+    return in.len >= 8 && memcmp(in.ptr, "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+bool covey__is_jpeg(struct covey_bytes in)
+{
+    return in.len >= 3 && memcmp(in.ptr, "\xff\xd8\xff", 3) == 0;
+}
+
+bool covey__is_pnm(struct covey_bytes in)
+{
+    return in.len >= 3 && in.ptr[0] == 'P' && (in.ptr[1] == '5' || in.ptr[1] == '6') &&
+           (in.ptr[2] == '\n' || in.ptr[2] == ' ' || in.ptr[2] == '\t' || in.ptr[2] == '\r');
+}
+
+static covey_err check_size(size_t width, size_t height, struct covey_nn_error *why)
+{
+    if (width < 1 || height < 1 || width > SIDE_MAX || height > SIDE_MAX ||
+        width * height > COVEY_PICTURE_PIXELS_MAX) {
+        return covey__why(COVEY_ERR_LIMIT, why, "a picture of %zu x %zu pixels, at most %d", width,
+                          height, COVEY_PICTURE_PIXELS_MAX);
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__planes(const uint8_t *bytes, size_t height, size_t width, size_t channels,
+                        struct covey_decoded *out)
+{
+    size_t pixels = height * width;
+    float *data = malloc(pixels * channels * sizeof *data);
+    if (!data) {
+        return COVEY_ERR_NOMEM;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t i = 0; i < pixels; i++) {
+            data[c * pixels + i] = (float)bytes[i * channels + c];
+        }
+    }
+    out->shape = (struct covey_shape){3, {(uint32_t)channels, (uint32_t)height, (uint32_t)width}};
+    out->data = data;
+    return COVEY_OK;
+}
+
+covey_err covey__decode_png(struct covey_bytes in, struct covey_decoded *out,
+                            struct covey_nn_error *why)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    uint8_t *bytes = NULL;
+    if (!png_image_begin_read_from_memory(&image, in.ptr, in.len)) {
+        return covey__why(COVEY_ERR_MALFORMED, why, "PNG: %.100s", image.message);
+    }
+    covey_err err = check_size(image.width, image.height, why);
+    if (err) {
+        goto out;
+    }
+    bool color = (image.format & PNG_FORMAT_FLAG_COLOR) != 0;
+    size_t channels = color ? 3 : 1;
+    /* Values as they stand in the file: no conversion of 16-bit values as if they were linear. */
+    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+    image.format = color ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+    /* Calloc: a transparent picture is laid over black. */
+    bytes = calloc((size_t)image.width * image.height, channels);
+    if (!bytes) {
+        err = covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+        goto out;
+    }
+    if (!png_image_finish_read(&image, NULL, bytes, 0, NULL)) {
+        err = covey__why(COVEY_ERR_MALFORMED, why, "PNG: %.100s", image.message);
+        goto out;
+    }
+    err = covey__planes(bytes, image.height, image.width, channels, out);
+out:
+    png_image_free(&image);
+    free(bytes);
+    return err;
+}
+
+/* libjpeg leaves by longjmp when a file is bad; what must survive it is in here. */
+struct jpeg {
+    struct jpeg_decompress_struct dec;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    jmp_buf leave;
+    char message[JMSG_LENGTH_MAX];
+    uint8_t *bytes;
+    size_t width, height, channels;
+};
+
+_Noreturn static void jpeg_error(j_common_ptr common)
+{
+    struct jpeg *j = common->client_data;
+    common->err->format_message(common, j->message);
+    longjmp(j->leave, 1);
+}
+
+/* A warning means corrupt data too: what is missing would be grey. Bytes between segments and odd
+ * Adobe markers are harmless and common. */
+static void jpeg_message(j_common_ptr common, int level)
+{
+    int code = common->err->msg_code;
+    if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_ADOBE_XFORM) {
+        jpeg_error(common);
+    }
+}
+
+static void jpeg_silent(j_common_ptr common)
+{
+    (void)common;
+}
+
+static void jpeg_scans(j_common_ptr common)
+{
+    struct jpeg *j = common->client_data;
+    if (j->dec.input_scan_number > JPEG_SCANS_MAX) {
+        (void)snprintf(j->message, sizeof j->message, "more than %d scans", JPEG_SCANS_MAX);
+        longjmp(j->leave, 1);
+    }
+}
+
+static covey_err jpeg_read(struct jpeg *j, struct covey_bytes in, struct covey_nn_error *why)
+{
+    if (setjmp(j->leave)) {
+        return covey__why(COVEY_ERR_MALFORMED, why, "JPEG: %.120s", j->message);
+    }
+    jpeg_create_decompress(&j->dec);
+    jpeg_mem_src(&j->dec, in.ptr, (unsigned long)in.len);
+    (void)jpeg_read_header(&j->dec, TRUE);
+    covey_err err = check_size(j->dec.image_width, j->dec.image_height, why);
+    if (err) {
+        return err;
+    }
+    j->dec.progress = &j->progress;
+    j->channels = j->dec.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3;
+    j->dec.out_color_space = j->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    (void)jpeg_start_decompress(&j->dec);
+    j->width = j->dec.output_width;
+    j->height = j->dec.output_height;
+    j->bytes = malloc(j->width * j->height * j->channels);
+    if (!j->bytes) {
+        return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+    }
+    while (j->dec.output_scanline < j->dec.output_height) {
+        JSAMPROW row = j->bytes + (size_t)j->dec.output_scanline * j->width * j->channels;
+        (void)jpeg_read_scanlines(&j->dec, &row, 1);
+    }
+    (void)jpeg_finish_decompress(&j->dec);
+    return COVEY_OK;
+}
+
+covey_err covey__decode_jpeg(struct covey_bytes in, struct covey_decoded *out,
+                             struct covey_nn_error *why)
+{
+    struct jpeg *j = calloc(1, sizeof *j);
+    if (!j) {
+        return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+    }
+    j->dec.err = jpeg_std_error(&j->errors);
+    j->errors.error_exit = jpeg_error;
+    j->errors.emit_message = jpeg_message;
+    j->errors.output_message = jpeg_silent;
+    j->progress.progress_monitor = jpeg_scans;
+    j->dec.client_data = j;
+    covey_err err = jpeg_read(j, in, why);
+    if (!err) {
+        err = covey__planes(j->bytes, j->height, j->width, j->channels, out);
+    }
+    jpeg_destroy_decompress(&j->dec);
+    free(j->bytes);
+    free(j);
+    return err;
+}
+
+/* A number of a PNM header, after white space and comments. */
+static covey_err pnm_number(struct covey_bytes in, size_t *at, size_t *out,
+                            struct covey_nn_error *why)
+{
+    size_t i = *at;
+    size_t value = 0;
+    size_t digits = 0;
+    while (i < in.len && (in.ptr[i] == '#' || in.ptr[i] == ' ' || in.ptr[i] == '\n' ||
+                          in.ptr[i] == '\t' || in.ptr[i] == '\r')) {
+        if (in.ptr[i] == '#') {
+            while (i < in.len && in.ptr[i] != '\n') {
+                i++;
+            }
+        } else {
+            i++;
+        }
+    }
+    for (; i < in.len && in.ptr[i] >= '0' && in.ptr[i] <= '9' && digits < 6; i++, digits++) {
+        value = value * 10 + (size_t)(in.ptr[i] - '0');
+    }
+    if (digits == 0 || i == in.len) {
+        return covey__why(COVEY_ERR_MALFORMED, why, "its PGM or PPM header is malformed");
+    }
+    *at = i;
+    *out = value;
+    return COVEY_OK;
+}
+
+covey_err covey__decode_pnm(struct covey_bytes in, struct covey_decoded *out,
+                            struct covey_nn_error *why)
+{
+    size_t at = 2;
+    size_t header[3] = {0}; /* width, height, largest value */
+    if (!covey__is_pnm(in)) {
+        return covey__why(COVEY_ERR_UNSUPPORTED, why, "it is not a binary PGM or PPM picture");
+    }
+    size_t channels = in.ptr[1] == '6' ? 3 : 1;
+    for (size_t i = 0; i < 3; i++) {
+        covey_err err = pnm_number(in, &at, &header[i], why);
+        if (err) {
+            return err;
+        }
+    }
+    covey_err err = check_size(header[0], header[1], why);
+    if (err) {
+        return err;
+    }
+    if (header[2] < 1 || header[2] > PNM_VALUE_MAX) {
+        return covey__why(COVEY_ERR_MALFORMED, why, "its largest value is %zu", header[2]);
+    }
+    at++; /* the one white space behind the header */
+    size_t pixels = header[0] * header[1];
+    size_t wide = header[2] > 255 ? 2 : 1;
+    if (in.len - at < pixels * channels * wide) {
+        return covey__why(COVEY_ERR_SHORT, why, "%zu bytes of pixels, %zu x %zu need %zu",
+                          in.len - at, header[0], header[1], pixels * channels * wide);
+    }
+    float *data = malloc(pixels * channels * sizeof *data);
+    if (!data) {
+        return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+    }
+    float scale = 255.0f / (float)header[2];
+    for (size_t i = 0; i < pixels * channels; i++) {
+        const uint8_t *p = in.ptr + at + i * wide;
+        unsigned value = wide == 2 ? (unsigned)p[0] << 8 | p[1] : p[0];
+        data[i % channels * pixels + i / channels] =
+            header[2] == 255 ? (float)value : (float)value * scale;
+    }
+    out->shape =
+        (struct covey_shape){3, {(uint32_t)channels, (uint32_t)header[1], (uint32_t)header[0]}};
+    out->data = data;
+    return COVEY_OK;
+}
+
+covey_err covey__decode_picture(struct covey_bytes in, struct covey_decoded *out,
+                                struct covey_nn_error *why)
+{
+    if (covey__is_png(in)) {
+        return covey__decode_png(in, out, why);
+    }
+    if (covey__is_jpeg(in)) {
+        return covey__decode_jpeg(in, out, why);
+    }
+    if (covey__is_pnm(in)) {
+        return covey__decode_pnm(in, out, why);
+    }
+    return covey__why(COVEY_ERR_UNSUPPORTED, why,
+                      "it is not a picture (PNG, JPEG, PGM, PPM) nor a tensor (.npy, .pb)");
+}
