@@ -162,7 +162,7 @@ bool covey__job_release(struct covey__turn *turn, covey_handle body);
 struct covey_fence covey__job_fence(const struct covey__session *session,
                                     const struct covey__version *version);
 
-/* job_session.c */
+/* job_session.c: sessions, and what their peers say */
 struct covey__session *covey__session_find(struct covey_job *job, const struct covey_fence *fence);
 struct covey__version *covey__version_find(struct covey_job *job, const struct covey_fence *fence);
 struct covey__version *covey__version_active(struct covey__session *session);
@@ -178,16 +178,43 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
 void covey__session_peer(struct covey_job *job, uint16_t peer);
 bool covey__session_pump(struct covey__turn *turn, struct covey__session *session);
 
-/* job_request.c */
+/* job_version.c: one plan from placing to retiring */
+/* Fills costs.device with the members of now, without those that could not be made ready lately;
+ * true: that is all of them. */
+bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session);
+void covey__version_start(struct covey__turn *turn, struct covey__session *session);
+void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version);
+/* version->plan is what it is going to be. */
+void covey__version_adopt(struct covey__turn *turn, struct covey__session *session,
+                          struct covey__version *version);
+/* FORGET follows, and the holders are told, when no request uses it. */
+void covey__version_retire(struct covey__version *version);
+/* Whether each group has N holders that are ready, or (hope) that may become so. */
+bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
+                               bool hope);
+bool covey__version_pump(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version);
+
+/* job_request.c: requests, and the answers that come */
+struct covey__request *covey__request_find(struct covey_job *job, uint64_t id);
 covey_err covey__request_begin(struct covey__turn *turn,
-                               const struct covey_event *event) COVEY_CHECK;
-covey_err covey__request_layer(struct covey__turn *turn,
                                const struct covey_event *event) COVEY_CHECK;
 covey_err covey__request_end(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
 covey_err covey__request_computed(struct covey__turn *turn,
                                   const struct covey_event *event) COVEY_CHECK;
 void covey__request_answer(struct covey__turn *turn, const struct covey_incoming *in);
 void covey__request_peer(struct covey_job *job, uint16_t peer);
+
+/* job_layer.c: one layer of a request, from asking to LAYER_DONE */
+struct covey__session *covey__request_session(struct covey_job *job,
+                                              const struct covey__request *request);
+struct covey__version *covey__request_version(struct covey_job *job,
+                                              const struct covey__request *request);
+void covey__layer_slots(const struct covey_plan_layer *layer, unsigned device,
+                        uint64_t out[static COVEY_LAYER_SLOTS_MAX / 64]);
+covey_err covey__request_layer(struct covey__turn *turn,
+                               const struct covey_event *event) COVEY_CHECK;
 bool covey__request_pump(struct covey__turn *turn, struct covey__request *request);
 
 #endif /* COVEY_CORE_JOB_STATE_H */

@@ -487,3 +487,9 @@ covey_err covey__worker_peer_down(struct covey_worker *worker, const struct cove
     pump(worker, out);
     return COVEY_OK;
 }
+
+covey_err covey__worker_tick(struct covey_worker *worker, struct covey_update *out)
+{
+    pump(worker, out);
+    return COVEY_OK;
+}

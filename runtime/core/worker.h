@@ -24,4 +24,7 @@ covey_err covey__worker_event(struct covey_worker *worker, const struct covey_ev
 covey_err covey__worker_peer_down(struct covey_worker *worker, const struct covey_node_id *peer,
                                   struct covey_update *out) COVEY_CHECK;
 
+/* Goes on where an update was full: node.c calls it on each TICK. */
+covey_err covey__worker_tick(struct covey_worker *worker, struct covey_update *out) COVEY_CHECK;
+
 #endif /* COVEY_CORE_WORKER_H */

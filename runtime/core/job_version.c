@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+#include "job_state.h"
+
+/* What the members are now, without those that could not be made ready lately; true: all of them.
+ */
+bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session)
+{
+    struct covey_plan_request *costs = &session->costs;
+    bool all = true;
+    costs->devices = 0;
+    for (unsigned i = 0; i < turn->view->devices; i++) {
+        uint16_t peer = covey__peer_find(turn->job, &turn->view->device[i].id);
+        if (peer != COVEY__JOB_NO_PEER && turn->job->peer[peer].avoid_ms > turn->now_ms) {
+            all = false;
+            continue;
+        }
+        costs->device[costs->devices++] = turn->view->device[i];
+    }
+    return all;
+}
+
+static void plan_alone(struct covey_plan *plan, uint8_t parity)
+{
+    memset(plan, 0, sizeof(*plan));
+    plan->parity = parity;
+}
+
+static bool is_same_placement(const struct covey_plan *a, const struct covey_plan *b)
+{
+    if (a->layers != b->layers || a->devices != b->devices || a->parity != b->parity ||
+        memcmp(a->device, b->device, a->devices * sizeof(a->device[0])) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < a->layers; i++) {
+        if (a->layer[i].units != b->layer[i].units || a->layer[i].slots != b->layer[i].slots ||
+            memcmp(a->layer[i].holder, b->layer[i].holder, a->layer[i].slots) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void keep_peers(struct covey_job *job, struct covey__version *version)
+{
+    const struct covey_plan *plan = &version->plan;
+    version->self = COVEY__JOB_NO_DEVICE;
+    version->kept = true;
+    for (unsigned d = 0; d < plan->devices; d++) {
+        version->holder[d] = COVEY__HOLDER_NONE;
+        version->retry_ms[d] = 0;
+        version->peer[d] = covey__peer_keep(job, &plan->device[d]);
+        if (version->peer[d] != COVEY__JOB_NO_PEER) {
+            job->peer[version->peer[d]].plans++;
+        }
+        if (version->peer[d] == 0) {
+            version->self = (uint8_t)d;
+        }
+    }
+    for (unsigned i = 0; i < plan->layers; i++) {
+        for (unsigned s = 0; s < plan->layer[i].slots; s++) {
+            version->holder[plan->layer[i].holder[s]] = COVEY__HOLDER_IDLE;
+        }
+    }
+    if (version->self != COVEY__JOB_NO_DEVICE &&
+        version->holder[version->self] == COVEY__HOLDER_IDLE) {
+        version->holder[version->self] = COVEY__HOLDER_READY;
+    }
+}
+
+void covey__version_adopt(struct covey__turn *turn, struct covey__session *session,
+                          struct covey__version *version)
+{
+    struct covey__version *active = covey__version_active(session);
+    if (active != NULL && is_same_placement(&active->plan, &version->plan)) {
+        version->plan.devices = 0; /* No peer is kept for it yet. */
+        version->state = COVEY__VERSION_FREE;
+        return;
+    }
+    keep_peers(turn->job, version);
+    version->ask = false;
+    version->tell = true;
+    version->state = COVEY__VERSION_PREPARING;
+    version->deadline_ms = UINT64_MAX;
+}
+
+void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version)
+{
+    bool all = covey__session_devices(turn, session);
+    (void)all; /* Whoever is missing is planned with again when its time has come. */
+    covey_err err = covey_plan_make(&session->costs, &version->plan);
+    if (err != COVEY_OK || session->alone) {
+        plan_alone(&version->plan, session->costs.parity);
+    }
+    version->plan.coordinator = turn->view->self;
+    covey__version_adopt(turn, session, version);
+}
+
+void covey__version_start(struct covey__turn *turn, struct covey__session *session)
+{
+    struct covey__version *version = NULL;
+    for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {
+        if (session->version[i].state == COVEY__VERSION_FREE) {
+            version = &session->version[i];
+        }
+    }
+    if (version == NULL) {
+        session->replan_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
+        return;
+    }
+    const struct covey_job_view *view = turn->view;
+    bool all = covey__session_devices(turn, session);
+    session->replan_ms = UINT64_MAX;
+    version->number = ++session->versions;
+    version->requests = 0;
+    version->tell = version->told = version->kept = false;
+    version->plan.devices = 0;
+    version->state = COVEY__VERSION_PLACING;
+    version->deadline_ms = turn->now_ms + COVEY__JOB_PLACE_MS;
+    version->ask = all && !session->alone && session->costs.devices > 1 && view->has_coordinator &&
+                   !covey_node_id_equal(&view->coordinator, &view->self);
+    version->asked = COVEY__JOB_NO_PEER;
+    if (version->ask) {
+        version->asked = covey__peer_keep(turn->job, &view->coordinator);
+    }
+    if (covey__peer_state(turn->job, version->asked) == COVEY_PEER_GONE) {
+        covey__version_plan(turn, session, version);
+    }
+}
+
+void covey__version_retire(struct covey__version *version)
+{
+    version->state = COVEY__VERSION_RETIRING;
+    version->tell = false;
+}
+
+static bool pump_placing(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version)
+{
+    enum covey_peer_state state = covey__peer_state(turn->job, version->asked);
+    if (turn->now_ms >= version->deadline_ms || state == COVEY_PEER_GONE) {
+        covey__version_plan(turn, session, version);
+        return true;
+    }
+    covey__job_wake(turn->job, version->deadline_ms);
+    if (!version->ask) {
+        return true;
+    }
+    if (state == COVEY_PEER_NO_CHANNEL) {
+        return covey__peer_dial(turn, version->asked);
+    }
+    struct covey_buf space = {turn->job->scratch, sizeof(turn->job->scratch)};
+    struct covey_work_message message = {.type = COVEY_WORK_PLACE};
+    size_t len = 0;
+    if (covey__plan_request_encode(&session->costs, space, &len) != COVEY_OK) {
+        version->ask = false; /* The deadline lets the owner plan. */
+        return true;
+    }
+    message.place.session = session->id;
+    message.place.version = version->number;
+    message.place.payload = covey_bytes_of(space.ptr, len);
+    if (covey__update_send(turn->out, &turn->job->peer[version->asked].id, &message, 0) !=
+        COVEY_OK) {
+        return false;
+    }
+    version->ask = false;
+    return true;
+}
+
+static bool pump_preparing(struct covey__turn *turn, struct covey__session *session,
+                           struct covey__version *version)
+{
+    if (!version->tell) {
+        return true;
+    }
+    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_PREPARE);
+    if (action == NULL) {
+        return false;
+    }
+    action->fence = covey__job_fence(session, version);
+    action->plan = &version->plan;
+    version->tell = false;
+    version->told = true;
+    return true;
+}
+
+static bool assign(struct covey__turn *turn, struct covey__session *session,
+                   struct covey__version *version, unsigned device)
+{
+    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_ASSIGN);
+    if (action == NULL) {
+        return false;
+    }
+    uint16_t peer = version->peer[device];
+    action->peer = version->plan.device[device];
+    action->has_peer = true;
+    action->fence = covey__job_fence(session, version);
+    action->device = (uint8_t)device;
+    version->holder[device] = COVEY__HOLDER_ASSIGNED;
+    session->touched[peer / 64] |= UINT64_C(1) << (peer % 64);
+    return true;
+}
+
+/* Whoever is reachable and has no assignment gets one; after a lost channel or a refusal again. */
+static bool pump_holders(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version)
+{
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        enum covey_peer_state state = covey__peer_state(turn->job, version->peer[d]);
+        if (version->holder[d] != COVEY__HOLDER_IDLE || state == COVEY_PEER_GONE) {
+            continue;
+        }
+        if (state == COVEY_PEER_NO_CHANNEL) {
+            if (!covey__peer_dial(turn, version->peer[d])) {
+                return false;
+            }
+        } else if (turn->now_ms < version->retry_ms[d]) {
+            covey__job_wake(turn->job, version->retry_ms[d]);
+        } else if (!assign(turn, session, version, d)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A member that is suspected may keep an open channel: it is not waited for. */
+static bool is_there(const struct covey__turn *turn, const struct covey__version *version,
+                     unsigned device)
+{
+    for (unsigned i = 0; i < turn->view->devices; i++) {
+        if (covey_node_id_equal(&turn->view->device[i].id, &version->plan.device[device])) {
+            return covey__peer_state(turn->job, version->peer[device]) != COVEY_PEER_GONE;
+        }
+    }
+    return false;
+}
+
+bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
+                               bool hope)
+{
+    for (unsigned i = 0; i < version->plan.layers; i++) {
+        const struct covey_plan_layer *layer = &version->plan.layer[i];
+        for (unsigned g = 0; g < layer->groups; g++) {
+            unsigned unit, slot;
+            unsigned have = 0;
+            unsigned count = covey_plan_group(layer, version->plan.parity, g, &unit, &slot);
+            for (unsigned s = 0; s < count + version->plan.parity; s++) {
+                unsigned d = layer->holder[slot + s];
+                have += version->holder[d] == COVEY__HOLDER_READY ||
+                        (hope && is_there(turn, version, d));
+            }
+            if (have < count) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool all_ready(const struct covey__turn *turn, const struct covey__version *version)
+{
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if (version->holder[d] != COVEY__HOLDER_NONE && version->holder[d] != COVEY__HOLDER_READY &&
+            is_there(turn, version, d)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether nothing of its redundancy is lost. */
+static bool is_whole(const struct covey__version *version)
+{
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if (version->holder[d] != COVEY__HOLDER_NONE && version->holder[d] != COVEY__HOLDER_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those that were not made ready in time are left out for a while, so that the next plan can be
+ * carried out, with all its redundancy, by the others. */
+static void avoid_unready(struct covey__turn *turn, const struct covey__version *version)
+{
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        enum covey__holder_state state = version->holder[d];
+        if (version->peer[d] != COVEY__JOB_NO_PEER && state != COVEY__HOLDER_NONE &&
+            state != COVEY__HOLDER_READY) {
+            turn->job->peer[version->peer[d]].avoid_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
+        }
+    }
+}
+
+static void activate(struct covey__turn *turn, struct covey__session *session,
+                     struct covey__version *version)
+{
+    struct covey__version *active = covey__version_active(session);
+    if (active != NULL) {
+        covey__version_retire(active);
+    }
+    version->state = COVEY__VERSION_ACTIVE;
+    version->tell = true;
+    if (!covey__session_devices(turn, session) && session->replan_ms == UINT64_MAX) {
+        session->replan_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
+    }
+}
+
+static bool pump_assigning(struct covey__turn *turn, struct covey__session *session,
+                           struct covey__version *version)
+{
+    if (!pump_holders(turn, session, version)) {
+        return false;
+    }
+    bool late = turn->now_ms >= version->deadline_ms;
+    bool ready = all_ready(turn, version);
+    if (!late && !(ready && covey__version_has_enough(turn, version, false))) {
+        covey__job_wake(turn->job, version->deadline_ms);
+        return true;
+    }
+    if (late) {
+        avoid_unready(turn, version);
+    }
+    const struct covey__version *active = covey__version_active(session);
+    bool is_better = active == NULL || !is_whole(active) || ready;
+    if (covey__version_has_enough(turn, version, false) && is_better) {
+        activate(turn, session, version);
+    } else {
+        covey__version_retire(version);
+    }
+    if (!ready || version->state == COVEY__VERSION_RETIRING) {
+        session->replan_ms = turn->now_ms;
+        covey__job_wake(turn->job, session->replan_ms);
+    }
+    return true;
+}
+
+static bool pump_active(struct covey__turn *turn, struct covey__session *session,
+                        struct covey__version *version)
+{
+    if (version->tell) {
+        struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_ACTIVE);
+        if (action == NULL) {
+            return false;
+        }
+        action->fence = covey__job_fence(session, version);
+        version->tell = false;
+    }
+    return pump_holders(turn, session, version);
+}
+
+/* RETIRE says "up to this version": the last one below all that live on. */
+static void note_retired(struct covey__session *session)
+{
+    uint32_t lowest = session->versions + 1;
+    for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {
+        if (session->version[i].state != COVEY__VERSION_FREE &&
+            session->version[i].number < lowest) {
+            lowest = session->version[i].number;
+        }
+    }
+    if (!session->closing && lowest - 1 > session->retired_version) {
+        session->retired_version = lowest - 1;
+        memcpy(session->retire, session->touched, sizeof(session->retire));
+    }
+}
+
+static bool pump_retiring(struct covey__turn *turn, struct covey__session *session,
+                          struct covey__version *version)
+{
+    if (version->requests != 0) {
+        return true;
+    }
+    if (version->told) {
+        struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_FORGET);
+        if (action == NULL) {
+            return false;
+        }
+        action->fence = covey__job_fence(session, version);
+    }
+    for (unsigned d = 0; version->kept && d < version->plan.devices; d++) {
+        if (version->peer[d] != COVEY__JOB_NO_PEER) {
+            turn->job->peer[version->peer[d]].plans--;
+        }
+    }
+    version->told = version->kept = false;
+    version->state = COVEY__VERSION_FREE;
+    note_retired(session);
+    return true;
+}
+
+bool covey__version_pump(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version)
+{
+    switch (version->state) {
+    case COVEY__VERSION_PLACING:
+        return pump_placing(turn, session, version);
+    case COVEY__VERSION_PREPARING:
+        return pump_preparing(turn, session, version);
+    case COVEY__VERSION_ASSIGNING:
+        return pump_assigning(turn, session, version);
+    case COVEY__VERSION_ACTIVE:
+        return pump_active(turn, session, version);
+    case COVEY__VERSION_RETIRING:
+        return pump_retiring(turn, session, version);
+    case COVEY__VERSION_FREE:
+        break;
+    }
+    return true;
+}
