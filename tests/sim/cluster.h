@@ -18,16 +18,16 @@ enum { CLUSTER_NODES_MAX = 64 };
 struct cluster_config {
     uint64_t seed;
     unsigned nodes;
-    unsigned untrusted;           /* how many of the last nodes have trust none */
-    unsigned loss_permille;       /* of datagrams, multicast too */
-    uint32_t delay_min_us;        /* one way, datagrams and channel messages; both 0: 200..1500 us */
+    unsigned untrusted;     /* how many of the last nodes have trust none */
+    unsigned loss_permille; /* of datagrams, multicast too */
+    uint32_t delay_min_us;  /* one way, datagrams and channel messages; both 0: 200..1500 us */
     uint32_t delay_max_us;
-    bool no_multicast;            /* filtered: only EVENT_JOIN finds anyone */
+    bool no_multicast;                 /* filtered: only EVENT_JOIN finds anyone */
     uint32_t (*mflops)(unsigned node); /* NULL: 1000 each */
     void *user;
-    /* Every action that is not network (MEMBER, COORDINATOR, LEFT, RELEASE aside), in order. What an
-     * action "takes" is the callee's reference. Events may be injected from here: they are stepped
-     * after the running step's actions. NULL: ignored, bodies released. */
+    /* Every action that is not network (MEMBER, COORDINATOR, LEFT, RELEASE aside), in order. What
+     * an action "takes" is the callee's reference. Events may be injected from here: they are
+     * stepped after the running step's actions. NULL: ignored, bodies released. */
     void (*on_action)(void *user, unsigned node, const struct covey_action *action);
     /* MEMBER, COORDINATOR, LEFT; NULL: ignored. */
     void (*on_news)(void *user, unsigned node, const struct covey_action *action);
@@ -68,19 +68,21 @@ unsigned cluster_size(const struct cluster *c);
 const struct covey_node *cluster_node(const struct cluster *c, unsigned node);
 const struct covey_identity *cluster_identity(const struct cluster *c, unsigned node);
 const struct covey_node_id *cluster_id(const struct cluster *c, unsigned node);
-unsigned cluster_index(const struct cluster *c, const struct covey_node_id *id); /* UINT_MAX: none */
+unsigned cluster_index(const struct cluster *c,
+                       const struct covey_node_id *id); /* UINT_MAX: none */
 struct covey_addr cluster_gossip_addr(const struct cluster *c, unsigned node);
 struct covey_addr cluster_channel_addr(const struct cluster *c, unsigned node);
 bool cluster_running(const struct cluster *c, unsigned node); /* neither killed nor frozen */
 
 /* What happens to nodes and links. */
-void cluster_kill(struct cluster *c, unsigned node);       /* SIGKILL: peers see CHANNEL_DOWN soon */
-void cluster_power_off(struct cluster *c, unsigned node);  /* silently: no reset tells anyone */
-void cluster_restart(struct cluster *c, unsigned node);    /* with a higher boot counter */
-void cluster_freeze(struct cluster *c, unsigned node);     /* SIGSTOP: what arrives waits */
+void cluster_kill(struct cluster *c, unsigned node);      /* SIGKILL: peers see CHANNEL_DOWN soon */
+void cluster_power_off(struct cluster *c, unsigned node); /* silently: no reset tells anyone */
+void cluster_restart(struct cluster *c, unsigned node);   /* with a higher boot counter */
+void cluster_freeze(struct cluster *c, unsigned node);    /* SIGSTOP: what arrives waits */
 void cluster_thaw(struct cluster *c, unsigned node);
-/* Nothing passes between nodes of different sides; channels stay open silently, and what was sent on
- * them comes through after healing unless 10 s passed: then they go down. side[i] for each node. */
+/* Nothing passes between nodes of different sides; channels stay open silently, and what was sent
+ * on them comes through after healing unless 10 s passed: then they go down. side[i] for each node.
+ */
 void cluster_partition(struct cluster *c, const uint8_t *side);
 void cluster_heal(struct cluster *c);
 

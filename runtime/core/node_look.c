@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "node_state.h"
+
+static void fill(const struct covey_node *node, uint16_t index, struct covey_member_info *out)
+{
+    const struct covey__member *hot = &node->members.hot[index];
+    const struct covey__member_cold *cold = &node->members.cold[index];
+    memset(out, 0, sizeof(*out));
+    out->id = hot->id;
+    memcpy(out->name, cold->cert.name, sizeof(out->name));
+    out->tier = cold->cert.tier;
+    out->trust = cold->cert.trust;
+    out->state = (enum covey_member_state)hot->state;
+    out->gossip_addr = cold->gossip_addr;
+    out->channel_port = cold->record.channel_port;
+    out->rtt_us = hot->rtt_us;
+    out->mflops = cold->record.mflops;
+    out->memory_bytes = cold->record.memory_bytes;
+    out->incarnation = hot->incarnation;
+    out->channel = hot->channel;
+    out->self = index == COVEY_SELF;
+}
+
+static unsigned strangers(const struct covey_node *node)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < COVEY_STRANGERS_MAX; i++) {
+        count += node->discovery.stranger[i].used;
+    }
+    return count;
+}
+
+/* Only those whose record was seen are members. */
+static bool listed(const struct covey_node *node, uint16_t index)
+{
+    return node->members.hot[index].used && node->members.hot[index].known;
+}
+
+size_t covey_node_members(const struct covey_node *node)
+{
+    size_t count = strangers(node);
+    for (uint16_t i = 0; i < node->members.used; i++) {
+        count += listed(node, i);
+    }
+    return count;
+}
+
+void covey_node_member(const struct covey_node *node, size_t index, struct covey_member_info *out)
+{
+    for (uint16_t i = 0; i < node->members.used; i++) {
+        if (listed(node, i) && index-- == 0) {
+            fill(node, i, out);
+            return;
+        }
+    }
+    memset(out, 0, sizeof(*out));
+    out->state = COVEY_MEMBER_DEAD;
+    for (unsigned i = 0; i < COVEY_STRANGERS_MAX; i++) {
+        if (node->discovery.stranger[i].used && index-- == 0) {
+            out->id = node->discovery.stranger[i].id;
+            out->gossip_addr = node->discovery.stranger[i].addr;
+            out->incompatible = true;
+            return;
+        }
+    }
+}
+
+bool covey_node_find(const struct covey_node *node, const struct covey_node_id *id,
+                     struct covey_member_info *out)
+{
+    uint16_t index = covey__member_find(&node->members, id);
+    if (index == COVEY_NOBODY || !listed(node, index)) {
+        return false;
+    }
+    fill(node, index, out);
+    return true;
+}
+
+bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
+                            uint64_t *out_term)
+{
+    if (!node->election.has) {
+        return false;
+    }
+    *out_id = node->election.coordinator;
+    *out_term = node->election.term;
+    return true;
+}
+
+covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
+                          struct covey_plan *out)
+{
+    struct covey_plan_request request = *costs;
+    request.devices = node->view.devices;
+    memcpy(request.device, node->view.device, sizeof(request.device));
+    covey_err err = covey_plan_make(&request, out);
+    if (err == COVEY_OK) {
+        out->term = 0; /* made by this node for itself */
+        out->coordinator = node->election.self;
+    }
+    return err;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * node_state.h - the inside of a node, shared by node.c and its helpers. They alone route between
+ * the machines.
+ */
+#ifndef COVEY_CORE_NODE_STATE_H
+#define COVEY_CORE_NODE_STATE_H
+
+#include "covey/node.h"
+#include "discovery.h"
+#include "election.h"
+#include "gossip_queue.h"
+#include "job.h"
+#include "membership.h"
+#include "plan_codec.h"
+#include "worker.h"
+
+enum {
+    COVEY_WIRE_VERSION = 1,
+    COVEY_GOSSIP_MS = 200,
+    COVEY_GOSSIP_FANOUT = 3,
+    COVEY_PUSH_PULL_MS = 30000,
+    COVEY_EXPIRY_MS = 10000,
+    COVEY_REPLY_MS = 200,  /* between replies to one member that change nothing */
+    COVEY_LEAVE_MS = 100,  /* between the tellings of one's own leave */
+    COVEY_LEAVE_TIMES = 3, /* then LEFT */
+    COVEY_LEAVE_MEMBERS = 32,
+    COVEY_ASKED_MAX = 32, /* certificates asked for lately */
+    COVEY_ASK_MS = 300,
+};
+
+struct covey_node {
+    const struct covey_identity *identity;
+    struct covey_node_config config;
+    uint64_t now_ms, wall_s;
+    uint64_t rng;
+    struct covey_update *out; /* of the running step */
+    struct covey__membership members;
+    struct covey__election election;
+    struct covey__discovery discovery;
+    struct covey__gossip_queue queue;
+    struct covey__swim_out swim;
+    struct covey__news claim; /* the newest of the coordinator, as it came */
+    uint64_t gossip_ms, push_pull_ms, expiry_ms;
+    uint64_t leave_ms; /* UINT64_MAX: not leaving */
+    unsigned leave_told;
+    struct {
+        struct covey_digest digest;
+        uint64_t again_ms;
+    } asked[COVEY_ASKED_MAX];
+    struct covey_gossip_message asks; /* to the sender of the message being handled */
+    uint64_t dropped;                 /* bad bytes from peers */
+    struct covey_job *job;
+    struct covey_worker *worker;
+    struct covey_job_view view;
+    bool view_stale;
+    struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
+    struct covey_plan place_plan;
+    uint8_t place_payload[COVEY__PLAN_MAX];
+};
+
+/* node_gossip.c: messages in and out. */
+void covey__node_send_gossip(struct covey_node *node, uint16_t to, struct covey_gossip_message *m);
+void covey__node_send_channel(struct covey_node *node, uint16_t to,
+                              const struct covey_gossip_message *m);
+void covey__node_datagram(struct covey_node *node, const struct covey_event *event);
+void covey__node_gossip_message(struct covey_node *node, uint16_t from, bool channel,
+                                struct covey_bytes bytes);
+void covey__node_gossip_round(struct covey_node *node);
+
+/* node_news.c: signed statements in and out. */
+covey_err covey__node_sign_record(struct covey_node *node) COVEY_CHECK;
+covey_err covey__node_sign_accusation(const struct covey_node *node, uint16_t subject,
+                                      enum covey_statement_kind kind,
+                                      struct covey__news *out) COVEY_CHECK;
+struct covey_statement covey__node_record_of(const struct covey_node *node, uint16_t index);
+void covey__node_statement(struct covey_node *node, uint16_t from,
+                           const struct covey_statement *statement);
+void covey__node_ask(struct covey_node *node, const struct covey_digest *digest);
+void covey__node_certificate(struct covey_node *node, struct covey_bytes wire);
+/* What the machines want after a step of theirs. */
+void covey__node_swim_done(struct covey_node *node);
+void covey__node_election_done(struct covey_node *node, const struct covey__election_out *done);
+
+/* node_link.c: hellos, dials, channels. */
+void covey__node_hello(struct covey_node *node, const struct covey_event *event);
+void covey__node_channel_up(struct covey_node *node, const struct covey_event *event);
+void covey__node_channel_down(struct covey_node *node, const struct covey_node_id *peer);
+void covey__node_drop(struct covey_node *node, uint16_t index);
+void covey__node_push(struct covey_node *node, uint16_t to); /* all that is known of members */
+void covey__node_discover(struct covey_node *node);
+void covey__node_dial_members(struct covey_node *node);
+void covey__node_addresses(struct covey_node *node, uint16_t index);
+
+/* node_work.c: job, worker, placement. */
+void covey__node_view(struct covey_node *node);
+void covey__node_job_peer(struct covey_node *node, uint16_t index);
+covey_err covey__node_message(struct covey_node *node, const struct covey_event *event) COVEY_CHECK;
+covey_err covey__node_work_event(struct covey_node *node,
+                                 const struct covey_event *event) COVEY_CHECK;
+
+#endif /* COVEY_CORE_NODE_STATE_H */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "node_state.h"
+
+static void release(struct covey_node *node, covey_handle body)
+{
+    if (body != 0) {
+        struct covey_action *action = covey__update_add(node->out, COVEY_ACTION_RELEASE);
+        if (action != NULL) {
+            action->body = body;
+        }
+    }
+}
+
+/* Alive, not suspect, and trusted with a share of the work. */
+static bool is_device(const struct covey_node *node, uint16_t index)
+{
+    return covey__member_is(&node->members, index, COVEY_MEMBER_ALIVE) &&
+           node->members.cold[index].cert.trust == COVEY_TRUST_FULL;
+}
+
+/* Sorted by id; the list is short. False when it is full: oneself, put in first, stays. */
+static bool insert_device(struct covey_plan_device *list, uint8_t *count,
+                          const struct covey_plan_device *device)
+{
+    if (*count == COVEY_PLAN_DEVICES_MAX) {
+        return false;
+    }
+    unsigned at = (*count)++;
+    for (; at > 0 && covey_node_id_compare(&list[at - 1].id, &device->id) > 0; at--) {
+        list[at] = list[at - 1];
+    }
+    list[at] = *device;
+    return true;
+}
+
+static uint8_t devices_of(const struct covey_node *node, struct covey_plan_device *list)
+{
+    uint8_t count = 0;
+    for (uint16_t i = 0; i < node->members.used; i++) {
+        const struct covey__member_cold *cold = &node->members.cold[i];
+        struct covey_plan_device device = {node->members.hot[i].id, cold->record.mflops,
+                                           cold->record.memory_bytes};
+        if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {
+            break;
+        }
+    }
+    return count;
+}
+
+void covey__node_view(struct covey_node *node)
+{
+    struct covey_job_view *view = &node->view;
+    view->now_ms = node->now_ms;
+    view->self = node->members.hot[COVEY_SELF].id;
+    view->has_coordinator = node->election.has;
+    view->coordinator = node->election.coordinator;
+    view->term = node->election.term;
+    if (!node->view_stale) {
+        return;
+    }
+    struct covey_plan_device list[COVEY_PLAN_DEVICES_MAX];
+    memset(list, 0, sizeof(list));
+    uint8_t count = devices_of(node, list);
+    node->view_stale = false;
+    bool same = count == view->devices;
+    for (unsigned i = 0; same && i < count; i++) {
+        same = covey_node_id_equal(&list[i].id, &view->device[i].id) &&
+               list[i].mflops == view->device[i].mflops &&
+               list[i].memory_bytes == view->device[i].memory_bytes;
+    }
+    if (!same) {
+        memcpy(view->device, list, sizeof(list));
+        view->devices = count;
+        view->device_generation++;
+    }
+}
+
+void covey__node_job_peer(struct covey_node *node, uint16_t index)
+{
+    enum covey_peer_state state = COVEY_PEER_GONE;
+    const struct covey__member *hot = &node->members.hot[index];
+    if (hot->channel) {
+        state = COVEY_PEER_UP;
+    } else if (covey__member_present(&node->members, index)) {
+        state = COVEY_PEER_NO_CHANNEL;
+    }
+    node->view_stale = true;
+    covey__node_view(node);
+    covey_err err = covey__job_peer(node->job, &node->view, &hot->id, state, node->out);
+    node->dropped += err != COVEY_OK; /* no room in this update: `more` is set */
+}
+
+/* An owner asks this coordinator for a placement. */
+static covey_err place(struct covey_node *node, const struct covey_node_id *peer,
+                       const struct covey_work_place *asked)
+{
+    struct covey_plan_request *request = &node->place_request;
+    struct covey_plan *plan = &node->place_plan;
+    if (!covey__election_leads(&node->election) ||
+        covey__plan_request_decode(asked->payload, request) != COVEY_OK) {
+        node->dropped++;
+        return COVEY_OK; /* the owner plans itself when no answer comes */
+    }
+    covey__node_view(node);
+    request->devices = node->view.devices;
+    memcpy(request->device, node->view.device, sizeof(request->device));
+    if (covey_plan_make(request, plan) != COVEY_OK) {
+        return COVEY_OK;
+    }
+    plan->term = node->election.term;
+    plan->coordinator = node->election.self;
+    size_t len = 0;
+    covey_err err = covey__plan_encode(
+        plan, (struct covey_buf){node->place_payload, sizeof(node->place_payload)}, &len);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    struct covey_work_message answer = {.type = COVEY_WORK_PLACEMENT};
+    answer.place.session = asked->session;
+    answer.place.version = asked->version;
+    answer.place.payload = covey_bytes_of(node->place_payload, len);
+    return covey__update_send(node->out, peer, &answer, 0);
+}
+
+static covey_err route(struct covey_node *node, uint16_t from, const struct covey_incoming *in)
+{
+    bool owner_allowed = node->members.cold[from].cert.trust == COVEY_TRUST_FULL;
+    switch (in->message->type) {
+    case COVEY_WORK_PLACE:
+        release(node, in->body);
+        return owner_allowed ? place(node, &in->peer, &in->message->place) : COVEY_OK;
+    case COVEY_WORK_PLACEMENT:
+    case COVEY_WORK_NEED:
+    case COVEY_WORK_READY:
+    case COVEY_WORK_ANSWER:
+        covey__node_view(node);
+        return covey__job_message(node->job, &node->view, in, node->out);
+    case COVEY_WORK_ASSIGN:
+    case COVEY_WORK_UNIT:
+    case COVEY_WORK_EXECUTE:
+    case COVEY_WORK_CANCEL:
+    case COVEY_WORK_RETIRE:
+        if (owner_allowed) {
+            return covey__worker_message(node->worker, in, node->out);
+        }
+        break;
+    case COVEY_WORK_NONE:
+        break;
+    }
+    node->dropped++;
+    release(node, in->body);
+    return COVEY_OK;
+}
+
+covey_err covey__node_message(struct covey_node *node, const struct covey_event *event)
+{
+    struct covey_work_message message;
+    uint16_t from = covey__member_find(&node->members, &event->peer);
+    if (from == COVEY_NOBODY || from == COVEY_SELF) {
+        node->dropped++;
+        release(node, event->body);
+        return COVEY_OK;
+    }
+    if (covey_work_decode(event->bytes, &message) == COVEY_OK) {
+        struct covey_incoming in = {event->peer, &message, event->bytes, event->body,
+                                    event->body_len};
+        return route(node, from, &in);
+    }
+    release(node, event->body);
+    covey__node_gossip_message(node, from, true, event->bytes);
+    return COVEY_OK;
+}
+
+covey_err covey__node_work_event(struct covey_node *node, const struct covey_event *event)
+{
+    switch (event->type) {
+    case COVEY_EVENT_ASSIGN_CHECKED:
+    case COVEY_EVENT_ASSIGN_READY:
+    case COVEY_EVENT_COMPUTED:
+        return covey__worker_event(node->worker, event, node->out);
+    case COVEY_EVENT_SESSION_OPEN:
+    case COVEY_EVENT_SESSION_CLOSE:
+    case COVEY_EVENT_PREPARED:
+    case COVEY_EVENT_REQUEST_BEGIN:
+    case COVEY_EVENT_LAYER:
+    case COVEY_EVENT_COMPUTED_LOCAL:
+    case COVEY_EVENT_REQUEST_END:
+        covey__node_view(node);
+        return covey__job_event(node->job, &node->view, event, node->out);
+    case COVEY_EVENT_TICK:
+    case COVEY_EVENT_HELLO:
+    case COVEY_EVENT_GOSSIP:
+    case COVEY_EVENT_CHANNEL_UP:
+    case COVEY_EVENT_CHANNEL_DOWN:
+    case COVEY_EVENT_DIAL_FAILED:
+    case COVEY_EVENT_MESSAGE:
+    case COVEY_EVENT_JOIN:
+    case COVEY_EVENT_LEAVE:
+        break;
+    }
+    return COVEY_ERR_STATE;
+}
