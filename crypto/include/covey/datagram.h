@@ -4,9 +4,8 @@
  *
  * Header: version u8 || sender id[16] || sender's boot nonce[16] || receiver's boot nonce[16] (zero
  * if unknown) || counter u64. XChaCha20-Poly1305, header as associated data.
- * key = BLAKE2b-256(X25519(gossip keys); "covey gossip 1" || sender id || receiver id || sender
- * boot
- * || receiver boot), nonce = sender boot nonce || counter.
+ * key = BLAKE2b-256(X25519(gossip keys); "covey gossip 1" || sender id || receiver id ||
+ * sender boot || receiver boot), nonce = sender boot nonce || counter.
  */
 #ifndef COVEY_DATAGRAM_H
 #define COVEY_DATAGRAM_H
