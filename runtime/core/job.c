@@ -55,7 +55,7 @@ bool covey__job_release(struct covey__turn *turn, covey_handle body)
     return true;
 }
 
-uint16_t covey__peer_find(const struct covey_job *job, const struct covey_node_id *id)
+uint16_t covey__job_peer_find(const struct covey_job *job, const struct covey_node_id *id)
 {
     for (uint16_t i = 0; i < COVEY__JOB_PEERS; i++) {
         if (job->peer[i].used && covey_node_id_equal(&job->peer[i].id, id)) {
@@ -67,7 +67,7 @@ uint16_t covey__peer_find(const struct covey_job *job, const struct covey_node_i
 
 uint16_t covey__peer_keep(struct covey_job *job, const struct covey_node_id *id)
 {
-    uint16_t found = covey__peer_find(job, id);
+    uint16_t found = covey__job_peer_find(job, id);
     for (uint16_t i = 1; found == COVEY__JOB_NO_PEER && i < COVEY__JOB_PEERS; i++) {
         if (!job->peer[i].used) {
             found = i;

@@ -142,7 +142,7 @@ void covey__request_answer(struct covey__turn *turn, const struct covey_incoming
     struct covey__request *request = covey__request_find(turn->job, in->message->answer.request);
     bool taken = false;
     if (request == NULL || !take_answer(turn, request, in, &taken)) {
-        uint16_t peer = covey__peer_find(turn->job, &in->peer);
+        uint16_t peer = covey__job_peer_find(turn->job, &in->peer);
         if (peer != COVEY__JOB_NO_PEER) {
             count_answer(turn, peer);
         }

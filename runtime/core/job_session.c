@@ -50,7 +50,7 @@ static struct covey__version *version_in_making(struct covey__session *session)
 uint8_t covey__version_device(const struct covey_job *job, const struct covey__version *version,
                               const struct covey_node_id *id)
 {
-    uint16_t peer = covey__peer_find(job, id);
+    uint16_t peer = covey__job_peer_find(job, id);
     for (uint8_t d = 0; peer != COVEY__JOB_NO_PEER && d < version->plan.devices; d++) {
         if (version->peer[d] == peer) {
             return d;
@@ -150,7 +150,7 @@ static void take_placement(struct covey__turn *turn, const struct covey_incoming
         struct covey__version *version = version_in_making(session);
         if (version == NULL || version->state != COVEY__VERSION_PLACING || version->ask ||
             version->number != place->version ||
-            version->asked != covey__peer_find(turn->job, &in->peer)) {
+            version->asked != covey__job_peer_find(turn->job, &in->peer)) {
             continue;
         }
         bool all = covey__session_devices(turn, session);

@@ -153,7 +153,7 @@ struct covey__turn {
 
 /* job.c */
 void covey__job_wake(struct covey_job *job, uint64_t at_ms);
-uint16_t covey__peer_find(const struct covey_job *job, const struct covey_node_id *id);
+uint16_t covey__job_peer_find(const struct covey_job *job, const struct covey_node_id *id);
 uint16_t covey__peer_keep(struct covey_job *job, const struct covey_node_id *id);
 enum covey_peer_state covey__peer_state(const struct covey_job *job, uint16_t peer);
 /* False: the update is full. */

@@ -9,7 +9,7 @@ bool covey__session_devices(const struct covey__turn *turn, struct covey__sessio
     bool all = true;
     costs->devices = 0;
     for (unsigned i = 0; i < turn->view->devices; i++) {
-        uint16_t peer = covey__peer_find(turn->job, &turn->view->device[i].id);
+        uint16_t peer = covey__job_peer_find(turn->job, &turn->view->device[i].id);
         if (peer != COVEY__JOB_NO_PEER && turn->job->peer[peer].avoid_ms > turn->now_ms) {
             all = false;
             continue;

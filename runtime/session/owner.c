@@ -105,6 +105,12 @@ static void fill_costs(struct covey_session *s)
             .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
             .unit_flops = 2 * columns * covey_layer_unit_floats(l),
         };
+        /* What does not fit a message is computed here: a plan without layers. */
+        uint64_t answers = (uint64_t)c->cost[i].answer_bytes * l->units;
+        if (c->cost[i].input_bytes > COVEY_BODY_MAX || answers > COVEY_BODY_MAX) {
+            c->layers = 0;
+            return;
+        }
     }
 }
 
@@ -137,7 +143,7 @@ static void load_done(struct covey_task *task)
         s->state = COVEY_SESSION_FAILED;
         tell_costs(s);
         while (s->waiting != NULL) {
-            covey__request_end(s->waiting, s->load_err, s->why.text);
+            covey__infer_end(s->waiting, s->load_err, s->why.text);
         }
         session_free(s);
         return;
@@ -500,7 +506,7 @@ void covey__owner_tick(struct covey_owner *o)
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
         if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
-            covey__request_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
+            covey__infer_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
         }
     }
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {

@@ -50,7 +50,7 @@ static void tell(struct covey_request *r, covey_err err, const char *why)
     r->infer.done(r->infer.user, r->infer.tag, &end);
 }
 
-void covey__request_end(struct covey_request *r, covey_err err, const char *why)
+void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
 {
     struct covey_session *s = r->session;
     unlink_waiting(r);
@@ -136,7 +136,7 @@ static void step_done(struct covey_task *task)
     struct covey_request *r = (struct covey_request *)task;
     r->running = false;
     if (r->err != COVEY_OK || !r->stopped) {
-        covey__request_end(r, r->err, r->err != COVEY_OK ? covey_strerror(r->err) : "");
+        covey__infer_end(r, r->err, r->err != COVEY_OK ? covey_strerror(r->err) : "");
         return;
     }
     struct covey_handles *handles = &owner_of(r)->services->handles;
@@ -159,7 +159,7 @@ static void run_step(struct covey_request *r)
     covey__pool_submit(owner_of(r)->services->compute, &r->task);
 }
 
-void covey__request_begin(struct covey_request *r)
+void covey__infer_begin(struct covey_request *r)
 {
     struct covey_session *s = r->session;
     unlink_waiting(r);
@@ -181,7 +181,7 @@ void covey__request_begin(struct covey_request *r)
 void covey__session_start_waiting(struct covey_session *s)
 {
     while (s->waiting != NULL) {
-        covey__request_begin(s->waiting);
+        covey__infer_begin(s->waiting);
     }
 }
 
@@ -218,7 +218,7 @@ static void local_done(struct covey_task *task)
     t->session->tasks--;
     struct covey_request *r = find(t->owner, t->request);
     if (t->err != COVEY_OK && r != NULL && !r->running) {
-        covey__request_end(r, t->err, "a layer could not be computed here");
+        covey__infer_end(r, t->err, "a layer could not be computed here");
     } else {
         covey__owner_feed(t->owner, &event);
     }
@@ -235,7 +235,7 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
     }
     struct local_task *t = calloc(1, sizeof(*t));
     if (t == NULL) {
-        covey__request_end(r, COVEY_ERR_NOMEM, "out of memory");
+        covey__infer_end(r, COVEY_ERR_NOMEM, "out of memory");
         return;
     }
     t->task = (struct covey_task){.work = local_work, .done = local_done};

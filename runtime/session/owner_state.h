@@ -78,8 +78,8 @@ static inline void covey__owner_feed(struct covey_owner *o, const struct covey_e
 struct covey_version *covey__session_version(struct covey_session *s, const struct covey_fence *f);
 struct covey_session *covey__owner_session(struct covey_owner *o, const struct covey_fence *f);
 /* owner_request.c */
-void covey__request_begin(struct covey_request *r);
-void covey__request_end(struct covey_request *r, covey_err err, const char *why);
+void covey__infer_begin(struct covey_request *r);
+void covey__infer_end(struct covey_request *r, covey_err err, const char *why);
 void covey__session_start_waiting(struct covey_session *s);
 
 #endif /* COVEY_SESSION_OWNER_STATE_H */

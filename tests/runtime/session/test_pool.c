@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "pool.h"
+
+enum { TASKS = 200 };
+
+struct counted {
+    struct covey_task task;
+    struct covey_loop *loop;
+    pthread_t worked_on;
+    unsigned *done;
+    unsigned goal;
+};
+
+static void work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    struct counted *c = (struct counted *)task;
+    float *room = covey__scratch_get(scratch, 1000);
+    room[999] = 1;
+    c->worked_on = pthread_self();
+}
+
+static void done(struct covey_task *task)
+{
+    struct counted *c = (struct counted *)task;
+    assert_false(pthread_equal(c->worked_on, pthread_self()));
+    if (++*c->done == c->goal) {
+        covey_loop_stop(c->loop);
+    }
+}
+
+/* Every task is worked on by a pool's thread and comes back once, on the loop's. */
+static void test_pool_brings_every_task_back(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    struct covey_pool *pool = NULL;
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, 2, 1, &pool), COVEY_OK);
+    struct counted tasks[TASKS];
+    unsigned count = 0;
+    for (size_t i = 0; i < TASKS; i++) {
+        tasks[i] = (struct counted){
+            .task = {.work = work, .done = done}, .loop = loop, .done = &count, .goal = TASKS};
+        covey__pool_submit(pool, &tasks[i].task);
+    }
+    covey_loop_run(loop);
+    assert_int_equal(count, TASKS);
+    covey__pool_free(pool);
+    covey_loop_free(loop);
+}
+
+/* Freeing a pool finishes what was queued: nothing that a task holds is leaked. */
+static void test_pool_free_finishes_the_queue(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    struct covey_pool *pool = NULL;
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, 1, 1, &pool), COVEY_OK);
+    struct counted tasks[TASKS];
+    unsigned count = 0;
+    for (size_t i = 0; i < TASKS; i++) {
+        tasks[i] = (struct counted){
+            .task = {.work = work, .done = done}, .loop = loop, .done = &count, .goal = TASKS + 1};
+        covey__pool_submit(pool, &tasks[i].task);
+    }
+    covey__pool_free(pool);
+    assert_int_equal(count, TASKS);
+    covey_loop_free(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pool_brings_every_task_back),
+        cmocka_unit_test(test_pool_free_finishes_the_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A network packed, stored, planned over D devices and assigned: whichever one device is missing,
+ * the layers put together are those of one device.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../nn/builder.h"
+#include "assignment.h"
+#include "covey/pack.h"
+#include "version.h"
+
+enum { DEVICES_MAX = 8 };
+
+struct world {
+    char dir[64];
+    struct covey_store store;
+    struct covey_digest id;
+    struct covey_model_file *file;
+    struct covey_plan plan;
+    struct covey_version *version;
+    struct covey_assignment *assignment[DEVICES_MAX]; /* of all but device 0, the owner */
+    _Atomic uint64_t used_bytes;
+};
+
+static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
+{
+    return covey__store_put(user, digest, blob);
+}
+
+static void pack_into_store(struct world *w)
+{
+    assert_int_equal(covey_crypto_init(), COVEY_OK);
+    snprintf(w->dir, sizeof(w->dir), "/tmp/covey-test-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    assert_int_equal(covey__store_open(&w->store, w->dir), COVEY_OK);
+    struct covey_graph *g = small_network(7);
+    struct covey_nn_error why = {{0}};
+    uint8_t *manifest = NULL;
+    size_t len = 0;
+    expect_ok(covey_pack(g, "small", put_blob, &w->store, &manifest, &len, &w->id, &why), &why);
+    assert_int_equal(covey__store_put_manifest(&w->store, &w->id, covey_bytes_of(manifest, len)),
+                     COVEY_OK);
+    free(manifest);
+    covey_graph_free(g);
+    expect_ok(covey__model_file_load(&w->store, &w->id, &w->file, &why), &why);
+}
+
+static void plan_for(struct world *w, uint8_t devices)
+{
+    struct covey_plan_request *request = calloc(1, sizeof(*request));
+    assert_non_null(request);
+    request->layers = (uint16_t)covey_model_layers(w->file->model);
+    request->parity = 1;
+    request->devices = devices;
+    for (size_t i = 0; i < request->layers; i++) {
+        const struct covey_layer *l = covey_model_layer(w->file->model, i);
+        request->cost[i] = (struct covey_plan_cost){
+            .units = (uint16_t)l->units,
+            .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
+            .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
+            .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
+            .unit_flops = 1000,
+        };
+    }
+    for (uint8_t i = 0; i < devices; i++) {
+        request->device[i] = (struct covey_plan_device){
+            .id = {{(uint8_t)(i + 1)}}, .mflops = 1000, .memory_bytes = 1u << 30};
+    }
+    assert_int_equal(covey_plan_make(request, &w->plan), COVEY_OK);
+    assert_int_equal(covey_plan_check(&w->plan, request), COVEY_OK);
+    assert_int_equal(w->plan.layers, request->layers);
+    free(request);
+    struct covey_fence fence = {.epoch = 1, .version = 1};
+    w->version = covey__version_new(&fence, &w->plan, w->file);
+    assert_non_null(w->version);
+    assert_int_equal(covey__version_make(w->version, &w->plan.device[0]), COVEY_OK);
+}
+
+/* As the holder does on ASSIGN and UNIT: what the store lacks (the parities) comes one by one. */
+static void assign_to(struct world *w, uint8_t device)
+{
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    assert_int_equal(covey__version_assign(w->version, device, &bytes, &len), COVEY_OK);
+    struct covey_work_message message;
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
+    assert_int_equal(message.type, COVEY_WORK_ASSIGN);
+    struct covey_assignment *a = covey__assignment_new(&w->plan.device[0], &message.assign.fence);
+    assert_non_null(a);
+    assert_int_equal(covey__assignment_parse(a, &message.assign, &w->used_bytes, UINT64_MAX / 2),
+                     COVEY_OK);
+    covey__assignment_load(a, &w->store);
+    for (uint32_t i = 0; i < a->count; i++) {
+        if ((a->missing[i / 8] >> (i % 8) & 1) == 0) {
+            continue;
+        }
+        size_t layer;
+        unsigned slot;
+        assert_true(covey__version_entry(w->version, device, i, &layer, &slot));
+        size_t floats = covey_layer_unit_floats(covey_model_layer(w->file->model, layer));
+        struct covey_bytes unit =
+            covey_bytes_of(covey__version_slot(w->version, layer, slot), floats * sizeof(float));
+        uint8_t *flipped = malloc(unit.len);
+        assert_non_null(flipped);
+        memcpy(flipped, unit.ptr, unit.len);
+        flipped[unit.len / 2] ^= 1;
+        assert_int_equal(
+            covey__assignment_store(a, i, covey_bytes_of(flipped, unit.len), &w->store),
+            COVEY_ERR_AUTH);
+        free(flipped);
+        assert_int_equal(covey__assignment_store(a, i, unit, &w->store), COVEY_OK);
+    }
+    assert_int_equal(a->missing_count, 0);
+    w->assignment[device] = a;
+    free(bytes);
+}
+
+static void drop_plan(struct world *w)
+{
+    for (size_t i = 0; i < DEVICES_MAX; i++) {
+        covey__assignment_unref(w->assignment[i]);
+        w->assignment[i] = NULL;
+    }
+    covey__version_unref(w->version);
+    w->version = NULL;
+    assert_int_equal(w->used_bytes, 0);
+}
+
+/* One layer with device `lost` silent. */
+static void run_layer(struct world *w, size_t layer, const float *input, unsigned lost,
+                      float *product, struct covey_scratch *scratch)
+{
+    const struct covey_layer *l = covey_model_layer(w->file->model, layer);
+    struct covey_body *body = NULL;
+    size_t bytes = covey_layer_input_floats(l) * sizeof(float);
+    assert_int_equal(covey_body_new(bytes, &body), COVEY_OK);
+    memcpy(body->data, input, bytes);
+    struct covey_answers answers = {0};
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        if (d == lost) {
+            continue;
+        }
+        if (d == 0) {
+            if (w->version->layer[layer].own_count > 0) {
+                assert_int_equal(covey__version_compute(w->version, layer,
+                                                        w->version->layer[layer].own_slots, body,
+                                                        scratch, &answers.device[0]),
+                                 COVEY_OK);
+            }
+        } else if (covey__assignment_accepts(w->assignment[d], (uint16_t)layer, bytes)) {
+            assert_int_equal(covey__assignment_compute(w->assignment[d], (uint16_t)layer, body,
+                                                       scratch, &answers.device[d]),
+                             COVEY_OK);
+        }
+    }
+    covey__version_combine(w->version, layer, &answers, product);
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        covey_body_unref(answers.device[d]);
+    }
+    covey_body_unref(body);
+}
+
+static double run_with_loss(struct world *w, unsigned lost)
+{
+    struct covey_run *run = NULL;
+    struct covey_scratch scratch = {0};
+    size_t inputs, outputs;
+    assert_int_equal(covey_shape_count(covey_model_input(w->file->model), &inputs), COVEY_OK);
+    assert_int_equal(covey_shape_count(covey_model_output(w->file->model), &outputs), COVEY_OK);
+    uint64_t seed = 11;
+    float *x = random_floats(&seed, inputs);
+    float *expected = calloc(outputs, sizeof(float));
+    assert_int_equal(covey_run_new(w->file->model, &run), COVEY_OK);
+    covey_run_all(run, x, expected);
+    covey_run_start(run, x);
+    size_t layer;
+    const float *input;
+    while (covey_run_next(run, &layer, &input)) {
+        run_layer(w, layer, input, lost, covey_run_answer(run), &scratch);
+        covey_run_resume(run);
+    }
+    double error = relative_error(covey_run_result(run), expected, outputs);
+    covey_run_free(run);
+    free(scratch.data);
+    free(expected);
+    free(x);
+    return error;
+}
+
+/* For every number of devices from 2 to 8 and every one of them lost, or none: the output is that
+ * of a single device within rounding. */
+static void test_split_survives_any_one_loss(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    pack_into_store(&w);
+    for (uint8_t devices = 2; devices <= DEVICES_MAX; devices++) {
+        plan_for(&w, devices);
+        for (uint8_t d = 1; d < devices; d++) {
+            assign_to(&w, d);
+        }
+        for (unsigned lost = 0; lost <= devices; lost++) {
+            double error = run_with_loss(&w, lost);
+            if (!(error < 1e-5)) {
+                fail_msg("%u devices, %u lost: relative error %g", devices, lost, error);
+            }
+        }
+        drop_plan(&w);
+    }
+    covey__model_file_free(w.file);
+}
+
+/* An assignment whose units do not fit the memory for others is refused and leaves no account. */
+static void test_split_refuses_more_than_memory(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    pack_into_store(&w);
+    plan_for(&w, 3);
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    assert_int_equal(covey__version_assign(w.version, 1, &bytes, &len), COVEY_OK);
+    struct covey_work_message message;
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
+    struct covey_assignment *a = covey__assignment_new(&w.plan.device[0], &message.assign.fence);
+    assert_int_equal(covey__assignment_parse(a, &message.assign, &w.used_bytes, 1000),
+                     COVEY_ERR_LIMIT);
+    assert_int_equal(covey__assignment_store(a, 0, covey_bytes_of("x", 1), &w.store),
+                     COVEY_ERR_STATE);
+    covey__assignment_unref(a);
+    assert_int_equal(w.used_bytes, 0);
+    free(bytes);
+    drop_plan(&w);
+    covey__model_file_free(w.file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_split_survives_any_one_loss),
+        cmocka_unit_test(test_split_refuses_more_than_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
