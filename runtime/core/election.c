@@ -7,6 +7,7 @@
 static void silence_from(struct covey__election *e, uint64_t base_ms)
 {
     e->base_ms = base_ms;
+    e->asked = false;
     e->jitter_ms = covey__random_below(&e->rng, COVEY_CLAIM_JITTER_MS);
 }
 
@@ -137,6 +138,9 @@ void covey__election_tick(struct covey__election *e, uint64_t now_ms,
         }
     } else if (now_ms >= claim_at(e)) {
         silence_over(e, now_ms, out);
+    } else if (e->has && !e->asked && now_ms >= e->base_ms + COVEY_DOUBT_MS) {
+        e->asked = true; /* a few lost datagrams must not change the coordinator */
+        out->ask = true;
     }
 }
 
@@ -144,6 +148,9 @@ uint64_t covey__election_deadline_ms(const struct covey__election *e)
 {
     if (covey__election_leads(e)) {
         return e->beat_ms;
+    }
+    if (e->has && !e->asked) {
+        return e->base_ms + COVEY_DOUBT_MS;
     }
     return e->may_claim || e->has ? claim_at(e) : UINT64_MAX;
 }

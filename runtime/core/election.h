@@ -17,6 +17,7 @@ enum {
     COVEY_BEAT_MS = 300,
     COVEY_BEAT_MEMBERS = 32, /* told directly; the others learn through gossip */
     COVEY_SILENCE_MS = 1000, /* without a beat, before the first in rank claims */
+    COVEY_DOUBT_MS = 650,    /* two beats may be lost; then it is asked for a word */
     COVEY_CLAIM_STEP_MS = 100,
     COVEY_CLAIM_RANK_MAX = 4, /* the last claim after 1.5 s with their jitter */
     COVEY_CLAIM_JITTER_MS = 90,
@@ -35,11 +36,13 @@ struct covey__election {
     uint64_t base_ms;  /* the silence counts from here */
     uint64_t jitter_ms, beat_ms, last_ms;
     uint64_t rng;
+    bool asked; /* since base_ms */
 };
 
-/* beat: sign and spread (self, term, beat). changed: who coordinates is another now. */
+/* beat: sign and spread (self, term, beat). changed: who coordinates is another now. ask: ping the
+ * coordinator and some others, whose answers carry the newest claim. */
 struct covey__election_out {
-    bool beat, changed;
+    bool beat, changed, ask;
 };
 
 enum covey__claim_verdict {

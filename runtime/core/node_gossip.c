@@ -140,6 +140,9 @@ static void handle(struct covey_node *node, uint16_t from, bool channel,
     switch (m->type) {
     case COVEY_GOSSIP_PING:
         if (!channel && covey_node_id_equal(&m->node, &members->hot[COVEY_SELF].id)) {
+            if (node->election.has && node->claim.used) { /* who asks may have missed beats */
+                ack.statement[ack.statements++] = covey__news_view(&node->claim);
+            }
             covey__node_send_gossip(node, from, &ack);
         }
         break;
@@ -268,6 +271,27 @@ static unsigned sample(struct covey_node *node, unsigned fanout, uint16_t *out)
         }
     }
     return count;
+}
+
+static void ping(struct covey_node *node, uint16_t to)
+{
+    struct covey_gossip_message m = {.type = COVEY_GOSSIP_PING}; /* seq 0: of no probe */
+    m.node = node->members.hot[to].id;
+    covey__node_send_gossip(node, to, &m);
+}
+
+void covey__node_ask_claim(struct covey_node *node)
+{
+    uint16_t to[COVEY_GOSSIP_FANOUT];
+    uint16_t leader = covey__member_find(&node->members, &node->election.coordinator);
+    if (leader != COVEY_NOBODY && leader != COVEY_SELF) {
+        ping(node, leader);
+    }
+    for (unsigned i = 0, count = sample(node, COVEY_GOSSIP_FANOUT, to); i < count; i++) {
+        if (to[i] != leader) {
+            ping(node, to[i]);
+        }
+    }
 }
 
 void covey__node_gossip_round(struct covey_node *node)

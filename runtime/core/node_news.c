@@ -329,6 +329,9 @@ void covey__node_election_done(struct covey_node *node, const struct covey__elec
     if (done->beat) {
         beat(node);
     }
+    if (done->ask) {
+        covey__node_ask_claim(node);
+    }
     if (done->changed) {
         struct covey_action *action = covey__update_add(node->out, COVEY_ACTION_COORDINATOR);
         if (action != NULL && node->election.has) {

@@ -67,6 +67,7 @@ void covey__node_datagram(struct covey_node *node, const struct covey_event *eve
 void covey__node_gossip_message(struct covey_node *node, uint16_t from, bool channel,
                                 struct covey_bytes bytes);
 void covey__node_gossip_round(struct covey_node *node);
+void covey__node_ask_claim(struct covey_node *node);
 
 /* node_news.c: signed statements in and out. */
 covey_err covey__node_sign_record(struct covey_node *node) COVEY_CHECK;
