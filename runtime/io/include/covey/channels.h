@@ -21,7 +21,12 @@ struct covey_channels_config {
     const char *interface; /* NULL: all addresses; "lo": 127.0.0.1 and ::1 only */
     uint16_t port;         /* 0: stock port 5685 if free, else any */
     void *user;
-    /* A channel to peer is up; cert is its verified certificate's wire form. from: remote address. */
+    /* Both may be NULL: the system clock; every verified member. A peer that is not admitted
+     * (revoked, marked) never comes up. */
+    uint64_t (*wall_s)(void *user);
+    bool (*admit)(void *user, const struct covey_cert *peer);
+    /* A channel to peer is up; cert is its verified certificate's wire form. from: remote address.
+     */
     void (*on_up)(void *user, const struct covey_cert *peer, struct covey_bytes cert_wire,
                   const struct covey_addr *from);
     /* No channel to peer is left. why is a reason for the log. */
@@ -35,6 +40,9 @@ struct covey_channels_config {
     void (*on_log)(void *user, const char *line);
 };
 
+/* For each on_up there is one on_down, unless the channels are closed first; covey_channels_close()
+ * is followed by no callback. Callbacks come from the loop, on_down and on_dial_failed never from
+ * within a call of this header. A peer that restarts goes down and up again. */
 covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channels_config *config,
                               struct covey_channels **out, char out_why[static 256]) COVEY_CHECK;
 void covey_channels_close(struct covey_channels *channels);
@@ -45,14 +53,15 @@ uint16_t covey_channels_port(const struct covey_channels *channels);
  * address (20/s, burst 5 per second of handshakes accepted). */
 void covey_channels_dial(struct covey_channels *channels, const struct covey_addr *to,
                          const struct covey_node_id *expected);
-/* Queues one message. control copied; body referenced. CLOSED without a channel, BUSY when more than
- * COVEY_CHANNEL_QUEUE_MAX bytes wait. Bodies travel in pieces of 16 KiB, interleaved with later
- * control messages; a message is delivered at the peer when its body is whole, and messages without
- * body never wait behind a body. */
+/* Queues one message. control copied; body referenced. CLOSED without a channel, BUSY when more
+ * than COVEY_CHANNEL_QUEUE_MAX bytes wait. Bodies travel in pieces of 16 KiB, interleaved with
+ * later control messages; a message is delivered at the peer when its body is whole, and messages
+ * without body never wait behind a body. */
 covey_err covey_channels_send(struct covey_channels *channels, const struct covey_node_id *peer,
                               struct covey_bytes control, struct covey_body *body) COVEY_CHECK;
 /* Bytes queued and not yet handed to the kernel; 0 without a channel. */
-size_t covey_channels_queued(const struct covey_channels *channels, const struct covey_node_id *peer);
+size_t covey_channels_queued(const struct covey_channels *channels,
+                             const struct covey_node_id *peer);
 void covey_channels_drop(struct covey_channels *channels, const struct covey_node_id *peer);
 
 enum {

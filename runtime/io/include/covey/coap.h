@@ -39,7 +39,8 @@ void covey_coap_send(struct covey_coap *coap, enum covey_coap_kind kind,
                      const struct covey_addr *to, struct covey_bytes payload);
 
 /* "host", "host:port", "[v6]:port"; resolves names (blocking; at start only). */
-covey_err covey_addr_parse(const char *text, uint16_t default_port, struct covey_addr *out) COVEY_CHECK;
+covey_err covey_addr_parse(const char *text, uint16_t default_port,
+                           struct covey_addr *out) COVEY_CHECK;
 /* "10.0.0.1:5684" or "[fe80::1%eth0]:5684"; out has room for 64 bytes. */
 void covey_addr_format(const struct covey_addr *addr, char out[static 80]);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * files.h - whole files, written so that a crash leaves the old or the new one: write, fsync, rename,
- * fsync of the folder. Blocking: called from worker threads or at start.
+ * files.h - whole files, written so that a crash leaves the old or the new one: write, fsync,
+ * rename, fsync of the folder. Blocking: called from worker threads or at start.
  */
 #ifndef COVEY_FILES_H
 #define COVEY_FILES_H

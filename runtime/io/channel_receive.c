@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel_receive.h"
+
+#include <stdlib.h>
+
+void covey__in_message_free(struct covey__in_message *m)
+{
+    if (m != NULL) {
+        covey_body_unref(m->body);
+        free(m->control);
+        free(m);
+    }
+}
+
+static void finish(struct covey__receiver *r, struct covey__in_message *m)
+{
+    m->next = NULL;
+    if (r->last == NULL) {
+        r->first = m;
+    } else {
+        r->last->next = m;
+    }
+    r->last = m;
+}
+
+struct covey__in_message *covey__receiver_take(struct covey__receiver *r)
+{
+    struct covey__in_message *m = r->first;
+    if (m != NULL) {
+        r->first = m->next;
+        if (r->first == NULL) {
+            r->last = NULL;
+        }
+        m->next = NULL;
+    }
+    return m;
+}
+
+static struct covey__in_stream *find_stream(struct covey__receiver *r, uint16_t stream)
+{
+    for (size_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
+        if (r->streams[i].open && r->streams[i].stream == stream) {
+            return &r->streams[i];
+        }
+    }
+    return NULL;
+}
+
+static struct covey__in_stream *free_stream(struct covey__receiver *r)
+{
+    for (size_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
+        if (!r->streams[i].open) {
+            return &r->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* The control of the partial message is whole: deliver it, or open its stream and wait. */
+static covey_err finish_control(struct covey__receiver *r)
+{
+    struct covey__in_message *m = r->partial;
+    bool has_body = (r->partial_flags & COVEY__FRAME_BODY) != 0;
+    if (has_body) {
+        covey_err err = covey_body_new(0, &m->body);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    if (!has_body || r->partial_body_len == 0) {
+        r->partial = NULL;
+        finish(r, m);
+        return COVEY_OK;
+    }
+    struct covey__in_stream *s = free_stream(r);
+    if (s == NULL || find_stream(r, r->partial_stream) != NULL ||
+        r->open_bytes + r->partial_body_len > COVEY__FRAME_OPEN_MAX) {
+        return COVEY_ERR_MALFORMED;
+    }
+    *s = (struct covey__in_stream){
+        .open = true, .stream = r->partial_stream, .body_len = r->partial_body_len, .message = m};
+    r->open_bytes += r->partial_body_len;
+    r->partial = NULL;
+    return COVEY_OK;
+}
+
+static covey_err begin_control(struct covey__receiver *r, uint8_t flags, uint16_t stream,
+                               uint32_t body_len)
+{
+    if (body_len > COVEY_BODY_MAX || (body_len > 0 && (flags & COVEY__FRAME_BODY) == 0)) {
+        return COVEY_ERR_MALFORMED;
+    }
+    r->partial = calloc(1, sizeof(*r->partial));
+    if (r->partial == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    r->partial_flags = flags;
+    r->partial_stream = stream;
+    r->partial_body_len = body_len;
+    return COVEY_OK;
+}
+
+/* Memory grows with what arrives: at most 32 records make the largest control message. */
+static covey_err append_control(struct covey__in_message *m, struct covey_bytes more)
+{
+    if (more.len > COVEY_CONTROL_MAX - m->control_len) {
+        return COVEY_ERR_MALFORMED;
+    }
+    uint8_t *grown = realloc(m->control, m->control_len + more.len + 1);
+    if (grown == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    memcpy(grown + m->control_len, more.ptr, more.len);
+    m->control = grown;
+    m->control_len += more.len;
+    return COVEY_OK;
+}
+
+static covey_err feed_mark(struct covey__receiver *r, uint8_t flags, size_t len)
+{
+    if (len != COVEY__FRAME_HEAD || (flags != COVEY__FRAME_PING && flags != COVEY__FRAME_PONG) ||
+        r->partial != NULL) {
+        return COVEY_ERR_MALFORMED;
+    }
+    struct covey__in_message *m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    m->marks = flags;
+    finish(r, m);
+    return COVEY_OK;
+}
+
+static covey_err feed_control(struct covey__receiver *r, const struct covey_record *record)
+{
+    enum { KNOWN = COVEY__FRAME_MORE | COVEY__FRAME_BODY };
+    if (record->len < COVEY__FRAME_HEAD) {
+        return COVEY_ERR_MALFORMED;
+    }
+    uint8_t flags = r->plain[0];
+    uint16_t stream = covey_load16(r->plain + 1);
+    uint32_t body_len = covey_load32(r->plain + 3);
+    if (stream != record->stream) {
+        return COVEY_ERR_MALFORMED;
+    }
+    if ((flags & ~KNOWN) != 0) {
+        return feed_mark(r, flags, record->len);
+    }
+    bool more = (flags & COVEY__FRAME_MORE) != 0;
+    flags = (uint8_t)(flags & ~COVEY__FRAME_MORE);
+    covey_err err = COVEY_OK;
+    if (r->partial == NULL) {
+        err = begin_control(r, flags, stream, body_len);
+    } else if (flags != r->partial_flags || stream != r->partial_stream ||
+               body_len != r->partial_body_len) {
+        err = COVEY_ERR_MALFORMED;
+    }
+    if (err == COVEY_OK && more && record->len == COVEY__FRAME_HEAD) {
+        err = COVEY_ERR_MALFORMED; /* a chain of nothing */
+    }
+    if (err == COVEY_OK) {
+        err = append_control(r->partial, covey_bytes_of(r->plain + COVEY__FRAME_HEAD,
+                                                        record->len - COVEY__FRAME_HEAD));
+    }
+    if (err == COVEY_OK && !more) {
+        err = finish_control(r);
+    }
+    return err;
+}
+
+static covey_err feed_body(struct covey__receiver *r, const struct covey_record *record)
+{
+    struct covey__in_stream *s = find_stream(r, record->stream);
+    if (s == NULL || record->len == 0 || record->len > s->body_len - s->message->body->len) {
+        return COVEY_ERR_MALFORMED;
+    }
+    covey_err err = covey_body_append(s->message->body, covey_bytes_of(r->plain, record->len));
+    if (err == COVEY_OK && s->message->body->len == s->body_len) {
+        finish(r, s->message);
+        r->open_bytes -= s->body_len;
+        *s = (struct covey__in_stream){0};
+    }
+    return err;
+}
+
+covey_err covey__receiver_feed(struct covey__receiver *r, struct covey_bytes in, size_t *out_used)
+{
+    size_t used = 0;
+    for (;;) {
+        struct covey_record record;
+        struct covey_buf plain = {r->plain, sizeof(r->plain)};
+        covey_err err = covey_record_open(&r->sealer, covey_bytes_of(in.ptr + used, in.len - used),
+                                          plain, &record);
+        if (err == COVEY_ERR_SHORT) {
+            *out_used = used;
+            return COVEY_OK;
+        }
+        if (err == COVEY_OK) {
+            used += record.used;
+            switch (record.kind) {
+            case COVEY_RECORD_CONTROL:
+                err = feed_control(r, &record);
+                break;
+            case COVEY_RECORD_BODY:
+                err = feed_body(r, &record);
+                break;
+            }
+        }
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+}
+
+void covey__receiver_done(struct covey__receiver *r)
+{
+    covey_sealer_done(&r->sealer);
+    covey_wipe(r->plain, sizeof(r->plain));
+    covey__in_message_free(r->partial);
+    r->partial = NULL;
+    for (size_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
+        if (r->streams[i].open) {
+            covey__in_message_free(r->streams[i].message);
+            r->streams[i].open = false;
+        }
+    }
+    struct covey__in_message *m;
+    while ((m = covey__receiver_take(r)) != NULL) {
+        covey__in_message_free(m);
+    }
+}

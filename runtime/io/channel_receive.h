@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * channel_receive.h - the receiving half of a channel: sealed bytes in, whole messages out.
+ *
+ * Knows no socket; runs on the loop or on a worker thread, one of them at a time. Whatever does not
+ * fit the rules of channel_send.h ends the channel.
+ */
+#ifndef COVEY_CHANNEL_RECEIVE_H
+#define COVEY_CHANNEL_RECEIVE_H
+
+#include "channel_send.h"
+
+struct covey__in_message {
+    struct covey__in_message *next;
+    uint8_t marks; /* COVEY__FRAME_PING or _PONG: no message */
+    struct covey_body *body;
+    size_t control_len;
+    uint8_t *control;
+};
+
+struct covey__in_stream {
+    bool open;
+    uint16_t stream;
+    uint32_t body_len;
+    struct covey__in_message *message;
+};
+
+struct covey__receiver {
+    struct covey_sealer sealer;
+    struct covey__in_stream streams[COVEY__FRAME_STREAMS_MAX];
+    size_t open_bytes;
+    struct covey__in_message *partial; /* control not yet whole */
+    uint8_t partial_flags;
+    uint16_t partial_stream;
+    uint32_t partial_body_len;
+    struct covey__in_message *first, *last; /* whole ones, for the loop to take */
+    uint8_t plain[COVEY_RECORD_MAX];
+};
+
+/* Opens every whole record at the front of in; what is left in *out_used.. is the start of the
+ * next. Messages made whole before an error stay in the list. */
+covey_err covey__receiver_feed(struct covey__receiver *r, struct covey_bytes in,
+                               size_t *out_used) COVEY_CHECK;
+struct covey__in_message *covey__receiver_take(struct covey__receiver *r);
+void covey__in_message_free(struct covey__in_message *m);
+void covey__receiver_done(struct covey__receiver *r);
+
+#endif /* COVEY_CHANNEL_RECEIVE_H */

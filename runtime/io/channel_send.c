@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel_send.h"
+
+#include <stdlib.h>
+
+enum { CHUNK = COVEY_RECORD_MAX - COVEY__FRAME_HEAD };
+
+static void queue_push(struct covey__out_queue *q, struct covey__out_message *m)
+{
+    m->next = NULL;
+    if (q->last == NULL) {
+        q->first = m;
+    } else {
+        q->last->next = m;
+    }
+    q->last = m;
+}
+
+static struct covey__out_message *queue_pop(struct covey__out_queue *q)
+{
+    struct covey__out_message *m = q->first;
+    if (m != NULL) {
+        q->first = m->next;
+        if (q->first == NULL) {
+            q->last = NULL;
+        }
+        m->next = NULL;
+    }
+    return m;
+}
+
+static void message_free(struct covey__out_message *m)
+{
+    covey_body_unref(m->body);
+    free(m);
+}
+
+static void queue_free(struct covey__out_queue *q)
+{
+    struct covey__out_message *m;
+    while ((m = queue_pop(q)) != NULL) {
+        message_free(m);
+    }
+}
+
+/* Writes the control records of a message in clear, one behind the other. */
+static void frame_control(struct covey__out_message *m, uint8_t flags, struct covey_bytes control)
+{
+    uint8_t *p = m->plain;
+    size_t body_len = m->body == NULL ? 0 : m->body->len;
+    do {
+        size_t n = control.len > CHUNK ? CHUNK : control.len;
+        bool more = control.len > n;
+        p[0] = (uint8_t)(flags | (more ? COVEY__FRAME_MORE : 0));
+        covey_store16(p + 1, m->stream);
+        covey_store32(p + 3, (uint32_t)body_len);
+        if (n > 0) {
+            memcpy(p + COVEY__FRAME_HEAD, control.ptr, n);
+        }
+        p += COVEY__FRAME_HEAD + n;
+        control.ptr += n;
+        control.len -= n;
+    } while (control.len > 0);
+}
+
+static covey_err message_new(uint8_t flags, uint16_t stream, struct covey_bytes control,
+                             struct covey_body *body, struct covey__out_message **out)
+{
+    size_t records = control.len == 0 ? 1 : (control.len + CHUNK - 1) / CHUNK;
+    size_t plain_len = control.len + records * COVEY__FRAME_HEAD;
+    struct covey__out_message *m = malloc(sizeof(*m) + plain_len);
+    if (m == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    *m = (struct covey__out_message){.stream = stream, .plain_len = plain_len};
+    if (body != NULL) {
+        m->body = covey_body_ref(body);
+    }
+    frame_control(m, flags, control);
+    *out = m;
+    return COVEY_OK;
+}
+
+covey_err covey__sender_push(struct covey__sender *s, struct covey_bytes control,
+                             struct covey_body *body)
+{
+    if (control.len > COVEY_CONTROL_MAX || (body != NULL && body->len > COVEY_BODY_MAX)) {
+        return COVEY_ERR_LIMIT;
+    }
+    struct covey__out_message *m = NULL;
+    uint8_t flags = body == NULL ? 0 : COVEY__FRAME_BODY;
+    uint16_t stream = body == NULL || body->len == 0 ? 0 : s->next_stream++;
+    covey_err err = message_new(flags, stream, control, body, &m);
+    if (err == COVEY_OK) {
+        queue_push(body == NULL || body->len == 0 ? &s->control : &s->waiting, m);
+    }
+    return err;
+}
+
+covey_err covey__sender_push_mark(struct covey__sender *s, enum covey__frame_flag mark)
+{
+    struct covey__out_message *m = NULL;
+    covey_err err = message_new((uint8_t)mark, 0, covey_bytes_of("", 0), NULL, &m);
+    if (err == COVEY_OK) {
+        queue_push(&s->control, m);
+    }
+    return err;
+}
+
+bool covey__sender_empty(const struct covey__sender *s)
+{
+    return s->control.first == NULL && s->waiting.first == NULL && s->active.first == NULL &&
+           s->partial == NULL;
+}
+
+void covey__sender_done(struct covey__sender *s)
+{
+    queue_free(&s->control);
+    queue_free(&s->waiting);
+    queue_free(&s->active);
+    if (s->partial != NULL) {
+        message_free(s->partial);
+        s->partial = NULL;
+    }
+}
+
+static bool stream_is_active(const struct covey__sender *s, uint16_t stream)
+{
+    for (const struct covey__out_message *m = s->active.first; m != NULL; m = m->next) {
+        if (m->stream == stream) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the receiver's bounds let one more body be opened. */
+static bool may_activate(const struct covey__sender *s)
+{
+    const struct covey__out_message *m = s->waiting.first;
+    return m != NULL && s->active_count < COVEY__FRAME_STREAMS_MAX &&
+           s->active_bytes + m->body->len <= COVEY__FRAME_OPEN_MAX &&
+           !stream_is_active(s, m->stream);
+}
+
+static void take(struct covey__batch *b, enum covey_record_kind kind, uint16_t stream,
+                 struct covey_bytes plain)
+{
+    b->pieces[b->piece_count++] =
+        (struct covey__piece){.kind = kind, .stream = stream, .plain = plain};
+}
+
+/* One control record of the message at hand; the records of one message follow one another. */
+static void take_control(struct covey__sender *s, struct covey__batch *b)
+{
+    struct covey__out_message *m = s->partial;
+    size_t left = m->plain_len - m->plain_off;
+    size_t n = left > COVEY_RECORD_MAX ? COVEY_RECORD_MAX : left;
+    take(b, COVEY_RECORD_CONTROL, m->stream, covey_bytes_of(m->plain + m->plain_off, n));
+    m->plain_off += n;
+    b->control_len += n;
+    b->message_bytes += n - COVEY__FRAME_HEAD;
+    if (m->plain_off < m->plain_len) {
+        return;
+    }
+    s->partial = NULL;
+    if (m->body != NULL && m->body->len > 0) {
+        queue_push(&s->active, m);
+    } else {
+        m->next = b->finished;
+        b->finished = m;
+    }
+}
+
+static void fill_control(struct covey__sender *s, struct covey__batch *b)
+{
+    /* A quarter of the pieces is left to bodies: small messages without end must not starve them.
+     */
+    while (b->piece_count < COVEY__BATCH_PIECES * 3 / 4 && b->control_len < COVEY__BATCH_CONTROL) {
+        if (s->partial == NULL) {
+            s->partial = queue_pop(&s->control);
+        }
+        if (s->partial == NULL && may_activate(s)) {
+            s->partial = queue_pop(&s->waiting);
+            s->active_count++;
+            s->active_bytes += s->partial->body->len;
+        }
+        if (s->partial == NULL) {
+            return;
+        }
+        take_control(s, b);
+    }
+}
+
+static void fill_body(struct covey__sender *s, struct covey__batch *b)
+{
+    while (b->piece_count < COVEY__BATCH_PIECES && b->body_len < COVEY__BATCH_BODY) {
+        struct covey__out_message *m = queue_pop(&s->active);
+        if (m == NULL) {
+            return;
+        }
+        size_t left = m->body->len - m->body_off;
+        size_t n = left > COVEY_RECORD_MAX ? COVEY_RECORD_MAX : left;
+        take(b, COVEY_RECORD_BODY, m->stream, covey_bytes_of(m->body->data + m->body_off, n));
+        m->body_off += n;
+        b->body_len += n;
+        b->message_bytes += n;
+        if (m->body_off < m->body->len) {
+            queue_push(&s->active, m);
+            continue;
+        }
+        s->active_count--;
+        s->active_bytes -= m->body->len;
+        m->next = b->finished;
+        b->finished = m;
+    }
+}
+
+covey_err covey__sender_next(struct covey__sender *s, struct covey__batch **out)
+{
+    if (covey__sender_empty(s)) {
+        *out = NULL;
+        return COVEY_OK;
+    }
+    struct covey__batch *b = calloc(1, sizeof(*b));
+    if (b == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    fill_control(s, b);
+    fill_body(s, b);
+    b->out_capacity = b->control_len + b->body_len + b->piece_count * COVEY_RECORD_OVERHEAD;
+    b->out = malloc(b->out_capacity);
+    if (b->out == NULL) {
+        covey__batch_free(b);
+        return COVEY_ERR_NOMEM;
+    }
+    *out = b;
+    return COVEY_OK;
+}
+
+void covey__batch_seal(struct covey__batch *b, struct covey_sealer *sealer)
+{
+    for (size_t i = 0; i < b->piece_count; i++) {
+        const struct covey__piece *p = &b->pieces[i];
+        struct covey_buf room = {b->out + b->out_len, b->out_capacity - b->out_len};
+        size_t n = 0;
+        b->err = covey_record_seal(sealer, p->kind, p->stream, p->plain, room, &n);
+        if (b->err != COVEY_OK) {
+            return;
+        }
+        b->out_len += n;
+    }
+}
+
+void covey__batch_free(struct covey__batch *b)
+{
+    if (b == NULL) {
+        return;
+    }
+    while (b->finished != NULL) {
+        struct covey__out_message *m = b->finished;
+        b->finished = m->next;
+        message_free(m);
+    }
+    free(b->out);
+    free(b);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * channel_send.h - the sending half of a channel: whole messages in, batches of sealed records out.
+ *
+ * Knows no socket. Frames: each control record is flags u8 || stream u16 || body length u32 ||
+ * control bytes; body records carry the next piece of their stream. Control messages without a body
+ * come first; bodies take turns, a piece each.
+ */
+#ifndef COVEY_CHANNEL_SEND_H
+#define COVEY_CHANNEL_SEND_H
+
+#include "covey/body.h"
+#include "covey/channel.h"
+
+enum covey__frame_flag {
+    COVEY__FRAME_MORE = 1, /* the next control record goes on with this message */
+    COVEY__FRAME_BODY = 2,
+    COVEY__FRAME_PING = 4, /* no message: answered by a PONG */
+    COVEY__FRAME_PONG = 8, /* no message: the acceptor's first record, and the answer to a PING */
+};
+
+enum {
+    COVEY__FRAME_HEAD = 7,
+    COVEY__FRAME_STREAMS_MAX = 64,
+    /* Sum of the declared lengths of open bodies: what a member can make us hold at most. */
+    COVEY__FRAME_OPEN_MAX = 256 * 1024 * 1024,
+    /* What one batch takes: a control message waits behind no more than two of these. */
+    COVEY__BATCH_CONTROL = 64 * 1024,
+    COVEY__BATCH_BODY = 128 * 1024,
+    COVEY__BATCH_PIECES = 64,
+    /* Sealed on the loop when no larger. */
+    COVEY__INLINE_MAX = 4 * 1024,
+};
+
+struct covey__out_message {
+    struct covey__out_message *next;
+    struct covey_body *body;
+    size_t body_off;
+    uint16_t stream;
+    size_t plain_len, plain_off; /* framed control records: COVEY_RECORD_MAX each but the last */
+    uint8_t plain[];
+};
+
+struct covey__out_queue {
+    struct covey__out_message *first, *last;
+};
+
+/* Invariant: a message is in exactly one queue, or partial, or finished in a batch. */
+struct covey__sender {
+    struct covey__out_queue control, waiting, active;
+    struct covey__out_message *partial; /* its control is half sent */
+    size_t active_count, active_bytes;
+    uint16_t next_stream;
+};
+
+struct covey__piece {
+    enum covey_record_kind kind;
+    uint16_t stream;
+    struct covey_bytes plain;
+};
+
+struct covey__batch {
+    struct covey__piece pieces[COVEY__BATCH_PIECES];
+    size_t piece_count;
+    size_t control_len, body_len;        /* plaintext bytes */
+    size_t message_bytes;                /* of them, bytes that the queue's bound counts */
+    struct covey__out_message *finished; /* freed with the batch */
+    uint8_t *out;
+    size_t out_len, out_capacity;
+    covey_err err;
+};
+
+covey_err covey__sender_push(struct covey__sender *s, struct covey_bytes control,
+                             struct covey_body *body) COVEY_CHECK;
+covey_err covey__sender_push_mark(struct covey__sender *s, enum covey__frame_flag mark) COVEY_CHECK;
+bool covey__sender_empty(const struct covey__sender *s);
+/* What may go next, NULL in *out when nothing waits. */
+covey_err covey__sender_next(struct covey__sender *s, struct covey__batch **out) COVEY_CHECK;
+void covey__sender_done(struct covey__sender *s);
+
+/* Any thread; sets out, out_len and err. */
+void covey__batch_seal(struct covey__batch *b, struct covey_sealer *sealer);
+void covey__batch_free(struct covey__batch *b);
+
+#endif /* COVEY_CHANNEL_SEND_H */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * channels_internal.h - what channels.c, channel_peer.c and channel_stream.c share.
+ *
+ * A stream is one TCP connection; a peer is a member with at least one open stream.
+ * channel_stream.c moves bytes, channel_peer.c decides which stream carries what, channels.c
+ * listens and dials.
+ */
+#ifndef COVEY_CHANNELS_INTERNAL_H
+#define COVEY_CHANNELS_INTERNAL_H
+
+#include "addr_internal.h"
+#include "channel_receive.h"
+#include "covey/channels.h"
+#include "gate.h"
+#include "loop_internal.h"
+
+enum {
+    COVEY__HANDSHAKE_MS = 3000,
+    COVEY__DRAIN_MS = 30 * 1000,
+    COVEY__HALF_OPEN_MAX = 100,
+    /* One source alone must not fill the half-open table. */
+    COVEY__HALF_OPEN_PER_SOURCE = 32,
+    COVEY__GATE_PER_S = 20,
+    COVEY__GATE_BURST = 5,
+    COVEY__GATE_RETRY_MS = 50,
+    COVEY__LOG_LINES_PER_S = 10,
+    COVEY__RECEIVE_BUFFER = 128 * 1024,
+    /* Sealed bytes that wait for the kernel before the next batch is made. */
+    COVEY__UNWRITTEN_MAX = 2 * COVEY__BATCH_BODY,
+    /* Messages kept back while an older stream drains, before reading pauses. */
+    COVEY__HELD_MAX = 1024 * 1024,
+};
+
+enum covey__stream_state {
+    COVEY__STREAM_WAITING,    /* accepted, the gate has not let it in yet */
+    COVEY__STREAM_CONNECTING, /* dialled */
+    COVEY__STREAM_HANDSHAKE,
+    COVEY__STREAM_UNCONFIRMED, /* dialled, sent message 3, waits for the acceptor's first record */
+    COVEY__STREAM_OPEN,
+    COVEY__STREAM_CLOSING,
+};
+
+/* Each direction's sealer belongs to the loop, or to a worker while sealing (opening) is set. */
+struct covey__stream {
+    struct covey_channels *owner;
+    struct covey__stream *next;
+    struct covey__peer *peer; /* from OPEN on */
+    enum covey__stream_state state;
+    bool dialled, has_expected, half_open;
+    bool sealing, opening;
+    bool finishing; /* no new messages: shut down once drained */
+    bool shut, eof; /* our end is shut; the peer's is */
+    bool hold;      /* messages are kept back until the older stream has ended */
+    bool reported;  /* its loss was already told */
+    bool silent;    /* its end is told to nobody */
+    bool reading;
+    struct covey_addr remote;
+    struct covey_node_id expected;
+    covey_err why;
+    unsigned handles; /* not yet closed */
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_connect_t connect;
+    uv_shutdown_t shutdown;
+    struct covey_handshake *handshake;
+    struct covey_cert cert; /* from UNCONFIRMED on */
+    uint8_t cert_wire[COVEY_CERT_MAX];
+    size_t cert_len;
+    struct covey__sender sender;
+    struct covey_sealer sealer;
+    struct covey__batch *batch; /* with the sealing worker */
+    size_t queued, unwritten;
+    struct covey__receiver receiver;
+    covey_err receive_err;
+    size_t received_used;
+    struct covey__in_message *held_first, *held_last;
+    size_t held_bytes;
+    size_t in_len;
+    uint8_t in[COVEY__RECEIVE_BUFFER];
+};
+
+struct covey__peer {
+    struct covey__peer *next;
+    struct covey_node_id id;
+    bool up;
+    struct covey__stream *primary; /* carries what is sent; among the peer's streams */
+};
+
+struct covey_channels {
+    struct covey_channels_config config;
+    struct covey_loop *loop;
+    uv_tcp_t listeners[2];
+    unsigned listener_count;
+    uv_timer_t gate_timer;
+    unsigned handles;
+    uint16_t port;
+    bool closing;
+    struct covey__gate gate;
+    struct covey__stream *streams;
+    struct covey__peer *peers;
+    uint64_t log_second;
+    unsigned log_lines;
+};
+
+/* channels.c */
+void covey__channels_log(struct covey_channels *c, const struct covey__stream *s, const char *what,
+                         covey_err err);
+uint64_t covey__channels_wall_s(struct covey_channels *c);
+void covey__channels_start_waiting(struct covey_channels *c);
+void covey__channels_stream_gone(struct covey__stream *s); /* frees the channels after the last */
+
+/* channel_stream.c */
+covey_err covey__stream_new(struct covey_channels *c, bool dialled,
+                            struct covey__stream **out) COVEY_CHECK;
+void covey__stream_start(struct covey__stream *s); /* the handshake of a connected stream */
+void covey__stream_connect(struct covey__stream *s);
+void covey__stream_close(struct covey__stream *s, covey_err why);
+void covey__stream_pump(struct covey__stream *s);
+void covey__stream_finish(struct covey__stream *s); /* drain, then shut down */
+void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark);
+void covey__stream_release(struct covey__stream *s); /* delivers what was held */
+
+/* channel_peer.c */
+struct covey__peer *covey__peer_find(struct covey_channels *c, const struct covey_node_id *id);
+/* Whether the verified peer may come up on this stream. */
+covey_err covey__peer_admit(struct covey__stream *s) COVEY_CHECK;
+void covey__peer_established(struct covey__stream *s);
+void covey__peer_record(struct covey__stream *s); /* something authentic arrived */
+void covey__peer_eof(struct covey__stream *s);
+void covey__peer_closed(struct covey__stream *s);
+
+#endif /* COVEY_CHANNELS_INTERNAL_H */

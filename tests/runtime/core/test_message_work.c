@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "covey/cbor.h"
+#include "covey/message_work.h"
+
+static const struct covey_fence fence = {{{1, 2, 3}}, 7, 9};
+
+static size_t sample(enum covey_work_type type, struct covey_work_message *m)
+{
+    static const uint8_t blob[72] = {5};
+    memset(m, 0, sizeof(*m));
+    m->type = type;
+    switch (type) {
+    case COVEY_WORK_PLACE:
+    case COVEY_WORK_PLACEMENT:
+        m->place.session = fence.session;
+        m->place.version = UINT32_MAX;
+        m->place.payload = covey_bytes_of(blob, 5);
+        break;
+    case COVEY_WORK_ASSIGN:
+        m->assign.fence = fence;
+        m->assign.layers = covey_bytes_of(blob, 3);
+        m->assign.slots = covey_bytes_of(blob, 72);
+        break;
+    case COVEY_WORK_NEED:
+        m->need.fence = fence;
+        m->need.missing = covey_bytes_of(blob, 2);
+        break;
+    case COVEY_WORK_UNIT:
+        m->unit.fence = fence;
+        m->unit.index = 300;
+        break;
+    case COVEY_WORK_READY:
+    case COVEY_WORK_RETIRE:
+        m->fence = fence;
+        break;
+    case COVEY_WORK_EXECUTE:
+    case COVEY_WORK_CANCEL:
+        m->execute = (struct covey_work_execute){fence, UINT64_MAX, COVEY_LAYERS_MAX - 1, 70000};
+        break;
+    case COVEY_WORK_ANSWER:
+        m->answer = (struct covey_work_answer){fence, 12, 3, 4, COVEY_WORK_STATUS_REFUSED};
+        break;
+    case COVEY_WORK_NONE:
+        break;
+    }
+    return sizeof(*m);
+}
+
+static size_t encode(const struct covey_work_message *m, uint8_t *out, size_t cap)
+{
+    size_t len = 0;
+    assert_int_equal(covey_work_encode(m, (struct covey_buf){out, cap}, &len), COVEY_OK);
+    return len;
+}
+
+/* Every type comes back as it was: what is decoded encodes to the same bytes. */
+static void test_work_messages_round_trip(void **state)
+{
+    (void)state;
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RETIRE; type++) {
+        struct covey_work_message in, out;
+        uint8_t first[256], second[256];
+        (void)sample((enum covey_work_type)type, &in);
+        size_t len = encode(&in, first, sizeof(first));
+        assert_int_equal(covey_work_decode(covey_bytes_of(first, len), &out), COVEY_OK);
+        assert_int_equal(out.type, type);
+        assert_int_equal(encode(&out, second, sizeof(second)), len);
+        assert_memory_equal(first, second, len);
+    }
+}
+
+/* The fields land where they belong. */
+static void test_answer_fields_come_back(void **state)
+{
+    (void)state;
+    struct covey_work_message in, out;
+    uint8_t bytes[256];
+    (void)sample(COVEY_WORK_ANSWER, &in);
+    size_t len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_memory_equal(&out.answer.fence, &fence, sizeof(fence));
+    assert_int_equal(out.answer.request, 12);
+    assert_int_equal(out.answer.layer, 3);
+    assert_int_equal(out.answer.work, 4);
+    assert_int_equal(out.answer.status, COVEY_WORK_STATUS_REFUSED);
+}
+
+/* A message that ends early, or goes on after its end, is refused and not half believed. */
+static void test_cut_messages_are_refused(void **state)
+{
+    (void)state;
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RETIRE; type++) {
+        struct covey_work_message in, out;
+        uint8_t bytes[256];
+        (void)sample((enum covey_work_type)type, &in);
+        size_t len = encode(&in, bytes, sizeof(bytes));
+        for (size_t cut = 0; cut < len; cut++) {
+            assert_int_not_equal(covey_work_decode(covey_bytes_of(bytes, cut), &out), COVEY_OK);
+        }
+        bytes[len] = 0;
+        assert_int_not_equal(covey_work_decode(covey_bytes_of(bytes, len + 1), &out), COVEY_OK);
+        assert_int_equal(covey_work_encode(&in, (struct covey_buf){bytes, len - 1}, &len),
+                         COVEY_ERR_SPACE);
+    }
+}
+
+/* READY with its type, then pairs more pairs: key and unsigned value. */
+static size_t craft(uint8_t *out, size_t cap, uint64_t type, const uint64_t (*more)[2],
+                    size_t pairs)
+{
+    struct covey_cbor_writer w;
+    size_t len = 0;
+    covey_cbor_writer_init(&w, (struct covey_buf){out, cap});
+    covey_cbor_put_map(&w, 4 + pairs);
+    covey_cbor_put_uint(&w, 0);
+    covey_cbor_put_uint(&w, type);
+    covey_cbor_put_uint(&w, 1);
+    covey_cbor_put_bytes(&w, covey_bytes_of(fence.session.bytes, 16));
+    covey_cbor_put_uint(&w, 2);
+    covey_cbor_put_uint(&w, 7);
+    covey_cbor_put_uint(&w, 3);
+    covey_cbor_put_uint(&w, 9);
+    for (size_t i = 0; i < pairs; i++) {
+        covey_cbor_put_uint(&w, more[i][0]);
+        covey_cbor_put_uint(&w, more[i][1]);
+    }
+    assert_int_equal(covey_cbor_writer_done(&w, &len), COVEY_OK);
+    return len;
+}
+
+/* Keys of later versions are skipped; types of later versions are named as such. */
+static void test_unknown_keys_and_types(void **state)
+{
+    (void)state;
+    static const uint64_t later[][2] = {{50, 1}};
+    struct covey_work_message out;
+    uint8_t bytes[128];
+    size_t len = craft(bytes, sizeof(bytes), COVEY_WORK_READY, later, 1);
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_memory_equal(&out.fence, &fence, sizeof(fence));
+    static const uint64_t types[] = {0, 31, 42, UINT64_MAX};
+    for (size_t i = 0; i < 4; i++) {
+        len = craft(bytes, sizeof(bytes), types[i], NULL, 0);
+        assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out),
+                         COVEY_ERR_UNSUPPORTED);
+    }
+}
+
+/* A key that its type needs must be there, and every number is bounded. */
+static void test_missing_keys_and_large_numbers(void **state)
+{
+    (void)state;
+    static const uint64_t bad_layer[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX}, {6, 1}};
+    static const uint64_t good[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX - 1}, {6, 1}};
+    static const uint64_t bad_status[][2] = {{4, 1}, {5, 1}, {6, 1}, {7, 3}};
+    static const uint64_t bad_index[][2] = {{11, COVEY_WORK_SLOTS_MAX}};
+    struct covey_work_message out;
+    uint8_t b[128];
+    size_t len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, good, 3);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_OK);
+    len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, good, 2);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_MALFORMED);
+    len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, bad_layer, 3);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
+    len = craft(b, sizeof(b), COVEY_WORK_ANSWER, bad_status, 4);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
+    len = craft(b, sizeof(b), COVEY_WORK_UNIT, bad_index, 1);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
+}
+
+/* Slots are whole entries: 36 bytes each. */
+static void test_partial_slots_are_refused(void **state)
+{
+    (void)state;
+    struct covey_work_message in, out;
+    uint8_t bytes[256];
+    (void)sample(COVEY_WORK_ASSIGN, &in);
+    in.assign.slots.len = 71;
+    size_t len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_MALFORMED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_work_messages_round_trip),
+        cmocka_unit_test(test_answer_fields_come_back),
+        cmocka_unit_test(test_cut_messages_are_refused),
+        cmocka_unit_test(test_unknown_keys_and_types),
+        cmocka_unit_test(test_missing_keys_and_large_numbers),
+        cmocka_unit_test(test_partial_slots_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
