@@ -105,6 +105,7 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
         unsigned d = layer->holder[slot];
         request->out[d].state =
             may_ask(turn, session, version, d) ? COVEY__OUT_TO_ASK : COVEY__OUT_FAILED;
+        request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
     return COVEY_OK;
 }
@@ -300,7 +301,7 @@ static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
 }
 
 /* Only units count: a parity that did not come was not missed. */
-static void count_recovered(const struct covey__turn *turn, const struct covey__request *request,
+static void count_recovered(const struct covey__request *request,
                             const struct covey__version *version, struct covey_layer_done *done)
 {
     const struct covey_plan_layer *layer = &version->plan.layer[request->layer];
@@ -312,11 +313,8 @@ static void count_recovered(const struct covey__turn *turn, const struct covey__
             if (request->out[d].state == COVEY__OUT_ANSWERED) {
                 continue;
             }
-            if (covey__peer_state(turn->job, version->peer[d]) == COVEY_PEER_UP) {
-                done->recovered_late++;
-            } else {
-                done->recovered_dead++;
-            }
+            done->recovered_dead += request->out[d].dead;
+            done->recovered_late += !request->out[d].dead;
         }
     }
 }
@@ -369,7 +367,7 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
         done->local = request->local_body;
         memcpy(done->local_slots, request->local_slots, sizeof(done->local_slots));
     }
-    count_recovered(turn, request, version, done);
+    count_recovered(request, version, done);
     action->fence = covey__job_fence(covey__request_session(turn->job, request), version);
     action->request = request->id;
     action->layer = request->layer;

@@ -168,6 +168,7 @@ void covey__request_peer(struct covey_job *job, uint16_t peer)
             }
             if (state == COVEY__OUT_TO_ASK || state == COVEY__OUT_ASKED) {
                 request->out[d].state = COVEY__OUT_FAILED;
+                request->out[d].dead = true;
             } else if (state == COVEY__OUT_TO_CANCEL) {
                 request->out[d].state = COVEY__OUT_NONE;
             }

@@ -112,6 +112,7 @@ enum covey__local_state {
 
 struct covey__out {
     enum covey__out_state state;
+    bool dead; /* FAILED because there was no channel, whatever came later */
     uint32_t work;
     covey_handle answer; /* ANSWERED: owned until LAYER_DONE */
 };
