@@ -25,8 +25,10 @@ struct covey_socket_config {
 
 covey_err covey_socket_open(struct covey_loop *loop, const struct covey_socket_config *config,
                             struct covey_socket **out, char out_why[static 256]) COVEY_CHECK;
-void covey_socket_close(struct covey_socket *s); /* unlinks */
-/* Queues one frame; header copied, body referenced. */
+/* Unlinks; no callback follows, on_closed neither. */
+void covey_socket_close(struct covey_socket *s);
+/* Queues one frame; header copied, body referenced. CLOSED, LIMIT, BUSY when the client does not
+ * read. */
 covey_err covey_socket_reply(struct covey_socket_client *client, struct covey_bytes header,
                              struct covey_body *body) COVEY_CHECK;
 
