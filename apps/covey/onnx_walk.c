@@ -269,7 +269,7 @@ static covey_err message(struct walk *w, struct span s, enum message type, unsig
                           COVEY_WALK_MESSAGES_MAX);
     }
     while (s.at < s.end) {
-        struct item item;
+        struct item item = {0};
         covey_err err = item_next(w, &s, &item);
         if (err) {
             return err;

@@ -202,7 +202,7 @@ static float *tensor(const char *path, size_t *out_count)
 /* Largest difference of the outputs of one published set, by the largest magnitude. */
 static float set_difference(struct loaded *l, const char *dir, float rtol, float atol)
 {
-    char path[FIXTURE_PATH + 16];
+    char path[2 * FIXTURE_PATH + 16];
     size_t in_count = 0;
     size_t out_count = 0;
     (void)snprintf(path, sizeof path, "%s/input_0.pb", dir);
