@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "membership.h"
+
+enum { PEERS = 4, NOW_S = 1767225600 };
+
+struct fixture {
+    struct covey_identity *id[PEERS + 1];
+    struct covey__membership m;
+    struct covey__swim_out out;
+    uint16_t peer[PEERS];
+};
+
+/* One node that knows PEERS others, all alive with incarnation 1 << 32. */
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    uint8_t pub[COVEY_SIGN_PUBLIC_BYTES], secret[COVEY_SIGN_SECRET_BYTES];
+    const uint8_t key[COVEY_KEY_BYTES] = {1};
+    if (f == NULL || covey_crypto_init() != COVEY_OK) {
+        return -1;
+    }
+    covey_authority_keypair(pub, secret);
+    for (int i = 0; i <= PEERS; i++) {
+        assert_int_equal(covey_identity_new("n", COVEY_TIER_EDGE, COVEY_TRUST_FULL, secret, key,
+                                            NOW_S, &f->id[i]),
+                         COVEY_OK);
+    }
+    covey__membership_init(&f->m, f->id[PEERS], 1, 1000);
+    for (int i = 0; i < PEERS; i++) {
+        assert_int_equal(covey__member_add(&f->m, f->id[PEERS], &f->id[i]->cert,
+                                           covey_bytes_of(f->id[i]->cert_wire, f->id[i]->cert_len),
+                                           &f->peer[i]),
+                         COVEY_OK);
+        assert_true(covey__membership_record(&f->m, f->peer[i], UINT64_C(1) << 32, 1000, &f->out));
+    }
+    memset(&f->out, 0, sizeof(f->out));
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    covey__membership_done(&f->m);
+    for (int i = 0; i <= PEERS; i++) {
+        covey_identity_free(f->id[i]);
+    }
+    free(f);
+    return 0;
+}
+
+static struct covey_accusation accuse(const struct fixture *f, int by, int subject, bool lost)
+{
+    struct covey_accusation a = {f->m.hot[f->peer[by]].id, f->m.hot[f->peer[subject]].id,
+                                 UINT64_C(1) << 32, lost};
+    return a;
+}
+
+/* The suspicion's time follows the formula: least 2.5 s below ten members, six times that alone. */
+static void test_suspicion_times(void **state)
+{
+    (void)state;
+    assert_int_equal(covey__suspicion_ms(2, 1, 0), 2500);
+    assert_int_equal(covey__suspicion_ms(5, 1, 0), 15000);
+    assert_in_range(covey__suspicion_ms(5, 2, 0), 8700, 8800);
+    assert_int_equal(covey__suspicion_ms(5, 4, 0), 2500);
+    assert_int_equal(covey__suspicion_ms(100, 4, 0), 5000);
+    assert_int_equal(covey__suspicion_ms(100, 2, 2), 1000);
+    assert_true(covey__suspicion_ms(100, 2, 1) > 5000);
+}
+
+/* Only distinct accusers count, and each makes the end come sooner. */
+static void test_distinct_accusers(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_accusation first = accuse(f, 1, 0, false), second = accuse(f, 2, 0, false);
+    const struct covey__member *hot = &f->m.hot[f->peer[0]];
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &first, 2000, &f->out));
+    uint64_t alone_ms = hot->deadline_ms;
+    assert_false(covey__membership_accused(&f->m, f->peer[0], &first, 2100, &f->out));
+    assert_int_equal(hot->deadline_ms, alone_ms);
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &second, 2100, &f->out));
+    assert_true(hot->deadline_ms < alone_ms);
+}
+
+/* An accusation of an older incarnation says nothing; a higher incarnation refutes. */
+static void test_incarnations(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_accusation a = accuse(f, 1, 0, false);
+    a.incarnation--;
+    assert_false(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
+    a.incarnation++;
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
+    assert_false(covey__membership_record(&f->m, f->peer[0], a.incarnation, 2100, &f->out));
+    assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_SUSPECT));
+    assert_true(covey__membership_record(&f->m, f->peer[0], a.incarnation + 1, 2100, &f->out));
+    assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_ALIVE));
+}
+
+/* Two that lost their channel to it bury it within a second. */
+static void test_lost_channels(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_accusation first = accuse(f, 1, 0, true), second = accuse(f, 2, 0, true);
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &first, 1500, &f->out));
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &second, 1500, &f->out));
+    for (uint64_t now_ms = 1500; now_ms < 2500; now_ms += 100) {
+        f->out.sends = 0;
+        covey__membership_tick(&f->m, now_ms, &f->out);
+        assert_false(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_DEAD));
+    }
+    covey__membership_tick(&f->m, 2500, &f->out);
+    assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_DEAD));
+}
+
+/* One that stood still gives the suspected as much time again. */
+static void test_gap_buries_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_accusation a = accuse(f, 1, 0, false);
+    assert_true(covey__membership_accused(&f->m, f->peer[0], &a, 1000, &f->out));
+    covey__membership_tick(&f->m, 100000, &f->out);
+    assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_SUSPECT));
+    assert_int_equal(f->m.health, 1);
+}
+
+/* A lost channel is looked at at once: three pings, three helpers, then suspicion. */
+static void test_probe_of_lost_channel(void **state)
+{
+    struct fixture *f = *state;
+    unsigned pings = 0, helpers = 0;
+    covey__membership_channel(&f->m, f->peer[0], true);
+    covey__membership_channel(&f->m, f->peer[0], false);
+    for (uint64_t now_ms = 1000; now_ms <= 1600; now_ms += 10) {
+        f->out.sends = 0;
+        covey__membership_tick(&f->m, now_ms, &f->out);
+        for (size_t i = 0; i < f->out.sends; i++) {
+            const struct covey__swim_send *send = &f->out.send[i];
+            pings += send->type == COVEY_GOSSIP_PING && send->to == f->peer[0];
+            helpers += send->type == COVEY_GOSSIP_PING_REQ && send->about == f->peer[0];
+        }
+    }
+    assert_true(pings >= 3);
+    assert_int_equal(helpers, 3);
+    assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_SUSPECT));
+}
+
+/* An answer to the ping ends the probe; one from somebody else does not. */
+static void test_answers(void **state)
+{
+    struct fixture *f = *state;
+    covey__membership_channel(&f->m, f->peer[0], true);
+    covey__membership_channel(&f->m, f->peer[0], false);
+    covey__membership_tick(&f->m, 1000, &f->out);
+    assert_true(f->out.sends > 0 && f->m.probe[0].active);
+    assert_int_equal(f->m.probe[0].index, f->peer[0]);
+    uint32_t seq = f->m.probe[0].seq;
+    covey__membership_ack(&f->m, f->peer[1], seq, 1010, &f->out);
+    assert_true(f->m.probe[0].active);
+    covey__membership_ack(&f->m, f->peer[0], seq, 1010, &f->out);
+    assert_false(f->m.probe[0].active);
+    assert_int_equal(f->m.hot[f->peer[0]].rtt_us, 10000);
+}
+
+/* Who left stays so for its incarnation, and is back with a higher one. */
+static void test_leave(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t incarnation = UINT64_C(1) << 32;
+    struct covey_accusation a = accuse(f, 1, 0, false);
+    assert_false(covey__membership_left(&f->m, f->peer[0], incarnation - 1, 2000, &f->out));
+    assert_true(covey__membership_left(&f->m, f->peer[0], incarnation, 2000, &f->out));
+    assert_false(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
+    assert_false(covey__membership_record(&f->m, f->peer[0], incarnation, 2000, &f->out));
+    assert_int_equal(f->m.alive, PEERS);
+    assert_true(covey__membership_record(&f->m, f->peer[0], incarnation * 2, 2000, &f->out));
+    assert_int_equal(f->m.alive, PEERS + 1);
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_suspicion_times),
+        WITH(test_distinct_accusers),
+        WITH(test_incarnations),
+        WITH(test_lost_channels),
+        WITH(test_gap_buries_nobody),
+        WITH(test_probe_of_lost_channel),
+        WITH(test_answers),
+        WITH(test_leave),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
