@@ -12,13 +12,14 @@ enum { STOCK_PORT = 5685, BACKLOG = 64, PORT_TRIES = 8 };
 void covey__channels_log(struct covey_channels *c, const struct covey__stream *s, const char *what,
                          covey_err err)
 {
-    /* A flood must not become a flood of lines. */
+    /* A flood of strangers must not become a flood of lines; what a member does is always told. */
     uint64_t second = covey_loop_now_ms(c->loop) / 1000;
     if (second != c->log_second) {
         c->log_second = second;
         c->log_lines = 0;
     }
-    if (c->config.on_log == NULL || c->closing || c->log_lines++ >= COVEY__LOG_LINES_PER_S) {
+    if (c->config.on_log == NULL || c->closing ||
+        (s->cert_len == 0 && c->log_lines++ >= COVEY__LOG_LINES_PER_S)) {
         return;
     }
     char line[320], addr[80];

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "channel_receive.h"
+#include "gate.h"
+
+/* A sealer and a receiver under the same key: a member that seals what it likes. */
+struct fixture {
+    struct covey_sealer sealer;
+    struct covey__receiver receiver;
+    uint8_t wire[COVEY_RECORD_MAX + COVEY_RECORD_OVERHEAD];
+};
+
+static int setup(void **state)
+{
+    assert_int_equal(covey_crypto_init(), COVEY_OK);
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    covey__receiver_done(&f->receiver);
+    free(f);
+    return 0;
+}
+
+static covey_err feed(struct fixture *f, enum covey_record_kind kind, uint16_t stream,
+                      struct covey_bytes plain)
+{
+    size_t len = 0;
+    size_t used = 0;
+    struct covey_buf room = {f->wire, sizeof(f->wire)};
+    assert_int_equal(covey_record_seal(&f->sealer, kind, stream, plain, room, &len), COVEY_OK);
+    return covey__receiver_feed(&f->receiver, covey_bytes_of(f->wire, len), &used);
+}
+
+static covey_err control(struct fixture *f, uint8_t flags, uint16_t stream, uint32_t body_len,
+                         size_t len)
+{
+    static uint8_t plain[COVEY_RECORD_MAX];
+    plain[0] = flags;
+    covey_store16(plain + 1, stream);
+    covey_store32(plain + 3, body_len);
+    return feed(f, COVEY_RECORD_CONTROL, stream, covey_bytes_of(plain, COVEY__FRAME_HEAD + len));
+}
+
+static covey_err body(struct fixture *f, uint16_t stream, size_t len)
+{
+    static const uint8_t plain[COVEY_RECORD_MAX];
+    return feed(f, COVEY_RECORD_BODY, stream, covey_bytes_of(plain, len));
+}
+
+enum { BODY = COVEY__FRAME_BODY, MORE = COVEY__FRAME_MORE };
+
+/* Frames against the rules are refused: each line of its own, from a fresh state. */
+static void test_frames_refuses_first(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(body(f, 1, 5), COVEY_ERR_MALFORMED); /* no such stream */
+    assert_int_equal(feed(f, COVEY_RECORD_CONTROL, 0, covey_bytes_of("abcdef", 6)),
+                     COVEY_ERR_MALFORMED);
+    assert_int_equal(feed(f, COVEY_RECORD_CONTROL, 1, covey_bytes_of("\0\0\0\0\0\0\0", 7)),
+                     COVEY_ERR_MALFORMED); /* stream inside differs */
+    assert_int_equal(control(f, 0, 0, 5, 1), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, BODY, 1, COVEY_BODY_MAX + 1, 1), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, BODY, 1, UINT32_MAX, 1), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, 0x40, 0, 0, 1), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, COVEY__FRAME_PING, 0, 0, 1), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, COVEY__FRAME_PING | MORE, 0, 0, 0), COVEY_ERR_MALFORMED);
+    assert_null(covey__receiver_take(&f->receiver));
+}
+
+/* A body may not be longer than declared, nor its stream opened twice, nor used when it is over. */
+static void test_frames_refuses_body(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(control(f, BODY, 7, 100, 3), COVEY_OK);
+    assert_int_equal(body(f, 7, 0), COVEY_ERR_MALFORMED);
+    assert_int_equal(body(f, 7, 60), COVEY_OK);
+    assert_int_equal(body(f, 7, 41), COVEY_ERR_MALFORMED);
+    assert_int_equal(body(f, 7, 40), COVEY_OK);
+    assert_int_equal(body(f, 7, 1), COVEY_ERR_MALFORMED);
+    struct covey__in_message *m = covey__receiver_take(&f->receiver);
+    assert_non_null(m);
+    assert_int_equal(m->control_len, 3);
+    assert_int_equal(m->body->len, 100);
+    covey__in_message_free(m);
+}
+
+static void test_frames_refuses_same_stream(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(control(f, BODY, 7, 100, 3), COVEY_OK);
+    assert_int_equal(control(f, BODY, 7, 100, 3), COVEY_ERR_MALFORMED);
+}
+
+/* No more than 64 open streams, and no more declared than the bound, whatever arrives. */
+static void test_frames_bounds_streams(void **state)
+{
+    struct fixture *f = *state;
+    for (uint16_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
+        assert_int_equal(control(f, BODY, i, 10, 1), COVEY_OK);
+    }
+    assert_int_equal(control(f, BODY, 100, 10, 1), COVEY_ERR_MALFORMED);
+}
+
+static void test_frames_bounds_declared(void **state)
+{
+    struct fixture *f = *state;
+    for (uint16_t i = 0; i < COVEY__FRAME_OPEN_MAX / COVEY_BODY_MAX; i++) {
+        assert_int_equal(control(f, BODY, i, COVEY_BODY_MAX, 1), COVEY_OK);
+        assert_true(f->receiver.streams[i].message->body->capacity <= 64);
+    }
+    assert_int_equal(control(f, BODY, 100, 1, 1), COVEY_ERR_MALFORMED);
+}
+
+/* A control message grows to its limit and not beyond; its records must agree and go on. */
+static void test_frames_bounds_control(void **state)
+{
+    enum { CHUNK = COVEY_RECORD_MAX - COVEY__FRAME_HEAD };
+    struct fixture *f = *state;
+    assert_int_equal(control(f, MORE, 0, 0, 5), COVEY_OK);
+    assert_int_equal(control(f, BODY | MORE, 0, 0, 5), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, MORE, 0, 0, 0), COVEY_ERR_MALFORMED);
+    size_t have = 5;
+    while (have + CHUNK <= COVEY_CONTROL_MAX) {
+        assert_int_equal(control(f, MORE, 0, 0, CHUNK), COVEY_OK);
+        have += CHUNK;
+    }
+    assert_int_equal(control(f, MORE, 0, 0, CHUNK), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, 0, 0, 0, COVEY_CONTROL_MAX - have), COVEY_OK);
+    struct covey__in_message *m = covey__receiver_take(&f->receiver);
+    assert_non_null(m);
+    assert_int_equal(m->control_len, COVEY_CONTROL_MAX);
+    covey__in_message_free(m);
+}
+
+/* What the sender makes, batch by batch, the receiver takes, cut at any place. */
+static void test_frames_sender_to_receiver(void **state)
+{
+    struct fixture *f = *state;
+    struct covey__sender s = {0};
+    static uint8_t stream[4 * 1024 * 1024];
+    size_t len = 0;
+    uint8_t text[300] = {0};
+    for (unsigned i = 0; i < 100; i++) {
+        struct covey_body *b = NULL;
+        assert_int_equal(covey_body_new(i * 331, &b), COVEY_OK);
+        memset(b->data, (int)i, b->len);
+        text[0] = (uint8_t)i;
+        assert_int_equal(covey__sender_push(&s, covey_bytes_of(text, i + 1), i % 3 == 0 ? NULL : b),
+                         COVEY_OK);
+        covey_body_unref(b);
+    }
+    for (;;) {
+        struct covey__batch *batch = NULL;
+        assert_int_equal(covey__sender_next(&s, &batch), COVEY_OK);
+        if (batch == NULL) {
+            break;
+        }
+        covey__batch_seal(batch, &f->sealer);
+        assert_int_equal(batch->err, COVEY_OK);
+        assert_int_equal(batch->out_len, batch->out_capacity);
+        assert_true(len + batch->out_len <= sizeof(stream));
+        memcpy(stream + len, batch->out, batch->out_len);
+        len += batch->out_len;
+        covey__batch_free(batch);
+    }
+    assert_true(covey__sender_empty(&s));
+    size_t begin = 0;
+    for (size_t end = 0; end < len; end += 7777) {
+        size_t to = end + 7777 < len ? end + 7777 : len;
+        size_t used = 0;
+        assert_int_equal(
+            covey__receiver_feed(&f->receiver, covey_bytes_of(stream + begin, to - begin), &used),
+            COVEY_OK);
+        begin += used;
+    }
+    assert_int_equal(begin, len);
+    bool seen[100] = {false};
+    struct covey__in_message *m;
+    while ((m = covey__receiver_take(&f->receiver)) != NULL) {
+        unsigned i = m->control[0];
+        assert_true(i < 100 && !seen[i]);
+        seen[i] = true;
+        assert_int_equal(m->control_len, i + 1);
+        assert_int_equal(m->body == NULL, i % 3 == 0);
+        assert_int_equal(m->body == NULL ? i * 331 : m->body->len, i * 331);
+        covey__in_message_free(m);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(seen[i]);
+    }
+    covey__sender_done(&s);
+}
+
+/* A source has its burst, then its rate; others are not touched; a table that is full recycles. */
+static void test_gate_limits_sources(void **state)
+{
+    (void)state;
+    static struct covey__gate g;
+    covey__gate_init(&g, 20, 5);
+    struct covey_addr a = {.ip = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
+    struct covey_addr b = {.ip = {[10] = 0xff, 0xff, 10, 0, 0, 2}};
+    unsigned passed = 0;
+    for (int i = 0; i < 100; i++) {
+        passed += covey__gate_pass(&g, &a, 1000);
+    }
+    assert_int_equal(passed, 5);
+    assert_true(covey__gate_pass(&g, &b, 1000));
+    assert_false(covey__gate_pass(&g, &a, 1049));
+    assert_true(covey__gate_pass(&g, &a, 1100));
+    covey__gate_refund(&g, &a, 1101);
+    assert_true(covey__gate_pass(&g, &a, 1101));
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct covey_addr c = {.ip = {[10] = 0xff, 0xff, 11, 0}};
+        c.ip[14] = (uint8_t)(i >> 8);
+        c.ip[15] = (uint8_t)i;
+        assert_true(covey__gate_pass(&g, &c, 1200));
+    }
+    /* Addresses of one /64 are one source. */
+    passed = 0;
+    for (uint8_t i = 0; i < 100; i++) {
+        struct covey_addr six = {.ip = {0x20, 1, [15] = i}};
+        passed += covey__gate_pass(&g, &six, 2000);
+    }
+    assert_int_equal(passed, 5);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_frames_refuses_first),       TEST(test_frames_refuses_body),
+        TEST(test_frames_refuses_same_stream), TEST(test_frames_bounds_streams),
+        TEST(test_frames_bounds_declared),     TEST(test_frames_bounds_control),
+        TEST(test_frames_sender_to_receiver),  cmocka_unit_test(test_gate_limits_sources),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
