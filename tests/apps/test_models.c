@@ -75,9 +75,9 @@ static size_t count_right(const char *model, const char *spec, const struct cove
             struct covey_item item;
             expect_ok(covey_input_item(in, at + i, &item, &why), &why);
             labels[i] = item.label;
-            expect_ok(covey_prepare_item(p, &item, covey_model_input(l.model), input + i * l.in,
-                                         &why),
-                      &why);
+            expect_ok(
+                covey_prepare_item(p, &item, covey_model_input(l.model), input + i * l.in, &why),
+                &why);
         }
         covey_run_all(l.run, input, output);
         for (size_t i = 0; i < BATCH; i++) {
@@ -172,9 +172,8 @@ static void test_accuracy_resnet(void **state)
     char file[FIXTURE_PATH];
     char spec[FIXTURE_PATH + 8];
     size_t limit = FIXTURE_SANITIZED ? 100 : 1000;
-    struct covey_prepare p = {.scale = 1.0f / 255,
-                              .mean = {0.485f, 0.456f, 0.406f},
-                              .std = {0.229f, 0.224f, 0.225f}};
+    struct covey_prepare p = {
+        .scale = 1.0f / 255, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
     data_path(model, "models/resnet20_cifar10/model.onnx");
     data_path(file, "cifar-10");
     (void)snprintf(spec, sizeof spec, "cifar10:%s", file);
