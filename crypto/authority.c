@@ -13,17 +13,18 @@ static covey_err write_files(struct covey__folder *f, const char *name)
     uint8_t mesh_key[COVEY_KEY_BYTES];
     covey_authority_keypair(pub, secret);
     covey_random(mesh_key, sizeof(mesh_key));
-    covey_err err =
-        covey__file_write(f, &covey__file_authority_key, covey_bytes_of(secret, sizeof(secret)));
-    if (err == COVEY_OK) {
-        err = covey__file_write(f, &covey__file_authority_pub, covey_bytes_of(pub, sizeof(pub)));
-    }
+    covey_err err = covey__key_file_write(f, &covey__file_authority_key,
+                                          covey_bytes_of(secret, sizeof(secret)));
     if (err == COVEY_OK) {
         err =
-            covey__file_write(f, &covey__file_mesh_key, covey_bytes_of(mesh_key, sizeof(mesh_key)));
+            covey__key_file_write(f, &covey__file_authority_pub, covey_bytes_of(pub, sizeof(pub)));
     }
     if (err == COVEY_OK) {
-        err = covey__file_write(f, &covey__file_mesh_name, covey_bytes_of(name, strlen(name)));
+        err = covey__key_file_write(f, &covey__file_mesh_key,
+                                    covey_bytes_of(mesh_key, sizeof(mesh_key)));
+    }
+    if (err == COVEY_OK) {
+        err = covey__key_file_write(f, &covey__file_mesh_name, covey_bytes_of(name, strlen(name)));
     }
     if (err == COVEY_OK) {
         err = covey__file_write_u64(f, &covey__file_serial, 0);
@@ -38,11 +39,11 @@ covey_err covey_authority_create(const char *dir, const char *name,
 {
     struct covey__folder f;
     if (!covey_name_valid(name)) {
-        return covey__why(out_why, COVEY_ERR_RANGE,
-                          "a mesh's name is 1 to 63 of letters, digits, '.', '_' and '-'");
+        return covey__key_why(out_why, COVEY_ERR_RANGE,
+                              "a mesh's name is 1 to 63 of letters, digits, '.', '_' and '-'");
     }
     if (covey__folder_holds(dir, covey__file_authority_key.name)) {
-        return covey__why(out_why, COVEY_ERR_EXISTS, "%s holds an authority already", dir);
+        return covey__key_why(out_why, COVEY_ERR_EXISTS, "%s holds an authority already", dir);
     }
     covey_err err = covey__folder_make(&f, dir, out_why);
     if (err != COVEY_OK) {

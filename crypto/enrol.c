@@ -14,18 +14,19 @@ static covey_err check_config(const struct covey_enrol_config *config,
                               struct covey_identity_error *why)
 {
     if (!covey_name_valid(config->device_name)) {
-        return covey__why(why, COVEY_ERR_RANGE,
-                          "a device's name is 1 to 63 of letters, digits, '.', '_' and '-'");
+        return covey__key_why(why, COVEY_ERR_RANGE,
+                              "a device's name is 1 to 63 of letters, digits, '.', '_' and '-'");
     }
     if ((unsigned)config->tier > COVEY_TIER_CLOUD || (unsigned)config->trust > COVEY_TRUST_FULL) {
-        return covey__why(why, COVEY_ERR_RANGE, "no such tier or trust");
+        return covey__key_why(why, COVEY_ERR_RANGE, "no such tier or trust");
     }
     if (config->valid_days > VALID_DAYS_MAX || config->now_s > UINT32_MAX * UINT64_C(1024)) {
-        return covey__why(why, COVEY_ERR_RANGE, "a certificate is valid for 1 to %d days",
-                          VALID_DAYS_MAX);
+        return covey__key_why(why, COVEY_ERR_RANGE, "a certificate is valid for 1 to %d days",
+                              VALID_DAYS_MAX);
     }
     if (covey__folder_holds(config->state_dir, covey__file_device_key.name)) {
-        return covey__why(why, COVEY_ERR_EXISTS, "%s holds a device already", config->state_dir);
+        return covey__key_why(why, COVEY_ERR_EXISTS, "%s holds a device already",
+                              config->state_dir);
     }
     return COVEY_OK;
 }
@@ -38,11 +39,11 @@ static covey_err issue_device(struct covey__folder *authority,
     uint64_t serial = 0;
     size_t len;
     unsigned days = config->valid_days == 0 ? VALID_DAYS : config->valid_days;
-    covey_err err = covey__file_read(authority, &covey__file_authority_key, sizeof(secret),
-                                     (struct covey_buf){secret, sizeof(secret)}, &len);
+    covey_err err = covey__key_file_read(authority, &covey__file_authority_key, sizeof(secret),
+                                         (struct covey_buf){secret, sizeof(secret)}, &len);
     if (err == COVEY_OK) {
-        err = covey__file_read(authority, &covey__file_mesh_key, sizeof(mesh_key),
-                               (struct covey_buf){mesh_key, sizeof(mesh_key)}, &len);
+        err = covey__key_file_read(authority, &covey__file_mesh_key, sizeof(mesh_key),
+                                   (struct covey_buf){mesh_key, sizeof(mesh_key)}, &len);
     }
     if (err == COVEY_OK) {
         err = covey__file_read_u64(authority, &covey__file_serial, &serial);
@@ -59,7 +60,7 @@ static covey_err issue_device(struct covey__folder *authority,
                                      .serial = serial + 1};
         err = covey__identity_issue(&issue, secret, mesh_key, out);
         if (err != COVEY_OK) {
-            err = covey__why(authority->why, err, "cannot sign: %s", covey_strerror(err));
+            err = covey__key_why(authority->why, err, "cannot sign: %s", covey_strerror(err));
         }
     }
     covey_wipe(secret, sizeof(secret));
@@ -74,18 +75,19 @@ static covey_err write_files(struct covey__folder *f, const struct covey_identit
     memcpy(keys + COVEY_SIGN_SECRET_BYTES, id->noise_secret, COVEY_KEY_BYTES);
     memcpy(keys + COVEY_SIGN_SECRET_BYTES + COVEY_KEY_BYTES, id->gossip_secret, COVEY_KEY_BYTES);
     covey_err err =
-        covey__file_write(f, &covey__file_device_key, covey_bytes_of(keys, sizeof(keys)));
+        covey__key_file_write(f, &covey__file_device_key, covey_bytes_of(keys, sizeof(keys)));
     if (err == COVEY_OK) {
-        err = covey__file_write(f, &covey__file_device_cert,
-                                covey_bytes_of(id->cert_wire, id->cert_len));
+        err = covey__key_file_write(f, &covey__file_device_cert,
+                                    covey_bytes_of(id->cert_wire, id->cert_len));
     }
     if (err == COVEY_OK) {
-        err = covey__file_write(f, &covey__file_authority_pub,
-                                covey_bytes_of(id->authority_public, sizeof(id->authority_public)));
+        err = covey__key_file_write(
+            f, &covey__file_authority_pub,
+            covey_bytes_of(id->authority_public, sizeof(id->authority_public)));
     }
     if (err == COVEY_OK) {
-        err = covey__file_write(f, &covey__file_mesh_key,
-                                covey_bytes_of(id->mesh_key, sizeof(id->mesh_key)));
+        err = covey__key_file_write(f, &covey__file_mesh_key,
+                                    covey_bytes_of(id->mesh_key, sizeof(id->mesh_key)));
     }
     if (err == COVEY_OK) {
         err = covey__file_write_u64(f, &covey__file_boot, 0);

@@ -92,7 +92,7 @@ static covey_err read_fixed(struct covey__folder *f, const struct covey__file *f
                             size_t len)
 {
     size_t got;
-    return covey__file_read(f, file, len, (struct covey_buf){out, len}, &got);
+    return covey__key_file_read(f, file, len, (struct covey_buf){out, len}, &got);
 }
 
 static covey_err read_keys(struct covey__folder *f, struct covey_identity *id)
@@ -111,9 +111,9 @@ static covey_err read_keys(struct covey__folder *f, struct covey_identity *id)
         err = read_fixed(f, &covey__file_mesh_key, id->mesh_key, sizeof(id->mesh_key));
     }
     if (err == COVEY_OK) {
-        err = covey__file_read(f, &covey__file_device_cert, 1,
-                               (struct covey_buf){id->cert_wire, sizeof(id->cert_wire)},
-                               &id->cert_len);
+        err = covey__key_file_read(f, &covey__file_device_cert, 1,
+                                   (struct covey_buf){id->cert_wire, sizeof(id->cert_wire)},
+                                   &id->cert_len);
     }
     sodium_memzero(keys, sizeof(keys));
     return err;
@@ -141,16 +141,16 @@ static covey_err check_cert(const struct covey__folder *f, struct covey_identity
     struct covey_bytes wire = {id->cert_wire, id->cert_len};
     covey_err err = covey_cert_verify(wire, id->authority_public, wall_s, &id->cert);
     if (err == COVEY_ERR_EXPIRED) {
-        return covey__why(f->why, err,
-                          "%s/device.cert is not valid now: renew it, or set the clock", f->path);
+        return covey__key_why(
+            f->why, err, "%s/device.cert is not valid now: renew it, or set the clock", f->path);
     }
     if (err != COVEY_OK) {
-        return covey__why(f->why, err, "%s/device.cert was not signed by this mesh's authority",
-                          f->path);
+        return covey__key_why(f->why, err, "%s/device.cert was not signed by this mesh's authority",
+                              f->path);
     }
     if (!keys_match(id)) {
-        return covey__why(f->why, COVEY_ERR_AUTH, "%s/device.key is not the certificate's",
-                          f->path);
+        return covey__key_why(f->why, COVEY_ERR_AUTH, "%s/device.key is not the certificate's",
+                              f->path);
     }
     covey_cert_digest(&id->cert_digest, wire);
     return COVEY_OK;
@@ -166,7 +166,7 @@ static covey_err count_start(struct covey__folder *f, bool count_boot, uint64_t 
     }
     if (count_boot) {
         if (boot >= UINT32_MAX) { /* it is the high half of the incarnation */
-            return covey__why(f->why, COVEY_ERR_RANGE, "%s/boot is out of range", f->path);
+            return covey__key_why(f->why, COVEY_ERR_RANGE, "%s/boot is out of range", f->path);
         }
         boot++;
         err = covey__file_write_u64(f, &covey__file_boot, boot);
@@ -188,7 +188,7 @@ covey_err covey_identity_load(const char *state_dir, bool count_boot, uint64_t w
     }
     id = identity_alloc();
     if (id == NULL) {
-        err = covey__why(out_why, COVEY_ERR_NOMEM, "no memory for keys");
+        err = covey__key_why(out_why, COVEY_ERR_NOMEM, "no memory for keys");
         goto out;
     }
     err = read_keys(&f, id);

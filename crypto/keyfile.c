@@ -22,7 +22,7 @@ const struct covey__file covey__file_mesh_name = {"mesh.name", "covey mesh name 
 const struct covey__file covey__file_serial = {"serial", "covey serial 1\n"};
 const struct covey__file covey__file_boot = {"boot", "covey boot counter 1\n"};
 
-covey_err covey__why(struct covey_identity_error *why, covey_err err, const char *format, ...)
+covey_err covey__key_why(struct covey_identity_error *why, covey_err err, const char *format, ...)
 {
     if (why == NULL) {
         return err;
@@ -51,8 +51,8 @@ static covey_err system_error(const struct covey__folder *f, const char *name, c
         text[0] = '\0';
     }
     covey_err err = code == ENOENT ? COVEY_ERR_NOT_FOUND : COVEY_ERR_IO;
-    return covey__why(f->why, err, "cannot %s %s%s%s: %s", verb, f->path,
-                      name[0] != '\0' ? "/" : "", name, text);
+    return covey__key_why(f->why, err, "cannot %s %s%s%s: %s", verb, f->path,
+                          name[0] != '\0' ? "/" : "", name, text);
 }
 
 static covey_err set_path(struct covey__folder *f, const char *path,
@@ -64,7 +64,7 @@ static covey_err set_path(struct covey__folder *f, const char *path,
     f->path[0] = '\0';
     /* Room for a sibling's name and the longest file name. */
     if (len == 0 || len + 32 > sizeof(f->path)) {
-        return covey__why(why, COVEY_ERR_RANGE, "the folder's name is empty or too long");
+        return covey__key_why(why, COVEY_ERR_RANGE, "the folder's name is empty or too long");
     }
     while (len > 1 && path[len - 1] == '/') {
         len--;
@@ -80,16 +80,16 @@ static covey_err check_owner(const struct covey__folder *f, const char *name, co
     const char *slash = name[0] != '\0' ? "/" : "";
     const char *mode = name[0] != '\0' ? "600" : "700";
     if (st->st_uid != geteuid()) {
-        return covey__why(f->why, COVEY_ERR_PERMISSIONS,
-                          "%s%s%s belongs to user %lu, not %lu; chown it, then chmod %s %s%s%s",
-                          f->path, slash, name, (unsigned long)st->st_uid, (unsigned long)geteuid(),
-                          mode, f->path, slash, name);
+        return covey__key_why(f->why, COVEY_ERR_PERMISSIONS,
+                              "%s%s%s belongs to user %lu, not %lu; chown it, then chmod %s %s%s%s",
+                              f->path, slash, name, (unsigned long)st->st_uid,
+                              (unsigned long)geteuid(), mode, f->path, slash, name);
     }
     if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        return covey__why(f->why, COVEY_ERR_PERMISSIONS,
-                          "%s%s%s is open to other users (mode %03o); run: chmod %s %s%s%s",
-                          f->path, slash, name, (unsigned)(st->st_mode & 0777), mode, f->path,
-                          slash, name);
+        return covey__key_why(f->why, COVEY_ERR_PERMISSIONS,
+                              "%s%s%s is open to other users (mode %03o); run: chmod %s %s%s%s",
+                              f->path, slash, name, (unsigned)(st->st_mode & 0777), mode, f->path,
+                              slash, name);
     }
     return COVEY_OK;
 }
@@ -171,7 +171,7 @@ covey_err covey__folder_publish(struct covey__folder *f, const char *path)
     }
     if (rename(f->path, target.path) != 0) { /* an empty folder gives way */
         if (errno == ENOTEMPTY || errno == EEXIST) {
-            return covey__why(f->why, COVEY_ERR_EXISTS, "%s is not empty", target.path);
+            return covey__key_why(f->why, COVEY_ERR_EXISTS, "%s is not empty", target.path);
         }
         return system_error(&target, "", "make");
     }
@@ -228,7 +228,7 @@ static covey_err read_all(struct covey__folder *f, const char *name, uint8_t *ou
     }
     covey_err err = check_owner(f, name, &st);
     if (err == COVEY_OK && !S_ISREG(st.st_mode)) {
-        err = covey__why(f->why, COVEY_ERR_MALFORMED, "%s/%s is not a file", f->path, name);
+        err = covey__key_why(f->why, COVEY_ERR_MALFORMED, "%s/%s is not a file", f->path, name);
     }
     while (err == COVEY_OK && len < cap) {
         ssize_t got = read(fd, out + len, cap - len);
@@ -267,8 +267,8 @@ static bool file_whole(const struct covey__file *file, const uint8_t *all, size_
     return covey_equal_ct(check, all + len - CHECK, CHECK);
 }
 
-covey_err covey__file_read(struct covey__folder *f, const struct covey__file *file, size_t min,
-                           struct covey_buf out, size_t *out_len)
+covey_err covey__key_file_read(struct covey__folder *f, const struct covey__file *file, size_t min,
+                               struct covey_buf out, size_t *out_len)
 {
     uint8_t all[COVEY__FILE_MAX + 1];
     size_t title = strlen(file->title), overhead = title + CHECK, len;
@@ -277,8 +277,8 @@ covey_err covey__file_read(struct covey__folder *f, const struct covey__file *fi
         goto out;
     }
     if (!file_whole(file, all, len) || len - overhead < min || len - overhead > out.len) {
-        err = covey__why(f->why, COVEY_ERR_MALFORMED, "%s/%s is damaged or not a %.*s file",
-                         f->path, file->name, (int)title - 3, file->title);
+        err = covey__key_why(f->why, COVEY_ERR_MALFORMED, "%s/%s is damaged or not a %.*s file",
+                             f->path, file->name, (int)title - 3, file->title);
         goto out;
     }
     memcpy(out.ptr, all + title, len - overhead);
@@ -330,8 +330,8 @@ static covey_err write_beside(struct covey__folder *f, const char *beside, const
     return err;
 }
 
-covey_err covey__file_write(struct covey__folder *f, const struct covey__file *file,
-                            struct covey_bytes payload)
+covey_err covey__key_file_write(struct covey__folder *f, const struct covey__file *file,
+                                struct covey_bytes payload)
 {
     uint8_t all[COVEY__FILE_MAX];
     char beside[64];
@@ -353,8 +353,8 @@ covey_err covey__file_read_u64(struct covey__folder *f, const struct covey__file
 {
     uint8_t bytes[8];
     size_t len;
-    covey_err err =
-        covey__file_read(f, file, sizeof(bytes), (struct covey_buf){bytes, sizeof(bytes)}, &len);
+    covey_err err = covey__key_file_read(f, file, sizeof(bytes),
+                                         (struct covey_buf){bytes, sizeof(bytes)}, &len);
     if (err == COVEY_OK) {
         *out = covey_load64(bytes);
     }
@@ -366,5 +366,5 @@ covey_err covey__file_write_u64(struct covey__folder *f, const struct covey__fil
 {
     uint8_t bytes[8];
     covey_store64(bytes, value);
-    return covey__file_write(f, file, covey_bytes_of(bytes, sizeof(bytes)));
+    return covey__key_file_write(f, file, covey_bytes_of(bytes, sizeof(bytes)));
 }

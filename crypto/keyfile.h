@@ -27,7 +27,7 @@ extern const struct covey__file covey__file_device_key, covey__file_device_cert,
     covey__file_mesh_name, covey__file_serial, covey__file_boot;
 
 /* Takes err and the sentence for people, returns err. why may be NULL. */
-covey_err covey__why(struct covey_identity_error *why, covey_err err, const char *format, ...)
+covey_err covey__key_why(struct covey_identity_error *why, covey_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Opens and checks: a folder, the effective user's, closed to everyone else. It stays locked
@@ -48,11 +48,11 @@ void covey__folder_close(struct covey__folder *f);
 bool covey__folder_holds(const char *path, const char *name);
 
 /* Payload into out; at least min bytes, at most out.len. */
-covey_err covey__file_read(struct covey__folder *f, const struct covey__file *file, size_t min,
-                           struct covey_buf out, size_t *out_len) COVEY_CHECK;
+covey_err covey__key_file_read(struct covey__folder *f, const struct covey__file *file, size_t min,
+                               struct covey_buf out, size_t *out_len) COVEY_CHECK;
 /* Written beside, flushed, renamed, folder flushed. */
-covey_err covey__file_write(struct covey__folder *f, const struct covey__file *file,
-                            struct covey_bytes payload) COVEY_CHECK;
+covey_err covey__key_file_write(struct covey__folder *f, const struct covey__file *file,
+                                struct covey_bytes payload) COVEY_CHECK;
 /* A u64, little-endian. */
 covey_err covey__file_read_u64(struct covey__folder *f, const struct covey__file *file,
                                uint64_t *out) COVEY_CHECK;
