@@ -29,6 +29,7 @@ struct covey__interface {
     char name[IF_NAMESIZE];
     unsigned index;
     bool has_v4, has_v6;
+    struct in_addr v4; /* its first IPv4 address */
 };
 
 /* Interfaces that are up and fit: the named one; or all that can multicast, or the loopback when

@@ -233,6 +233,7 @@ static void join_all(struct covey_coap *c)
         }
         if (found[k].has_v4 && !j->has_v4) {
             j->has_v4 = true;
+            j->v4 = found[k].v4;
             coap_join_mcast_group_intf(c->context, GROUP_V4, j->name);
         }
         if (found[k].has_v6 && !j->has_v6 && c->out.v6) {
@@ -404,12 +405,12 @@ void covey_coap_multicast_hello(struct covey_coap *coap, struct covey_bytes payl
     for (size_t k = 0; k < coap->joined_count; k++) {
         const struct covey__interface *i = &coap->joined[k];
         if (i->has_v4) {
-            covey__coap_out_post(&coap->out, COVEY_COAP_HELLO, &group_v4, i->index, payload);
+            covey__coap_out_post(&coap->out, COVEY_COAP_HELLO, &group_v4, i, payload);
         }
         for (uint8_t scope = 2; i->has_v6 && scope <= 5; scope += 3) { /* ff02::fd, ff05::fd */
             struct covey_addr group = {
                 .ip = {0xff, scope, [15] = 0xfd}, .scope = i->index, .port = GROUP_PORT};
-            covey__coap_out_post(&coap->out, COVEY_COAP_HELLO, &group, i->index, payload);
+            covey__coap_out_post(&coap->out, COVEY_COAP_HELLO, &group, i, payload);
         }
     }
 }
@@ -417,5 +418,5 @@ void covey_coap_multicast_hello(struct covey_coap *coap, struct covey_bytes payl
 void covey_coap_send(struct covey_coap *coap, enum covey_coap_kind kind,
                      const struct covey_addr *to, struct covey_bytes payload)
 {
-    covey__coap_out_post(&coap->out, kind, to, 0, payload);
+    covey__coap_out_post(&coap->out, kind, to, NULL, payload);
 }

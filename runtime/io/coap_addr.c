@@ -171,7 +171,10 @@ static size_t collect(const struct ifaddrs *all, const char *name, unsigned flag
         }
         struct covey__interface *e = entry(out, &count, i->ifa_name);
         if (e != NULL) {
-            e->has_v4 = e->has_v4 || family == AF_INET;
+            if (family == AF_INET && !e->has_v4) {
+                e->has_v4 = true;
+                e->v4 = ((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
+            }
             e->has_v6 = e->has_v6 || family == AF_INET6;
         }
     }

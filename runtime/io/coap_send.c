@@ -96,22 +96,24 @@ union control {
     uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
-/* Names the interface per packet: the loopback has no multicast route, and routes are not ours. */
+/* Names the interface per packet, since the loopback has no multicast route and routes are not
+ * ours; and the interface's own address as the source, since that is where the answer will go. */
 static void choose_interface(struct msghdr *msg, union control *control, bool v4,
-                             unsigned interface)
+                             const struct covey__interface *interface)
 {
     memset(control, 0, sizeof(*control));
     msg->msg_control = control;
     msg->msg_controllen = v4 ? sizeof(control->v4) : sizeof(control->v6);
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);
     if (v4) {
-        struct in_pktinfo info = {.ipi_ifindex = (int)interface};
+        struct in_pktinfo info = {.ipi_ifindex = (int)interface->index,
+                                  .ipi_spec_dst = interface->v4};
         c->cmsg_level = IPPROTO_IP;
         c->cmsg_type = IP_PKTINFO;
         c->cmsg_len = CMSG_LEN(sizeof(info));
         memcpy(CMSG_DATA(c), &info, sizeof(info));
     } else {
-        struct in6_pktinfo info = {.ipi6_ifindex = interface};
+        struct in6_pktinfo info = {.ipi6_ifindex = interface->index};
         c->cmsg_level = IPPROTO_IPV6;
         c->cmsg_type = IPV6_PKTINFO;
         c->cmsg_len = CMSG_LEN(sizeof(info));
@@ -120,7 +122,7 @@ static void choose_interface(struct msghdr *msg, union control *control, bool v4
 }
 
 void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
-                          const struct covey_addr *to, unsigned interface,
+                          const struct covey_addr *to, const struct covey__interface *interface,
                           struct covey_bytes payload)
 {
     bool v4 = covey__addr_is_v4(to);
@@ -135,7 +137,7 @@ void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
     struct msghdr msg = {.msg_name = &sa, .msg_iov = &part, .msg_iovlen = 1};
     msg.msg_namelen = covey__addr_to_socket(to, o->v6, &sa);
     union control control;
-    if (interface != 0) {
+    if (interface != NULL) {
         choose_interface(&msg, &control, v4, interface);
     }
     ssize_t n;

@@ -31,9 +31,9 @@ covey_err covey__coap_out_open(struct covey__coap_out *o, uint16_t port) COVEY_C
 void covey__coap_out_share(struct covey__coap_out *o, bool share);
 void covey__coap_out_close(struct covey__coap_out *o);
 
-/* interface: index for multicast, 0 for unicast. What the kernel does not take is dropped. */
+/* interface: for multicast; NULL for unicast. What the kernel does not take is dropped. */
 void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
-                          const struct covey_addr *to, unsigned interface,
+                          const struct covey_addr *to, const struct covey__interface *interface,
                           struct covey_bytes payload);
 
 #endif /* COVEY_COAP_SEND_H */
