@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "onnx_import.h"
+#include "read_decode.h"
+
+/* A model or a tensor file of any bytes is taken with a checked graph or refused with a reason;
+ * what was taken can also be optimised. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct covey_nn_error why = {""};
+    struct covey_graph *g = NULL;
+    struct covey_decoded tensor = {.data = NULL};
+    covey_err err = covey_onnx_decode(covey_bytes_of(data, size), &g, &why);
+    COVEY_ASSERT((err == COVEY_OK) == (g != NULL));
+    COVEY_ASSERT(err == COVEY_OK || why.text[0] != '\0');
+    size_t work = 0;
+    for (size_t i = 0; g && i < g->value_count; i++) {
+        size_t count = 0;
+        COVEY_ASSERT(covey_shape_count(&g->values[i].shape, &count) == COVEY_OK);
+        work += count;
+    }
+    /* Folding constants computes: not worth minutes here. */
+    if (g && work < 1 << 16 && covey_graph_optimize(g, &why) == COVEY_OK) {
+        err = covey_graph_check(g, 0, &why);
+        COVEY_ASSERT(err == COVEY_OK);
+    }
+    covey_graph_free(g);
+    err = covey__decode_pb(covey_bytes_of(data, size), &tensor, &why);
+    COVEY_ASSERT((err == COVEY_OK) == (tensor.data != NULL));
+    free(tensor.data);
+    return 0;
+}
