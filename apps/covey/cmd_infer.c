@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "infer_report.h"
+#include "read_input.h"
+
+const char covey__help_infer[] =
+    "usage: covey infer MODEL INPUT... [options]\n"
+    "MODEL is the name or id of a model that was added, or an .onnx file, which is added first.\n"
+    "INPUT is a picture (PNG, JPEG, PGM, PPM), a tensor (.npy, .pb), or a data set\n"
+    "(mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE).\n"
+    "  --local            compute here, without a node; MODEL is a file\n"
+    "  --devices N        at most N devices (all)\n"
+    "  --parity 0|1       devices that may be lost at any moment (1)\n"
+    "  --timeout S        seconds for one answer (30)\n"
+    "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
+    "  --scale X, --mean A[,B,C], --std A[,B,C]   x becomes (x * scale - mean) / std\n"
+    "  --layout rgb|bgr|gray   order of the channels\n"
+    "  --output FILE      write the outputs as .npy or .pb\n"
+    "  --trace            report each layer\n"
+    "  --stream           one JSON line per answer, as they come\n"
+    "  --json             one JSON document\n";
+
+struct infer {
+    struct covey__cli *cli;
+    struct covey_control_infer request;
+    struct covey_prepare prepare;
+    bool local, stream, has_limit;
+    uint32_t skip, limit;
+    const char *output;
+    struct covey__target target;
+    struct covey__tally tally;
+    float *input;     /* one, prepared */
+    float *collected; /* outputs for --output */
+    size_t seen;      /* inputs met, skipped ones included */
+    size_t expected;  /* answers that will come, for one or many */
+    bool labelled;
+    cJSON *results;
+};
+
+/* "A" or "A,B,C". */
+static bool parse_channels(const char *text, float out[static 3])
+{
+    char *end = NULL;
+    for (int i = 0; i < 3; i++) {
+        out[i] = strtof(text, &end);
+        if (end == text) {
+            return false;
+        }
+        if (i == 0 && *end == 0) {
+            out[1] = out[2] = out[0];
+            return true;
+        }
+        if (*end != (i < 2 ? ',' : 0)) {
+            return false;
+        }
+        text = end + 1;
+    }
+    return true;
+}
+
+static bool parse_prepare(struct infer *f, const char *mean, const char *std, const char *layout)
+{
+    static const char *const names[] = {"auto", "rgb", "bgr", "gray"};
+    if ((mean != NULL && !parse_channels(mean, f->prepare.mean)) ||
+        (std != NULL && !parse_channels(std, f->prepare.std))) {
+        covey__cli_usage(f->cli, "--mean and --std take one number or three, as in 104,117,123");
+        return false;
+    }
+    for (int i = 0; layout != NULL && i < 4; i++) {
+        if (strcmp(layout, names[i]) == 0) {
+            f->prepare.layout = (enum covey_layout)i;
+            layout = NULL;
+        }
+    }
+    if (layout != NULL) {
+        covey__cli_usage(f->cli, "--layout is rgb, bgr or gray");
+        return false;
+    }
+    struct covey_nn_error why = {""};
+    if (covey_prepare_check(&f->prepare, &why) != COVEY_OK) {
+        covey__cli_usage(f->cli, "%s", why.text);
+        return false;
+    }
+    return true;
+}
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t len = strlen(text), ending_len = strlen(ending);
+    return len > ending_len && strcmp(text + len - ending_len, ending) == 0;
+}
+
+static bool parse(struct infer *f, int *argc, char **argv)
+{
+    const char *mean = NULL, *std = NULL, *layout = NULL;
+    double scale = 1, timeout_s = 0;
+    uint32_t devices = 0, parity = 1;
+    const struct covey__option options[] = {
+        {"--local", COVEY__OPTION_FLAG, &f->local, 0, 0, NULL},
+        {"--trace", COVEY__OPTION_FLAG, &f->request.trace, 0, 0, NULL},
+        {"--stream", COVEY__OPTION_FLAG, &f->stream, 0, 0, NULL},
+        {"--devices", COVEY__OPTION_NUMBER, &devices, 1, COVEY_PLAN_DEVICES_MAX, NULL},
+        {"--parity", COVEY__OPTION_NUMBER, &parity, 0, 1, NULL},
+        {"--timeout", COVEY__OPTION_REAL, &timeout_s, 0, 0, NULL},
+        {"--skip", COVEY__OPTION_NUMBER, &f->skip, 0, UINT32_MAX, NULL},
+        {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
+        {"--mean", COVEY__OPTION_TEXT, &mean, 0, 0, NULL},
+        {"--std", COVEY__OPTION_TEXT, &std, 0, 0, NULL},
+        {"--scale", COVEY__OPTION_REAL, &scale, 0, 0, NULL},
+        {"--layout", COVEY__OPTION_TEXT, &layout, 0, 0, NULL},
+        {"--output", COVEY__OPTION_TEXT, &f->output, 0, 0, NULL},
+    };
+    if (!covey__cli_options(f->cli, options, sizeof(options) / sizeof(options[0]), argc, argv)) {
+        return false;
+    }
+    if (timeout_s < 0 || timeout_s > 86400) {
+        covey__cli_usage(f->cli, "--timeout takes seconds, up to a day");
+        return false;
+    }
+    if (f->output != NULL && !ends_with(f->output, ".npy") && !ends_with(f->output, ".pb")) {
+        covey__cli_usage(f->cli, "--output takes a file ending in .npy or .pb");
+        return false;
+    }
+    if (*argc < 3) {
+        covey__cli_usage(f->cli, "usage: covey infer MODEL INPUT...: see 'covey infer --help'");
+        return false;
+    }
+    f->request.devices = (uint8_t)devices;
+    f->request.parity = (uint8_t)parity;
+    f->request.timeout_ms = (uint32_t)(timeout_s * 1000);
+    f->prepare.scale = (float)scale;
+    return parse_prepare(f, mean, std, layout);
+}
+
+static enum covey_exit fail(const struct infer *f, covey_err err, const char *text)
+{
+    return covey__cli_fail(f->cli, covey__cli_exit_of(err), "%s",
+                           text[0] != 0 ? text : covey_strerror(err));
+}
+
+static enum covey_exit report(struct infer *f, const struct covey__answer *answer, int32_t label)
+{
+    const struct covey__target *t = &f->target;
+    size_t index = f->seen;
+    if (f->collected != NULL) {
+        memcpy(f->collected + (f->tally.count - 1) * t->output_floats, answer->output,
+               t->output_floats * sizeof(float));
+    }
+    if (f->stream) {
+        return covey__cli_print_line(f->cli, covey__report_line(t, answer, index, label));
+    }
+    if (f->expected == 1) {
+        if (f->cli->json) {
+            return covey__cli_print(f->cli, covey__report_answer(t, answer));
+        }
+        covey__print_answer(t, answer);
+    } else if (f->cli->json && !f->labelled) {
+        cJSON_AddItemToArray(f->results, covey__report_line(t, answer, index, label));
+    } else if (!f->labelled) {
+        printf("%8zu  class %zu  %.2f ms\n", index, covey__argmax(answer->output, t->output_floats),
+               answer->elapsed_ms);
+    }
+    return COVEY_EXIT_DONE;
+}
+
+/* One input. With --stream a failure is a line too, and the next one is tried. */
+static enum covey_exit answer_item(struct infer *f, struct covey_input *in, size_t index)
+{
+    struct covey_nn_error why = {""};
+    struct covey_item item;
+    struct covey__answer answer;
+    covey_err err = covey_input_item(in, index, &item, &why);
+    if (err == COVEY_OK) {
+        err = covey_prepare_item(&f->prepare, &item, &f->target.input, f->input, &why);
+    }
+    if (err != COVEY_OK) {
+        return fail(f, err, why.text);
+    }
+    err = covey__target_ask(&f->target, f->input, &answer);
+    if (err == COVEY_OK) {
+        err = covey__tally_add(&f->tally, &answer, f->target.output_floats, item.label);
+    }
+    if (err == COVEY_OK) {
+        return report(f, &answer, item.label);
+    }
+    if (!f->stream || err == COVEY_ERR_CLOSED || err == COVEY_ERR_NOMEM) {
+        return fail(f, err, f->target.why.text);
+    }
+    f->tally.lost++;
+    cJSON *line = cJSON_CreateObject();
+    cJSON_AddNumberToObject(line, "index", (double)f->seen);
+    cJSON_AddStringToObject(line, "error", f->target.why.text);
+    return covey__cli_print_line(f->cli, line);
+}
+
+static bool wanted(const struct infer *f)
+{
+    return f->seen >= f->skip && (!f->has_limit || f->tally.count + f->tally.lost < f->limit);
+}
+
+static enum covey_exit answer_input(struct infer *f, struct covey_input *in)
+{
+    enum covey_exit code = COVEY_EXIT_DONE;
+    size_t count = covey_input_count(in);
+    for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++, f->seen++) {
+        if (wanted(f)) {
+            code = answer_item(f, in, i);
+        }
+    }
+    return code;
+}
+
+/* Opens every input before the first is asked: a bad one is said before work is done. */
+static enum covey_exit open_inputs(struct infer *f, struct covey_input **inputs, size_t count,
+                                   char **specs)
+{
+    size_t items = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct covey_nn_error why = {""};
+        struct covey_item item;
+        covey_err err = covey_input_open(specs[i], &inputs[i], &why);
+        if (err == COVEY_OK) {
+            covey_input_split(inputs[i], f->target.input_floats);
+            items += covey_input_count(inputs[i]);
+            err = covey_input_item(inputs[i], 0, &item, &why);
+        }
+        if (err != COVEY_OK) {
+            return err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_IO
+                       ? covey__cli_fail(f->cli, COVEY_EXIT_INPUT, "%s", why.text)
+                       : fail(f, err, why.text);
+        }
+        f->labelled = f->labelled || item.label >= 0;
+    }
+    if (items <= f->skip) {
+        return covey__cli_fail(f->cli, COVEY_EXIT_INPUT, "--skip %u leaves none of the %zu inputs",
+                               f->skip, items);
+    }
+    f->expected = items - f->skip;
+    if (f->has_limit && f->expected > f->limit) {
+        f->expected = f->limit;
+    }
+    return COVEY_EXIT_DONE;
+}
+
+static covey_err open_target(struct infer *f, const char *model)
+{
+    covey_err err = f->local ? covey__target_open_local(&f->target, model)
+                             : covey__target_open(&f->target, f->cli->state, model, &f->request);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    f->input = calloc(f->target.input_floats, sizeof(float));
+    f->results = cJSON_CreateArray();
+    return f->input != NULL && f->results != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+}
+
+static enum covey_exit write_output(const struct infer *f)
+{
+    struct covey_shape shape = f->target.output;
+    struct covey_nn_error why = {""};
+    if (f->tally.count > 1 && shape.rank > 0 && shape.dims[0] == 1) {
+        shape.dims[0] = (uint32_t)f->tally.count;
+    }
+    covey_err err = ends_with(f->output, ".npy")
+                        ? covey_output_npy(f->output, &shape, f->collected, &why)
+                        : covey_output_pb(f->output, &shape, f->collected, &why);
+    return err == COVEY_OK ? COVEY_EXIT_DONE : fail(f, err, why.text);
+}
+
+static enum covey_exit finish(struct infer *f)
+{
+    enum covey_exit code = COVEY_EXIT_DONE;
+    if (f->output != NULL) {
+        code = write_output(f);
+    }
+    if (code != COVEY_EXIT_DONE || f->stream || f->expected == 1) {
+        return f->tally.lost > 0 ? COVEY_EXIT_FAILED : code;
+    }
+    if (!f->cli->json) {
+        covey__print_tally(&f->target, &f->tally);
+        return COVEY_EXIT_DONE;
+    }
+    cJSON *document = covey__report_tally(&f->target, &f->tally);
+    if (!f->labelled) {
+        cJSON_AddItemToObject(document, "results", f->results);
+        f->results = NULL;
+    }
+    return covey__cli_print(f->cli, document);
+}
+
+static enum covey_exit run(struct infer *f, char **specs, size_t count)
+{
+    struct covey_input **inputs = calloc(count, sizeof(struct covey_input *));
+    enum covey_exit code = COVEY_EXIT_FAILED;
+    size_t floats = 0;
+    if (inputs == NULL) {
+        return fail(f, COVEY_ERR_NOMEM, "");
+    }
+    code = open_inputs(f, inputs, count, specs);
+    if (code == COVEY_EXIT_DONE && f->output != NULL) {
+        bool fits = covey_size_mul(f->expected, f->target.output_floats, &floats) == COVEY_OK &&
+                    floats <= COVEY_TENSOR_ELEMENTS_MAX;
+        f->collected = fits ? calloc(floats, sizeof(float)) : NULL;
+        code =
+            f->collected != NULL ? code : fail(f, COVEY_ERR_LIMIT, "too many outputs for one file");
+    }
+    for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++) {
+        code = answer_input(f, inputs[i]);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = finish(f);
+    }
+    for (size_t i = 0; i < count; i++) {
+        covey_input_close(inputs[i]);
+    }
+    free(inputs);
+    return code;
+}
+
+enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
+{
+    struct infer f = {.cli = cli};
+    covey_prepare_init(&f.prepare);
+    if (!parse(&f, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    covey_err err = open_target(&f, argv[1]);
+    enum covey_exit code = COVEY_EXIT_FAILED;
+    if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_IO) {
+        code = covey__cli_fail(cli, COVEY_EXIT_INPUT, "%s", f.target.why.text);
+    } else {
+        code = err == COVEY_OK ? run(&f, argv + 2, (size_t)argc - 2)
+                               : fail(&f, err, f.target.why.text);
+    }
+    covey__target_close(&f.target);
+    covey__tally_done(&f.tally);
+    cJSON_Delete(f.results);
+    free(f.input);
+    free(f.collected);
+    return code;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "commands.h"
+#include "upload.h"
+
+enum { TIMEOUT_MS = 10000 };
+
+static enum covey_exit print_added(struct covey__cli *cli, const struct covey__upload *up)
+{
+    char id[65];
+    covey__hex(id, up->id.bytes, sizeof(up->id.bytes));
+    if (!cli->json) {
+        printf("model '%s' added: id %.16s, %llu bytes of weights in %zu units, %zu of them sent\n",
+               up->name, id, (unsigned long long)up->bytes, up->blobs, up->blobs_sent);
+        return COVEY_EXIT_DONE;
+    }
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "model", up->name);
+    cJSON_AddStringToObject(document, "id", id);
+    cJSON_AddNumberToObject(document, "weights_bytes", (double)up->bytes);
+    cJSON_AddNumberToObject(document, "units", (double)up->blobs);
+    cJSON_AddNumberToObject(document, "units_sent", (double)up->blobs_sent);
+    cJSON_AddNumberToObject(document, "sent_bytes", (double)up->bytes_sent);
+    return covey__cli_print(cli, document);
+}
+
+static enum covey_exit run_add(struct covey__cli *cli, int argc, char **argv)
+{
+    const char *name = NULL;
+    const struct covey__option options[] = {
+        {.name = "--name", .kind = COVEY__OPTION_TEXT, .value = &name},
+    };
+    if (!covey__cli_options(cli, options, 1, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    if (argc != 2) {
+        return covey__cli_usage(cli, "usage: covey model add FILE.onnx [--name N]");
+    }
+    struct covey__control c = {0};
+    struct covey__upload up;
+    enum covey_exit code = covey__cli_connect(cli, &c);
+    if (code != COVEY_EXIT_DONE) {
+        return code;
+    }
+    covey_err err = covey__upload_file(&c, argv[1], name, &up);
+    code = err == COVEY_OK ? print_added(cli, &up) : covey__cli_fail_call(cli, &c, err);
+    covey__control_close(&c);
+    return code;
+}
+
+static void dims_text(char *out, size_t cap, unsigned rank, const uint32_t *dims)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (unsigned i = 0; i < rank && at < cap; i++) {
+        int n = snprintf(out + at, cap - at, i == 0 ? "%u" : "x%u", dims[i]);
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static cJSON *dims_json(unsigned rank, const uint32_t *dims)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (unsigned i = 0; i < rank; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(dims[i]));
+    }
+    return list;
+}
+
+static cJSON *models_json(const struct covey_control_models *models)
+{
+    cJSON *document = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(document, "models");
+    for (size_t i = 0; i < models->count; i++) {
+        const struct covey_control_model *m = &models->model[i];
+        char id[65];
+        covey__hex(id, m->id.bytes, sizeof(m->id.bytes));
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", m->name);
+        cJSON_AddStringToObject(o, "id", id);
+        cJSON_AddNumberToObject(o, "weights_bytes", (double)m->bytes);
+        cJSON_AddItemToObject(o, "input", dims_json(m->input_rank, m->input));
+        cJSON_AddItemToObject(o, "output", dims_json(m->output_rank, m->output));
+        cJSON_AddItemToArray(list, o);
+    }
+    return document;
+}
+
+static void print_models(const struct covey_control_models *models)
+{
+    printf("%-24s %-16s %12s %-16s %s\n", "NAME", "ID", "BYTES", "INPUT", "OUTPUT");
+    for (size_t i = 0; i < models->count; i++) {
+        const struct covey_control_model *m = &models->model[i];
+        char id[17], input[96], output[96];
+        covey__hex(id, m->id.bytes, 8);
+        dims_text(input, sizeof(input), m->input_rank, m->input);
+        dims_text(output, sizeof(output), m->output_rank, m->output);
+        printf("%-24s %-16s %12llu %-16s %s\n", m->name, id, (unsigned long long)m->bytes, input,
+               output);
+    }
+}
+
+static enum covey_exit run_list(struct covey__cli *cli, int argc, char **argv)
+{
+    if (!covey__cli_options(cli, NULL, 0, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    if (argc != 1) {
+        return covey__cli_usage(cli, "'model list' takes no argument '%s'", argv[1]);
+    }
+    struct covey__control c = {0};
+    enum covey_exit code = covey__cli_connect(cli, &c);
+    if (code != COVEY_EXIT_DONE) {
+        return code;
+    }
+    covey_err err = covey__control_call(&c, COVEY_CONTROL_MODEL_LIST, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_MODEL_LIST_REPLY, TIMEOUT_MS);
+    if (err != COVEY_OK) {
+        code = covey__cli_fail_call(cli, &c, err);
+    } else if (cli->json) {
+        code = covey__cli_print(cli, models_json(&c.reply->models));
+    } else {
+        print_models(&c.reply->models);
+    }
+    covey__control_close(&c);
+    return code;
+}
+
+enum covey_exit covey__cmd_model(struct covey__cli *cli, int argc, char **argv)
+{
+    static const struct covey__cli_command table[] = {
+        {"add", "give a model of an ONNX file to the node",
+         "usage: covey model add FILE.onnx [--name N] [--json]\n"
+         "Reads the model here, cuts its weights into units named by their hash, and gives the\n"
+         "node those it lacks. The name is the file's unless --name says otherwise.\n",
+         run_add},
+        {"list", "models that the node knows",
+         "usage: covey model list [--json]\n"
+         "Lists the models that this node knows: name, id, size, shapes of input and output.\n",
+         run_list},
+        {NULL, NULL, NULL, NULL},
+    };
+    return covey__cli_dispatch(cli, "covey model", table, argc, argv);
+}

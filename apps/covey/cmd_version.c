@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "commands.h"
+#include "control.h"
+
+enum { TIMEOUT_MS = 2000 };
+
+enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv)
+{
+    if (!covey__cli_options(cli, NULL, 0, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    if (argc != 1) {
+        return covey__cli_usage(cli, "'version' takes no argument '%s'", argv[1]);
+    }
+    struct covey__control c = {0};
+    char node[32] = "";
+    if (covey__control_open(&c, cli->state) == COVEY_OK &&
+        covey__control_status(&c, TIMEOUT_MS) == COVEY_OK) {
+        snprintf(node, sizeof(node), "%s", c.reply->status.version);
+    }
+    covey__control_close(&c);
+    if (!cli->json) {
+        printf("covey %s\n", COVEY_VERSION);
+        if (node[0] != 0) {
+            printf("coveyd %s\n", node);
+        }
+        return COVEY_EXIT_DONE;
+    }
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "covey", COVEY_VERSION);
+    if (node[0] != 0) {
+        cJSON_AddStringToObject(document, "coveyd", node);
+    }
+    return covey__cli_print(cli, document);
+}

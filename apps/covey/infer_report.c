@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "infer_report.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { TOP = 5 };
+
+/* Finite numbers only: JSON has no others. */
+static cJSON *number(double value)
+{
+    return isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull();
+}
+
+static cJSON *outputs(const float *values, size_t count)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = count; i-- > 0;) {
+        cJSON_InsertItemInArray(list, 0, number((double)values[i]));
+    }
+    return list;
+}
+
+/* Indices of the greatest values, in order. */
+static size_t top_of(const float *values, size_t count, size_t top[static TOP])
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = used;
+        while (at > 0 && values[top[at - 1]] < values[i]) {
+            at--;
+        }
+        if (at >= TOP) {
+            continue;
+        }
+        used = used < TOP ? used + 1 : TOP;
+        for (size_t k = used - 1; k > at; k--) {
+            top[k] = top[k - 1];
+        }
+        top[at] = i;
+    }
+    return used;
+}
+
+static cJSON *top_json(const float *values, size_t count)
+{
+    size_t top[TOP];
+    size_t used = top_of(values, count, top);
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < used; i++) {
+        char label[24];
+        snprintf(label, sizeof(label), "%zu", top[i]);
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "index", (double)top[i]);
+        cJSON_AddStringToObject(o, "label", label);
+        cJSON_AddItemToObject(o, "score", number((double)values[top[i]]));
+        cJSON_AddItemToArray(list, o);
+    }
+    return list;
+}
+
+static cJSON *layers_json(const struct covey_control_result *r)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; r != NULL && i < r->layer_count; i++) {
+        const struct covey_control_layer *l = &r->layer[i];
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", l->name);
+        cJSON_AddStringToObject(o, "mode", l->split ? "split" : "local");
+        cJSON_AddNumberToObject(o, "units", l->units);
+        cJSON_AddNumberToObject(o, "parity", l->parity_units);
+        cJSON_AddNumberToObject(o, "recovered_dead", l->recovered_dead);
+        cJSON_AddNumberToObject(o, "recovered_late", l->recovered_late);
+        cJSON_AddNumberToObject(o, "ms", l->us / 1000.0);
+        cJSON_AddItemToArray(list, o);
+    }
+    return list;
+}
+
+static void add_recovered(cJSON *o, const struct covey__answer *answer)
+{
+    const struct covey_control_result *r = answer->result;
+    cJSON_AddNumberToObject(o, "recovered_dead", r != NULL ? r->recovered_dead : 0);
+    cJSON_AddNumberToObject(o, "recovered_late", r != NULL ? r->recovered_late : 0);
+}
+
+cJSON *covey__report_answer(const struct covey__target *t, const struct covey__answer *answer)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "model", t->name);
+    cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
+    cJSON_AddItemToObject(o, "top", top_json(answer->output, t->output_floats));
+    cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
+    cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
+    cJSON_AddItemToObject(o, "layers", layers_json(answer->result));
+    add_recovered(o, answer);
+    cJSON_AddBoolToObject(o, "checked", false);
+    return o;
+}
+
+cJSON *covey__report_line(const struct covey__target *t, const struct covey__answer *answer,
+                          size_t index, int32_t label)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "index", (double)index);
+    if (label >= 0) {
+        cJSON_AddNumberToObject(o, "label", label);
+    } else {
+        cJSON_AddNullToObject(o, "label");
+    }
+    cJSON_AddNumberToObject(o, "argmax", (double)covey__argmax(answer->output, t->output_floats));
+    cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
+    add_recovered(o, answer);
+    cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
+    return o;
+}
+
+cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *tally)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "model", t->name);
+    cJSON_AddNumberToObject(o, "answers", (double)tally->count);
+    cJSON_AddNumberToObject(o, "lost", (double)tally->lost);
+    if (tally->labelled > 0) {
+        cJSON_AddNumberToObject(o, "accuracy", covey__tally_accuracy(tally));
+    } else {
+        cJSON_AddNullToObject(o, "accuracy");
+    }
+    cJSON_AddNumberToObject(o, "median_ms", covey__tally_median_ms(tally));
+    cJSON_AddNumberToObject(o, "max_ms", covey__tally_max_ms(tally));
+    cJSON_AddNumberToObject(o, "devices", tally->devices);
+    cJSON_AddNumberToObject(o, "recovered_dead", (double)tally->recovered_dead);
+    cJSON_AddNumberToObject(o, "recovered_late", (double)tally->recovered_late);
+    cJSON_AddBoolToObject(o, "checked", false);
+    return o;
+}
+
+void covey__print_answer(const struct covey__target *t, const struct covey__answer *answer)
+{
+    size_t top[TOP];
+    size_t used = top_of(answer->output, t->output_floats, top);
+    for (size_t i = 0; i < used; i++) {
+        printf("%8zu  %g\n", top[i], (double)answer->output[top[i]]);
+    }
+    const struct covey_control_result *r = answer->result;
+    if (r == NULL) {
+        printf("%.2f ms on this device alone\n", answer->elapsed_ms);
+        return;
+    }
+    for (size_t i = 0; i < r->layer_count; i++) {
+        const struct covey_control_layer *l = &r->layer[i];
+        printf("%-24s %-6s %3u units + %u parity, recovered %u dead %u late, %.2f ms\n", l->name,
+               l->split ? "split" : "local", l->units, l->parity_units, l->recovered_dead,
+               l->recovered_late, l->us / 1000.0);
+    }
+    printf("%.2f ms on %u devices; units recovered: %u of dead devices, %u that were late\n",
+           answer->elapsed_ms, r->devices, r->recovered_dead, r->recovered_late);
+}
+
+void covey__print_tally(const struct covey__target *t, struct covey__tally *tally)
+{
+    printf("%s: %zu answers", t->name, tally->count);
+    if (tally->labelled > 0) {
+        printf(", accuracy %.2f %%", 100 * covey__tally_accuracy(tally));
+    }
+    printf(", median %.2f ms, worst %.2f ms, %u devices; units recovered: %llu of dead devices, "
+           "%llu that were late\n",
+           covey__tally_median_ms(tally), covey__tally_max_ms(tally), tally->devices,
+           (unsigned long long)tally->recovered_dead, (unsigned long long)tally->recovered_late);
+}

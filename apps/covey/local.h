@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * local.h - a model of a file, run on this device alone.
+ */
+#ifndef COVEY_CLI_LOCAL_H
+#define COVEY_CLI_LOCAL_H
+
+#include "covey/model.h"
+#include "onnx_import.h"
+
+struct covey__local {
+    struct covey_onnx onnx;
+    struct covey_model *model;
+    struct covey_run *run;
+    size_t input_floats, output_floats;
+};
+
+/* Safe to close whatever the result. */
+covey_err covey__local_open(struct covey__local *l, const char *path,
+                            struct covey_nn_error *out_why) COVEY_CHECK;
+void covey__local_close(struct covey__local *l);
+
+#endif /* COVEY_CLI_LOCAL_H */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lab.h - a mesh of several nodes on this machine, for trying and testing.
+ *
+ * As root each node lives in its own network namespace on one bridge; else all share the loopback
+ * interface. Every node is a coveyd of its own with keys of its own, signed by a throw-away
+ * authority.
+ */
+#ifndef COVEY_LAB_H
+#define COVEY_LAB_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "control.h"
+
+enum covey__lab_limits {
+    COVEY_LAB_NODES_MAX = 32,
+    COVEY_LAB_DIR_MAX = 80,    /* DIR/nodeNN/control.sock is at most 107 bytes */
+    COVEY_LAB_WAIT_MS = 15000, /* for all nodes to know one another and a coordinator */
+};
+
+enum covey__lab_mode { COVEY_LAB_AUTO, COVEY_LAB_NETNS, COVEY_LAB_LOOPBACK };
+
+/* A process is meant only while it started at start: a recycled pid is somebody else. */
+struct covey__lab_node {
+    char name[16];
+    pid_t pid; /* 0: never started */
+    uint64_t start;
+    bool cut; /* its link is down */
+};
+
+struct covey__lab {
+    char dir[COVEY_LAB_DIR_MAX + 1];
+    char id[5]; /* four digits; names of namespaces and links hold it */
+    enum covey__lab_mode mode;
+    unsigned count;
+    struct covey__lab_node node[COVEY_LAB_NODES_MAX];
+    bool die_with_parent; /* not kept: nodes started from now on end with this process */
+    char why[256];
+};
+
+/* The command. */
+enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv);
+
+/* ---- lab_state.c: the directory and lab.json in it ---- */
+
+/* dir NULL: the default one. */
+covey_err covey__lab_name(struct covey__lab *lab, const char *dir) COVEY_CHECK;
+/* Makes the directory, owner-only; EXISTS when a lab is there. */
+covey_err covey__lab_make_dir(struct covey__lab *lab) COVEY_CHECK;
+covey_err covey__lab_load(struct covey__lab *lab) COVEY_CHECK;
+covey_err covey__lab_save(struct covey__lab *lab) COVEY_CHECK;
+void covey__lab_remove_dir(const struct covey__lab *lab);
+void covey__lab_node_dir(const struct covey__lab *lab, unsigned index, char *out, size_t cap);
+
+/* ---- lab_process.c ---- */
+
+bool covey__lab_running(const struct covey__lab_node *node);
+bool covey__lab_frozen(const struct covey__lab_node *node);
+/* False: it was not running. */
+bool covey__lab_signal(const struct covey__lab_node *node, int signal);
+/* SIGKILL, and waits until it is gone. */
+void covey__lab_kill(struct covey__lab_node *node);
+/* Starts coveyd for node index; it goes on when this process ends. */
+covey_err covey__lab_start(struct covey__lab *lab, unsigned index) COVEY_CHECK;
+/* Runs a program found on PATH without a shell; its messages go to DIR/setup.log. */
+covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv) COVEY_CHECK;
+
+/* ---- lab_netns.c ---- */
+
+covey_err covey__lab_netns_up(struct covey__lab *lab) COVEY_CHECK;
+void covey__lab_netns_down(const struct covey__lab *lab);
+/* In the child that becomes the node. */
+covey_err covey__lab_netns_enter(const struct covey__lab *lab, unsigned index) COVEY_CHECK;
+covey_err covey__lab_netns_link(struct covey__lab *lab, unsigned index, bool up) COVEY_CHECK;
+
+/* ---- lab_up.c ---- */
+
+struct covey__lab_config {
+    const char *dir; /* NULL: the default one */
+    unsigned devices;
+    enum covey__lab_mode mode;
+    int wait_ms;
+    bool die_with_parent;
+};
+/* On failure nothing is left behind, and lab->why says why. */
+covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *config) COVEY_CHECK;
+void covey__lab_down(struct covey__lab *lab);
+
+/* ---- lab_watch.c ---- */
+
+/* Ctrl-C and friends are held back while a lab is made or a demo runs, and looked at in between, so
+ * that what was started is also ended. */
+void covey__lab_signals_hold(sigset_t *out_before);
+bool covey__lab_signals_pending(void);
+void covey__lab_signals_release(const sigset_t *before);
+
+void covey__lab_pause(void); /* between two looks */
+uint64_t covey__lab_now_ms(void);
+
+/* Node index's STATUS in c, which is opened for it; close it. */
+covey_err covey__lab_status(const struct covey__lab *lab, unsigned index,
+                            struct covey__control *c) COVEY_CHECK;
+/* Waits until every running node knows `alive` others and itself as alive, and all name the same
+ * coordinator, which runs. */
+covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms) COVEY_CHECK;
+/* Waits until every session at node index is redundant. */
+covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index,
+                                    int wait_ms) COVEY_CHECK;
+
+/* ---- lab_demo.c ---- */
+
+enum covey_exit covey__lab_demo(struct covey__cli *cli, int argc, char **argv);
+extern const char covey__lab_help_demo[];
+
+#endif /* COVEY_LAB_H */

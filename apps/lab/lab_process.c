@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lab.h"
+
+enum { EXIT_NOT_STARTED = 127, NODE_PATH = 128, GONE_LOOKS = 200 };
+
+extern char **environ;
+
+/* State letter and start time (clock ticks since boot) of a process: proc(5), fields 3 and 22. */
+static bool process_of(pid_t pid, char *out_state, uint64_t *out_start)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t len = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (len <= 0) {
+        return false;
+    }
+    text[len] = 0;
+    const char *p = strrchr(text, ')'); /* the name before it may hold anything */
+    if (p == NULL || p[1] != ' ') {
+        return false;
+    }
+    char state = p[2];
+    p += 2;
+    for (int field = 3; field < 22 && p != NULL; field++) {
+        p = strchr(p, ' ');
+        p = p != NULL ? p + 1 : NULL;
+    }
+    if (p == NULL) {
+        return false;
+    }
+    *out_state = state;
+    *out_start = strtoull(p, NULL, 10);
+    return true;
+}
+
+static char state_of(const struct covey__lab_node *node)
+{
+    char state = 0;
+    uint64_t start = 0;
+    bool there = node->pid > 0 && process_of(node->pid, &state, &start) && start == node->start;
+    return there && state != 'Z' && state != 'X' ? state : 0;
+}
+
+bool covey__lab_running(const struct covey__lab_node *node)
+{
+    return state_of(node) != 0;
+}
+
+bool covey__lab_frozen(const struct covey__lab_node *node)
+{
+    return state_of(node) == 'T';
+}
+
+bool covey__lab_signal(const struct covey__lab_node *node, int signal)
+{
+    return covey__lab_running(node) && kill(node->pid, signal) == 0;
+}
+
+void covey__lab_kill(struct covey__lab_node *node)
+{
+    covey__lab_signal(node, SIGKILL);
+    for (int i = 0; i < GONE_LOOKS && covey__lab_running(node); i++) {
+        covey__lab_pause();
+    }
+    if (node->pid > 0) {
+        int ignored = waitpid(node->pid, NULL, WNOHANG); /* it may be a child of another process */
+        (void)ignored;
+    }
+}
+
+static covey_err daemon_path(struct covey__lab *lab, char out[static PATH_MAX])
+{
+    ssize_t len = readlink("/proc/self/exe", out, PATH_MAX - sizeof("coveyd"));
+    char *slash = NULL;
+    if (len > 0) {
+        out[len] = 0;
+        slash = strrchr(out, '/');
+    }
+    if (slash != NULL) {
+        memcpy(slash + 1, "coveyd", sizeof("coveyd"));
+        if (access(out, X_OK) == 0) {
+            return COVEY_OK;
+        }
+    }
+    snprintf(lab->why, sizeof(lab->why), "coveyd is not beside covey: build or install it");
+    return COVEY_ERR_NOT_FOUND;
+}
+
+/* Never returns. */
+static void become_node(const struct covey__lab *lab, unsigned index, const char *program)
+{
+    char state[NODE_PATH], log[NODE_PATH + 8];
+    sigset_t none;
+    covey__lab_node_dir(lab, index, state, sizeof(state));
+    snprintf(log, sizeof(log), "%s.log", state);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    if (lab->die_with_parent) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    int in = open("/dev/null", O_RDONLY);
+    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
+        _exit(EXIT_NOT_STARTED);
+    }
+    close(in);
+    close(out);
+    if (lab->mode == COVEY_LAB_NETNS) {
+        if (covey__lab_netns_enter(lab, index) != COVEY_OK) {
+            _exit(EXIT_NOT_STARTED);
+        }
+        execl(program, "coveyd", "--state", state, (char *)NULL);
+    } else {
+        execl(program, "coveyd", "--state", state, "--interface", "lo", (char *)NULL);
+    }
+    _exit(EXIT_NOT_STARTED);
+}
+
+covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
+{
+    char program[PATH_MAX];
+    covey_err err = daemon_path(lab, program);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_node(lab, index, program);
+    }
+    struct covey__lab_node *node = &lab->node[index];
+    char state = 0;
+    uint64_t start = 0;
+    if (pid < 0 || !process_of(pid, &state, &start)) {
+        snprintf(lab->why, sizeof(lab->why), "%s cannot be started", node->name);
+        return COVEY_ERR_IO;
+    }
+    node->pid = pid;
+    node->start = start;
+    return COVEY_OK;
+}
+
+covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv)
+{
+    char log[NODE_PATH];
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    int status = 0;
+    snprintf(log, sizeof(log), "%s/setup.log", lab->dir);
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        return COVEY_ERR_NOMEM;
+    }
+    int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    failed |=
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600) |
+        posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    if (failed == 0) {
+        /* posix_spawn wants char *const *; it does not write to the words. */
+        failed =
+            posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed != 0) {
+        return failed == ENOENT ? COVEY_ERR_NOT_FOUND : COVEY_ERR_IO;
+    }
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return COVEY_ERR_IO;
+        }
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? COVEY_OK : COVEY_ERR_IO;
+}

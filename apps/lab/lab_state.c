@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "covey/files.h"
+#include "lab.h"
+
+enum { STATE_BYTES_MAX = 64 * 1024, PATH_BYTES = 160, OPEN_FILES = 16 };
+
+static const char *const mode_names[] = {"auto", "netns", "loopback"};
+
+static covey_err refuse(struct covey__lab *lab, covey_err err, const char *what)
+{
+    snprintf(lab->why, sizeof(lab->why), "%s: %s", lab->dir, what);
+    return err;
+}
+
+covey_err covey__lab_name(struct covey__lab *lab, const char *dir)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    char here[PATH_MAX] = "";
+    int len = -1;
+    if (dir == NULL && runtime != NULL && runtime[0] == '/') {
+        len = snprintf(lab->dir, sizeof(lab->dir), "%s/covey-lab", runtime);
+    } else if (dir == NULL) {
+        len = snprintf(lab->dir, sizeof(lab->dir), "/tmp/covey-lab-%u", (unsigned)geteuid());
+    } else if (dir[0] == '/') {
+        len = snprintf(lab->dir, sizeof(lab->dir), "%s", dir);
+    } else if (dir[0] != 0 && getcwd(here, sizeof(here)) != NULL) { /* nodes have another folder */
+        len = snprintf(lab->dir, sizeof(lab->dir), "%s/%s", here, dir);
+    }
+    if (len <= 0 || len > COVEY_LAB_DIR_MAX) {
+        snprintf(lab->why, sizeof(lab->why),
+                 "the lab's directory needs a path of 1 to %d bytes: give another with --dir",
+                 COVEY_LAB_DIR_MAX);
+        return COVEY_ERR_RANGE;
+    }
+    return COVEY_OK;
+}
+
+/* In /tmp others may have made the name first: only a folder of our own, closed to others. */
+static covey_err check_dir(struct covey__lab *lab)
+{
+    struct stat st;
+    if (lstat(lab->dir, &st) != 0) {
+        return refuse(lab, COVEY_ERR_NOT_FOUND, "no lab there: make one with 'covey lab up'");
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+        return refuse(lab, COVEY_ERR_PERMISSIONS,
+                      "must be a directory of your own that nobody else may read (chmod 700)");
+    }
+    return COVEY_OK;
+}
+
+static void state_path(const struct covey__lab *lab, char out[static PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%s/lab.json", lab->dir);
+}
+
+covey_err covey__lab_make_dir(struct covey__lab *lab)
+{
+    char path[PATH_BYTES];
+    if (mkdir(lab->dir, 0700) == 0) {
+        return COVEY_OK;
+    }
+    if (errno != EEXIST) {
+        return refuse(lab, COVEY_ERR_IO, "cannot be made");
+    }
+    covey_err err = check_dir(lab);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    state_path(lab, path);
+    if (covey_file_exists(path)) {
+        return refuse(lab, COVEY_ERR_EXISTS,
+                      "a lab is there already: end it with 'covey lab down'");
+    }
+    /* An empty one may be given; what somebody keeps there is not ours to remove later. */
+    if (rmdir(lab->dir) != 0 || mkdir(lab->dir, 0700) != 0) {
+        return refuse(lab, COVEY_ERR_EXISTS, "is not empty: give another directory with --dir");
+    }
+    return COVEY_OK;
+}
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 ? item->valuedouble : 0;
+}
+
+static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_node *out)
+{
+    double pid = number(object, "pid"), start = number(object, "start");
+    if (pid > 1e9 || start > 9e15) {
+        return false;
+    }
+    snprintf(out->name, sizeof(out->name), "node%u", index + 1);
+    out->pid = (pid_t)pid;
+    out->start = (uint64_t)start;
+    out->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "cut"));
+    return true;
+}
+
+static bool parse(struct covey__lab *lab, const cJSON *document)
+{
+    const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "id"));
+    const char *mode = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "mode"));
+    const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(document, "nodes");
+    int count = cJSON_GetArraySize(nodes);
+    if (id == NULL || strlen(id) != 4 || strspn(id, "0123456789abcdef") != 4 || mode == NULL ||
+        count < 1 || count > COVEY_LAB_NODES_MAX) {
+        return false;
+    }
+    memcpy(lab->id, id, sizeof(lab->id));
+    lab->mode = strcmp(mode, "netns") == 0 ? COVEY_LAB_NETNS : COVEY_LAB_LOOPBACK;
+    lab->count = (unsigned)count;
+    unsigned index = 0;
+    const cJSON *node;
+    cJSON_ArrayForEach(node, nodes)
+    {
+        if (!parse_node(node, index, &lab->node[index])) {
+            return false;
+        }
+        index++;
+    }
+    return true;
+}
+
+covey_err covey__lab_load(struct covey__lab *lab)
+{
+    char path[PATH_BYTES];
+    uint8_t *text = NULL;
+    size_t len = 0;
+    covey_err err = check_dir(lab);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    state_path(lab, path);
+    err = covey_file_read(path, STATE_BYTES_MAX, &text, &len);
+    if (err != COVEY_OK) {
+        return refuse(lab, COVEY_ERR_NOT_FOUND, "no lab there: make one with 'covey lab up'");
+    }
+    cJSON *document = cJSON_ParseWithLength((const char *)text, len);
+    err = document != NULL && parse(lab, document)
+              ? COVEY_OK
+              : refuse(lab, COVEY_ERR_MALFORMED, "lab.json cannot be understood");
+    cJSON_Delete(document);
+    free(text);
+    return err;
+}
+
+covey_err covey__lab_save(struct covey__lab *lab)
+{
+    char path[PATH_BYTES];
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "id", lab->id);
+    cJSON_AddStringToObject(document, "mode", mode_names[lab->mode]);
+    cJSON *nodes = cJSON_AddArrayToObject(document, "nodes");
+    for (unsigned i = 0; i < lab->count; i++) {
+        cJSON *node = cJSON_CreateObject();
+        cJSON_AddNumberToObject(node, "pid", lab->node[i].pid);
+        cJSON_AddNumberToObject(node, "start", (double)lab->node[i].start);
+        cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
+        cJSON_AddItemToArray(nodes, node);
+    }
+    char *text = cJSON_Print(document);
+    cJSON_Delete(document);
+    covey_err err = COVEY_ERR_NOMEM;
+    if (text != NULL) {
+        state_path(lab, path);
+        err = covey_file_write(path, covey_bytes_of(text, strlen(text)), 0600);
+    }
+    free(text);
+    return err == COVEY_OK ? err : refuse(lab, err, "cannot be written to");
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    int ignored = remove(path); /* what cannot be removed stays; the rest goes on */
+    (void)ignored;
+    return 0;
+}
+
+void covey__lab_remove_dir(const struct covey__lab *lab)
+{
+    int ignored = nftw(lab->dir, remove_one, OPEN_FILES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    (void)ignored;
+}
+
+void covey__lab_node_dir(const struct covey__lab *lab, unsigned index, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s/node%u", lab->dir, index + 1);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <time.h>
+
+#include "covey/loop.h"
+#include "covey/node.h"
+#include "lab.h"
+
+enum { PAUSE_NS = 20 * 1000 * 1000, STATUS_TIMEOUT_MS = 2000, PATH_BYTES = 128 };
+
+static void stop_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    sigaddset(out, SIGINT);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGHUP);
+}
+
+void covey__lab_signals_hold(sigset_t *out_before)
+{
+    sigset_t held;
+    stop_signals(&held);
+    sigprocmask(SIG_BLOCK, &held, out_before);
+}
+
+bool covey__lab_signals_pending(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+           sigismember(&pending, SIGHUP) == 1;
+}
+
+void covey__lab_signals_release(const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+void covey__lab_pause(void)
+{
+    struct timespec t = {.tv_nsec = PAUSE_NS};
+    nanosleep(&t, NULL);
+}
+
+uint64_t covey__lab_now_ms(void)
+{
+    return covey_clock_ns() / 1000000;
+}
+
+covey_err covey__lab_status(const struct covey__lab *lab, unsigned index, struct covey__control *c)
+{
+    char state[PATH_BYTES];
+    covey__lab_node_dir(lab, index, state, sizeof(state));
+    covey_err err = covey__control_open(c, state);
+    if (err == COVEY_OK) {
+        err = covey__control_status(c, STATUS_TIMEOUT_MS);
+    }
+    return err;
+}
+
+static bool is_running_node(const struct covey__lab *lab, const char *name)
+{
+    for (unsigned i = 0; i < lab->count; i++) {
+        if (strcmp(lab->node[i].name, name) == 0) {
+            return covey__lab_running(&lab->node[i]);
+        }
+    }
+    return false;
+}
+
+/* Whether node index sees `alive` nodes, none that is not there, and a coordinator; and the one
+ * that the nodes before it saw. */
+static bool sees_mesh(const struct covey__lab *lab, unsigned index, unsigned alive,
+                      char coordinator[static COVEY_NAME_MAX + 1])
+{
+    struct covey__control c = {0};
+    bool good = covey__lab_status(lab, index, &c) == COVEY_OK && c.reply->status.has_coordinator;
+    unsigned seen = 0;
+    for (size_t i = 0; good && i < c.reply->status.member_count; i++) {
+        const struct covey_control_member *m = &c.reply->status.member[i];
+        bool counts = m->self || m->state == COVEY_MEMBER_ALIVE;
+        good = !counts || is_running_node(lab, m->name);
+        seen += counts;
+        if (!covey_node_id_equal(&m->id, &c.reply->status.coordinator)) {
+            continue;
+        }
+        good = good && counts && (coordinator[0] == 0 || strcmp(coordinator, m->name) == 0);
+        snprintf(coordinator, COVEY_NAME_MAX + 1, "%s", m->name);
+    }
+    covey__control_close(&c);
+    return good && seen == alive && coordinator[0] != 0;
+}
+
+/* A frozen or cut node cannot answer for the mesh. */
+static bool takes_part(const struct covey__lab_node *node)
+{
+    return covey__lab_running(node) && !covey__lab_frozen(node) && !node->cut;
+}
+
+static bool mesh_is_whole(const struct covey__lab *lab)
+{
+    char coordinator[COVEY_NAME_MAX + 1] = "";
+    unsigned alive = 0;
+    for (unsigned i = 0; i < lab->count; i++) {
+        alive += takes_part(&lab->node[i]);
+    }
+    for (unsigned i = 0; i < lab->count; i++) {
+        if (takes_part(&lab->node[i]) && !sees_mesh(lab, i, alive, coordinator)) {
+            return false;
+        }
+    }
+    return alive > 0;
+}
+
+covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms)
+{
+    uint64_t end_ms = covey__lab_now_ms() + (uint64_t)wait_ms;
+    while (!mesh_is_whole(lab)) {
+        if (covey__lab_signals_pending()) {
+            snprintf(lab->why, sizeof(lab->why), "interrupted");
+            return COVEY_ERR_CANCELLED;
+        }
+        if (covey__lab_now_ms() >= end_ms) {
+            snprintf(lab->why, sizeof(lab->why),
+                     "the nodes did not find one another and a coordinator within %d s",
+                     wait_ms / 1000);
+            return COVEY_ERR_TIMEOUT;
+        }
+        covey__lab_pause();
+    }
+    return COVEY_OK;
+}
+
+static bool is_redundant(const struct covey__lab *lab, unsigned index)
+{
+    struct covey__control c = {0};
+    bool redundant = covey__lab_status(lab, index, &c) == COVEY_OK &&
+                     c.reply->status.sessions_redundant == c.reply->status.sessions;
+    covey__control_close(&c);
+    return redundant;
+}
+
+covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index, int wait_ms)
+{
+    uint64_t end_ms = covey__lab_now_ms() + (uint64_t)wait_ms;
+    while (!is_redundant(lab, index)) {
+        if (covey__lab_signals_pending()) {
+            snprintf(lab->why, sizeof(lab->why), "interrupted");
+            return COVEY_ERR_CANCELLED;
+        }
+        if (covey__lab_now_ms() >= end_ms) {
+            snprintf(lab->why, sizeof(lab->why), "redundancy at %s was not restored within %d s",
+                     lab->node[index].name, wait_ms / 1000);
+            return COVEY_ERR_TIMEOUT;
+        }
+        covey__lab_pause();
+    }
+    return COVEY_OK;
+}
