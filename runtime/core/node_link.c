@@ -79,7 +79,7 @@ static void hello_of_member(struct covey_node *node, uint16_t index,
     if (booted || !covey__member_present(members, index)) {
         covey__discovery_found(&node->discovery, &hello->node, &channel, node->now_ms);
     }
-    if (cold->gossip_addr.port == 0 || booted) {
+    if (!cold->addr_seen || booted) { /* it came from there, which is more than a record says */
         cold->gossip_addr = *from;
         cold->gossip_addr.port = hello->gossip_port;
     }
@@ -123,7 +123,9 @@ void covey__node_push(struct covey_node *node, uint16_t to)
 {
     struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS};
     for (uint16_t i = 0; i < node->members.used; i++) {
-        if (i != to && (i == COVEY_SELF || covey__member_present(&node->members, i))) {
+        /* Its own too: after a restore it may have forgotten how far its incarnations went. */
+        if (i == COVEY_SELF || covey__member_present(&node->members, i) ||
+            (i == to && node->members.cold[i].record_len > 0)) {
             m.statement[m.statements++] = covey__node_record_of(node, i);
         }
         if (m.statements == COVEY_GOSSIP_STATEMENTS_MAX) {
@@ -265,6 +267,11 @@ void covey__node_dial_members(struct covey_node *node)
         }
         struct covey_addr to = cold->gossip_addr;
         to.port = cold->record.channel_port;
+        if (!cold->addr_seen && cold->dials % 2 == 1 && cold->record.addrs > 0) {
+            /* Not all of its addresses can be reached from here: try each. */
+            to.scope = 0;
+            memcpy(to.ip, cold->record.addr[cold->dials / 2 % cold->record.addrs], sizeof(to.ip));
+        }
         cold->dials++;
         uint64_t wait = DIAL_STEP_MS + (uint64_t)DIAL_STEP_MS * cold->dials;
         wait = wait < DIAL_LONGEST_MS ? wait : DIAL_LONGEST_MS;

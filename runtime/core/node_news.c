@@ -183,7 +183,11 @@ static void on_record(struct covey_node *node, const struct covey_statement *sta
         return;
     }
     /* Where it is now may differ from where its former boot was. */
-    cold->addr_seen = cold->addr_seen && record.incarnation >> 32 == hot->incarnation >> 32;
+    bool same_boot = record.incarnation >> 32 == hot->incarnation >> 32;
+    cold->addr_seen = cold->addr_seen && same_boot;
+    if (!same_boot && !hot->channel) {
+        memset(&cold->channel_addr, 0, sizeof(cold->channel_addr));
+    }
     cold->record = record;
     cold->record_len = statement->body.len;
     memcpy(cold->record_wire, statement->body.ptr, statement->body.len);
@@ -215,7 +219,8 @@ static void on_accusation(struct covey_node *node, const struct covey_statement 
         return;
     }
     if (subject == COVEY_SELF) {
-        if (a.incarnation >= members->hot[COVEY_SELF].incarnation &&
+        /* Nobody honest knows a higher one, but for my own record, which says so itself. */
+        if (a.incarnation == members->hot[COVEY_SELF].incarnation &&
             verify(node, accuser, statement)) {
             refute(node, a.incarnation);
         }

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "covey/message_gossip.h"
+#include "node_state.h"
+
+enum { NODES = 3, NOW_S = 1767225600, ALIGN = 64 };
+
+/* Nodes without a network: the test carries what it likes. Node 2 has trust none. */
+struct fixture {
+    struct covey_identity *id[NODES];
+    struct covey_node *node[NODES];
+    void *memory[NODES];
+    struct covey_update update;
+    uint64_t now_ms;
+};
+
+static struct covey_addr addr_of(unsigned i)
+{
+    return (struct covey_addr){.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = (uint8_t)i},
+                               .port = 5684};
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    uint8_t pub[COVEY_SIGN_PUBLIC_BYTES], secret[COVEY_SIGN_SECRET_BYTES];
+    const uint8_t key[COVEY_KEY_BYTES] = {1};
+    if (f == NULL || covey_crypto_init() != COVEY_OK) {
+        return -1;
+    }
+    covey_authority_keypair(pub, secret);
+    f->now_ms = 1000;
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_int_equal(covey_identity_new("n", COVEY_TIER_EDGE,
+                                            i == 2 ? COVEY_TRUST_NONE : COVEY_TRUST_FULL, secret,
+                                            key, NOW_S, &f->id[i]),
+                         COVEY_OK);
+        struct covey_node_config config = {.identity = f->id[i],
+                                           .gossip_port = 5684,
+                                           .channel_port = 5685,
+                                           .mflops = 1000,
+                                           .memory_bytes = 1 << 20,
+                                           .seed = i};
+        size_t size = (covey_node_size(&config) + ALIGN - 1) / ALIGN * ALIGN;
+        f->memory[i] = aligned_alloc(ALIGN, size);
+        assert_non_null(f->memory[i]);
+        assert_int_equal(covey_node_init(f->memory[i], &config, f->now_ms, &f->node[i]), COVEY_OK);
+    }
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < NODES; i++) {
+        covey_node_done(f->node[i]);
+        covey_identity_free(f->id[i]);
+        free(f->memory[i]);
+    }
+    free(f);
+    return 0;
+}
+
+static void step(struct fixture *f, unsigned at, struct covey_event event)
+{
+    event.now_ms = f->now_ms;
+    event.wall_s = NOW_S;
+    assert_int_equal(covey_node_step(f->node[at], &event, &f->update), COVEY_OK);
+}
+
+static unsigned count(const struct fixture *f, enum covey_action_type type)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < f->update.count; i++) {
+        n += f->update.actions[i].type == type;
+    }
+    return n;
+}
+
+/* The first action of the type, its bytes copied to out; the test fails without one. */
+static struct covey_bytes take(const struct fixture *f, enum covey_action_type type, uint8_t *out)
+{
+    for (size_t i = 0; i < f->update.count; i++) {
+        const struct covey_action *action = &f->update.actions[i];
+        if (action->type == type) {
+            memcpy(out, action->bytes.ptr, action->bytes.len);
+            return covey_bytes_of(out, action->bytes.len);
+        }
+    }
+    fail_msg("no action of type %d", (int)type);
+    return covey_bytes_of(out, 0);
+}
+
+static struct covey_event up(const struct fixture *f, unsigned peer)
+{
+    return (struct covey_event){.type = COVEY_EVENT_CHANNEL_UP,
+                                .peer = f->id[peer]->cert.node,
+                                .bytes =
+                                    covey_bytes_of(f->id[peer]->cert_wire, f->id[peer]->cert_len),
+                                .addr = addr_of(peer)};
+}
+
+static struct covey_event message(const struct fixture *f, unsigned from, struct covey_bytes bytes)
+{
+    return (struct covey_event){
+        .type = COVEY_EVENT_MESSAGE, .peer = f->id[from]->cert.node, .bytes = bytes};
+}
+
+/* A channel between a and b; each has the other's record. */
+static void connect(struct fixture *f, unsigned a, unsigned b)
+{
+    uint8_t from_a[4096], from_b[4096];
+    step(f, a, up(f, b));
+    struct covey_bytes a_says = take(f, COVEY_ACTION_SEND, from_a);
+    step(f, b, up(f, a));
+    struct covey_bytes b_says = take(f, COVEY_ACTION_SEND, from_b);
+    step(f, a, message(f, b, b_says));
+    step(f, b, message(f, a, a_says));
+}
+
+static bool alive(const struct fixture *f, unsigned at, unsigned who)
+{
+    struct covey_member_info info;
+    return covey_node_find(f->node[at], &f->id[who]->cert.node, &info) &&
+           info.state == COVEY_MEMBER_ALIVE;
+}
+
+/* A hello of an unknown node gets it dialled; one with a single flipped bit changes nothing. */
+static void test_hello(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t hello[COVEY_HELLO_MAX];
+    f->now_ms += COVEY_HELLO_FIRST_MS;
+    step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+    struct covey_bytes said = take(f, COVEY_ACTION_MULTICAST, hello);
+    struct covey_event event = {.type = COVEY_EVENT_HELLO, .addr = addr_of(0), .bytes = said};
+    uint64_t dropped = f->node[1]->dropped;
+    for (size_t i = 0; i < said.len; i++) {
+        hello[i] ^= 0x10;
+        step(f, 1, event);
+        assert_int_equal(count(f, COVEY_ACTION_DIAL) + count(f, COVEY_ACTION_HELLO), 0);
+        hello[i] ^= 0x10;
+    }
+    assert_int_equal(f->node[1]->dropped - dropped, said.len);
+    step(f, 1, event);
+    f->now_ms += COVEY_DIAL_GREATER_MS;
+    unsigned dials = count(f, COVEY_ACTION_DIAL);
+    step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
+    assert_true(dials + count(f, COVEY_ACTION_DIAL) > 0);
+}
+
+/* Records over a fresh channel make both members at once. */
+static void test_channel_makes_members(void **state)
+{
+    struct fixture *f = *state;
+    connect(f, 0, 1);
+    assert_true(alive(f, 0, 1) && alive(f, 1, 0));
+    assert_int_equal(covey_node_members(f->node[0]), 2);
+    assert_int_equal(f->node[0]->view.devices, 2);
+}
+
+/* Hands node 0 a claim that `by` signed, over their channel; whether it is believed. */
+static bool claim_believed(struct fixture *f, unsigned by)
+{
+    struct covey_claim claim = {f->id[by]->cert.node, 7, 1};
+    struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
+    uint8_t body[128], signature[COVEY_SIGNATURE_BYTES], wire[512];
+    size_t len = 0;
+    assert_int_equal(covey_claim_encode(&claim, (struct covey_buf){body, sizeof(body)}, &len),
+                     COVEY_OK);
+    covey_statement_sign(signature, "covey claim 1", &f->id[by]->cert.mesh,
+                         covey_bytes_of(body, len), f->id[by]->sign_secret);
+    m.statement[0] = (struct covey_statement){COVEY_STATEMENT_CLAIM, covey_bytes_of(body, len),
+                                              covey_bytes_of(signature, sizeof(signature))};
+    assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &len),
+                     COVEY_OK);
+    step(f, 0, message(f, by, covey_bytes_of(wire, len)));
+    struct covey_node_id leader;
+    uint64_t term;
+    return covey_node_coordinator(f->node[0], &leader, &term) &&
+           covey_node_id_equal(&leader, &claim.coordinator) && term == 7;
+}
+
+/* A signed claim is believed of a fully trusted member, and of no other. */
+static void test_claims(void **state)
+{
+    struct fixture *f = *state;
+    connect(f, 0, 1);
+    connect(f, 0, 2);
+    assert_false(claim_believed(f, 2));
+    assert_true(claim_believed(f, 1));
+}
+
+/* A member of trust none is a member, but no device, and gets no work done. */
+static void test_untrusted(void **state)
+{
+    struct fixture *f = *state;
+    connect(f, 0, 2);
+    assert_true(alive(f, 0, 2));
+    assert_int_equal(f->node[0]->view.devices, 1);
+    struct covey_work_message execute = {.type = COVEY_WORK_EXECUTE};
+    uint8_t wire[256];
+    size_t len = 0;
+    assert_int_equal(covey_work_encode(&execute, (struct covey_buf){wire, sizeof(wire)}, &len),
+                     COVEY_OK);
+    uint64_t dropped = f->node[0]->dropped;
+    struct covey_event event = message(f, 2, covey_bytes_of(wire, len));
+    event.body = 7;
+    step(f, 0, event);
+    assert_int_equal(f->node[0]->dropped, dropped + 1);
+    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
+    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+}
+
+/* What a stranger sends is dropped, and its body given back. */
+static void test_stranger(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_event event = message(f, 1, covey_bytes_of("\xa0", 1));
+    event.body = 3;
+    step(f, 0, event);
+    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
+    assert_int_equal(f->node[0]->dropped, 1);
+}
+
+/* A member that alters another's record gets it believed by nobody. */
+static void test_forged_record(void **state)
+{
+    struct fixture *f = *state;
+    connect(f, 0, 1);
+    connect(f, 0, 2);
+    struct covey_statement record = covey__node_record_of(f->node[1], COVEY_SELF);
+    struct covey_record_body body;
+    uint8_t forged[COVEY_STATEMENT_MAX], wire[512];
+    size_t len = 0, wire_len = 0;
+    assert_int_equal(covey_record_decode(record.body, &body), COVEY_OK);
+    body.incarnation++;
+    body.mflops = 1;
+    assert_int_equal(covey_record_encode(&body, (struct covey_buf){forged, sizeof(forged)}, &len),
+                     COVEY_OK);
+    struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
+    m.statement[0] = record;
+    m.statement[0].body = covey_bytes_of(forged, len);
+    assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &wire_len),
+                     COVEY_OK);
+    step(f, 0, message(f, 2, covey_bytes_of(wire, wire_len)));
+    struct covey_member_info info;
+    assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
+    assert_int_equal(info.mflops, 1000);
+    assert_true(info.incarnation == body.incarnation - 1);
+}
+
+/* A suspicion in somebody else's name is not counted; in one's own it is. */
+static void test_forged_suspicion(void **state)
+{
+    struct fixture *f = *state;
+    struct covey__news news;
+    uint8_t wire[512];
+    size_t len = 0;
+    connect(f, 0, 1);
+    connect(f, 0, 2);
+    connect(f, 1, 2);
+    uint16_t subject = covey__member_find(&f->node[2]->members, &f->id[1]->cert.node);
+    assert_int_equal(covey__node_sign_accusation(f->node[2], subject, COVEY_STATEMENT_DEAD, &news),
+                     COVEY_OK);
+    struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
+    for (int honest = 0; honest < 2; honest++) {
+        news.signature[0] ^= 1; /* wrong first, then right again */
+        m.statement[0] = covey__news_view(&news);
+        assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &len),
+                         COVEY_OK);
+        step(f, 0, message(f, 2, covey_bytes_of(wire, len)));
+        struct covey_member_info info;
+        assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
+        /* Another's "dead" is a suspicion. */
+        assert_int_equal(info.state, honest ? COVEY_MEMBER_SUSPECT : COVEY_MEMBER_ALIVE);
+    }
+}
+
+/* A datagram for no boot of mine gets one reply, not a second within the time; a flipped bit none;
+ * and a replay of what was taken is dropped. */
+static void test_datagrams(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t first[1400], reply[1400];
+    step(f, 0, up(f, 1));
+    uint8_t said[4096];
+    struct covey_bytes record = take(f, COVEY_ACTION_SEND, said);
+    step(f, 1, up(f, 0));
+    step(f, 1, message(f, 0, record));
+    struct covey_bytes early = take(f, COVEY_ACTION_GOSSIP, first); /* it does not know my boot */
+    struct covey_event event = {.type = COVEY_EVENT_GOSSIP, .addr = addr_of(1), .bytes = early};
+    first[early.len - 1] ^= 1;
+    step(f, 0, event);
+    assert_int_equal(count(f, COVEY_ACTION_GOSSIP), 0);
+    first[early.len - 1] ^= 1;
+    step(f, 0, event);
+    assert_false(alive(f, 0, 1)); /* and it changed nothing */
+    struct covey_bytes answer = take(f, COVEY_ACTION_GOSSIP, reply);
+    step(f, 0, event);
+    assert_int_equal(count(f, COVEY_ACTION_GOSSIP), 0);
+    struct covey_event back = {.type = COVEY_EVENT_GOSSIP, .addr = addr_of(0), .bytes = answer};
+    step(f, 1, back);
+    struct covey_bytes current = take(f, COVEY_ACTION_GOSSIP, first);
+    event.bytes = current;
+    step(f, 0, event);
+    assert_true(alive(f, 0, 1)); /* its record came along */
+    uint64_t dropped = f->node[0]->dropped;
+    step(f, 0, event);
+    assert_int_equal(f->node[0]->dropped, dropped + 1);
+}
+
+/* One's own record of a life with more incarnations is overtaken. */
+static void test_adopts_own_incarnation(void **state)
+{
+    struct fixture *f = *state;
+    struct covey__member *self = &f->node[1]->members.hot[COVEY_SELF];
+    self->incarnation = 5;
+    assert_int_equal(covey__node_sign_record(f->node[1]), COVEY_OK);
+    connect(f, 0, 1);
+    self->incarnation = 3; /* a restored card */
+    assert_int_equal(covey__node_sign_record(f->node[1]), COVEY_OK);
+    uint8_t said[4096];
+    step(f, 0, up(f, 1));
+    step(f, 1, message(f, 0, take(f, COVEY_ACTION_SEND, said)));
+    assert_int_equal(self->incarnation, 6);
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WITH(test_hello),
+        WITH(test_channel_makes_members),
+        WITH(test_untrusted),
+        WITH(test_claims),
+        WITH(test_stranger),
+        WITH(test_forged_record),
+        WITH(test_forged_suspicion),
+        WITH(test_datagrams),
+        WITH(test_adopts_own_incarnation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
