@@ -226,7 +226,7 @@ void covey__stream_pump(struct covey__stream *s)
             shut_if_drained(s);
             return;
         }
-        if (b->body_len > 0 || b->control_len > COVEY__INLINE_MAX) {
+        if (b->body_len + b->control_len > COVEY__INLINE_MAX) {
             s->batch = b;
             s->sealing = true;
             if (covey_loop_work(s->owner->loop, seal_work, seal_done, s) == COVEY_OK) {
