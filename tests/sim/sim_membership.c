@@ -252,7 +252,9 @@ static void run_all(const struct cluster_config *config)
     cluster_run(c, 50); /* all were started */
     expect(c, all_alive, NULL, FOUND_MS, "all see all alive");
     expect(c, one_leader, NULL, QUIET_MS, "one coordinator");
-    expect(c, all_channels, NULL, 30000, "all have channels and know the way there and back");
+    /* Each is probed once a round, and a round takes half a second for each member. */
+    expect(c, all_channels, NULL, 5000 + nodes * UINT64_C(1000),
+           "all have channels and know the way there and back");
     stays(c, 10000);
     unsigned leader = leader_of(c, one_side, 0);
     if (nodes - leader <= config->untrusted) {
