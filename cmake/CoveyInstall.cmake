@@ -5,6 +5,9 @@ configure_package_config_file(cmake/coveyConfig.cmake.in ${CMAKE_CURRENT_BINARY_
     INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/covey)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/coveyConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
+# Relative, so that the folder may be moved, or named at installation only.
+file(RELATIVE_PATH covey_pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" covey_pc_to_prefix "${covey_pc_to_prefix}")
 configure_file(cmake/covey.pc.in ${CMAKE_CURRENT_BINARY_DIR}/covey.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/coveyConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/coveyConfigVersion.cmake
