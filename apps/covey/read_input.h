@@ -69,9 +69,10 @@ void covey_prepare_init(struct covey_prepare *p); /* y = x */
 covey_err covey_prepare_check(const struct covey_prepare *p,
                               struct covey_nn_error *out_why) COVEY_CHECK;
 
-/* One item as one input of the model, whose declared shape is model_input ([n c h w] or [n k]; n is
- * ignored). Pictures and digits are brought to c channels and, for [n c h w], to h x w (bilinear).
- * Tensors are copied when the number of elements fits. Writes the elements of one input. */
+/* One item as one input of the model, whose declared shape is model_input ([n c h w], [n h w c]
+ * or [n k]; n is ignored). Pictures and digits are brought to c channels and to h x w (bilinear);
+ * for [n k] they must have the size. Tensors are copied when the number of elements fits. Writes
+ * the elements of one input. */
 covey_err covey_prepare_item(const struct covey_prepare *p, const struct covey_item *item,
                              const struct covey_shape *model_input, float *out,
                              struct covey_nn_error *out_why) COVEY_CHECK;

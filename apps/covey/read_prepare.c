@@ -81,42 +81,55 @@ static float bilinear(const struct view *v, size_t channel, const size_t at[2], 
     return top * (1 - dy) + bottom * dy;
 }
 
-static void fill(const struct covey_prepare *p, const struct view *v, const size_t size[3],
+/* What the model takes: channels, height, width, in this order or with the channels last. */
+struct target {
+    size_t size[3];
+    bool channels_last;
+};
+
+static void fill(const struct covey_prepare *p, const struct view *v, const struct target *t,
                  float *out)
 {
+    const size_t *size = t->size;
     bool exact = size[1] == v->height && size[2] == v->width;
     for (size_t c = 0; c < size[0]; c++) {
-        for (size_t y = 0; y < size[1]; y++) {
-            for (size_t x = 0; x < size[2]; x++) {
-                const size_t at[2] = {y, x};
-                float value = exact ? view_at(v, c, y, x) : bilinear(v, c, at, size + 1);
-                *out++ = (value * p->scale - p->mean[c]) / p->std[c];
-            }
+        for (size_t i = 0; i < size[1] * size[2]; i++) {
+            const size_t at[2] = {i / size[2], i % size[2]};
+            float value = exact ? view_at(v, c, at[0], at[1]) : bilinear(v, c, at, size + 1);
+            size_t to = t->channels_last ? i * size[0] + c : c * size[1] * size[2] + i;
+            out[to] = (value * p->scale - p->mean[c]) / p->std[c];
         }
     }
 }
 
-/* Channels, height, width that the model wants of a picture. */
-static covey_err wanted_size(const struct covey_item *item, const struct covey_shape *model,
-                             size_t count, size_t out[3], struct covey_nn_error *why)
+static bool are_channels(uint32_t dim)
 {
-    size_t pixels = (size_t)item->shape.dims[1] * item->shape.dims[2];
-    if (model->rank == 4 && (model->dims[1] == 1 || model->dims[1] == 3)) {
-        for (size_t i = 0; i < 3; i++) {
-            out[i] = model->dims[i + 1];
-        }
+    return dim == 1 || dim == 3;
+}
+
+static covey_err find_target(const struct covey_item *item, const struct covey_shape *model,
+                             size_t count, struct target *out, struct covey_nn_error *why)
+{
+    const uint32_t *d = model->dims;
+    size_t height = item->shape.dims[1];
+    size_t width = item->shape.dims[2];
+    if (model->rank == 4 && are_channels(d[1])) {
+        *out = (struct target){{d[1], d[2], d[3]}, false};
         return COVEY_OK;
     }
-    out[1] = item->shape.dims[1];
-    out[2] = item->shape.dims[2];
+    if (model->rank == 4 && are_channels(d[3])) {
+        *out = (struct target){{d[3], d[1], d[2]}, true};
+        return COVEY_OK;
+    }
     /* A flat input takes a picture of exactly its size, or the grey or colour form of it. */
-    out[0] = count == pixels ? 1 : 3;
-    if (model->rank != 4 && count == out[0] * pixels) {
-        return COVEY_OK;
+    size_t channels = count == height * width ? 1 : 3;
+    if (model->rank == 4 || count != channels * height * width) {
+        return covey__why(COVEY_ERR_RANGE, why,
+                          "the model takes %zu values, the picture has %zu x %zu pixels", count,
+                          width, height);
     }
-    return covey__why(COVEY_ERR_RANGE, why,
-                      "the model takes %zu values, the picture has %u x %u pixels", count,
-                      item->shape.dims[1], item->shape.dims[2]);
+    *out = (struct target){{channels, height, width}, false};
+    return COVEY_OK;
 }
 
 covey_err covey_prepare_item(const struct covey_prepare *p, const struct covey_item *item,
@@ -126,7 +139,7 @@ covey_err covey_prepare_item(const struct covey_prepare *p, const struct covey_i
     struct covey_shape one = *model_input;
     size_t count = 0;
     size_t have = 0;
-    size_t size[3] = {0};
+    struct target target = {{0}, false};
     if (one.rank > 0) {
         one.dims[0] = 1;
     }
@@ -147,7 +160,7 @@ covey_err covey_prepare_item(const struct covey_prepare *p, const struct covey_i
     }
     err = covey_prepare_check(p, out_why);
     if (!err) {
-        err = wanted_size(item, model_input, count, size, out_why);
+        err = find_target(item, model_input, count, &target, out_why);
     }
     if (err) {
         return err;
@@ -156,7 +169,7 @@ covey_err covey_prepare_item(const struct covey_prepare *p, const struct covey_i
                      .channels = item->shape.dims[0],
                      .height = item->shape.dims[1],
                      .width = item->shape.dims[2]};
-    view_weights(&v, size[0], p->layout);
-    fill(p, &v, size, out);
+    view_weights(&v, target.size[0], p->layout);
+    fill(p, &v, &target, out);
     return COVEY_OK;
 }

@@ -79,6 +79,18 @@ static void test_resize(void **state)
     expect_near(out, (const float[]){25}, 1);
 }
 
+/* Models with their channels last get them there. */
+static void test_channels_last(void **state)
+{
+    (void)state;
+    struct covey_prepare p;
+    const struct covey_shape model = {4, {1, 2, 2, 3}};
+    float out[12];
+    covey_prepare_init(&p);
+    run(&p, &colour, &model, out);
+    expect_near(out, (const float[]){10, 50, 90, 20, 60, 100, 30, 70, 110, 40, 80, 120}, 12);
+}
+
 /* A flat input takes a picture of exactly its size, in grey or colour; no other. */
 static void test_flat(void **state)
 {
@@ -171,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_normalise_and_bgr),
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_channels_last),
         cmocka_unit_test(test_flat),
         cmocka_unit_test(test_tensor),
         cmocka_unit_test(test_bad_preparation),
