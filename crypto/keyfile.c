@@ -271,7 +271,7 @@ covey_err covey__key_file_read(struct covey__folder *f, const struct covey__file
                                struct covey_buf out, size_t *out_len)
 {
     uint8_t all[COVEY__FILE_MAX + 1];
-    size_t title = strlen(file->title), overhead = title + CHECK, len;
+    size_t title = strlen(file->title), overhead = title + CHECK, len = 0;
     covey_err err = read_all(f, file->name, all, sizeof(all), &len);
     if (err != COVEY_OK) {
         goto out;
