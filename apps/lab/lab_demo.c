@@ -99,27 +99,23 @@ static covey_err start(struct covey__demo *d, const struct demo_options *o, cons
     }
     fprintf(stderr, "starting %d nodes, each with its own key; no address is typed\n", NODES);
     covey_err err = covey__lab_up(&d->lab, &config);
-    return err == COVEY_OK ? err : refuse(d, err, d->lab.why);
+    if (err != COVEY_OK) {
+        return refuse(d, err, d->lab.why);
+    }
+    fprintf(stderr, "they found one another (%s)\n",
+            d->lab.mode == COVEY_LAB_NETNS ? "each in its own network namespace" : "on loopback");
+    return COVEY_OK;
 }
 
-/* Asked is a node that does not coordinate. It gets the model, and one request opens the session.
- */
-static covey_err open_session(struct covey__demo *d, const struct demo_options *o)
+/* Gives the model to the asked node; one request, which is not counted, opens the session. */
+static covey_err open_session(struct covey__demo *d)
 {
-    char state[PATH_BYTES], coordinator[COVEY_NAME_MAX + 1];
-    uint64_t term = 0;
+    char state[PATH_BYTES];
     struct covey_control_infer infer = {.parity = 1};
     struct covey__answer answer;
-    covey_err err = covey__demo_coordinator(d, coordinator, &term);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    d->asker = index_of(&d->lab, coordinator) == 0 ? 1 : 0;
-    fprintf(stderr, "%s coordinates in term %llu; %s is asked, the others work for it (%s)\n",
-            coordinator, (unsigned long long)term, d->lab.node[d->asker].name,
-            d->lab.mode == COVEY_LAB_NETNS ? "a network namespace each" : "on loopback");
+    covey__target_close(&d->target);
     covey__lab_node_dir(&d->lab, d->asker, state, sizeof(state));
-    err = covey__target_open(&d->target, state, o->model, &infer);
+    covey_err err = covey__target_open(&d->target, state, d->model, &infer);
     if (err == COVEY_OK) {
         err = covey__target_ask(&d->target, d->inputs, &answer);
     }
@@ -128,6 +124,30 @@ static covey_err open_session(struct covey__demo *d, const struct demo_options *
     }
     err = covey__lab_wait_redundant(&d->lab, d->asker, WAIT_MS);
     return err == COVEY_OK ? err : refuse(d, err, d->lab.why);
+}
+
+/* Asked is a node that does not coordinate; should the one asked so far do so now, another. */
+static covey_err choose_asker(struct covey__demo *d)
+{
+    char coordinator[COVEY_NAME_MAX + 1];
+    uint64_t term = 0;
+    covey_err err = covey__demo_coordinator(d, coordinator, &term);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    bool fits = strcmp(d->lab.node[d->asker].name, coordinator) != 0;
+    if (fits && d->target.control.is_open) {
+        return COVEY_OK;
+    }
+    for (unsigned i = 0; !fits && i < d->lab.count; i++) {
+        if (strcmp(d->lab.node[i].name, coordinator) != 0 && covey__lab_running(&d->lab.node[i])) {
+            d->asker = i;
+            fits = true;
+        }
+    }
+    fprintf(stderr, "%s coordinates in term %llu; %s is asked\n", coordinator,
+            (unsigned long long)term, d->lab.node[d->asker].name);
+    return open_session(d);
 }
 
 /* The mesh as it is now agrees on who is there and who coordinates, and could lose another node. */
@@ -153,7 +173,7 @@ static int pick_worker(const struct covey__demo *d, const char *coordinator)
 static covey_err run_phase(struct covey__demo *d, struct covey__demo_phase *phase, int victim)
 {
     if (victim != COVEY_DEMO_NO_VICTIM) {
-        fprintf(stderr, "%s: killing %s (SIGKILL) while a request is in flight\n", phase->name,
+        fprintf(stderr, "%s: will kill %s (SIGKILL) in the middle of a request\n", phase->name,
                 d->lab.node[victim].name);
     }
     covey_err err = covey__demo_answer(d, phase, victim);
@@ -194,16 +214,22 @@ static covey_err run_phases(struct covey__demo *d, struct covey__demo_phase phas
     d->steady_ms = covey__tally_median_ms(&phases[0].tally);
     victims[0] = pick_worker(d, phases[0].coordinator);
     err = run_phase(d, &phases[1], victims[0]);
+    if (err == COVEY_OK) {
+        err = choose_asker(d);
+    }
     if (err != COVEY_OK) {
         return err;
     }
     victims[1] = index_of(&d->lab, phases[1].coordinator);
     if (victims[1] < 0 || (unsigned)victims[1] == d->asker) {
-        return refuse(d, COVEY_ERR_STATE, "the asked node became coordinator: it cannot be killed");
+        return refuse(d, COVEY_ERR_STATE, "the coordinator changed while it was to be killed");
     }
     err = run_phase(d, &phases[2], victims[1]);
     if (err == COVEY_OK) {
         err = restart(d, victims);
+    }
+    if (err == COVEY_OK) {
+        err = choose_asker(d);
     }
     return err == COVEY_OK ? run_phase(d, &phases[3], COVEY_DEMO_NO_VICTIM) : err;
 }
@@ -297,7 +323,7 @@ static enum covey_exit run(struct covey__demo *d, const struct demo_options *o, 
     if (err == COVEY_OK) {
         err = start(d, o, dir);
         bool is_up = err == COVEY_OK;
-        err = is_up ? open_session(d, o) : err;
+        err = is_up ? choose_asker(d) : err;
         err = err == COVEY_OK ? run_phases(d, phases) : err;
         covey__target_close(&d->target);
         if (is_up) {
@@ -342,6 +368,7 @@ enum covey_exit covey__lab_demo(struct covey__cli *cli, int argc, char **argv)
     covey__lab_signals_hold(&before);
     if (d != NULL) {
         d->cli = cli;
+        d->model = o.model;
         code = run(d, &o, dir);
         covey__local_close(&d->local);
         covey_input_close(d->digits);

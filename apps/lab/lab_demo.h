@@ -11,6 +11,7 @@
 
 struct covey__demo {
     struct covey__cli *cli;
+    const char *model;
     struct covey__lab lab;
     struct covey__local local;
     struct covey_input *digits;
