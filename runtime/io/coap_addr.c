@@ -195,3 +195,18 @@ size_t covey__interfaces_find(const char *name,
     freeifaddrs(all);
     return count;
 }
+
+size_t covey_addrs_own(const char *interface, struct covey_addr *out, size_t max)
+{
+    struct covey__interface found[COVEY__INTERFACES_MAX];
+    size_t interfaces = covey__interfaces_find(interface, found);
+    size_t count = 0;
+    for (size_t i = 0; i < interfaces && count < max; i++) {
+        if (found[i].has_v4) {
+            struct covey_addr *a = &out[count++];
+            *a = (struct covey_addr){.ip = {[10] = 0xff, 0xff}};
+            memcpy(a->ip + 12, &found[i].v4, 4);
+        }
+    }
+    return count;
+}

@@ -323,7 +323,7 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
     return covey_channels_open(d->loop, &channels, &d->services.channels, out_why);
 }
 
-static covey_err open_node(struct covey_daemon *d)
+static covey_err open_node(struct covey_daemon *d, const char *interface)
 {
     uint64_t seed;
     covey_random(&seed, sizeof(seed));
@@ -335,6 +335,8 @@ static covey_err open_node(struct covey_daemon *d)
         .memory_bytes = d->services.memory_bytes,
         .seed = seed,
     };
+    size_t own = sizeof(config.addrs) / sizeof(config.addrs[0]);
+    config.addr_count = (uint8_t)covey_addrs_own(interface, config.addrs, own);
     size_t size = (covey_node_size(&config) + 63) / 64 * 64;
     d->node_memory = aligned_alloc(64, size);
     d->update = calloc(1, sizeof(*d->update));
@@ -384,7 +386,7 @@ static covey_err open_all(struct covey_daemon *d, const struct covey_daemon_conf
         err = open_network(d, config, out_why);
     }
     if (err == COVEY_OK) {
-        err = open_node(d);
+        err = open_node(d, config->interface);
     }
     if (err == COVEY_OK) {
         err = covey__control_open(d, config->state_dir, out_why);

@@ -38,6 +38,10 @@ void covey_coap_multicast_hello(struct covey_coap *coap, struct covey_bytes payl
 void covey_coap_send(struct covey_coap *coap, enum covey_coap_kind kind,
                      const struct covey_addr *to, struct covey_bytes payload);
 
+/* Own addresses, one for each interface that discovery uses (the named one, or all), for the node's
+ * record; ports are 0. Returns how many, at most max. */
+size_t covey_addrs_own(const char *interface, struct covey_addr *out, size_t max);
+
 /* "host", "host:port", "[v6]:port"; resolves names (blocking; at start only). */
 covey_err covey_addr_parse(const char *text, uint16_t default_port,
                            struct covey_addr *out) COVEY_CHECK;
