@@ -66,8 +66,20 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
+/* libuv writes without MSG_NOSIGNAL: a peer that resets its connection must not end the process. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        now.sa_handler = SIG_IGN;
+        int rc = sigaction(SIGPIPE, &now, NULL);
+        COVEY_ASSERT(rc == 0);
+    }
+}
+
 covey_err covey_loop_new(struct covey_loop **out)
 {
+    ignore_broken_pipes();
     struct covey_loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL) {
         return COVEY_ERR_NOMEM;

@@ -26,6 +26,7 @@ struct world {
     struct covey_update *out;
     struct covey_job_view view;
     struct covey_plan_request costs;
+    bool closing;
     bool unreachable[DEVICES], never_ready[DEVICES];
     covey_handle bodies; /* the last made */
     bool alive[BODIES];
@@ -154,6 +155,7 @@ static void on_action(struct world *w, const struct covey_action *action)
     } else if (action->type == COVEY_ACTION_ACTIVE) {
         w->active = action->fence.version;
     } else if (action->type == COVEY_ACTION_FORGET) {
+        assert_true(w->closing || w->active != action->fence.version);
         w->forgotten = action->fence.version;
     } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
         assert_true(w->locals < 8);
@@ -636,6 +638,31 @@ static void test_placement_is_checked(void **state)
     }
 }
 
+/* A coordinator that leaves a device out is used for now, and corrected by the owner soon after. */
+static void test_placement_that_leaves_out_is_corrected(void **state)
+{
+    (void)state;
+    static struct covey_plan plan;
+    struct world *w = world_new(4, 1);
+    w->view.has_coordinator = true;
+    w->view.coordinator = id_of(2);
+    open_session(w);
+    w->costs.devices = 3;
+    memcpy(w->costs.device, w->view.device + 1, 3 * sizeof(w->costs.device[0]));
+    assert_int_equal(covey_plan_make(&w->costs, &plan), COVEY_OK);
+    plan.term = 5;
+    placement(w, 2, &plan);
+    assert_int_equal(w->active, 1);
+    assert_int_equal(w->plan.devices, 3);
+    pass(w, 1000);
+    assert_int_equal(w->active, 2);
+    assert_int_equal(w->plan.devices, 4);
+    assert_int_equal(w->places, 1);
+    pass(w, 10000);
+    assert_int_equal(w->active, 2);
+    world_free(w);
+}
+
 /* A device alone plans nothing and is active at once. */
 static void test_alone_is_active_at_once(void **state)
 {
@@ -792,6 +819,7 @@ static void test_close_gives_everything_back(void **state)
     start_layer(w, 7, 0);
     answer(w, 1);
     struct covey_event event = {.type = COVEY_EVENT_SESSION_CLOSE, .fence = session};
+    w->closing = true;
     assert_int_equal(give(w, &event), COVEY_OK);
     assert_int_equal(w->retired[1], UINT32_MAX);
     assert_int_equal(w->retired[3], UINT32_MAX);
@@ -878,6 +906,7 @@ int main(void)
         cmocka_unit_test(test_answers_of_others_are_not_used),
         cmocka_unit_test(test_placing_times_out),
         cmocka_unit_test(test_placement_is_checked),
+        cmocka_unit_test(test_placement_that_leaves_out_is_corrected),
         cmocka_unit_test(test_alone_is_active_at_once),
         cmocka_unit_test(test_redundancy_is_restored),
         cmocka_unit_test(test_same_placement_is_kept),

@@ -172,6 +172,20 @@ static void test_loop_order(void **state)
     covey_loop_free(o.loop);
 }
 
+/* Writing to a pipe that nobody reads is an error in a process with a loop, not its end. */
+static void test_loop_survives_broken_pipe(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    int ends[2];
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    assert_int_equal(write(ends[1], "x", 1), -1);
+    close(ends[1]);
+    covey_loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +193,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_refuses, setup, teardown),
         cmocka_unit_test(test_body_grows),
         cmocka_unit_test(test_loop_order),
+        cmocka_unit_test(test_loop_survives_broken_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 struct covey_loop;
 
+/* Also makes the process ignore SIGPIPE, unless it handles it already. */
 covey_err covey_loop_new(struct covey_loop **out) COVEY_CHECK;
 void covey_loop_free(struct covey_loop *loop); /* runs close callbacks to the end */
 /* Runs until covey_loop_stop(). */
