@@ -62,7 +62,8 @@ static struct covey_client *find_client(struct covey_daemon *d, uint64_t serial)
 
 /* ---- status ---- */
 
-static void fill_member(const struct covey_member_info *info, struct covey_control_member *m)
+static void fill_member(const struct covey_daemon *d, const struct covey_member_info *info,
+                        struct covey_control_member *m)
 {
     *m = (struct covey_control_member){
         .id = info->id,
@@ -76,7 +77,7 @@ static void fill_member(const struct covey_member_info *info, struct covey_contr
         .channel = info->channel,
     };
     memcpy(m->name, info->name, sizeof(m->name));
-    covey_addr_format(&info->gossip_addr, m->address);
+    covey_addr_format(info->self ? &d->own_addr : &info->gossip_addr, m->address);
 }
 
 struct redundancy {
@@ -119,7 +120,7 @@ static void on_status(struct covey_client *client, uint32_t id)
     for (size_t i = 0; i < count && s->member_count < COVEY_MEMBERS_MAX; i++) {
         struct covey_member_info info;
         covey_node_member(d->node, i, &info);
-        fill_member(&info, &s->member[s->member_count++]);
+        fill_member(d, &info, &s->member[s->member_count++]);
         redundancy.usable += info.state == COVEY_MEMBER_ALIVE && info.trust == COVEY_TRUST_FULL &&
                              !info.incompatible;
     }

@@ -337,6 +337,10 @@ static covey_err open_node(struct covey_daemon *d, const char *interface)
     };
     size_t own = sizeof(config.addrs) / sizeof(config.addrs[0]);
     config.addr_count = (uint8_t)covey_addrs_own(interface, config.addrs, own);
+    if (config.addr_count > 0) {
+        d->own_addr = config.addrs[0];
+        d->own_addr.port = config.gossip_port;
+    }
     size_t size = (covey_node_size(&config) + 63) / 64 * 64;
     d->node_memory = aligned_alloc(64, size);
     d->update = calloc(1, sizeof(*d->update));

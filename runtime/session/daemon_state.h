@@ -45,8 +45,9 @@ struct covey_daemon {
     struct covey_holder *holder;
     struct covey_owner *owner;
     struct covey_coap *coap;
-    struct covey_timer *timer; /* the node's deadline */
-    struct covey_timer *tick;  /* the owner's time-outs */
+    struct covey_addr own_addr; /* as shown to people; port 0: none */
+    struct covey_timer *timer;  /* the node's deadline */
+    struct covey_timer *tick;   /* the owner's time-outs */
     void *node_memory;
     struct covey_node *node;
     struct covey_update *update;

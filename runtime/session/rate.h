@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* Millions of floating-point operations a second, one thread; takes some 10 ms. */
+/* Millions of floating-point operations a second, one thread, rounded to a power of two; takes
+ * some 10 ms. */
 uint32_t covey__measure_mflops(void);
 
 #endif /* COVEY_SESSION_RATE_H */
