@@ -77,7 +77,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
         return COVEY_ERR_LIMIT;
     }
     session->used = true;
-    session->closing = session->alone = false;
+    session->closing = session->alone = session->distrust = false;
     session->id = event->fence.session;
     session->epoch = event->fence.epoch;
     session->versions = session->times = session->retired_version = 0;
@@ -128,7 +128,7 @@ covey_err covey__session_prepared(struct covey__turn *turn, const struct covey_e
         bool later = version->plan.layers == 0 || covey__version_active(session) != NULL;
         covey__version_retire(version);
         session->alone = covey__version_active(session) == NULL;
-        session->replan_ms = turn->now_ms + (later ? 2 * COVEY__JOB_RETRY_MS : 0);
+        session->replan_ms = turn->now_ms + (later ? COVEY__JOB_REPLAN_MS : 0);
         return COVEY_OK;
     }
     version->state = COVEY__VERSION_ASSIGNING;
@@ -136,6 +136,20 @@ covey_err covey__session_prepared(struct covey__turn *turn, const struct covey_e
         turn->now_ms + (covey__version_active(session) != NULL ? COVEY__JOB_ASSIGN_NEXT_MS
                                                                : COVEY__JOB_ASSIGN_FIRST_MS);
     return COVEY_OK;
+}
+
+/* A coordinator that does not know of someone yet (it was away itself) leaves them out, perhaps
+ * this owner; and nothing would make the owner plan again. */
+static bool leaves_out(const struct covey_plan *plan, const struct covey_plan_request *costs)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < costs->devices; i++) {
+        count += costs->device[i].memory_bytes != 0;
+    }
+    if (costs->devices_max != 0 && count > costs->devices_max) {
+        count = costs->devices_max;
+    }
+    return plan->devices < count;
 }
 
 static void take_placement(struct covey__turn *turn, const struct covey_incoming *in)
@@ -162,6 +176,10 @@ static void take_placement(struct covey__turn *turn, const struct covey_incoming
         if (err != COVEY_OK || !all) {
             covey__version_plan(turn, session, version);
             continue;
+        }
+        if (leaves_out(&version->plan, &session->costs)) {
+            session->distrust = true;
+            session->replan_ms = turn->now_ms + COVEY__JOB_REPLAN_MS;
         }
         version->plan.coordinator = in->peer;
         covey__version_adopt(turn, session, version);
@@ -234,11 +252,25 @@ void covey__session_peer(struct covey_job *job, uint16_t peer)
     }
 }
 
+/* A device that was away and came back is not the one that could not be made ready. */
+static void forgive_absent(struct covey__turn *turn)
+{
+    for (uint16_t peer = 1; peer < COVEY__JOB_PEERS; peer++) {
+        struct covey__job_peer_entry *entry = &turn->job->peer[peer];
+        bool there = false;
+        for (unsigned i = 0; entry->avoid_ms != 0 && i < turn->view->devices; i++) {
+            there = there || covey_node_id_equal(&entry->id, &turn->view->device[i].id);
+        }
+        entry->avoid_ms = there ? entry->avoid_ms : 0;
+    }
+}
+
 static void watch_devices(struct covey__turn *turn, struct covey__session *session)
 {
     if (turn->view->device_generation != session->generation) {
         session->generation = turn->view->device_generation;
         session->alone = false;
+        forgive_absent(turn);
         if (session->replan_ms > turn->now_ms + COVEY__JOB_DEBOUNCE_MS) {
             session->replan_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
         }

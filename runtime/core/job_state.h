@@ -23,6 +23,7 @@ enum {
     COVEY__JOB_ASSIGN_FIRST_MS = 5000,
     COVEY__JOB_ASSIGN_NEXT_MS = 2000,
     COVEY__JOB_DEBOUNCE_MS = 150,
+    COVEY__JOB_REPLAN_MS = 1000, /* after a plan that could not be used as it is */
     COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
     COVEY__JOB_AVOID_MS = 30000, /* a device that could not be made ready is tried again */
     COVEY__JOB_OVERDUE_MS = 250, /* before there are times to adapt to */
@@ -79,7 +80,9 @@ struct covey__version {
 };
 
 struct covey__session {
-    bool used, closing, alone;
+    bool used, closing;
+    bool alone;    /* the next plan has no layers: this one could not be prepared */
+    bool distrust; /* the next plan is made here: the coordinator's left devices out */
     struct covey_session_id id;
     uint32_t epoch;
     uint32_t versions; /* made so far */

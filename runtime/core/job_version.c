@@ -110,15 +110,17 @@ void covey__version_start(struct covey__turn *turn, struct covey__session *sessi
     }
     const struct covey_job_view *view = turn->view;
     bool all = covey__session_devices(turn, session);
-    session->replan_ms = UINT64_MAX;
+    /* Whoever is left out now is tried again then. */
+    session->replan_ms = all ? UINT64_MAX : turn->now_ms + COVEY__JOB_AVOID_MS;
     version->number = ++session->versions;
     version->requests = 0;
     version->tell = version->told = version->kept = false;
     version->plan.devices = 0;
     version->state = COVEY__VERSION_PLACING;
     version->deadline_ms = turn->now_ms + COVEY__JOB_PLACE_MS;
-    version->ask = all && !session->alone && session->costs.devices > 1 && view->has_coordinator &&
-                   !covey_node_id_equal(&view->coordinator, &view->self);
+    version->ask = all && !session->alone && !session->distrust && session->costs.devices > 1 &&
+                   view->has_coordinator && !covey_node_id_equal(&view->coordinator, &view->self);
+    session->distrust = false;
     version->asked = COVEY__JOB_NO_PEER;
     if (version->ask) {
         version->asked = covey__peer_keep(turn->job, &view->coordinator);
@@ -286,14 +288,13 @@ static void avoid_unready(struct covey__turn *turn, const struct covey__version 
     for (unsigned d = 0; d < version->plan.devices; d++) {
         enum covey__holder_state state = version->holder[d];
         if (version->peer[d] != COVEY__JOB_NO_PEER && state != COVEY__HOLDER_NONE &&
-            state != COVEY__HOLDER_READY) {
+            state != COVEY__HOLDER_READY && is_there(turn, version, d)) {
             turn->job->peer[version->peer[d]].avoid_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
         }
     }
 }
 
-static void activate(struct covey__turn *turn, struct covey__session *session,
-                     struct covey__version *version)
+static void activate(struct covey__session *session, struct covey__version *version)
 {
     struct covey__version *active = covey__version_active(session);
     if (active != NULL) {
@@ -301,38 +302,6 @@ static void activate(struct covey__turn *turn, struct covey__session *session,
     }
     version->state = COVEY__VERSION_ACTIVE;
     version->tell = true;
-    if (!covey__session_devices(turn, session) && session->replan_ms == UINT64_MAX) {
-        session->replan_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
-    }
-}
-
-static bool pump_assigning(struct covey__turn *turn, struct covey__session *session,
-                           struct covey__version *version)
-{
-    if (!pump_holders(turn, session, version)) {
-        return false;
-    }
-    bool late = turn->now_ms >= version->deadline_ms;
-    bool ready = all_ready(turn, version);
-    if (!late && !(ready && covey__version_has_enough(turn, version, false))) {
-        covey__job_wake(turn->job, version->deadline_ms);
-        return true;
-    }
-    if (late) {
-        avoid_unready(turn, version);
-    }
-    const struct covey__version *active = covey__version_active(session);
-    bool is_better = active == NULL || !is_whole(active) || ready;
-    if (covey__version_has_enough(turn, version, false) && is_better) {
-        activate(turn, session, version);
-    } else {
-        covey__version_retire(version);
-    }
-    if (!ready || version->state == COVEY__VERSION_RETIRING) {
-        session->replan_ms = turn->now_ms;
-        covey__job_wake(turn->job, session->replan_ms);
-    }
-    return true;
 }
 
 static bool pump_active(struct covey__turn *turn, struct covey__session *session,
@@ -347,6 +316,37 @@ static bool pump_active(struct covey__turn *turn, struct covey__session *session
         version->tell = false;
     }
     return pump_holders(turn, session, version);
+}
+
+static bool pump_assigning(struct covey__turn *turn, struct covey__session *session,
+                           struct covey__version *version)
+{
+    if (!pump_holders(turn, session, version)) {
+        return false;
+    }
+    bool late = turn->now_ms >= version->deadline_ms;
+    bool ready = all_ready(turn, version);
+    bool done = true;
+    if (!late && !(ready && covey__version_has_enough(turn, version, false))) {
+        covey__job_wake(turn->job, version->deadline_ms);
+        return true;
+    }
+    if (late) {
+        avoid_unready(turn, version);
+    }
+    const struct covey__version *active = covey__version_active(session);
+    bool is_better = active == NULL || !is_whole(active) || ready;
+    if (covey__version_has_enough(turn, version, false) && is_better) {
+        activate(session, version);
+        done = pump_active(turn, session, version);
+    } else {
+        covey__version_retire(version);
+    }
+    if (!ready || version->state == COVEY__VERSION_RETIRING) {
+        session->replan_ms = turn->now_ms;
+        covey__job_wake(turn->job, session->replan_ms);
+    }
+    return done;
 }
 
 /* RETIRE says "up to this version": the last one below all that live on. */
@@ -368,7 +368,9 @@ static void note_retired(struct covey__session *session)
 static bool pump_retiring(struct covey__turn *turn, struct covey__session *session,
                           struct covey__version *version)
 {
-    if (version->requests != 0) {
+    const struct covey__version *active = covey__version_active(session);
+    /* Session must know the next plan before it forgets this one. */
+    if (version->requests != 0 || (active != NULL && active->tell)) {
         return true;
     }
     if (version->told) {

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "fake_state.h"
+
+static const struct covey_plan *plan_of(const struct fake_node *n, uint32_t version)
+{
+    for (unsigned i = 0; i < FAKE_VERSIONS; i++) {
+        if (n->version[i].number == version && version != 0) {
+            return n->version[i].plan;
+        }
+    }
+    return NULL;
+}
+
+static bool has_slot(const uint64_t *slots, unsigned slot)
+{
+    return (slots[slot / 64] >> (slot % 64) & 1) != 0;
+}
+
+/* Requests */
+
+static void ask_layer(struct fake *fake, unsigned node, struct fake_stream *s)
+{
+    struct covey_event event = {.type = COVEY_EVENT_LAYER,
+                                .request = s->request,
+                                .layer = (uint16_t)s->layer,
+                                .body = s->input};
+    cluster_inject(fake->c, node, &event);
+}
+
+static void begin(void *user, unsigned node, uint64_t index);
+
+/* After REQUEST_BEGIN was stepped: an error was told by now. */
+static void begun(void *user, unsigned node, uint64_t index)
+{
+    struct fake *fake = user;
+    struct fake_node *n = &fake->node[node];
+    struct fake_stream *s = &n->stream[index];
+    s->starting = false;
+    if (s->refused) {
+        n->counts.refused += n->active != 0;
+        cluster_call_after(fake->c, node, 5000, begin, fake, index);
+        return;
+    }
+    uint32_t input[FAKE_INPUT_MAX];
+    for (unsigned i = 0; i < fake_model_inputs(0); i++) {
+        input[i] = (uint32_t)cluster_random(fake->c);
+    }
+    fake_model_expect(input, FAKE_LAYERS, s->expected);
+    s->under_way = true;
+    s->layer = 0;
+    s->input = cluster_body_new(fake->c, input, fake_model_inputs(0) * sizeof(*input));
+    n->counts.begun++;
+    const struct covey_plan *plan = plan_of(n, n->active);
+    if (plan != NULL && plan->layers == 0) {
+        fake_fail(fake, node, "a request began with nobody to share it");
+    }
+    ask_layer(fake, node, s);
+}
+
+static void begin(void *user, unsigned node, uint64_t index)
+{
+    struct fake *fake = user;
+    struct fake_node *n = &fake->node[node];
+    struct fake_stream *s = &n->stream[index];
+    if (!n->open || !n->running || s->under_way || s->starting) {
+        return;
+    }
+    s->starting = true;
+    s->refused = false;
+    s->request = ++fake->requests;
+    s->began_us = cluster_now_us(fake->c);
+    struct covey_event event = {
+        .type = COVEY_EVENT_REQUEST_BEGIN, .fence = n->fence, .request = s->request};
+    cluster_inject(fake->c, node, &event);
+    cluster_call_after(fake->c, node, 0, begun, fake, index);
+}
+
+static struct fake_stream *stream_of(struct fake_node *n, uint64_t request)
+{
+    for (unsigned i = 0; i < FAKE_STREAMS; i++) {
+        if (n->stream[i].under_way && n->stream[i].request == request) {
+            return &n->stream[i];
+        }
+    }
+    return NULL;
+}
+
+static void end_request(struct fake *fake, unsigned node, struct fake_stream *s,
+                        const uint32_t *values)
+{
+    struct fake_node *n = &fake->node[node];
+    struct covey_event event = {.type = COVEY_EVENT_REQUEST_END, .request = s->request};
+    uint64_t us = cluster_now_us(fake->c) - s->began_us;
+    size_t len = fake_model_units(FAKE_LAYERS - 1) * FAKE_ROWS * sizeof(*values);
+    n->counts.wrong += memcmp(values, s->expected, len) != 0;
+    n->counts.ended++;
+    n->counts.total_us += us;
+    n->counts.slowest_us = us > n->counts.slowest_us ? us : n->counts.slowest_us;
+    s->under_way = false;
+    cluster_inject(fake->c, node, &event);
+    cluster_call_after(fake->c, node, 300, begin, fake, (uint64_t)(s - n->stream));
+}
+
+/* A layer's slots: what came, and what is rebuilt. */
+struct slots {
+    bool here[COVEY_LAYER_SLOTS_MAX];
+    uint32_t value[COVEY_LAYER_SLOTS_MAX][FAKE_ROWS];
+};
+
+static void take_values(struct fake *fake, covey_handle body, unsigned index, struct slots *out,
+                        unsigned slot)
+{
+    size_t len;
+    const uint8_t *data = cluster_body_data(fake->c, body, &len);
+    COVEY_ASSERT((index + 1) * sizeof(out->value[0]) <= len);
+    memcpy(out->value[slot], data + index * sizeof(out->value[0]), sizeof(out->value[0]));
+    out->here[slot] = true;
+}
+
+static void gather(struct fake *fake, const struct covey_plan_layer *layer,
+                   const struct covey_layer_done *done, struct slots *out)
+{
+    unsigned index[COVEY_PLAN_DEVICES_MAX] = {0};
+    unsigned local = 0;
+    memset(out, 0, sizeof(*out));
+    for (unsigned slot = 0; slot < layer->slots; slot++) {
+        unsigned d = layer->holder[slot];
+        if (done->answer[d] != 0) {
+            take_values(fake, done->answer[d], index[d]++, out, slot);
+        }
+        if (done->local != 0 && has_slot(done->local_slots, slot)) {
+            take_values(fake, done->local, local++, out, slot);
+        }
+    }
+}
+
+/* False: the layer was called done with too little. */
+static bool rebuild(const struct covey_plan *plan, const struct covey_plan_layer *layer,
+                    struct slots *slots, uint32_t *out)
+{
+    for (unsigned g = 0; g < layer->groups; g++) {
+        unsigned unit, first;
+        unsigned count = covey_plan_group(layer, plan->parity, g, &unit, &first);
+        for (unsigned u = 0; u < count; u++) {
+            if (slots->here[first + u]) {
+                continue;
+            }
+            if (plan->parity == 0 || !slots->here[first + count]) {
+                return false;
+            }
+            memcpy(slots->value[first + u], slots->value[first + count], sizeof(slots->value[0]));
+            for (unsigned other = 0; other < count; other++) {
+                if (other != u && !slots->here[first + other]) {
+                    return false;
+                }
+                for (unsigned row = 0; other != u && row < FAKE_ROWS; row++) {
+                    slots->value[first + u][row] -= slots->value[first + other][row];
+                }
+            }
+            slots->here[first + u] = true;
+        }
+        memcpy(out + (size_t)unit * FAKE_ROWS, slots->value[first],
+               count * sizeof(slots->value[0]));
+    }
+    return true;
+}
+
+static void layer_done(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    const struct covey_plan *plan = plan_of(n, action->fence.version);
+    struct fake_stream *s = stream_of(n, action->request);
+    uint32_t answers[FAKE_INPUT_MAX], values[FAKE_INPUT_MAX];
+    struct slots slots;
+    if (plan == NULL || s == NULL || s->layer != action->layer) {
+        fake_fail(fake, node, "a layer is done that nobody asked for");
+        return;
+    }
+    const struct covey_plan_layer *layer = &plan->layer[action->layer];
+    gather(fake, layer, action->done, &slots);
+    if (!rebuild(plan, layer, &slots, answers)) {
+        fake_fail(fake, node, "a layer is done with too few answers");
+    }
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        cluster_body_unref(fake->c, action->done->answer[d]);
+    }
+    cluster_body_unref(fake->c, action->done->local);
+    n->counts.recovered_dead += action->done->recovered_dead;
+    n->counts.recovered_late += action->done->recovered_late;
+    n->counts.computed_here += action->done->local != 0;
+    fake_model_activate(action->layer, answers, values);
+    cluster_body_unref(fake->c, s->input);
+    s->input = 0;
+    if (++s->layer == FAKE_LAYERS) {
+        end_request(fake, node, s, values);
+        return;
+    }
+    s->input = cluster_body_new(fake->c, values, fake_model_inputs(s->layer) * sizeof(*values));
+    ask_layer(fake, node, s);
+}
+
+static void compute_local(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    const struct covey_plan *plan = plan_of(n, action->fence.version);
+    struct fake_stream *s = stream_of(n, action->request);
+    uint32_t out[COVEY_LAYER_SLOTS_MAX * FAKE_ROWS], input[FAKE_INPUT_MAX];
+    unsigned count = 0;
+    size_t len;
+    if (plan == NULL || s == NULL || s->layer != action->layer) {
+        fake_fail(fake, node, "a layer is to be computed that is over");
+        return;
+    }
+    memcpy(input, cluster_body_data(fake->c, s->input, &len),
+           fake_model_inputs(action->layer) * sizeof(*input));
+    for (unsigned slot = 0; slot < plan->layer[action->layer].slots; slot++) {
+        uint32_t weights[FAKE_WEIGHTS_MAX];
+        if (has_slot(action->slots, slot)) {
+            fake_model_slot(plan, action->layer, slot, weights);
+            fake_model_product(action->layer, weights, input, out + (size_t)count++ * FAKE_ROWS);
+        }
+    }
+    struct covey_event event = {.type = COVEY_EVENT_COMPUTED_LOCAL,
+                                .request = action->request,
+                                .layer = action->layer,
+                                .body_len = count * FAKE_ROWS * sizeof(*out)};
+    event.body = cluster_body_new(fake->c, out, event.body_len);
+    memcpy(event.slots, action->slots, sizeof(event.slots));
+    cluster_inject_after(fake->c, node, fake_compute_us(fake, node, count), &event);
+}
+
+/* Plans */
+
+static void prepare(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = action->fence};
+    for (unsigned i = 0; i < FAKE_VERSIONS; i++) {
+        if (n->version[i].number == 0) {
+            n->version[i] = (struct fake_version){action->fence.version, action->plan};
+            cluster_inject_after(fake->c, node, 500, &event);
+            return;
+        }
+    }
+    fake_fail(fake, node, "more versions than can be");
+}
+
+static unsigned pack_slots(const struct covey_plan *plan, unsigned device, uint8_t *out)
+{
+    unsigned count = 0;
+    for (unsigned layer = 0; layer < plan->layers; layer++) {
+        for (unsigned slot = 0; slot < plan->layer[layer].slots; slot++) {
+            uint32_t weights[FAKE_WEIGHTS_MAX];
+            struct covey_digest digest;
+            uint8_t *p = out + (size_t)count * COVEY_WORK_SLOT_BYTES;
+            if (plan->layer[layer].holder[slot] != device) {
+                continue;
+            }
+            COVEY_ASSERT(count < FAKE_ENTRIES);
+            fake_model_slot(plan, layer, slot, weights);
+            fake_model_digest(weights, (size_t)FAKE_ROWS * fake_model_inputs(layer), &digest);
+            covey_store16(p, (uint16_t)layer);
+            covey_store16(p + 2, (uint16_t)slot);
+            memcpy(p + 4, digest.bytes, sizeof(digest.bytes));
+            count++;
+        }
+    }
+    return count;
+}
+
+static void assign(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    const struct covey_plan *plan = plan_of(&fake->node[node], action->fence.version);
+    uint8_t slots[FAKE_ENTRIES * COVEY_WORK_SLOT_BYTES];
+    struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
+    if (plan == NULL) {
+        fake_fail(fake, node, "a forgotten plan is assigned");
+        return;
+    }
+    m.assign.fence = action->fence;
+    m.assign.slots.ptr = slots;
+    m.assign.slots.len = pack_slots(plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;
+    fake_send(fake, node, &action->peer, &m, 0);
+}
+
+static void send_units(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    const struct covey_plan *plan = plan_of(&fake->node[node], action->fence.version);
+    uint8_t slots[FAKE_ENTRIES * COVEY_WORK_SLOT_BYTES];
+    unsigned count = plan == NULL ? 0 : pack_slots(plan, action->device, slots);
+    for (unsigned i = 0; i < count && i / 8 < action->bytes.len; i++) {
+        struct covey_work_message m = {.type = COVEY_WORK_UNIT};
+        uint32_t weights[FAKE_WEIGHTS_MAX];
+        const uint8_t *p = slots + (size_t)i * COVEY_WORK_SLOT_BYTES;
+        unsigned layer = covey_load16(p);
+        if ((action->bytes.ptr[i / 8] >> (i % 8) & 1) == 0) {
+            continue;
+        }
+        fake_model_slot(plan, layer, covey_load16(p + 2), weights);
+        covey_handle body = cluster_body_new(
+            fake->c, weights, FAKE_ROWS * fake_model_inputs(layer) * sizeof(*weights));
+        m.unit.fence = action->fence;
+        m.unit.index = i;
+        fake_send(fake, node, &action->peer, &m, body);
+        cluster_body_unref(fake->c, body);
+    }
+}
+
+static void forget(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    if (n->open && action->fence.version == n->active) {
+        fake_fail(fake, node, "the active plan is forgotten");
+    }
+    for (unsigned i = 0; i < FAKE_VERSIONS; i++) {
+        if (n->version[i].number == action->fence.version) {
+            n->version[i].number = 0;
+        }
+    }
+}
+
+void fake_owner_action(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    if (action->type == COVEY_ACTION_PREPARE) {
+        prepare(fake, node, action);
+    } else if (action->type == COVEY_ACTION_ASSIGN) {
+        assign(fake, node, action);
+    } else if (action->type == COVEY_ACTION_SEND_UNITS) {
+        send_units(fake, node, action);
+    } else if (action->type == COVEY_ACTION_ACTIVE) {
+        n->active = action->fence.version;
+    } else if (action->type == COVEY_ACTION_FORGET) {
+        forget(fake, node, action);
+    } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
+        compute_local(fake, node, action);
+    } else {
+        layer_done(fake, node, action);
+    }
+}
+
+void fake_owner_error(struct fake *fake, unsigned node, const struct covey_event *event,
+                      covey_err err)
+{
+    struct fake_node *n = &fake->node[node];
+    for (unsigned i = 0; event->type == COVEY_EVENT_REQUEST_BEGIN && i < FAKE_STREAMS; i++) {
+        if (n->stream[i].starting && n->stream[i].request == event->request &&
+            err == COVEY_ERR_STATE) {
+            n->stream[i].refused = true;
+            return;
+        }
+    }
+    fake_fail(fake, node, covey_strerror(err));
+}
+
+void fake_owner_stop(struct fake *fake, unsigned node)
+{
+    struct fake_node *n = &fake->node[node];
+    for (unsigned i = 0; i < FAKE_STREAMS; i++) {
+        cluster_body_unref(fake->c, n->stream[i].input);
+    }
+    n->open = n->running = false;
+    n->active = 0;
+    memset(n->version, 0, sizeof(n->version));
+    memset(n->stream, 0, sizeof(n->stream));
+}
+
+/* Public */
+
+void fake_open(struct fake *fake, unsigned owner, unsigned parity)
+{
+    struct fake_node *n = &fake->node[owner];
+    memset(&n->fence, 0, sizeof(n->fence));
+    memset(&n->costs, 0, sizeof(n->costs));
+    covey_store64(n->fence.session.bytes, ++fake->sessions);
+    n->fence.epoch = 1;
+    n->active = 0;
+    n->open = true;
+    n->costs.layers = FAKE_LAYERS;
+    n->costs.parity = (uint8_t)parity;
+    for (unsigned i = 0; i < FAKE_LAYERS; i++) {
+        uint32_t inputs = fake_model_inputs(i);
+        n->costs.cost[i] =
+            (struct covey_plan_cost){(uint16_t)fake_model_units(i), FAKE_ROWS * inputs * 4,
+                                     inputs * 4, FAKE_ROWS * 4, UINT64_C(2) * FAKE_ROWS * inputs};
+    }
+    struct covey_event event = {
+        .type = COVEY_EVENT_SESSION_OPEN, .fence = n->fence, .costs = &n->costs};
+    cluster_inject(fake->c, owner, &event);
+}
+
+void fake_close(struct fake *fake, unsigned owner)
+{
+    struct fake_node *n = &fake->node[owner];
+    struct covey_event event = {.type = COVEY_EVENT_SESSION_CLOSE, .fence = n->fence};
+    n->open = n->running = false;
+    cluster_inject(fake->c, owner, &event);
+}
+
+void fake_run(struct fake *fake, unsigned owner, bool on)
+{
+    fake->node[owner].running = on;
+    for (unsigned i = 0; on && i < FAKE_STREAMS; i++) {
+        begin(fake, owner, i);
+    }
+}
+
+const struct fake_counts *fake_counts(const struct fake *fake, unsigned owner)
+{
+    return &fake->node[owner].counts;
+}
+
+void fake_count_anew(struct fake *fake, unsigned owner)
+{
+    memset(&fake->node[owner].counts, 0, sizeof(fake->node[owner].counts));
+}
+
+unsigned fake_under_way(const struct fake *fake, unsigned owner)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < FAKE_STREAMS; i++) {
+        count += fake->node[owner].stream[i].under_way;
+    }
+    return count;
+}
+
+uint64_t fake_oldest_us(const struct fake *fake, unsigned owner)
+{
+    uint64_t oldest = 0;
+    for (unsigned i = 0; i < FAKE_STREAMS; i++) {
+        const struct fake_stream *s = &fake->node[owner].stream[i];
+        uint64_t us = s->under_way ? cluster_now_us(fake->c) - s->began_us : 0;
+        oldest = us > oldest ? us : oldest;
+    }
+    return oldest;
+}
+
+const struct covey_plan *fake_plan(const struct fake *fake, unsigned owner)
+{
+    const struct fake_node *n = &fake->node[owner];
+    return plan_of(n, n->active);
+}

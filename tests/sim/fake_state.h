@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fake_state.h - what the owner's and the worker's half of fake_session.h share.
+ */
+#ifndef COVEY_SIM_FAKE_STATE_H
+#define COVEY_SIM_FAKE_STATE_H
+
+#include "fake_model.h"
+
+enum {
+    FAKE_VERSIONS = 8,
+    FAKE_ASSIGNMENTS = 64,
+    FAKE_ENTRIES = 64,
+    FAKE_CACHE = 4096,
+    FAKE_COMPUTE_US = 150, /* a product, and each of its slots */
+    FAKE_SLOT_US = 40,
+};
+
+struct fake_entry {
+    uint16_t layer, slot;
+    struct covey_digest digest;
+    unsigned cached; /* index + 1 in the cache; 0: missing */
+};
+
+struct fake_assignment {
+    bool used;
+    struct covey_node_id owner;
+    struct covey_fence fence;
+    unsigned count;
+    struct fake_entry entry[FAKE_ENTRIES];
+};
+
+struct fake_unit {
+    struct covey_digest digest;
+    uint32_t weights[FAKE_WEIGHTS_MAX];
+};
+
+struct fake_version {
+    uint32_t number; /* 0: none */
+    const struct covey_plan *plan;
+};
+
+struct fake_stream {
+    bool under_way, starting, refused;
+    uint64_t request, began_us;
+    unsigned layer;
+    covey_handle input;
+    uint32_t expected[FAKE_INPUT_MAX];
+};
+
+struct fake_node {
+    /* worker; the cache outlives restarts, as the disk does */
+    struct fake_assignment assignment[FAKE_ASSIGNMENTS];
+    unsigned units;
+    struct fake_unit *cache;
+    uint64_t busy_us; /* until then its one processor computes */
+    /* owner */
+    bool open, running;
+    struct covey_fence fence;
+    uint32_t active; /* version */
+    struct fake_version version[FAKE_VERSIONS];
+    struct fake_stream stream[FAKE_STREAMS];
+    struct fake_counts counts;
+    struct covey_plan_request costs;
+};
+
+struct fake {
+    struct cluster *c;
+    uint64_t requests, sessions;
+    struct fake_node node[CLUSTER_NODES_MAX];
+};
+
+/* When a product of that many slots that starts now is there, on the node's one processor. */
+uint64_t fake_compute_us(struct fake *fake, unsigned node, unsigned slots);
+void fake_send(struct fake *fake, unsigned from, const struct covey_node_id *to,
+               const struct covey_work_message *message, covey_handle body);
+void fake_fail(const struct fake *fake, unsigned node, const char *what);
+
+void fake_owner_action(struct fake *fake, unsigned node, const struct covey_action *action);
+void fake_owner_error(struct fake *fake, unsigned node, const struct covey_event *event,
+                      covey_err err);
+void fake_owner_stop(struct fake *fake, unsigned node);
+void fake_worker_action(struct fake *fake, unsigned node, const struct covey_action *action);
+void fake_worker_stop(struct fake *fake, unsigned node);
+
+#endif /* COVEY_SIM_FAKE_STATE_H */

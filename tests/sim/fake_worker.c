@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "fake_state.h"
+
+static struct fake_assignment *find(struct fake_node *n, const struct covey_node_id *owner,
+                                    const struct covey_fence *fence)
+{
+    for (unsigned i = 0; i < FAKE_ASSIGNMENTS; i++) {
+        struct fake_assignment *a = &n->assignment[i];
+        if (a->used && covey_node_id_equal(&a->owner, owner) &&
+            memcmp(&a->fence, fence, sizeof(*fence)) == 0) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static unsigned look_up(const struct fake_node *n, const struct covey_digest *digest)
+{
+    for (unsigned i = 0; i < n->units; i++) {
+        if (covey_digest_equal(&n->cache[i].digest, digest)) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static unsigned missing(const struct fake_assignment *a, uint8_t bitmap[FAKE_ENTRIES / 8])
+{
+    unsigned count = 0;
+    memset(bitmap, 0, FAKE_ENTRIES / 8);
+    for (unsigned i = 0; i < a->count; i++) {
+        if (a->entry[i].cached == 0) {
+            bitmap[i / 8] = (uint8_t)(bitmap[i / 8] | 1U << (i % 8));
+            count++;
+        }
+    }
+    return count;
+}
+
+static void assigned(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    struct fake_assignment *a = find(n, &action->peer, &action->fence);
+    struct covey_work_message m;
+    uint8_t bitmap[FAKE_ENTRIES / 8];
+    for (unsigned i = 0; a == NULL && i < FAKE_ASSIGNMENTS; i++) {
+        a = n->assignment[i].used ? NULL : &n->assignment[i];
+    }
+    if (a == NULL || covey_work_decode(action->bytes, &m) != COVEY_OK ||
+        m.assign.slots.len > (size_t)FAKE_ENTRIES * COVEY_WORK_SLOT_BYTES) {
+        fake_fail(fake, node, "an assignment does not fit");
+        return;
+    }
+    memset(a, 0, sizeof(*a));
+    a->used = true;
+    a->owner = action->peer;
+    a->fence = action->fence;
+    a->count = (unsigned)(m.assign.slots.len / COVEY_WORK_SLOT_BYTES);
+    for (unsigned i = 0; i < a->count; i++) {
+        const uint8_t *p = m.assign.slots.ptr + (size_t)i * COVEY_WORK_SLOT_BYTES;
+        a->entry[i].layer = covey_load16(p);
+        a->entry[i].slot = covey_load16(p + 2);
+        memcpy(a->entry[i].digest.bytes, p + 4, sizeof(a->entry[i].digest.bytes));
+        a->entry[i].cached = look_up(n, &a->entry[i].digest);
+    }
+    unsigned count = missing(a, bitmap);
+    struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+                                .peer = action->peer,
+                                .fence = action->fence,
+                                .bytes = covey_bytes_of(bitmap, count > 0 ? sizeof(bitmap) : 0)};
+    cluster_inject_after(fake->c, node, 200, &event);
+}
+
+static void store(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    struct fake_assignment *a = find(n, &action->peer, &action->fence);
+    size_t len;
+    const uint8_t *data = cluster_body_data(fake->c, action->body, &len);
+    uint8_t bitmap[FAKE_ENTRIES / 8];
+    if (a == NULL || action->index >= a->count || n->units == FAKE_CACHE ||
+        len > sizeof(n->cache[0].weights)) {
+        fake_fail(fake, node, "a unit of no assignment is stored");
+        return;
+    }
+    struct fake_unit *unit = &n->cache[n->units++];
+    memcpy(unit->weights, data, len);
+    fake_model_digest(unit->weights, len / 4, &unit->digest);
+    if (!covey_digest_equal(&unit->digest, &a->entry[action->index].digest)) {
+        fake_fail(fake, node, "a unit is not what its digest says");
+    }
+    a->entry[action->index].cached = n->units;
+    if (missing(a, bitmap) == 0) {
+        struct covey_event event = {
+            .type = COVEY_EVENT_ASSIGN_READY, .peer = action->peer, .fence = action->fence};
+        cluster_inject_after(fake->c, node, 100, &event);
+    }
+    cluster_body_unref(fake->c, action->body);
+}
+
+static void compute(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    const struct fake_assignment *a = find(n, &action->peer, &action->fence);
+    uint32_t answers[FAKE_ENTRIES * FAKE_ROWS], input[FAKE_INPUT_MAX];
+    size_t len;
+    unsigned slots = 0;
+    const uint8_t *data = cluster_body_data(fake->c, action->body, &len);
+    struct covey_event event = {
+        .type = COVEY_EVENT_COMPUTED, .peer = action->peer, .work = action->work};
+    if (a != NULL && len == fake_model_inputs(action->layer) * sizeof(*input)) {
+        memcpy(input, data, len);
+        for (unsigned i = 0; i < a->count; i++) {
+            if (a->entry[i].layer == action->layer) {
+                fake_model_product(action->layer, n->cache[a->entry[i].cached - 1].weights, input,
+                                   answers + (size_t)slots++ * FAKE_ROWS);
+            }
+        }
+        event.body_len = slots * FAKE_ROWS * sizeof(*answers);
+        event.body = cluster_body_new(fake->c, answers, event.body_len);
+    }
+    cluster_body_unref(fake->c, action->body);
+    cluster_inject_after(fake->c, node, fake_compute_us(fake, node, slots), &event);
+}
+
+static void retired(struct fake_node *n, const struct covey_action *action)
+{
+    for (unsigned i = 0; i < FAKE_ASSIGNMENTS; i++) {
+        struct fake_assignment *a = &n->assignment[i];
+        if (a->used && covey_node_id_equal(&a->owner, &action->peer) &&
+            covey_session_id_equal(&a->fence.session, &action->fence.session) &&
+            a->fence.epoch == action->fence.epoch && a->fence.version <= action->fence.version) {
+            a->used = false;
+        }
+    }
+}
+
+void fake_worker_action(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    if (action->type == COVEY_ACTION_ASSIGNED) {
+        assigned(fake, node, action);
+    } else if (action->type == COVEY_ACTION_STORE) {
+        store(fake, node, action);
+    } else if (action->type == COVEY_ACTION_COMPUTE) {
+        compute(fake, node, action);
+    } else if (action->type == COVEY_ACTION_RETIRED) {
+        retired(&fake->node[node], action);
+    }
+}
+
+void fake_worker_stop(struct fake *fake, unsigned node)
+{
+    memset(fake->node[node].assignment, 0, sizeof(fake->node[node].assignment));
+    fake->node[node].busy_us = 0;
+}
+
+unsigned fake_assignments(const struct fake *fake, unsigned worker, unsigned owner)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < FAKE_ASSIGNMENTS; i++) {
+        const struct fake_assignment *a = &fake->node[worker].assignment[i];
+        count += a->used && covey_node_id_equal(&a->owner, cluster_id(fake->c, owner));
+    }
+    return count;
+}

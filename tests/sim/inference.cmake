@@ -1,0 +1,8 @@
+add_executable(sim_inference sim_inference.c fake_session.c fake_owner.c fake_worker.c fake_model.c)
+target_include_directories(sim_inference PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(sim_inference PRIVATE covey_sim covey_options)
+foreach(seed 1 2 3 4 5 6)
+    math(EXPR nodes "5 + ${seed} % 4")
+    add_test(NAME sim.inference.${seed} COMMAND sim_inference --seed ${seed} --nodes ${nodes})
+    set_tests_properties(sim.inference.${seed} PROPERTIES TIMEOUT 120 LABELS sim)
+endforeach()
