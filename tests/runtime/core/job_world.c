@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "job_world.h"
+
+#include <stdlib.h>
+
+const struct covey_fence session = {{{42}}, 1, 0};
+
+struct covey_node_id id_of(unsigned device)
+{
+    struct covey_node_id id = {{0}};
+    id.bytes[0] = (uint8_t)(device + 1);
+    return id;
+}
+
+static unsigned device_of(const struct covey_node_id *id)
+{
+    assert_in_range(id->bytes[0], 1, DEVICES);
+    return id->bytes[0] - 1U;
+}
+
+covey_handle new_body(struct world *w)
+{
+    assert_true(++w->bodies < BODIES);
+    w->alive[w->bodies] = true;
+    return w->bodies;
+}
+
+static void drop_body(struct world *w, covey_handle body)
+{
+    if (body != 0) {
+        assert_true(w->alive[body]);
+        w->alive[body] = false;
+    }
+}
+
+void assert_no_bodies(const struct world *w)
+{
+    for (unsigned i = 0; i < BODIES; i++) {
+        assert_false(w->alive[i]);
+    }
+}
+
+static void later(struct world *w, struct pending p)
+{
+    assert_true(w->pendings < PENDING);
+    w->pending[w->pendings++] = p;
+}
+
+static void on_send(struct world *w, const struct covey_action *action)
+{
+    struct covey_work_message m;
+    unsigned d = device_of(&action->peer);
+    assert_int_equal(covey_work_decode(action->bytes, &m), COVEY_OK);
+    w->sends[d]++;
+    if (m.type == COVEY_WORK_EXECUTE) {
+        assert_int_equal(action->body, INPUT);
+        w->asked[d] = true;
+        w->execute[d] = m.execute;
+    } else if (m.type == COVEY_WORK_CANCEL) {
+        if (m.cancel.request == w->execute[d].request) {
+            assert_int_equal(m.cancel.work, w->execute[d].work);
+        }
+        w->cancels[d]++;
+    } else if (m.type == COVEY_WORK_RETIRE) {
+        w->retired[d] = m.fence.version;
+    } else {
+        struct covey_plan_request costs;
+        assert_int_equal(m.type, COVEY_WORK_PLACE);
+        assert_int_equal(covey__plan_request_decode(m.place.payload, &costs), COVEY_OK);
+        assert_int_equal(costs.layers, w->costs.layers);
+        w->places++;
+        w->place_version = m.place.version;
+    }
+}
+
+static void on_layer_done(struct world *w, const struct covey_action *action)
+{
+    w->done++;
+    w->layer_done = *action->done;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        drop_body(w, action->done->answer[d]);
+    }
+    drop_body(w, action->done->local);
+}
+
+static void on_action(struct world *w, const struct covey_action *action)
+{
+    unsigned d = action->has_peer ? device_of(&action->peer) : 0;
+    struct pending p = {DO_UP, d, action->fence};
+    if (action->type == COVEY_ACTION_SEND) {
+        on_send(w, action);
+    } else if (action->type == COVEY_ACTION_DIAL) {
+        w->dials[d]++;
+        if (!w->unreachable[d]) {
+            later(w, p);
+        }
+    } else if (action->type == COVEY_ACTION_RELEASE) {
+        drop_body(w, action->body);
+    } else if (action->type == COVEY_ACTION_PREPARE) {
+        w->prepared = action->fence.version;
+        w->plan = *action->plan;
+        p.what = DO_PREPARED;
+        later(w, p);
+    } else if (action->type == COVEY_ACTION_ASSIGN) {
+        w->assigns[d]++;
+        p.what = DO_READY;
+        if (!w->never_ready[d]) {
+            later(w, p);
+        }
+    } else if (action->type == COVEY_ACTION_SEND_UNITS) {
+        w->units++;
+        w->units_fence = action->fence;
+    } else if (action->type == COVEY_ACTION_ACTIVE) {
+        w->active = action->fence.version;
+    } else if (action->type == COVEY_ACTION_FORGET) {
+        assert_true(w->closing || w->active != action->fence.version);
+        w->forgotten = action->fence.version;
+    } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
+        assert_true(w->locals < 8);
+        w->local[w->locals++] = *action;
+    } else {
+        assert_int_equal(action->type, COVEY_ACTION_LAYER_DONE);
+        on_layer_done(w, action);
+    }
+}
+
+static void clear(struct world *w)
+{
+    w->out->count = w->out->done_count = w->out->arena_len = 0;
+    w->out->more = false;
+}
+
+static void carry_out(struct world *w);
+
+covey_err give(struct world *w, struct covey_event *event)
+{
+    event->now_ms = w->view.now_ms;
+    clear(w);
+    covey_err err = covey__job_event(w->job, &w->view, event, w->out);
+    carry_out(w);
+    return err;
+}
+
+void tell(struct world *w, unsigned device, const struct covey_work_message *m, covey_handle body,
+          size_t len)
+{
+    struct covey_incoming in = {id_of(device), m, {NULL, 0}, body, len};
+    clear(w);
+    assert_int_equal(covey__job_message(w->job, &w->view, &in, w->out), COVEY_OK);
+    carry_out(w);
+}
+
+void set_peer(struct world *w, unsigned device, enum covey_peer_state state)
+{
+    struct covey_node_id id = id_of(device);
+    clear(w);
+    assert_int_equal(covey__job_peer(w->job, &w->view, &id, state, w->out), COVEY_OK);
+    carry_out(w);
+}
+
+static void carry_out(struct world *w)
+{
+    for (size_t i = 0; i < w->out->count; i++) {
+        on_action(w, &w->out->actions[i]);
+    }
+    while (w->out->more) {
+        clear(w);
+        assert_int_equal(covey__job_tick(w->job, &w->view, w->out), COVEY_OK);
+        for (size_t i = 0; i < w->out->count; i++) {
+            on_action(w, &w->out->actions[i]);
+        }
+    }
+    while (w->pendings > 0) {
+        struct pending p = w->pending[--w->pendings];
+        struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = p.fence};
+        struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = p.fence};
+        if (p.what == DO_PREPARED) {
+            assert_int_equal(give(w, &event), COVEY_OK);
+        } else if (p.what == DO_READY) {
+            tell(w, p.device, &ready, 0, 0);
+        } else {
+            set_peer(w, p.device, COVEY_PEER_UP);
+        }
+    }
+}
+
+/* Lets time pass as the loop would: a step at each deadline. */
+void pass(struct world *w, uint64_t ms)
+{
+    uint64_t end = w->view.now_ms + ms;
+    for (unsigned guard = 0; guard < 10000; guard++) {
+        uint64_t next = covey__job_deadline_ms(w->job);
+        w->view.now_ms = next < end ? (next > w->view.now_ms ? next : w->view.now_ms) : end;
+        clear(w);
+        assert_int_equal(covey__job_tick(w->job, &w->view, w->out), COVEY_OK);
+        carry_out(w);
+        if (w->view.now_ms == end && covey__job_deadline_ms(w->job) > end) {
+            return;
+        }
+    }
+    fail_msg("the deadline stands still");
+}
+
+void set_devices(struct world *w, unsigned mask)
+{
+    w->view.devices = 0;
+    for (unsigned d = 0; d < DEVICES; d++) {
+        if ((mask >> d & 1) != 0) {
+            struct covey_plan_device device = {id_of(d), 1000, UINT64_MAX};
+            w->view.device[w->view.devices++] = device;
+        }
+    }
+    w->view.device_generation++;
+}
+
+struct world *world_new(unsigned devices, unsigned parity)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->job = malloc(covey__job_size());
+    w->out = calloc(1, sizeof(*w->out));
+    assert_true(w->job != NULL && w->out != NULL);
+    memset(w->job, 0xa5, covey__job_size());
+    w->view.self = id_of(0);
+    w->view.now_ms = 1000;
+    w->costs.layers = 3;
+    w->costs.parity = (uint8_t)parity;
+    for (unsigned i = 0; i < 3; i++) {
+        w->costs.cost[i] = (struct covey_plan_cost){(uint16_t)(9 + i), 8, 8, ANSWER_BYTES, 8};
+    }
+    set_devices(w, (1U << devices) - 1);
+    covey__job_init(w->job, &w->view.self, 1);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    free(w->job);
+    free(w->out);
+    free(w);
+}
+
+void open_session(struct world *w)
+{
+    struct covey_event event = {
+        .type = COVEY_EVENT_SESSION_OPEN, .fence = session, .costs = &w->costs};
+    assert_int_equal(give(w, &event), COVEY_OK);
+}
+
+covey_err begin(struct world *w, uint64_t request)
+{
+    struct covey_event event = {
+        .type = COVEY_EVENT_REQUEST_BEGIN, .fence = session, .request = request};
+    return give(w, &event);
+}
+
+void end(struct world *w, uint64_t request)
+{
+    struct covey_event event = {.type = COVEY_EVENT_REQUEST_END, .request = request};
+    assert_int_equal(give(w, &event), COVEY_OK);
+}
+
+/* Session keeps the input until LAYER_DONE; here all layers share one. */
+void start_layer(struct world *w, uint64_t request, unsigned layer)
+{
+    struct covey_event event = {
+        .type = COVEY_EVENT_LAYER, .request = request, .layer = (uint16_t)layer, .body = INPUT};
+    memset(w->asked, 0, sizeof(w->asked));
+    w->locals = 0;
+    assert_int_equal(give(w, &event), COVEY_OK);
+}
+
+struct world *ready_world(unsigned devices, unsigned parity)
+{
+    struct world *w = world_new(devices, parity);
+    open_session(w);
+    assert_int_equal(w->active, 1);
+    assert_int_equal(w->plan.layers, 3);
+    assert_int_equal(begin(w, 7), COVEY_OK);
+    return w;
+}
+
+unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool units_only)
+{
+    const struct covey_plan_layer *l = &w->plan.layer[layer];
+    unsigned slots = 0;
+    for (unsigned g = 0; g < l->groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(l, w->plan.parity, g, &unit, &slot);
+        for (unsigned s = 0; s < count + (units_only ? 0U : w->plan.parity); s++) {
+            slots += l->holder[slot + s] == device;
+        }
+    }
+    return slots;
+}
+
+struct covey_work_message answer_of(const struct world *w, unsigned device)
+{
+    const struct covey_work_execute *e = &w->execute[device];
+    struct covey_work_message m = {.type = COVEY_WORK_ANSWER};
+    m.answer =
+        (struct covey_work_answer){e->fence, e->request, e->layer, e->work, COVEY_WORK_STATUS_DONE};
+    return m;
+}
+
+void answer_local(struct world *w, unsigned index)
+{
+    struct covey_event event = {.type = COVEY_EVENT_COMPUTED_LOCAL,
+                                .request = w->local[index].request,
+                                .layer = w->local[index].layer,
+                                .body = new_body(w)};
+    memcpy(event.slots, w->local[index].slots, sizeof(event.slots));
+    assert_int_equal(give(w, &event), COVEY_OK);
+}
+
+void answer(struct world *w, unsigned device)
+{
+    if (device == 0) {
+        answer_local(w, 0);
+        return;
+    }
+    struct covey_work_message m = answer_of(w, device);
+    size_t len = (size_t)slots_of(w, w->execute[device].layer, device, false) * ANSWER_BYTES;
+    tell(w, device, &m, new_body(w), len);
+}
+
+/* Units whose device has no answer in what the layer was done with. */
+unsigned rebuilt(const struct world *w, unsigned layer)
+{
+    unsigned count = 0;
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        count += w->layer_done.answer[d] == 0 ? slots_of(w, layer, d, true) : 0;
+    }
+    return count;
+}
+
+unsigned bits(const uint64_t *slots)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < COVEY_LAYER_SLOTS_MAX; i++) {
+        count += (slots[i / 64] >> (i % 64) & 1) != 0;
+    }
+    return count;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * job_world.h - the scripted world around one owner for test_job.c.
+ */
+#ifndef COVEY_TEST_JOB_WORLD_H
+#define COVEY_TEST_JOB_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "job.h"
+#include "plan_codec.h"
+
+/* A scripted world around one owner, device 0: it carries out what the machine wants, by itself
+ * only where a test does not care. */
+enum { DEVICES = 8, ANSWER_BYTES = 4, BODIES = 4096, PENDING = 256, INPUT = 1 << 20 };
+
+extern const struct covey_fence session; /* of each world's one session */
+
+struct pending {
+    enum { DO_PREPARED, DO_READY, DO_UP } what;
+    unsigned device;
+    struct covey_fence fence;
+};
+
+struct world {
+    struct covey_job *job;
+    struct covey_update *out;
+    struct covey_job_view view;
+    struct covey_plan_request costs;
+    bool closing;
+    bool unreachable[DEVICES], never_ready[DEVICES];
+    covey_handle bodies; /* the last made */
+    bool alive[BODIES];
+    struct pending pending[PENDING];
+    size_t pendings;
+    /* what was seen */
+    struct covey_plan plan; /* of the last PREPARE */
+    uint32_t prepared, active, forgotten, retired[DEVICES];
+    unsigned dials[DEVICES], assigns[DEVICES], places, cancels[DEVICES], sends[DEVICES];
+    uint32_t place_version;
+    bool asked[DEVICES];
+    struct covey_work_execute execute[DEVICES];
+    unsigned locals;
+    struct covey_action local[8];
+    unsigned done;
+    struct covey_layer_done layer_done;
+    struct covey_fence units_fence;
+    unsigned units;
+};
+
+struct covey_node_id id_of(unsigned device);
+covey_handle new_body(struct world *w);
+void assert_no_bodies(const struct world *w);
+covey_err give(struct world *w, struct covey_event *event);
+void tell(struct world *w, unsigned device, const struct covey_work_message *m, covey_handle body,
+          size_t len);
+void set_peer(struct world *w, unsigned device, enum covey_peer_state state);
+void pass(struct world *w, uint64_t ms);
+void set_devices(struct world *w, unsigned mask);
+struct world *world_new(unsigned devices, unsigned parity);
+void world_free(struct world *w);
+void open_session(struct world *w);
+covey_err begin(struct world *w, uint64_t request);
+void end(struct world *w, uint64_t request);
+void start_layer(struct world *w, uint64_t request, unsigned layer);
+struct world *ready_world(unsigned devices, unsigned parity);
+unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool units_only);
+struct covey_work_message answer_of(const struct world *w, unsigned device);
+void answer_local(struct world *w, unsigned index);
+void answer(struct world *w, unsigned device);
+unsigned rebuilt(const struct world *w, unsigned layer);
+unsigned bits(const uint64_t *slots);
+
+#endif /* COVEY_TEST_JOB_WORLD_H */
