@@ -99,6 +99,8 @@ void covey__lab_signals_release(const sigset_t *before);
 void covey__lab_pause(void); /* between two looks */
 uint64_t covey__lab_now_ms(void);
 
+/* Runs, and is neither frozen nor cut: it can answer for the mesh. */
+bool covey__lab_takes_part(const struct covey__lab_node *node);
 /* Node index's STATUS in c, which is opened for it; close it. */
 covey_err covey__lab_status(const struct covey__lab *lab, unsigned index,
                             struct covey__control *c) COVEY_CHECK;

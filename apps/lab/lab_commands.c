@@ -163,6 +163,36 @@ static enum covey_exit run_list(struct covey__cli *cli, int argc, char **argv)
     return argc == 1 ? show(cli, &lab) : covey__cli_usage(cli, "'lab list' takes no argument");
 }
 
+static enum covey_exit run_wait(struct covey__cli *cli, int argc, char **argv)
+{
+    uint32_t wait_s = COVEY_LAB_WAIT_MS / 1000;
+    const char *dir = NULL;
+    const struct covey__option options[] = {
+        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
+        {"--wait", COVEY__OPTION_NUMBER, &wait_s, 1, 600, NULL},
+    };
+    struct covey__lab lab = {.count = 0};
+    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    if (argc != 1) {
+        return covey__cli_usage(cli, "'lab wait' takes no argument");
+    }
+    covey_err err = covey__lab_name(&lab, dir);
+    if (err == COVEY_OK) {
+        err = covey__lab_load(&lab);
+    }
+    if (err == COVEY_OK) {
+        err = covey__lab_wait_mesh(&lab, (int)wait_s * 1000);
+    }
+    for (unsigned i = 0; i < lab.count && err == COVEY_OK; i++) {
+        if (covey__lab_takes_part(&lab.node[i])) {
+            err = covey__lab_wait_redundant(&lab, i, (int)wait_s * 1000);
+        }
+    }
+    return err == COVEY_OK ? show(cli, &lab) : fail(cli, &lab, err);
+}
+
 static enum covey_exit run_down(struct covey__cli *cli, int argc, char **argv)
 {
     struct covey__lab lab;
@@ -369,6 +399,11 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
         {"up", "start N nodes", help.up, run_up},
         {"list", "the nodes and how they are",
          "usage: covey lab list [--dir DIR] [--json]\n" DIR_HELP, run_list},
+        {"wait", "wait until the mesh could lose a node",
+         "usage: covey lab wait [--wait S] [--dir DIR] [--json]\n"
+         "Waits until the running nodes know one another and a coordinator, and all that they\n"
+         "hold for running sessions is redundant again.\n" DIR_HELP,
+         run_wait},
         {"kill", "kill nodes (SIGKILL)", help.node, run_kill},
         {"freeze", "stop nodes (SIGSTOP)", help.node, run_freeze},
         {"thaw", "let stopped nodes go on", help.node, run_thaw},

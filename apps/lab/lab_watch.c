@@ -91,8 +91,7 @@ static bool sees_mesh(const struct covey__lab *lab, unsigned index, unsigned ali
     return good && seen == alive && coordinator[0] != 0;
 }
 
-/* A frozen or cut node cannot answer for the mesh. */
-static bool takes_part(const struct covey__lab_node *node)
+bool covey__lab_takes_part(const struct covey__lab_node *node)
 {
     return covey__lab_running(node) && !covey__lab_frozen(node) && !node->cut;
 }
@@ -102,10 +101,10 @@ static bool mesh_is_whole(const struct covey__lab *lab)
     char coordinator[COVEY_NAME_MAX + 1] = "";
     unsigned alive = 0;
     for (unsigned i = 0; i < lab->count; i++) {
-        alive += takes_part(&lab->node[i]);
+        alive += covey__lab_takes_part(&lab->node[i]);
     }
     for (unsigned i = 0; i < lab->count; i++) {
-        if (takes_part(&lab->node[i]) && !sees_mesh(lab, i, alive, coordinator)) {
+        if (covey__lab_takes_part(&lab->node[i]) && !sees_mesh(lab, i, alive, coordinator)) {
             return false;
         }
     }

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# What goes wrong gives its exit status and one clear line, and leaves nothing half-written.
+. "$(dirname "$0")/common.sh"
+model="$COVEY_DEMO_DATA/digits.onnx"
+digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
+
+# Wrong usage is 2.
+expect 2 "no command 'frobnicate'" "$COVEY" frobnicate
+expect 2 "needs a command" "$COVEY"
+expect 2 "no command 'explode'" "$COVEY" lab explode
+expect 2 "no option '--frob'" "$COVEY" peers --frob
+expect 2 "takes a number" "$COVEY" lab up --devices many
+expect 2 "takes a number" "$COVEY" lab up --devices 1000
+expect 2 "needs a value" "$COVEY" lab up --devices
+expect 2 "mode is" "$COVEY" lab up --devices 2 --mode moon
+expect 2 "usage" "$COVEY" infer "$model"
+expect 2 "ending in" "$COVEY" infer "$model" "$digits" --local --output "$dir/out.txt"
+expect_json 2 "$COVEY" frobnicate
+
+# Help and version are no errors, and help is on standard output.
+for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer plan lab \
+    "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
+    # shellcheck disable=SC2086
+    succeed "$COVEY" $command --help
+    grep -q "usage: covey" "$dir/out" || wrong "covey $command --help shows no usage"
+done
+succeed "$COVEY" version --state "$dir/none" --json
+
+# No node is 4.
+expect 4 "does not exist" "$COVEY" peers --state "$dir/none"
+expect_json 4 "$COVEY" peers --state "$dir/none"
+expect 4 "no lab there" "$COVEY" lab list --dir "$dir/none"
+
+succeed "$COVEY" mesh init "$dir/authority" --name home
+succeed "$COVEY" mesh enrol "$dir/authority" --device kitchen --tier edge --trust full \
+    --out "$dir/kitchen"
+expect 4 "no node runs" "$COVEY" peers --state "$dir/kitchen"
+expect 4 "no node runs" "$COVEY" infer digits "$digits" --state "$dir/kitchen"
+
+# What is there already is kept: 1.
+expect 1 "." "$COVEY" mesh init "$dir/authority" --name home
+expect 1 "." "$COVEY" mesh enrol "$dir/authority" --device other --tier edge --trust full \
+    --out "$dir/kitchen"
+expect 2 "tier is" "$COVEY" mesh enrol "$dir/authority" --device x --tier moon --trust full \
+    --out "$dir/x"
+[ ! -e "$dir/x" ] || wrong "a refused enrolment left a state directory"
+
+# Loose permissions are 5, for the command and for the node.
+chmod 755 "$dir/kitchen"
+expect 5 "too loose" "$COVEY" peers --state "$dir/kitchen"
+expect 5 "." "$COVEYD" --state "$dir/kitchen" --interface lo
+chmod 700 "$dir/kitchen"
+chmod 644 "$dir/kitchen/device.key"
+expect 5 "." "$COVEYD" --state "$dir/kitchen" --interface lo
+chmod 600 "$dir/kitchen/device.key"
+chmod 755 "$dir/authority"
+expect 5 "." "$COVEY" mesh enrol "$dir/authority" --device x --tier edge --trust full --out "$dir/x"
+[ ! -e "$dir/x" ] || wrong "a refused enrolment left a state directory"
+mkdir -m 755 "$dir/open"
+expect 5 "nobody else" "$COVEY" lab up --devices 2 --dir "$dir/open"
+
+# Bad input is 6, and no output file appears.
+echo "this is no picture" >"$dir/text.png"
+head -c 70000 "$model" >"$dir/cut.onnx"
+head -c 100 /dev/urandom >"$dir/noise.onnx"
+: >"$dir/empty.onnx"
+expect 6 "text.png" "$COVEY" infer "$model" "$dir/text.png" --local --output "$dir/out.npy"
+expect 6 "cut.onnx" "$COVEY" infer "$dir/cut.onnx" "$digits" --local --output "$dir/out.npy"
+expect 6 "noise.onnx" "$COVEY" infer "$dir/noise.onnx" "$digits" --local
+expect 6 "empty.onnx" "$COVEY" infer "$dir/empty.onnx" "$digits" --local
+expect 6 "missing.onnx" "$COVEY" infer "$dir/missing.onnx" "$digits" --local
+expect 6 "missing.png" "$COVEY" infer "$model" "$dir/missing.png" --local
+expect 6 "leaves none" "$COVEY" infer "$model" "$digits" --local --skip 1797
+expect_json 6 "$COVEY" infer "$dir/cut.onnx" "$digits" --local
+[ ! -e "$dir/out.npy" ] || wrong "a failed run wrote its output file"
+expect 1 "." "$COVEY" infer "$model" "$digits" --local --limit 1 --output "$dir/none/out.npy"
+
+# A lab that cannot be made leaves nothing behind.
+ln "$COVEY" "$dir/covey" 2>/dev/null || cp "$COVEY" "$dir/covey"
+expect 3 "coveyd is not beside covey" "$dir/covey" lab up --devices 2 --dir "$lab" --mode loopback
+[ ! -e "$lab" ] || wrong "a lab that could not be made left its directory"

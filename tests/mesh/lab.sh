@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# A lab is made, shows what happened to its nodes, answers, and goes away without a trace.
+. "$(dirname "$0")/common.sh"
+model="$COVEY_DEMO_DATA/digits.onnx"
+digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
+at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
+state_of() { "$COVEY" lab list --dir "$lab" | awk -v n="node$1" '$1 == n { print $4 }'; }
+
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+expect 1 "lab down" "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
+pids=$("$COVEY" lab list --dir "$lab" | awk '$2 == "pid" { print $3 }')
+
+# The same answer from the mesh, asked by file and by name at any node, as from here alone.
+succeed "$COVEY" infer "$model" "$digits" --local --limit 20 --output "$dir/local.npy"
+succeed at 1 infer "$model" "$digits" --limit 20 --output "$dir/mesh.npy"
+succeed at 1 model list
+grep -q digits "$dir/out" || wrong "the model is not listed"
+succeed at 1 infer digits "$digits" --limit 3 --json
+succeed at 1 plan digits --json
+python3 - "$dir" <<'END' || wrong "mesh and local outputs differ"
+import struct, sys
+def load(path):
+    data = open(path, "rb").read()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+a, b = load(sys.argv[1] + "/local.npy"), load(sys.argv[1] + "/mesh.npy")
+assert len(a) == len(b) == 200
+assert max(abs(x - y) for x, y in zip(a, b)) < 1e-4 * max(map(abs, a))
+END
+expect 6 "text.png" at 1 infer "$model" "$(echo no picture >"$dir/text.png"; echo "$dir/text.png")"
+expect 6 "no model" at 1 infer nosuchmodel "$digits"
+expect 1 "no model|not found|unknown" at 1 plan nosuchmodel
+
+# Bytes that are no frame end that connection, not the node.
+python3 - "$lab/node1/control.sock" <<'END'
+import os, socket, sys
+for junk in [os.urandom(64), b"\xff" * 64, b"\x10\0\0\0\xff\xff\0\0" + b"x" * 16, b"\x06\0\0\0\x02\0\0\0\xa0\xa0"]:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(1)
+    s.connect(sys.argv[1])
+    s.sendall(junk)
+    try:
+        s.recv(4096)
+    except OSError:
+        pass
+    s.close()
+END
+succeed at 1 peers
+
+succeed "$COVEY" lab freeze 2 --dir "$lab"
+[ "$(state_of 2)" = frozen ] || wrong "node2 is not frozen"
+succeed "$COVEY" lab thaw 2 --dir "$lab"
+[ "$(state_of 2)" = running ] || wrong "node2 did not thaw"
+succeed "$COVEY" lab kill node3 --dir "$lab"
+[ "$(state_of 3)" = dead ] || wrong "node3 is not dead"
+expect 1 "does not run" "$COVEY" lab kill 3 --dir "$lab"
+expect 2 "no node" "$COVEY" lab kill 9 --dir "$lab"
+expect 3 "no link" "$COVEY" lab cut 1 --dir "$lab"
+succeed "$COVEY" lab restart 3 --dir "$lab"
+succeed "$COVEY" lab wait --dir "$lab" --wait 60
+succeed at 3 peers --json
+python3 -c 'import json, sys; p = json.load(open(sys.argv[1]))["peers"]; assert [x["state"] for x in p] == ["alive"] * 3' \
+    "$dir/out" || wrong "not all are alive after a restart"
+
+succeed "$COVEY" lab down --dir "$lab"
+[ ! -e "$lab" ] || wrong "the lab's directory is still there"
+for pid in $pids; do
+    # What nobody has waited for yet stays as a zombie: it does not run.
+    ! grep -qs '^State:[[:space:]]*[RSDTt]' "/proc/$pid/status" || wrong "a node of the lab still runs"
+done
