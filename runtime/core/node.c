@@ -194,6 +194,24 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     return COVEY_ERR_STATE;
 }
 
+/* The job names a peer; where it is, is known here. A peer of unknown place is not dialled. */
+static void place_dials(const struct covey_node *node, struct covey_update *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        struct covey_action *action = &out->actions[i];
+        if (action->type != COVEY_ACTION_DIAL || action->addr.port != 0) {
+            continue;
+        }
+        uint16_t index = covey__member_find(&node->members, &action->peer);
+        if (index == COVEY_NOBODY || node->members.cold[index].gossip_addr.port == 0) {
+            action->type = COVEY_ACTION_NONE;
+            continue;
+        }
+        action->addr = node->members.cold[index].gossip_addr;
+        action->addr.port = node->members.cold[index].record.channel_port;
+    }
+}
+
 covey_err covey_node_step(struct covey_node *node, const struct covey_event *event,
                           struct covey_update *out)
 {
@@ -209,9 +227,11 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     covey_err err = dispatch(node, event);
     tick(node);
     covey__node_view(node);
-    covey_err ticked = covey__job_tick(node->job, &node->view, out);
+    covey_err worked = covey__worker_tick(node->worker, out);
+    covey_err owned = covey__job_tick(node->job, &node->view, out);
+    place_dials(node, out);
     node->out = NULL;
-    return err != COVEY_OK ? err : ticked;
+    return err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

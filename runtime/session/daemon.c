@@ -94,6 +94,8 @@ static void act_network(struct covey_daemon *d, const struct covey_action *a)
 static void act(struct covey_daemon *d, const struct covey_action *a)
 {
     switch ((int)a->type) {
+    case COVEY_ACTION_NONE:
+        break;
     case COVEY_ACTION_ASSIGNED:
         covey__holder_assigned(d->holder, a);
         break;

@@ -53,7 +53,8 @@ struct covey_plan_request {
 
 /* D devices and parity r: groups of N = min(D - r, COVEY_GROUP_UNITS_MAX, units) units; no device
  * holds two slots of one group; parities and shares are spread over the devices, in proportion to
- * mflops, within memory. Deterministic: device order does not matter. Fewer than r + 1 devices, or
+ * mflops, within memory (groups are smaller than N where full ones would force equal shares on
+ * unequal devices). Deterministic: device order does not matter. Fewer than r + 1 devices, or
  * not enough memory: layers = 0. */
 covey_err covey_plan_make(const struct covey_plan_request *request, struct covey_plan *out) COVEY_CHECK;
 

@@ -15,7 +15,7 @@
 typedef uint32_t covey_handle; /* 0: none */
 
 enum covey_action_type {
-    COVEY_ACTION_NONE,
+    COVEY_ACTION_NONE, /* nothing to do */
     /* network */
     COVEY_ACTION_MULTICAST, /* bytes: a hello to the groups */
     COVEY_ACTION_HELLO,     /* addr, bytes */
