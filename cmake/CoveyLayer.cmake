@@ -2,7 +2,8 @@
 add_library(covey_options INTERFACE)
 target_compile_options(covey_options INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
-    -Wvla -Wswitch-enum -Wformat=2 $<$<BOOL:${COVEY_WERROR}>:-Werror>)
+    -Wvla -Wswitch-enum -Wformat=2 $<$<BOOL:${COVEY_WERROR}>:-Werror>
+    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=) # what an assertion prints is the same everywhere
 target_compile_definitions(covey_options INTERFACE _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE)
 if(COVEY_SANITIZE)
     target_compile_options(covey_options INTERFACE
