@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Each `file:function` that a page of docs/ names exists: the file is there and defines the function.
+# Each `file:function` and each `file` that a page of docs/ names exists.
 . "$(dirname "$0")/lib.sh"
 
 # Definition, not a call: starts in the first column and is followed by a body before any semicolon.
@@ -12,7 +12,7 @@ defines() {
 }
 
 findings() {
-    local page at name file function
+    local page at name file function folders='(cmake|codec|crypto|nn|runtime|apps|tests|fuzz|docs)'
     for page in docs/*.md; do
         [ -e "$page" ] || continue
         grep -noE '`[A-Za-z0-9_./-]+\.[ch]:[A-Za-z_][A-Za-z0-9_]*`' "$page" | tr -d '`' |
@@ -22,6 +22,10 @@ findings() {
                 elif ! defines "$file" "$function"; then
                     echo "$page:$at: $file defines no $function"
                 fi
+            done
+        grep -noE "\`$folders/[A-Za-z0-9_./-]+\`" "$page" | tr -d '`' |
+            while IFS=: read -r at file; do
+                [ -e "$file" ] || echo "$page:$at: $file does not exist"
             done
     done
     name=docs/way-of-data.md
@@ -37,8 +41,9 @@ plant() {
         echo 'A function that is only called: `codec/err.c:abort`.'
         echo 'A function that is gone: `codec/err.c:covey_planted`.'
         echo 'A file that is gone: `codec/planted.c:covey_strerror`.'
+        echo 'Another: `tests/mesh/planted.sh`.'
     } >docs/planted.md
-    printf 'docs/planted.md:%s:\n' 1 2 3
+    printf 'docs/planted.md:%s:\n' 1 2 3 4
 }
 
 check_main "$@"
