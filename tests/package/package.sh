@@ -71,12 +71,13 @@ grep -qF "$source" "$place/root/usr/bin/coveyd" && fail "coveyd names the folder
 # ---- installed ----
 
 if [ "$(id -u)" -ne 0 ] || [ -d /run/systemd/system ] || dpkg-query -s covey >/dev/null 2>&1 ||
-    getent passwd covey >/dev/null; then
+    getent passwd covey >/dev/null || [ -e /var/lib/covey ] || [ -e /etc/covey ]; then
     echo "package: checked unpacked; installing needs root, no systemd and no covey yet"
     exit 0
 fi
 
 state=/var/lib/covey
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 installed=yes
 dpkg -i "$package" >"$place/log" 2>&1 || { cat "$place/log"; fail "cannot install"; }
 expect "the owner of $state" "covey:covey 700" "$(stat -c '%U:%G %a' $state)"
