@@ -51,7 +51,7 @@ struct covey__option {
 
 /* Takes the options (and --json, --state, --help) out of argv wherever they stand; what is left is
  * moved to the front. Behind "--" nothing is an option. argv[0] is left alone. False: said what is
- * wrong, exit with USAGE. */
+ * wrong, exit with USAGE. argv ends with NULL, as that of main(). */
 bool covey__cli_options(struct covey__cli *cli, const struct covey__option *options, size_t count,
                         int *inout_argc, char **argv);
 

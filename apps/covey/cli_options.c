@@ -66,7 +66,7 @@ static bool set(const struct covey__cli *cli, const struct covey__option *o, con
 
 /* Takes the option at argv[*index], which begins with dashes, and its value. */
 static bool take(const struct covey__cli *cli, const struct covey__option *o, const char *equals,
-                 int argc, char **argv, int *index)
+                 char **argv, int *index)
 {
     if (o->kind == COVEY__OPTION_FLAG) {
         if (equals != NULL) {
@@ -78,7 +78,7 @@ static bool take(const struct covey__cli *cli, const struct covey__option *o, co
     if (equals != NULL) {
         return set(cli, o, equals + 1);
     }
-    if (*index + 1 >= argc) {
+    if (argv[*index + 1] == NULL) {
         covey__cli_usage(cli, "%s needs a value", o->name);
         return false;
     }
@@ -117,7 +117,7 @@ bool covey__cli_options(struct covey__cli *cli, const struct covey__option *opti
                              (int)len, arg);
             return false;
         }
-        if (!take(cli, o, equals, argc, argv, &i)) {
+        if (!take(cli, o, equals, argv, &i)) {
             return false;
         }
     }

@@ -362,7 +362,7 @@ static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
     if (words == NULL) {
         return covey__cli_fail(cli, COVEY_EXIT_FAILED, "out of memory");
     }
-    static char program[] = "covey", state_option[] = "--state", json_option[] = "--json";
+    char program[] = "covey", state_option[] = "--state", json_option[] = "--json";
     int used = 0;
     words[used++] = program;
     words[used++] = state_option;
