@@ -60,8 +60,7 @@ static inline bool covey_session_id_equal(const struct covey_session_id *a,
 
 static inline bool covey_addr_equal(const struct covey_addr *a, const struct covey_addr *b)
 {
-    return a->port == b->port && a->scope == b->scope &&
-           memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+    return a->port == b->port && a->scope == b->scope && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
 #endif /* COVEY_IDS_H */

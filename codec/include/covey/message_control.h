@@ -34,9 +34,9 @@ enum covey_control_type {
 struct covey_control_member {
     struct covey_node_id id;
     char name[COVEY_NAME_MAX + 1];
-    char address[80];   /* as people read it */
+    char address[80];    /* as people read it */
     uint8_t tier, trust; /* enum covey_tier, covey_trust */
-    uint8_t state;      /* enum covey_member_state; 0xff: incompatible version */
+    uint8_t state;       /* enum covey_member_state; 0xff: incompatible version */
     uint32_t rtt_us;
     uint32_t mflops;
     uint64_t memory_bytes;
@@ -48,8 +48,8 @@ struct covey_control_status {
     bool has_coordinator;
     struct covey_node_id coordinator;
     uint64_t term;
-    /* Sessions open at this node, and those whose redundancy is complete: the active plan is that of
-     * the devices now alive, and every holder is ready. */
+    /* Sessions open at this node, and those whose redundancy is complete: the active plan is that
+     * of the devices now alive, and every holder is ready. */
     uint32_t sessions, sessions_redundant;
     uint16_t member_count;
     struct covey_control_member member[COVEY_MEMBERS_MAX];
@@ -71,11 +71,12 @@ struct covey_control_models {
 };
 
 struct covey_control_infer {
-    char model[2 * 32 + 1]; /* name, or the id in hexadecimal (64 digits or a unique prefix of >= 8) */
-    uint8_t devices;        /* 0: all */
-    uint8_t parity;         /* 0 or 1 */
-    bool trace;             /* report layers */
-    uint32_t timeout_ms;    /* 0: 30 s */
+    char model[2 * 32 +
+               1];       /* name, or the id in hexadecimal (64 digits or a unique prefix of >= 8) */
+    uint8_t devices;     /* 0: all */
+    uint8_t parity;      /* 0 or 1 */
+    bool trace;          /* report layers */
+    uint32_t timeout_ms; /* 0: 30 s */
 };
 
 struct covey_control_layer {

@@ -30,7 +30,7 @@ enum covey_work_type {
     COVEY_WORK_EXECUTE = 38,   /* owner -> holder: one layer of one request; body is the input */
     COVEY_WORK_ANSWER = 39,    /* holder -> owner: body is the product of all its slots */
     COVEY_WORK_CANCEL = 40,    /* owner -> holder: not needed any more */
-    COVEY_WORK_RETIRE = 41,    /* owner -> holder: versions up to this one, or the session, are over */
+    COVEY_WORK_RETIRE = 41, /* owner -> holder: versions up to this one, or the session, are over */
 };
 
 /* Work is fenced by (session, epoch); version counts the plans of a session. */
@@ -97,7 +97,7 @@ struct covey_work_unit {
 struct covey_work_message {
     enum covey_work_type type;
     union {
-        struct covey_work_place place;  /* PLACE, PLACEMENT */
+        struct covey_work_place place; /* PLACE, PLACEMENT */
         struct covey_work_assign assign;
         struct covey_work_need need;
         struct covey_work_unit unit;

@@ -12,9 +12,9 @@
 
 enum covey_op {
     COVEY_OP_NONE,
-    COVEY_OP_CONV,    /* inputs X [n c h w], W [m c/groups kh kw], B [m] or none */
-    COVEY_OP_DENSE,   /* inputs X [n k], W [m k], B [m] or none: Y = X W' + B */
-    COVEY_OP_MATMUL,  /* inputs A, B of rank 2, neither a constant weight */
+    COVEY_OP_CONV,      /* inputs X [n c h w], W [m c/groups kh kw], B [m] or none */
+    COVEY_OP_DENSE,     /* inputs X [n k], W [m k], B [m] or none: Y = X W' + B */
+    COVEY_OP_MATMUL,    /* inputs A, B of rank 2, neither a constant weight */
     COVEY_OP_BATCHNORM, /* inputs X, scale, bias, mean, var; attr epsilon */
     COVEY_OP_MAXPOOL,
     COVEY_OP_AVGPOOL,
@@ -30,20 +30,26 @@ enum covey_op {
     COVEY_OP_SUB,
     COVEY_OP_MUL,
     COVEY_OP_DIV,
-    COVEY_OP_CONCAT,    /* attr axis; 1..16 inputs */
-    COVEY_OP_RESHAPE,   /* attr shape: target with 0 (keep) and one -1 already resolved or not; a
-                         * leading 1 stands for the batch where the input leads with the batch */
-    COVEY_OP_FLATTEN,   /* attr axis */
-    COVEY_OP_TRANSPOSE, /* attr perm */
-    COVEY_OP_PAD,       /* attr pads (2 x rank), value: constant padding */
+    COVEY_OP_CONCAT,     /* attr axis; 1..16 inputs */
+    COVEY_OP_RESHAPE,    /* attr shape: target with 0 (keep) and one -1 already resolved or not; a
+                          * leading 1 stands for the batch where the input leads with the batch */
+    COVEY_OP_FLATTEN,    /* attr axis */
+    COVEY_OP_TRANSPOSE,  /* attr perm */
+    COVEY_OP_PAD,        /* attr pads (2 x rank), value: constant padding */
     COVEY_OP_REDUCEMEAN, /* attr axes as bits, keepdims */
-    COVEY_OP_IDENTITY,  /* also Dropout at inference */
-    COVEY_OP_LRN,       /* attrs size, alpha, beta, bias */
+    COVEY_OP_IDENTITY,   /* also Dropout at inference */
+    COVEY_OP_LRN,        /* attrs size, alpha, beta, bias */
     COVEY_OP_COUNT,
 };
 
 /* Activation fused behind a convolution, dense layer or addition. */
-enum covey_act { COVEY_ACT_NONE, COVEY_ACT_RELU, COVEY_ACT_CLIP, COVEY_ACT_SIGMOID, COVEY_ACT_TANH };
+enum covey_act {
+    COVEY_ACT_NONE,
+    COVEY_ACT_RELU,
+    COVEY_ACT_CLIP,
+    COVEY_ACT_SIGMOID,
+    COVEY_ACT_TANH
+};
 
 enum { COVEY_NODE_INPUTS_MAX = 16, COVEY_VALUE_NONE = 0xffff };
 
@@ -58,7 +64,7 @@ struct covey_op_attrs {
     int64_t shape[COVEY_RANK_MAX]; /* RESHAPE: target; TRANSPOSE: perm */
     uint8_t shape_rank;
     uint32_t pad[2 * COVEY_RANK_MAX]; /* PAD: begins, then ends */
-    enum covey_act act; /* fused */
+    enum covey_act act;               /* fused */
 };
 
 struct covey_graph_node {
@@ -94,7 +100,8 @@ void covey_graph_free(struct covey_graph *g);
 covey_err covey_graph_alloc(struct covey_graph *g, size_t count, float **out) COVEY_CHECK;
 covey_err covey_graph_add_value(struct covey_graph *g, const struct covey_graph_value *value,
                                 uint16_t *out_index) COVEY_CHECK;
-covey_err covey_graph_add_node(struct covey_graph *g, const struct covey_graph_node *node) COVEY_CHECK;
+covey_err covey_graph_add_node(struct covey_graph *g,
+                               const struct covey_graph_node *node) COVEY_CHECK;
 /* attrs with every default of ONNX (strides, dilations 1, groups 1, epsilon 1e-5, ...). */
 void covey_op_attrs_init(struct covey_op_attrs *attrs);
 const char *covey_op_name(enum covey_op op);

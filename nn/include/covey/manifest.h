@@ -20,8 +20,8 @@ typedef covey_err (*covey_blob_fn)(void *user, struct covey_bytes blob, struct c
 /* From a model (of a graph optimised and checked): calls put for every blob, then writes the
  * manifest, heap, freed by the caller with free(). */
 covey_err covey_manifest_encode(const struct covey_graph *g, const struct covey_model *m,
-                                const char *name, covey_blob_fn put, void *user,
-                                uint8_t **out, size_t *out_len) COVEY_CHECK;
+                                const char *name, covey_blob_fn put, void *user, uint8_t **out,
+                                size_t *out_len) COVEY_CHECK;
 
 /* Bounded decode of bytes from outside. The graph inside has no constant data yet: bind it. */
 covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **out,
@@ -45,9 +45,9 @@ const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, 
                                                size_t unit);
 
 /* The weights of split layers are bound with the zero padding of their last unit behind the rows.
- * Gives the blobs' bytes (copied, length and finiteness of shapes checked): fetch is called for each
- * blob and fills data with exactly len bytes. Then the graph is checked for batch and a model can be
- * made of it. The graph belongs to the manifest. */
+ * Gives the blobs' bytes (copied, length and finiteness of shapes checked): fetch is called for
+ * each blob and fills data with exactly len bytes. Then the graph is checked for batch and a model
+ * can be made of it. The graph belongs to the manifest. */
 typedef covey_err (*covey_fetch_fn)(void *user, const struct covey_digest *digest, void *data,
                                     size_t len);
 covey_err covey_manifest_bind(struct covey_manifest *mf, uint32_t batch, covey_fetch_fn fetch,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * model.h - a checked graph made ready to run: memory planned once, nothing allocated while running.
+ * model.h - a checked graph made ready to run: memory planned once, nothing allocated while
+ * running.
  *
  * A run either computes everything here, or stops in front of every split layer and takes its
  * answer from elsewhere.

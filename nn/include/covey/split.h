@@ -20,7 +20,7 @@ enum covey_layer_kind { COVEY_LAYER_DENSE, COVEY_LAYER_CONV };
 struct covey_layer {
     enum covey_layer_kind kind;
     uint32_t m, unit_rows, units;
-    uint32_t k;              /* columns of W: channels x kh x kw for a convolution */
+    uint32_t k;                       /* columns of W: channels x kh x kw for a convolution */
     uint32_t channels, height, width; /* of the input; dense: channels = k, 1 x 1 */
     uint32_t kernel[2], stride[2], dilation[2], pads[4];
     uint32_t out_height, out_width; /* dense: 1 x 1 */
@@ -29,9 +29,9 @@ struct covey_layer {
 
 /* Bounds and consistency of a layer that came from outside: RANGE, LIMIT. */
 covey_err covey_layer_check(const struct covey_layer *layer) COVEY_CHECK;
-size_t covey_layer_columns(const struct covey_layer *layer);     /* n = batch x out_h x out_w */
-size_t covey_layer_input_floats(const struct covey_layer *layer); /* batch x c x h x w */
-size_t covey_layer_unit_floats(const struct covey_layer *layer);  /* unit_rows x k */
+size_t covey_layer_columns(const struct covey_layer *layer);       /* n = batch x out_h x out_w */
+size_t covey_layer_input_floats(const struct covey_layer *layer);  /* batch x c x h x w */
+size_t covey_layer_unit_floats(const struct covey_layer *layer);   /* unit_rows x k */
 size_t covey_layer_answer_floats(const struct covey_layer *layer); /* unit_rows x n, one slot */
 /* Floats of scratch covey_layer_compute needs for slots slots. */
 size_t covey_layer_scratch_floats(const struct covey_layer *layer);
@@ -59,8 +59,8 @@ unsigned covey_split_group(const struct covey_split *s, unsigned group, unsigned
 /* Group and place of a slot: place < group's units is unit first_unit + place, else parity. */
 unsigned covey_split_slot(const struct covey_split *s, unsigned slot, unsigned *out_place);
 
-/* Coefficient g_tj of unit j in parity t of a group of count units: the first row is all ones; t = 1
- * is equally spaced in [-1, 1]. Rows t >= 2 are reserved: COVEY_ERR_UNSUPPORTED. */
+/* Coefficient g_tj of unit j in parity t of a group of count units: the first row is all ones; t =
+ * 1 is equally spaced in [-1, 1]. Rows t >= 2 are reserved: COVEY_ERR_UNSUPPORTED. */
 covey_err covey_split_coefficient(unsigned t, unsigned j, unsigned count, float *out) COVEY_CHECK;
 
 /* parity [floats] = sum_j g_tj unit_j; units are count pointers to floats each. Used on weights. */

@@ -27,25 +27,26 @@ struct covey_node_config {
 
 enum covey_event_type {
     COVEY_EVENT_TICK,
-    COVEY_EVENT_HELLO,          /* addr, bytes */
-    COVEY_EVENT_GOSSIP,         /* addr, bytes */
-    COVEY_EVENT_CHANNEL_UP,     /* peer, bytes: verified certificate's wire form, addr */
-    COVEY_EVENT_CHANNEL_DOWN,   /* peer */
-    COVEY_EVENT_DIAL_FAILED,    /* addr */
-    COVEY_EVENT_MESSAGE,        /* peer, bytes, body */
-    COVEY_EVENT_JOIN,           /* addr: dial it now and until someone is known there */
-    COVEY_EVENT_LEAVE,          /* tell everyone, then ACTION_LEFT */
+    COVEY_EVENT_HELLO,        /* addr, bytes */
+    COVEY_EVENT_GOSSIP,       /* addr, bytes */
+    COVEY_EVENT_CHANNEL_UP,   /* peer, bytes: verified certificate's wire form, addr */
+    COVEY_EVENT_CHANNEL_DOWN, /* peer */
+    COVEY_EVENT_DIAL_FAILED,  /* addr */
+    COVEY_EVENT_MESSAGE,      /* peer, bytes, body */
+    COVEY_EVENT_JOIN,         /* addr: dial it now and until someone is known there */
+    COVEY_EVENT_LEAVE,        /* tell everyone, then ACTION_LEFT */
     /* worker */
-    COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: bitmap of missing units, empty: none; err: bad */
+    COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: bitmap of missing units, empty: none; err:
+                                   bad */
     COVEY_EVENT_ASSIGN_READY,   /* peer, fence: all units are there */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused */
     /* owner */
-    COVEY_EVENT_SESSION_OPEN,   /* fence (version ignored), costs; parity and devices_max in costs */
-    COVEY_EVENT_SESSION_CLOSE,  /* fence */
-    COVEY_EVENT_PREPARED,       /* fence: digests are there; err: could not */
-    COVEY_EVENT_REQUEST_BEGIN,  /* fence (version ignored), request */
-    COVEY_EVENT_LAYER,          /* request, layer, body: the input (not given: session keeps it until
-                                   LAYER_DONE) */
+    COVEY_EVENT_SESSION_OPEN,  /* fence (version ignored), costs; parity and devices_max in costs */
+    COVEY_EVENT_SESSION_CLOSE, /* fence */
+    COVEY_EVENT_PREPARED,      /* fence: digests are there; err: could not */
+    COVEY_EVENT_REQUEST_BEGIN, /* fence (version ignored), request */
+    COVEY_EVENT_LAYER,         /* request, layer, body: the input (not given: session keeps it until
+                                  LAYER_DONE) */
     COVEY_EVENT_COMPUTED_LOCAL, /* request, layer, slots, body */
     COVEY_EVENT_REQUEST_END,    /* request */
 };

@@ -28,8 +28,8 @@ struct covey_plan_device {
 
 struct covey_plan_layer {
     uint16_t units, groups, slots;
-    uint8_t group_units;                    /* N of the largest group */
-    uint8_t holder[COVEY_LAYER_SLOTS_MAX];  /* index into device, by slot */
+    uint8_t group_units;                   /* N of the largest group */
+    uint8_t holder[COVEY_LAYER_SLOTS_MAX]; /* index into device, by slot */
 };
 
 struct covey_plan {
@@ -47,8 +47,8 @@ struct covey_plan_request {
     struct covey_plan_cost cost[COVEY_LAYERS_MAX];
     uint8_t devices; /* alive and trusted, the owner among them */
     struct covey_plan_device device[COVEY_PLAN_DEVICES_MAX];
-    uint8_t parity;       /* 0..1 here */
-    uint8_t devices_max;  /* 0: all */
+    uint8_t parity;      /* 0..1 here */
+    uint8_t devices_max; /* 0: all */
 };
 
 /* D devices and parity r: groups of N = min(D - r, COVEY_GROUP_UNITS_MAX, units) units; no device
@@ -56,11 +56,13 @@ struct covey_plan_request {
  * mflops, within memory (groups are smaller than N where full ones would force equal shares on
  * unequal devices). Deterministic: device order does not matter. Fewer than r + 1 devices, or
  * not enough memory: layers = 0. */
-covey_err covey_plan_make(const struct covey_plan_request *request, struct covey_plan *out) COVEY_CHECK;
+covey_err covey_plan_make(const struct covey_plan_request *request,
+                          struct covey_plan *out) COVEY_CHECK;
 
 /* A plan that came from outside against the request it answers: device set within the request's,
  * every slot held, no device twice in one group, numbers consistent. */
-covey_err covey_plan_check(const struct covey_plan *plan, const struct covey_plan_request *request) COVEY_CHECK;
+covey_err covey_plan_check(const struct covey_plan *plan,
+                           const struct covey_plan_request *request) COVEY_CHECK;
 
 /* First slot, and number of units, of a group (the same arithmetic as nn/split.h). */
 unsigned covey_plan_group(const struct covey_plan_layer *layer, unsigned parity, unsigned group,

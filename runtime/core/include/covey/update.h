@@ -2,8 +2,8 @@
  *
  * update.h - what a node wants done: the output of covey_node_step().
  *
- * Bodies are handles: numbers that the driver maps to memory. A handle that came in with an event is
- * the node's until an action marked "takes" names it or RELEASE gives it back.
+ * Bodies are handles: numbers that the driver maps to memory. A handle that came in with an event
+ * is the node's until an action marked "takes" names it or RELEASE gives it back.
  */
 #ifndef COVEY_UPDATE_H
 #define COVEY_UPDATE_H
@@ -30,9 +30,9 @@ enum covey_action_type {
     COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
     /* worker: session does it and comes back with an event */
     COVEY_ACTION_ASSIGNED, /* peer, bytes: an ASSIGN to check -> EVENT_ASSIGN_CHECKED */
-    COVEY_ACTION_STORE,    /* peer, fence, index, body (takes) -> EVENT_ASSIGN_READY at the last one */
-    COVEY_ACTION_COMPUTE,  /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
-    COVEY_ACTION_RETIRED,  /* peer, fence: forget assignments up to this version */
+    COVEY_ACTION_STORE, /* peer, fence, index, body (takes) -> EVENT_ASSIGN_READY at the last one */
+    COVEY_ACTION_COMPUTE, /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
+    COVEY_ACTION_RETIRED, /* peer, fence: forget assignments up to this version */
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device: send it its ASSIGN */
@@ -47,7 +47,7 @@ enum covey_action_type {
 struct covey_layer_done {
     /* by device index of the plan: its answer (all its slots of this layer in slot order), or 0 */
     covey_handle answer[COVEY_PLAN_DEVICES_MAX];
-    covey_handle local;      /* product of the units in local_slots, in slot order, or 0 */
+    covey_handle local; /* product of the units in local_slots, in slot order, or 0 */
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
     uint16_t recovered_dead; /* units rebuilt (or computed here) because their device was gone */
     uint16_t recovered_late; /* the same, because it had not answered yet */
