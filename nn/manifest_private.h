@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * manifest_private.h - what writing and reading a manifest share. Schema: manifest.cddl.txt.
+ * manifest_private.h - what writing and reading a manifest share. Schema: docs/messages.cddl.
  */
 #ifndef COVEY_NN_MANIFEST_PRIVATE_H
 #define COVEY_NN_MANIFEST_PRIVATE_H

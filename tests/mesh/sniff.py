@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Whoever listens on the bridge sees discovery and otherwise nothing that is not sealed.
+
+tcpdump records a lab from its first packet through a model's distribution and some inferences. No
+name, weight or picture is in it, UDP carries CoAP posts of hellos and gossip only, and what TCP and
+gossip carry does not compress.
+"""
+import gzip
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+COVEY = os.environ["COVEY"]
+DATA = os.environ["COVEY_DEMO_DATA"]
+HELLO, GOSSIP = b"\xb5covey\x01h", b"\xb5covey\x01g"  # Uri-Path options, RFC 7252
+
+if os.geteuid() != 0 or shutil.which("tcpdump") is None:
+    print("needs root and tcpdump: skipped")
+    sys.exit(77)
+base = tempfile.mkdtemp(prefix="covey-test-")
+lab_dir, pcap = f"{base}/lab", f"{base}/pcap"
+
+
+def lab(*args):
+    return subprocess.run([COVEY, "lab", *args, "--dir", lab_dir], check=True, timeout=90,
+                          stdout=subprocess.PIPE).stdout
+
+
+def run_at(node, *args):
+    return subprocess.run([COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *args],
+                          check=True, timeout=60, stdout=subprocess.PIPE).stdout
+
+
+def listen(bridge):
+    process = subprocess.Popen(["tcpdump", "-i", bridge, "-U", "-s", "0", "-B", "32768", "-w", pcap],
+                               stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:  # the event: it says when it listens
+        if "listening on" in line:
+            return process
+    raise AssertionError("tcpdump does not listen")
+
+
+def frames(raw):
+    at = 24
+    while at + 16 <= len(raw):
+        size = struct.unpack_from("<I", raw, at + 8)[0]
+        yield raw[at + 16:at + 16 + size]
+        at += 16 + size
+
+
+def payloads(raw):
+    """(protocol, source port, destination port, payload) of every TCP and UDP packet."""
+    for frame in frames(raw):
+        kind = struct.unpack_from(">H", frame, 12)[0]
+        ip = frame[14:]
+        if kind == 0x0800:
+            protocol, ip = ip[9], ip[(ip[0] & 15) * 4:struct.unpack_from(">H", ip, 2)[0]]
+        elif kind == 0x86DD:
+            protocol, ip = ip[6], ip[40:40 + struct.unpack_from(">H", ip, 4)[0]]
+        else:
+            continue
+        if protocol in (6, 17):
+            source, destination = struct.unpack_from(">HH", ip, 0)
+            skip = 8 if protocol == 17 else (ip[12] >> 4) * 4
+            yield protocol, source, destination, ip[skip:]
+
+
+def secrets():
+    """What must not be seen: names, layers, a piece of the weights, a picture as it is sent."""
+    rows = gzip.open(f"{DATA}/digits.csv.gz", "rt").read().splitlines()
+    pixels = [float(x) for x in rows[0].split(",")[:64]]
+    onnx = open(f"{DATA}/digits.onnx", "rb").read()
+    middle = len(onnx) // 2
+    return [b"node1", b"node2", b"conv1", b"dense1", b"digits", onnx[middle:middle + 32],
+            struct.pack("<16f", *pixels[16:32]), struct.pack("<16f", *[p / 16 for p in pixels[16:32]])]
+
+
+def ratio(data):
+    return len(zlib.compress(data, 9)) / len(data)
+
+
+def check(raw):
+    tcp, gossip, hellos = b"", b"", 0
+    for protocol, source, destination, payload in payloads(raw):
+        if protocol == 6:
+            tcp += payload
+            continue
+        if HELLO in payload[:24]:
+            hellos += 1
+            assert len(payload) <= 300, "a hello of too many bytes"
+        else:
+            assert GOSSIP in payload[:24], f"unknown datagram {source} -> {destination}: {payload!r}"
+            gossip += payload[16 + 57:]  # behind CoAP's header and ours: the ciphertext
+    print(f"{hellos} hellos, {len(gossip)} bytes of gossip, {len(tcp)} bytes of channels")
+    assert hellos >= 3 and len(gossip) > 2000 and len(tcp) > 100000
+    for secret in secrets():
+        assert secret not in raw, f"seen in clear: {secret!r}"
+    assert ratio(tcp) > 0.97, f"channels compress to {ratio(tcp):.3f}"
+    assert ratio(gossip) > 0.97, f"gossip compresses to {ratio(gossip):.3f}"
+
+
+def run():
+    lab("up", "--devices", "4", "--mode", "netns", "--wait", "60")
+    bridge = json.loads(lab("list", "--json"))["bridge"]
+    sniffer = listen(bridge)
+    try:
+        for node in (3, 4):  # so that discovery and handshakes are on record, too
+            lab("kill", str(node))
+            lab("restart", str(node))
+        lab("wait", "--wait", "60")
+        run_at(2, "model", "add", f"{DATA}/digits.onnx", "--name", "digits")
+        run_at(2, "infer", "digits", f"digits:{DATA}/digits.csv.gz", "--limit", "50")
+    finally:
+        sniffer.send_signal(signal.SIGINT)
+        sniffer.wait(timeout=20)
+    check(open(pcap, "rb").read())
+
+
+try:
+    run()
+finally:
+    if os.path.isdir(lab_dir):
+        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
+    shutil.rmtree(base, ignore_errors=True)
