@@ -46,16 +46,15 @@ static covey_err check_state(struct covey__control *c, const char *state)
 
 covey_err covey__control_open(struct covey__control *c, const char *state)
 {
-    char path[PATH_MAX];
+    char path[COVEY_SOCKET_PATH_MAX + 1];
     covey_err err = check_state(c, state);
     if (err != COVEY_OK) {
         return err;
     }
-    int len = snprintf(path, sizeof(path), "%s/control.sock", state);
-    if (len < 0 || (size_t)len >= sizeof(path)) {
-        return covey__control_refuse(c, COVEY_ERR_LIMIT, "the state directory's path is too long");
+    err = covey_socket_path(state, path);
+    if (err == COVEY_OK) {
+        err = covey_client_connect(path, &c->fd);
     }
-    err = covey_client_connect(path, &c->fd);
     if (err == COVEY_ERR_NOT_FOUND) {
         return covey__control_refuse(c, COVEY_ERR_CLOSED,
                                      "no node runs with state %s: start it with 'coveyd --state'",

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <sys/stat.h>
+#include <stdio.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -163,4 +166,15 @@ covey_err covey_client_receive(int fd, int timeout_ms, uint8_t **out_header, siz
     *out_body = body;
     *out_body_len = len - 4 - header_len;
     return COVEY_OK;
+}
+
+covey_err covey_socket_path(const char *state_dir, char out[static COVEY_SOCKET_PATH_MAX + 1])
+{
+    static const char packaged_state[] = "/var/lib/covey", packaged_run[] = "/run/covey";
+    struct stat st;
+    bool packaged = strcmp(state_dir, packaged_state) == 0 && stat(packaged_run, &st) == 0 &&
+                    S_ISDIR(st.st_mode);
+    int n = snprintf(out, COVEY_SOCKET_PATH_MAX + 1, "%s/control.sock",
+                     packaged ? packaged_run : state_dir);
+    return n < 0 || n > COVEY_SOCKET_PATH_MAX ? COVEY_ERR_LIMIT : COVEY_OK;
 }

@@ -5,7 +5,7 @@
 #include "covey/crypto.h"
 #include "daemon_state.h"
 
-enum { HEX_PREFIX_MIN = 8, SOCKET_PATH_MAX = 107 };
+enum { HEX_PREFIX_MIN = 8 };
 
 /* ---- replies ---- */
 
@@ -539,9 +539,8 @@ static void load_models(struct covey_daemon *d)
 covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
                               char out_why[static 256])
 {
-    char path[SOCKET_PATH_MAX + 1];
-    int n = snprintf(path, sizeof(path), "%s/control.sock", state_dir);
-    if (n < 0 || (size_t)n >= sizeof(path)) {
+    char path[COVEY_SOCKET_PATH_MAX + 1];
+    if (covey_socket_path(state_dir, path) != COVEY_OK) {
         snprintf(out_why, 256, "the path of the state directory is too long for a socket in it");
         return COVEY_ERR_LIMIT;
     }

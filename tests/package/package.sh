@@ -16,7 +16,7 @@ clean_up() {
         userdel covey 2>/dev/null || true
         groupdel covey 2>/dev/null || true
     fi
-    rm -rf "$place"
+    rm -rf "$place" ${installed:+/run/covey}
 }
 trap clean_up EXIT
 
@@ -93,18 +93,22 @@ covey mesh enrol "$place/authority" --device packaged --tier end --trust full --
 cp -rT "$place/state" $state
 chown -R covey:covey $state
 chmod 700 $state
+install -d -m 0750 -o covey -g covey /run/covey # as the unit's RuntimeDirectory does
+socket=/run/covey/control.sock
 # Not through a function: $! must be the node itself.
 $as_covey coveyd --state $state --interface lo >"$place/coveyd.log" 2>&1 &
 node=$!
 for _ in $(seq 100); do
-    [ ! -S $state/control.sock ] || break
+    [ ! -S $socket ] || break
     kill -0 "$node" 2>/dev/null || { cat "$place/coveyd.log"; fail "coveyd ended"; }
     sleep 0.1
 done
-expect "the control socket" "covey:covey 660" "$(stat -c '%U:%G %a' $state/control.sock)"
+expect "the control socket" "covey:covey 660" "$(stat -c '%U:%G %a' $socket)"
 $as_covey covey peers --json >"$place/peers" || fail "user covey cannot use the node"
 grep -q '"packaged"' "$place/peers" || fail "the node is no member of its own mesh"
 covey peers --json >/dev/null || fail "root cannot use the node"
+setpriv --reuid nobody --regid nogroup --groups covey covey peers --json >/dev/null ||
+    fail "a member of the group cannot use the node"
 status=0
 $as_nobody covey peers >/dev/null 2>"$place/refused" || status=$?
 expect "the exit status for a stranger" 5 "$status"
@@ -118,5 +122,6 @@ dpkg -r covey >/dev/null 2>&1 || fail "cannot remove"
 [ -f $state/device.key ] && [ -f /etc/covey/coveyd.conf ] || fail "removing deleted the state"
 [ ! -e /usr/bin/coveyd ] || fail "removing left the programs"
 dpkg -P covey >/dev/null 2>&1 || fail "cannot purge"
+rm -rf /run/covey
 [ ! -e $state ] && [ ! -e /etc/covey ] || fail "purging left the state"
 echo "package: $(basename "$package") installs, runs and goes away"

@@ -32,6 +32,13 @@ void covey_socket_close(struct covey_socket *s);
 covey_err covey_socket_reply(struct covey_socket_client *client, struct covey_bytes header,
                              struct covey_body *body) COVEY_CHECK;
 
+enum { COVEY_SOCKET_PATH_MAX = 107 };
+/* Where the node with this state directory listens, for the node and for those who look for it:
+ * STATE/control.sock; for the packaged node (/var/lib/covey) /run/covey/control.sock when there is
+ * that folder, since nobody else may enter the directory that holds the keys. LIMIT: too long. */
+covey_err covey_socket_path(const char *state_dir,
+                            char out[static COVEY_SOCKET_PATH_MAX + 1]) COVEY_CHECK;
+
 /* The blocking side, for `covey`: plain file descriptors, no loop. */
 covey_err covey_client_connect(const char *path, int *out_fd) COVEY_CHECK;
 void covey_client_close(int fd);
