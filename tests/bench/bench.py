@@ -8,7 +8,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build" / "release" / "bin"
@@ -122,6 +121,11 @@ def paired_ratio(ours, theirs):
     return statistics.median(a / b for a, b in zip(ours, theirs))
 
 
+def name_of(path):
+    """Zoos call each file model.onnx: the folder says which."""
+    return path.resolve().parent.name if path.stem == "model" else path.stem
+
+
 def geometric_mean(values):
     return math.exp(sum(math.log(v) for v in values) / len(values)) if values else None
 
@@ -141,10 +145,3 @@ def load_now():
         return os.getloadavg()[0]
     except OSError:
         return None
-
-
-def wait_quiet(limit, seconds):
-    """Waits until the load is below limit, at most so many seconds."""
-    end = time.monotonic() + seconds
-    while (load_now() or 0) > limit and time.monotonic() < end:
-        time.sleep(1)
