@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops.h"
+#include "ops_unary.h"
+#include "layers.h"
 
 #include <math.h>
 
-covey_err covey__shape_same(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_same(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
     (void)out_why;
-    *out = *c->shape[0];
+    out->shape = c->in[0]->shape;
     return COVEY_OK;
 }
 
@@ -58,6 +59,10 @@ void covey__act_apply(const struct covey_op_attrs *a, float *data, size_t count)
     case COVEY_ACT_TANH:
         tanh_all(data, data, count);
         break;
+    case COVEY_ACT_SILU:
+    case COVEY_ACT_HARDSWISH:
+    case COVEY_ACT_COUNT:
+        break;
     }
 }
 
@@ -77,9 +82,11 @@ void covey__finish(const struct covey__finish *f)
         for (size_t row = 0; row < f->rows; row++) {
             const float *src = f->product + row * columns + image * f->pixels;
             float *dst = f->out + (image * f->rows + row) * f->pixels;
+            const float *residual =
+                f->residual != NULL ? f->residual + (image * f->rows + row) * f->pixels : NULL;
             float bias = f->bias != NULL ? f->bias[row] : 0.0f;
             for (size_t i = 0; i < f->pixels; i++) {
-                dst[i] = src[i] + bias;
+                dst[i] = src[i] + bias + (residual != NULL ? residual[i] : 0.0f);
             }
         }
     }
@@ -88,29 +95,29 @@ void covey__finish(const struct covey__finish *f)
 
 void covey__op_relu(const struct covey__op_call *c)
 {
-    relu(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    relu(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_leakyrelu(const struct covey__op_call *c)
 {
-    size_t count = covey__shape_floats(c->out_shape);
+    size_t count = covey__shape_elements(&c->out[0]->shape);
     for (size_t i = 0; i < count; i++) {
-        float v = c->data[0][i];
+        float v = covey__in(c, 0)[i];
         c->out[i] = v < 0.0f ? v * c->attrs->alpha : v;
     }
 }
 
 void covey__op_sigmoid(const struct covey__op_call *c)
 {
-    sigmoid(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    sigmoid(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_tanh(const struct covey__op_call *c)
 {
-    tanh_all(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    tanh_all(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_clip(const struct covey__op_call *c)
 {
-    clip(c->data[0], c->out, covey__shape_floats(c->out_shape), c->attrs);
+    clip(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape), c->attrs);
 }
