@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * nn_server - our engine, driven line by line over standard input.
+ *
+ *   nn_server MODEL.onnx INPUT.raw BATCH THREADS [small]
+ *
+ * INPUT.raw holds as many floats as the input has; "-" stands for values made here. Says one JSON
+ * line when ready, then answers each line: "run N" with the times of N runs,
+ * "output FILE" by writing the last output's floats, "memory" with the kernel's account of this
+ * process. onnxruntime_server.js speaks the same.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "covey/model.h"
+#include "onnx_import.h"
+
+enum { LINE_MAX_BYTES = 4096, RUNS_MAX = 100000 };
+
+struct server {
+    struct covey_onnx onnx;
+    struct covey_model *model;
+    struct covey_run *run;
+    float *input, *output;
+    size_t input_floats, output_floats;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static covey_err open_model(struct server *s, char **argv, struct covey_nn_error *why)
+{
+    uint32_t batch = (uint32_t)strtoul(argv[3], NULL, 10);
+    covey_err err = covey_onnx_load(argv[1], &s->onnx, why);
+    if (err == COVEY_OK) {
+        err = covey_graph_optimize(s->onnx.graph, why);
+    }
+    if (err == COVEY_OK) {
+        err = covey_graph_check(s->onnx.graph, batch, why);
+    }
+    if (err == COVEY_OK) {
+        err = covey_model_new(s->onnx.graph, &s->model, why);
+    }
+    if (err == COVEY_OK) {
+        err = covey_run_new(s->model, &s->run);
+    }
+    if (err == COVEY_OK) {
+        err = covey_shape_count(covey_model_input(s->model), &s->input_floats);
+    }
+    if (err == COVEY_OK) {
+        err = covey_shape_count(covey_model_output(s->model), &s->output_floats);
+    }
+    return err;
+}
+
+static covey_err read_input(struct server *s, const char *path)
+{
+    s->input = calloc(s->input_floats, sizeof(float));
+    s->output = calloc(s->output_floats, sizeof(float));
+    if (s->input == NULL || s->output == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    if (strcmp(path, "-") == 0) {
+        for (size_t i = 0; i < s->input_floats; i++) {
+            s->input[i] = (float)(i % 255) / 255.0f;
+        }
+        return COVEY_OK;
+    }
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return COVEY_ERR_IO;
+    }
+    size_t got = fread(s->input, sizeof(float), s->input_floats, file);
+    bool whole = got == s->input_floats && fgetc(file) == EOF;
+    fclose(file);
+    return whole ? COVEY_OK : COVEY_ERR_MALFORMED;
+}
+
+static void answer_run(struct server *s, const char *argument)
+{
+    unsigned long runs = strtoul(argument, NULL, 10);
+    printf("{\"ms\":[");
+    for (unsigned long i = 0; i < runs && i < RUNS_MAX; i++) {
+        double start = now_ms();
+        covey_run_all(s->run, s->input, s->output);
+        printf("%s%.6f", i == 0 ? "" : ",", now_ms() - start);
+    }
+    printf("]}\n");
+}
+
+static void answer_output(const struct server *s, const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    size_t put = file == NULL ? 0 : fwrite(s->output, sizeof(float), s->output_floats, file);
+    bool closed = file != NULL && fclose(file) == 0;
+    if (closed && put == s->output_floats) {
+        printf("{\"floats\":%zu}\n", put);
+    } else {
+        printf("{\"error\":\"the output cannot be written\"}\n");
+    }
+}
+
+static void answer_memory(void)
+{
+    char line[256];
+    uint64_t rss = 0, peak = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "VmRSS:", 6) == 0) {
+            rss = strtoull(line + 6, NULL, 10);
+        } else if (strncmp(line, "VmHWM:", 6) == 0) {
+            peak = strtoull(line + 6, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    printf("{\"rss_kb\":%" PRIu64 ",\"peak_kb\":%" PRIu64 "}\n", rss, peak);
+}
+
+static void serve(struct server *s)
+{
+    char line[LINE_MAX_BYTES];
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        line[strcspn(line, "\n")] = 0;
+        if (strncmp(line, "run ", 4) == 0) {
+            answer_run(s, line + 4);
+        } else if (strncmp(line, "output ", 7) == 0) {
+            answer_output(s, line + 7);
+        } else if (strcmp(line, "memory") == 0) {
+            answer_memory();
+        } else {
+            printf("{\"error\":\"not understood here\"}\n");
+        }
+        fflush(stdout);
+    }
+}
+
+static void say_ready(const struct server *s)
+{
+    const char *core = getenv("OPENBLAS_CORETYPE");
+    printf(
+        "{\"engine\":\"covey\",\"input_floats\":%zu,\"output_floats\":%zu,\"blas_core\":\"%s\"}\n",
+        s->input_floats, s->output_floats, core == NULL ? "" : core);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5 && !(argc == 6 && strcmp(argv[5], "small") == 0)) {
+        fprintf(stderr, "usage: nn_server MODEL.onnx INPUT.raw BATCH THREADS [small]\n");
+        return 2;
+    }
+    struct server s = {.model = NULL};
+    struct covey_nn_error why = {""};
+    covey_err err = open_model(&s, argv, &why);
+    if (err == COVEY_OK) {
+        err = read_input(&s, argv[2]);
+    }
+    if (err == COVEY_OK) {
+        say_ready(&s);
+        serve(&s);
+    } else {
+        /* The reader wants one line of JSON: what would end a string is left out. */
+        why.text[strcspn(why.text, "\"\\\n")] = 0;
+        printf("{\"error\":\"%s: %s\"}\n", covey_strerror(err), why.text);
+    }
+    covey_run_free(s.run);
+    covey_model_free(s.model);
+    covey_onnx_free(&s.onnx);
+    free(s.input);
+    free(s.output);
+    return err == COVEY_OK ? 0 : 1;
+}
