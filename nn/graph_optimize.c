@@ -161,7 +161,8 @@ static struct covey_graph_node *sole_layer(struct optimizer *o, uint16_t value)
 {
     struct covey_graph_node *p = sole_producer(o, value);
     if (p == NULL || (p->op != COVEY_OP_CONV && p->op != COVEY_OP_DENSE) ||
-        !has_data(o->g, p->input[1]) || o->g->values[p->input[1]].shape.rank < 2) {
+        !has_data(o->g, p->input[1]) || o->g->values[p->input[1]].shape.rank < 2 ||
+        (p->inputs > 3 && p->input[3] != COVEY_VALUE_NONE)) {
         return NULL;
     }
     if (p->inputs > 2 && p->input[2] != COVEY_VALUE_NONE) {
@@ -257,11 +258,11 @@ static covey_err fold_batchnorm(struct optimizer *o, size_t i, bool *out_done)
 /* Whether a constant of this shape, added to the layer's output, is one number for each row. */
 static bool is_bias(const struct covey_shape *s, unsigned layer_rank, uint32_t m)
 {
-    unsigned rank = layer_rank, channel = 1;
-    if (s->rank > rank || covey__shape_floats(s) != m) {
+    const unsigned channel = 1;
+    if (s->rank > layer_rank || covey__shape_elements(s) != m) {
         return false;
     }
-    unsigned missing = rank - s->rank;
+    unsigned missing = layer_rank - s->rank;
     return m == 1 || (missing <= channel && s->dims[channel - missing] == m);
 }
 

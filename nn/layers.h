@@ -30,6 +30,8 @@ struct covey__product {
     size_t image_stride;
     float *scratch, *out;
 };
+/* data [rows x columns] += bias [rows]. */
+void covey__bias_rows(float *data, const float *bias, size_t rows, size_t columns);
 void covey__conv_product(const struct covey__product *p);
 
 #endif /* COVEY_NN_LAYERS_H */

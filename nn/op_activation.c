@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops_unary.h"
+#include "kernels/act.h"
 #include "layers.h"
 
 #include <math.h>
@@ -44,26 +45,7 @@ static void tanh_all(const float *in, float *out, size_t count)
 
 void covey__act_apply(const struct covey_op_attrs *a, float *data, size_t count)
 {
-    switch (a->act) {
-    case COVEY_ACT_NONE:
-        break;
-    case COVEY_ACT_RELU:
-        relu(data, data, count);
-        break;
-    case COVEY_ACT_CLIP:
-        clip(data, data, count, a);
-        break;
-    case COVEY_ACT_SIGMOID:
-        sigmoid(data, data, count);
-        break;
-    case COVEY_ACT_TANH:
-        tanh_all(data, data, count);
-        break;
-    case COVEY_ACT_SILU:
-    case COVEY_ACT_HARDSWISH:
-    case COVEY_ACT_COUNT:
-        break;
-    }
+    covey__act_run((struct covey__act){a->act, a->low, a->high}, data, count);
 }
 
 void covey__bias_rows(float *data, const float *bias, size_t rows, size_t columns)
@@ -103,7 +85,7 @@ void covey__op_leakyrelu(const struct covey__op_call *c)
     size_t count = covey__shape_elements(&c->out[0]->shape);
     for (size_t i = 0; i < count; i++) {
         float v = covey__in(c, 0)[i];
-        c->out[i] = v < 0.0f ? v * c->attrs->alpha : v;
+        covey__out(c)[i] = v < 0.0f ? v * c->attrs->alpha : v;
     }
 }
 

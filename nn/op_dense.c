@@ -35,7 +35,7 @@ void covey__op_dense(const struct covey__op_call *c)
     if (covey__in(c, 2) != NULL) {
         for (size_t i = 0; i < n; i++) {
             for (size_t j = 0; j < m; j++) {
-                c->out[i * m + j] += covey__in(c, 2)[j];
+                covey__out(c)[i * m + j] += covey__in(c, 2)[j];
             }
         }
     }

@@ -31,7 +31,7 @@ void covey__op_batchnorm(const struct covey__op_call *c)
         float scale = covey__in(c, 1)[ch] / sqrtf(covey__in(c, 4)[ch] + c->attrs->epsilon);
         float bias = covey__in(c, 2)[ch] - covey__in(c, 3)[ch] * scale;
         for (size_t i = p * pixels; i < (p + 1) * pixels; i++) {
-            c->out[i] = covey__in(c, 0)[i] * scale + bias;
+            covey__out(c)[i] = covey__in(c, 0)[i] * scale + bias;
         }
     }
 }
@@ -66,7 +66,7 @@ void covey__op_lrn(const struct covey__op_call *c)
                 sum += v * v;
             }
             float scale = a->bias + a->alpha / (float)a->size * sum;
-            c->out[p * pixels + i] = covey__in(c, 0)[p * pixels + i] / powf(scale, a->beta);
+            covey__out(c)[p * pixels + i] = covey__in(c, 0)[p * pixels + i] / powf(scale, a->beta);
         }
     }
 }

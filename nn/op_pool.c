@@ -130,6 +130,6 @@ void covey__op_globalavgpool(const struct covey__op_call *c)
         for (size_t i = 0; i < pixels; i++) {
             sum += covey__in(c, 0)[p * pixels + i];
         }
-        c->out[p] = (float)(sum / (double)pixels);
+        covey__out(c)[p] = (float)(sum / (double)pixels);
     }
 }

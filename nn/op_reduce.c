@@ -44,7 +44,7 @@ void covey__op_reducemean(const struct covey__op_call *c)
     }
     memset(covey__out(c), 0, outputs * sizeof(float));
     for (size_t i = 0; i < count; i++) {
-        c->out[to] += covey__in(c, 0)[i];
+        covey__out(c)[to] += covey__in(c, 0)[i];
         for (unsigned axis = x->rank; axis-- > 0;) {
             to += step[axis];
             if (++at[axis] < x->dims[axis]) {
@@ -55,7 +55,7 @@ void covey__op_reducemean(const struct covey__op_call *c)
         }
     }
     for (size_t i = 0; i < outputs; i++) {
-        c->out[i] /= (float)(count / outputs);
+        covey__out(c)[i] /= (float)(count / outputs);
     }
 }
 

@@ -117,8 +117,8 @@ covey_err covey__infer_flatten(const struct covey__op_call *c, struct covey_tens
 
 void covey__op_copy(const struct covey__op_call *c)
 {
-    memmove(covey__out(c), covey__in(c, 0),
-            covey__shape_elements(&c->out[0]->shape) * sizeof(float));
+    memmove(c->out[0]->data, c->in[0]->data,
+            covey__shape_elements(&c->out[0]->shape) * covey_type_size(c->out[0]->type));
 }
 
 covey_err covey__infer_transpose(const struct covey__op_call *c, struct covey_tensor *out,
@@ -152,7 +152,7 @@ void covey__op_transpose(const struct covey__op_call *c)
         step[i] = covey__shape_range(x, (unsigned)c->attrs->shape[i] + 1, x->rank);
     }
     for (size_t i = 0; i < count; i++) {
-        c->out[i] = covey__in(c, 0)[from];
+        covey__out(c)[i] = covey__in(c, 0)[from];
         for (unsigned axis = y->rank; axis-- > 0;) {
             from += step[axis];
             if (++at[axis] < y->dims[axis]) {
@@ -169,8 +169,9 @@ covey_err covey__infer_pad(const struct covey__op_call *c, struct covey_tensor *
 {
     struct covey_shape s = c->in[0]->shape;
     for (unsigned i = 0; i < s.rank; i++) {
-        uint64_t dim = (uint64_t)s.dims[i] + c->attrs->pad[i] + c->attrs->pad[s.rank + i];
-        if (dim > COVEY_TENSOR_ELEMENTS_MAX) {
+        int64_t dim = (int64_t)s.dims[i] + c->attrs->pad[i] + c->attrs->pad[s.rank + i];
+        if (dim > COVEY_TENSOR_ELEMENTS_MAX || c->attrs->pad[i] < 0 ||
+            c->attrs->pad[s.rank + i] < 0) {
             return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "padding is too large");
         }
         s.dims[i] = (uint32_t)dim;
@@ -184,17 +185,17 @@ void covey__op_pad(const struct covey__op_call *c)
     const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     size_t count = covey__shape_elements(y);
     for (size_t i = 0; i < count; i++) {
-        c->out[i] = c->attrs->value;
+        covey__out(c)[i] = (float)c->attrs->value;
     }
     if (x->rank == 0) {
-        c->out[0] = covey__in(c, 0)[0];
+        covey__out(c)[0] = covey__in(c, 0)[0];
         return;
     }
     size_t columns = x->dims[x->rank - 1], rows = covey__shape_elements(x) / columns;
     for (size_t row = 0; row < rows; row++) {
-        size_t left = row, step = y->dims[y->rank - 1], to = c->attrs->pad[x->rank - 1];
+        size_t left = row, step = y->dims[y->rank - 1], to = (size_t)c->attrs->pad[x->rank - 1];
         for (unsigned axis = x->rank - 1u; axis-- > 0;) {
-            to += (left % x->dims[axis] + c->attrs->pad[axis]) * step;
+            to += (left % x->dims[axis] + (size_t)c->attrs->pad[axis]) * step;
             left /= x->dims[axis];
             step *= y->dims[axis];
         }
