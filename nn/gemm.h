@@ -5,6 +5,8 @@
 #ifndef COVEY_NN_GEMM_H
 #define COVEY_NN_GEMM_H
 
+#include "covey/threads.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,11 +18,17 @@ struct covey__gemm {
     const float *b; /* trans_b: B is stored [n x k] */
     size_t ldb;
     bool trans_b;
-    float *c; /* overwritten, never read */
+    float *c; /* without accumulate overwritten, never read */
     size_t ldc;
+    bool trans_a;    /* A is stored [k x m] */
+    bool accumulate; /* C += A B */
 };
 
 /* One thread; may run on many threads at once. */
 void covey__gemm(const struct covey__gemm *p);
+
+/* The same shared out: in blocks that depend only on the sizes, so that the result is the same
+ * for every number of threads (not always that of covey__gemm). */
+void covey__gemm_threads(const struct covey__gemm *p, struct covey_threads *threads);
 
 #endif /* COVEY_NN_GEMM_H */

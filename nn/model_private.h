@@ -11,9 +11,9 @@
 /* Values start on cache lines. */
 enum { COVEY__ALIGN = 64 };
 
-/* Bytes of one run: 8 GiB, or half of what a pointer reaches: no device of ours has more to give.
+/* Bytes of one run: 4 GiB, or half of what a pointer reaches: no device of ours has more to give.
  */
-#define COVEY__MEMORY_MAX ((uint64_t)(SIZE_MAX / 2 < 0x200000000u ? SIZE_MAX / 2 : 0x200000000u))
+#define COVEY__MEMORY_MAX ((uint64_t)(SIZE_MAX / 2 < 0x100000000u ? SIZE_MAX / 2 : 0x100000000u))
 
 /* Bytes of the values' arena and of the work room behind it. */
 size_t covey__model_arena(const struct covey_model *m);

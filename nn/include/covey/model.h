@@ -61,12 +61,14 @@ void covey_run_local(struct covey_run *r);
 /* Output i, valid until the next start; its type and shape are those of the graph's value. */
 const void *covey_run_result(const struct covey_run *r, unsigned i);
 
-/* All of it here: one input, one output [shape of output]. */
+/* All of it here: one input, output 0 [shape of output]. */
 void covey_run_all(struct covey_run *r, const void *input, void *output);
 /* All of it here; results by covey_run_result(). */
 void covey_run_inputs(struct covey_run *r, const void *const *inputs);
 
-/* From now on adds each node's time to node_ns [node_count of the graph]; NULL: no more. */
-void covey_run_profile(struct covey_run *r, uint64_t *node_ns);
+/* From now on adds each node's time by clock (nanoseconds, monotonic) to node_ns [node_count of the
+ * graph]; node_ns NULL: no more. */
+typedef uint64_t (*covey_clock_fn)(void);
+void covey_run_profile(struct covey_run *r, covey_clock_fn clock, uint64_t *node_ns);
 
 #endif /* COVEY_MODEL_H */

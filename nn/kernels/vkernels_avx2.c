@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#define VKERNELS_TABLE covey__vkernels_avx2
+#include "vkernels.inc"
