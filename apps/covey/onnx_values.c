@@ -218,7 +218,8 @@ covey_err covey__onnx_emit(struct covey_onnx_build *b, const struct covey_onnx_e
                            uint16_t *out_index)
 {
     struct covey_graph_value value = {.data = NULL};
-    struct covey_graph_node node = {.op = e->op, .inputs = e->inputs, .outputs = 1, .attrs = e->attrs};
+    struct covey_graph_node node = {
+        .op = e->op, .inputs = e->inputs, .outputs = 1, .attrs = e->attrs};
     memcpy(node.input, e->input, sizeof node.input);
     node_name(b->node, node.name, sizeof node.name);
     covey_err err = covey_graph_add_value(b->graph, &value, &node.output[0]);

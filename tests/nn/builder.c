@@ -67,8 +67,7 @@ uint16_t add_constant(struct covey_graph *g, struct covey_shape shape, const flo
     size_t bytes = floats_of(&shape) * sizeof(float);
     expect_ok(covey_graph_alloc(g, bytes, &copy), NULL);
     memcpy(copy, data, bytes);
-    return add_value(
-        g, (struct covey_graph_value){.shape = shape, .constant = true, .data = copy});
+    return add_value(g, (struct covey_graph_value){.shape = shape, .constant = true, .data = copy});
 }
 
 uint16_t add_random(struct covey_graph *g, struct covey_shape shape, uint64_t *seed)
@@ -89,7 +88,8 @@ struct covey_op_attrs attrs_default(void)
 uint16_t add_op(struct covey_graph *g, enum covey_op op, const struct covey_op_attrs *a,
                 const uint16_t *inputs, unsigned count)
 {
-    struct covey_graph_node node = {.op = op, .inputs = (uint8_t)count, .outputs = 1, .attrs = attrs_default()};
+    struct covey_graph_node node = {
+        .op = op, .inputs = (uint8_t)count, .outputs = 1, .attrs = attrs_default()};
     if (a != NULL) {
         node.attrs = *a;
     }

@@ -211,7 +211,8 @@ static void test_products_are_the_definition(void **state)
             double sum = 0.0;
             for (size_t j = 0; j < k; j++) {
                 size_t tap = dense ? i % m * k + j : j * m + i % m;
-                sum += (double)x[i / m * k + j] * (double)((const float *)g->values[in[1]].data)[tap];
+                sum +=
+                    (double)x[i / m * k + j] * (double)((const float *)g->values[in[1]].data)[tap];
             }
             expected[i] = (float)sum;
         }

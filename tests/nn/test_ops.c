@@ -82,7 +82,8 @@ static void test_shape_operators(void **state)
     a.shape_rank = 3;
     a.shape[0] = 2, a.shape[1] = 0, a.shape[2] = 1;
     check_node(COVEY_OP_TRANSPOSE, &a, shape_of(3, 1, 2, 3, 0), x,
-               (struct covey_tensor){COVEY_TYPE_F32, shape_of(3, 3, 1, 2, 0), (float[]){1, 4, 2, 5, 3, 6}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(3, 3, 1, 2, 0),
+                                     (float[]){1, 4, 2, 5, 3, 6}});
     a = attrs_default();
     a.pad[1] = 1, a.pad[2] = 1, a.value = 9;
     check_node(COVEY_OP_PAD, &a, shape_of(2, 2, 3, 0, 0), x,
@@ -92,7 +93,8 @@ static void test_shape_operators(void **state)
     a.axes = 1;
     a.keepdims = false;
     check_node(COVEY_OP_REDUCEMEAN, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){COVEY_TYPE_F32, shape_of(1, 3, 0, 0, 0), (float[]){2.5f, 3.5f, 4.5f}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(1, 3, 0, 0, 0),
+                                     (float[]){2.5f, 3.5f, 4.5f}});
     a.axes = 0;
     a.keepdims = true;
     check_node(COVEY_OP_REDUCEMEAN, &a, shape_of(2, 2, 3, 0, 0), x,
@@ -175,7 +177,8 @@ static void test_broadcasting(void **state)
         struct covey_shape s = shapes[round / 8], in = shape_of(4, 2, 3, 4, 5);
         struct covey_graph *g = graph_with_input(in);
         uint16_t b = add_random(g, s, &seed);
-        add_op(g, op, NULL, round % 2 ? (uint16_t[]){b, g->input[0]} : (uint16_t[]){g->input[0], b}, 2);
+        add_op(g, op, NULL, round % 2 ? (uint16_t[]){b, g->input[0]} : (uint16_t[]){g->input[0], b},
+               2);
         float *x = random_floats(&seed, 120), expected[120];
         size_t count;
         float *got = run_graph(g, 0, x, &count);
