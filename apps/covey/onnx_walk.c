@@ -65,6 +65,7 @@ static const struct field fields[] = {
     {MSG_TENSOR, 8, KIND_BYTES, 0},
     {MSG_TENSOR, 9, KIND_RAW, 0},
     {MSG_TENSOR, 10, KIND_LIST, 0},
+    {MSG_TENSOR, 11, KIND_LIST, 0},
     {MSG_TENSOR, 14, KIND_NUMBER, 0},
     {MSG_VALUE_INFO, 1, KIND_BYTES, 0},
     {MSG_VALUE_INFO, 2, KIND_MESSAGE, MSG_TYPE},

@@ -1,319 +1,342 @@
 /* SPDX-License-Identifier: MIT */
-#include "read_decode.h"
+#include "read_dataset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "read_input.h"
+#include "read_file.h"
+#include "read_set.h"
+#include "read_typed.h"
 
-enum {
-    IDX_IMAGES = 0x803,
-    IDX_LABELS = 0x801,
-    CIFAR_PIXELS = 3 * 32 * 32,
-    DIGIT_VALUES = 64,
-    FILES_MAX = 5,
-    PATH_BYTES = 4096,
-};
-
-void covey__dataset_done(struct covey_dataset *d)
+void covey_dataset_done(struct covey_dataset *d)
 {
-    free(d->pixels);
+    free(d->names);
     free(d->labels);
+    free(d->bytes);
+    free(d->floats);
     *d = (struct covey_dataset){0};
 }
 
-static covey_err dataset_new(size_t count, const struct covey_shape *shape,
-                             struct covey_dataset *out, struct covey_nn_error *why)
+size_t covey_dataset_values(const struct covey_dataset *d)
 {
-    size_t pixels = 0;
-    struct covey_dataset d = {.count = count, .shape = *shape};
-    covey_err err = covey_shape_count(shape, &pixels);
-    if (err || count == 0 || count > COVEY_DATASET_ITEMS_MAX || pixels == 0 ||
-        pixels > COVEY_DATASET_BYTES_MAX / count) {
-        return covey__why(COVEY_ERR_LIMIT, why, "no items or too many: %zu of %zu values", count,
-                          pixels);
+    return (size_t)d->channels * d->height * d->width;
+}
+
+uint32_t covey_dataset_sample(const struct covey_dataset *d, size_t index, float *out)
+{
+    size_t values = covey_dataset_values(d);
+    COVEY_ASSERT(index < d->count);
+    if (d->floats) {
+        memcpy(out, d->floats + index * values, values * sizeof *out);
+        return d->labels[index];
     }
-    d.pixels = malloc(count * pixels);
-    d.labels = malloc(count);
-    if (!d.pixels || !d.labels) {
-        covey__dataset_done(&d);
+    const uint8_t *bytes = d->bytes + index * values;
+    for (size_t i = 0; i < values; i++) {
+        out[i] = (float)bytes[i];
+    }
+    return d->labels[index];
+}
+
+covey_err covey__set_new(const struct covey_dataset *form, bool floats, struct covey_dataset *out,
+                         struct covey_nn_error *why)
+{
+    struct covey_shape shape = {3, {form->channels, form->height, form->width}};
+    size_t values = 0;
+    struct covey_dataset d = *form;
+    size_t bytes = floats ? sizeof(float) : 1;
+    covey_err err = covey_shape_count(&shape, &values);
+    if (err || values == 0 || form->count == 0) {
+        return covey__why(COVEY_ERR_LIMIT, why, "no samples, or they are empty or too large");
+    }
+    if (form->count > COVEY_DATASET_ITEMS_MAX || form->classes > COVEY_DATASET_CLASSES_MAX ||
+        values > COVEY_DATASET_BYTES_MAX / bytes / form->count) {
+        return covey__why(COVEY_ERR_LIMIT, why,
+                          "%zu samples of %zu values: at most %d samples and %d bytes", form->count,
+                          values, COVEY_DATASET_ITEMS_MAX, COVEY_DATASET_BYTES_MAX);
+    }
+    void *data = malloc(form->count * values * bytes);
+    d.floats = floats ? data : NULL;
+    d.bytes = floats ? NULL : data;
+    d.names = NULL;
+    d.labels = malloc(form->count * sizeof *d.labels);
+    if (!data || !d.labels) {
+        covey_dataset_done(&d);
         return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
     }
     *out = d;
     return COVEY_OK;
 }
 
-static uint32_t load_big(const uint8_t *p)
+void covey__set_form(const struct covey_shape *shape, struct covey_dataset *out)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    struct covey_dataset form = {.channels = 1, .height = 1, .width = 1};
+    uint32_t *const dims[3] = {&form.channels, &form.height, &form.width};
+    COVEY_ASSERT(shape->rank >= 1 && shape->rank <= 4);
+    for (size_t i = 1; i < shape->rank; i++) {
+        *dims[3 + i - shape->rank] = shape->dims[i];
+    }
+    form.kind = COVEY_ITEM_TENSOR;
+    form.count = shape->dims[0];
+    *out = form;
 }
 
-covey_err covey__decode_idx(struct covey_bytes images, struct covey_bytes labels,
-                            struct covey_dataset *out, struct covey_nn_error *why)
+size_t covey__set_train(size_t count)
 {
-    if (images.len < 16 || load_big(images.ptr) != IDX_IMAGES) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "the images are not an IDX file");
-    }
-    if (labels.len < 8 || load_big(labels.ptr) != IDX_LABELS) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "the labels are not an IDX file");
-    }
-    size_t count = load_big(images.ptr + 4);
-    struct covey_shape shape = {3, {1, load_big(images.ptr + 8), load_big(images.ptr + 12)}};
-    size_t pixels = 0;
-    size_t bytes = 0;
-    if (covey_shape_count(&shape, &pixels) || covey_size_mul(count, pixels, &bytes) ||
-        images.len - 16 != bytes) {
-        return covey__why(COVEY_ERR_MALFORMED, why,
-                          "the images have %zu bytes, %zu of %zu x %zu are declared",
-                          images.len - 16, count, (size_t)shape.dims[1], (size_t)shape.dims[2]);
-    }
-    if (load_big(labels.ptr + 4) != count || labels.len - 8 != count) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "%zu images, but %zu labels", count,
-                          labels.len - 8);
-    }
-    covey_err err = dataset_new(count, &shape, out, why);
-    if (!err) {
-        memcpy(out->pixels, images.ptr + 16, bytes);
-        memcpy(out->labels, labels.ptr + 8, count);
-    }
-    return err;
+    return count * 4 / 5;
 }
 
-covey_err covey__decode_cifar(struct covey_bytes in, size_t label_bytes, unsigned classes,
-                              struct covey_dataset *out, struct covey_nn_error *why)
+static bool same_form(const struct covey_dataset *a, const struct covey_dataset *b)
 {
-    static const struct covey_shape shape = {3, {3, 32, 32}};
-    struct covey_dataset d = {0};
-    size_t record = label_bytes + CIFAR_PIXELS;
-    if (in.len == 0 || in.len % record != 0) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "%zu bytes are not whole records of %zu",
-                          in.len, record);
+    return a->channels == b->channels && a->height == b->height && a->width == b->width &&
+           (a->floats == NULL) == (b->floats == NULL);
+}
+
+covey_err covey__set_append(struct covey_dataset *d, struct covey_dataset *take_more,
+                            struct covey_nn_error *why)
+{
+    struct covey_dataset *more = take_more;
+    struct covey_dataset sum = *d;
+    if (!same_form(d, more)) {
+        return covey__why(COVEY_ERR_RANGE, why, "its samples have another form than those before");
     }
-    covey_err err = dataset_new(in.len / record, &shape, &d, why);
+    sum.count += more->count;
+    sum.classes = d->classes > more->classes ? d->classes : more->classes;
+    covey_err err = covey__set_new(&sum, d->floats != NULL, &sum, why);
     if (err) {
         return err;
     }
-    for (size_t i = 0; i < d.count; i++) {
-        const uint8_t *r = in.ptr + i * record;
-        d.labels[i] = r[label_bytes - 1];
-        if (d.labels[i] >= classes) {
-            err = covey__why(COVEY_ERR_RANGE, why, "record %zu has the label %u", i, d.labels[i]);
-            covey__dataset_done(&d);
-            return err;
-        }
-        memcpy(d.pixels + i * CIFAR_PIXELS, r + label_bytes, CIFAR_PIXELS);
+    size_t values = covey_dataset_values(d);
+    memcpy(sum.labels, d->labels, d->count * sizeof *d->labels);
+    memcpy(sum.labels + d->count, more->labels, more->count * sizeof *d->labels);
+    if (d->floats) {
+        memcpy(sum.floats, d->floats, d->count * values * sizeof(float));
+        memcpy(sum.floats + d->count * values, more->floats, more->count * values * sizeof(float));
+    } else {
+        memcpy(sum.bytes, d->bytes, d->count * values);
+        memcpy(sum.bytes + d->count * values, more->bytes, more->count * values);
     }
-    *out = d;
+    sum.names = d->names;
+    d->names = NULL;
+    covey_dataset_done(d);
+    covey_dataset_done(more);
+    *d = sum;
     return COVEY_OK;
 }
 
-/* One number of a CSV line, at most `most`, and what ends it. */
-static bool csv_number(struct covey_bytes in, size_t *at, unsigned most, char end, uint8_t *out)
+/* Keeps what the split has of a source that has none of its own. */
+static covey_err cut(struct covey_dataset *d, enum covey_split split, struct covey_nn_error *why)
 {
-    unsigned value = 0;
-    size_t digits = 0;
-    for (; *at < in.len && in.ptr[*at] >= '0' && in.ptr[*at] <= '9' && digits < 3;
-         (*at)++, digits++) {
-        value = value * 10 + (unsigned)(in.ptr[*at] - '0');
+    size_t train = covey__set_train(d->count);
+    size_t values = covey_dataset_values(d) * (d->floats ? sizeof(float) : 1);
+    size_t first = split == COVEY_SPLIT_TEST ? train : 0;
+    size_t count = split == COVEY_SPLIT_TEST ? d->count - train : train;
+    uint8_t *data = d->floats ? (uint8_t *)d->floats : d->bytes;
+    if (split != COVEY_SPLIT_TRAIN && split != COVEY_SPLIT_TEST) {
+        return COVEY_OK;
     }
-    if (digits == 0 || value > most) {
-        return false;
+    if (count == 0) {
+        return covey__why(COVEY_ERR_RANGE, why, "%zu samples are too few to split", d->count);
     }
-    if (end == '\n' && *at < in.len && in.ptr[*at] == '\r') {
-        (*at)++;
-    }
-    /* The last line may lack its end. */
-    bool ended = *at == in.len ? end == '\n' : in.ptr[*at] == (uint8_t)end;
-    *at += *at < in.len;
-    *out = (uint8_t)value;
-    return ended;
-}
-
-covey_err covey__decode_digits(struct covey_bytes in, struct covey_dataset *out,
-                               struct covey_nn_error *why)
-{
-    static const struct covey_shape shape = {3, {1, 8, 8}};
-    struct covey_dataset d = {0};
-    size_t lines = in.len > 0 && in.ptr[in.len - 1] != '\n';
-    for (size_t i = 0; i < in.len; i++) {
-        lines += in.ptr[i] == '\n';
-    }
-    covey_err err = dataset_new(lines, &shape, &d, why);
-    if (err) {
-        return err;
-    }
-    size_t at = 0;
-    for (size_t line = 0; line < lines; line++) {
-        bool ok = true;
-        for (size_t i = 0; ok && i < DIGIT_VALUES; i++) {
-            ok = csv_number(in, &at, 16, ',', &d.pixels[line * DIGIT_VALUES + i]);
-        }
-        if (!ok || !csv_number(in, &at, 9, '\n', &d.labels[line])) {
-            covey__dataset_done(&d);
-            return covey__why(COVEY_ERR_MALFORMED, why,
-                              "line %zu is not 64 values of 0 to 16 and a label", line + 1);
-        }
-    }
-    *out = d;
+    memmove(data, data + first * values, count * values);
+    memmove(d->labels, d->labels + first, count * sizeof *d->labels);
+    d->count = count;
     return COVEY_OK;
 }
 
-/* What a data set of a folder is made of: names tried in order, each plain or with .gz. */
-static const char *const cifar_test[] = {"test_batch.bin", "test.bin", "test_first_1000.bin"};
-static const char *const cifar_train[] = {"data_batch_1.bin", "train.bin", "train_first_20000.bin"};
-
-static bool is_file(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* dir/name or dir/name.gz, whichever is there. */
-static bool find_file(const char *dir, const char *name, char *out)
-{
-    static const char *const endings[] = {"", ".gz"};
-    for (size_t i = 0; i < 2; i++) {
-        int wrote = snprintf(out, PATH_BYTES, "%s/%s%s", dir, name, endings[i]);
-        if (wrote > 0 && wrote < PATH_BYTES && is_file(out)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static covey_err open_mnist(const char *dir, bool train, struct covey_dataset *out,
-                            struct covey_nn_error *why)
-{
-    char path[2][PATH_BYTES];
-    struct covey_buf files[2] = {{0}};
-    struct covey_nn_error inner = {""};
-    const char *images = train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
-    const char *labels = train ? "train-labels-idx1-ubyte" : "t10k-labels-idx1-ubyte";
-    if (!find_file(dir, images, path[0]) || !find_file(dir, labels, path[1])) {
-        return covey__why(COVEY_ERR_NOT_FOUND, why, "%.120s: there is no %s or %s, plain or .gz",
-                          dir, images, labels);
-    }
-    covey_err err = covey__gzip_read(path[0], COVEY_DATASET_BYTES_MAX, &files[0], why);
-    if (!err) {
-        err = covey__gzip_read(path[1], COVEY_DATASET_BYTES_MAX, &files[1], why);
-    }
-    if (!err) {
-        err = covey__decode_idx(covey_bytes_of(files[0].ptr, files[0].len),
-                                covey_bytes_of(files[1].ptr, files[1].len), out, &inner);
-        if (err) {
-            (void)covey__why(err, why, "%.100s: %.140s", path[0], inner.text);
-        }
-    }
-    free(files[0].ptr);
-    free(files[1].ptr);
-    return err;
-}
-
-/* The files of a CIFAR split, one behind the other: the five training batches are one set. */
-static covey_err read_cifar(const char *where, bool train, char *path, struct covey_buf *out,
-                            struct covey_nn_error *why)
-{
-    const char *const *names = train ? cifar_train : cifar_test;
-    bool found = is_file(where);
-    if (found) {
-        (void)snprintf(path, PATH_BYTES, "%s", where);
-    }
-    for (size_t i = 0; !found && i < 3; i++) {
-        found = find_file(where, names[i], path);
-    }
-    if (!found) {
-        return covey__why(COVEY_ERR_NOT_FOUND, why, "%.120s: there is no %s, %s or %s, or .gz",
-                          where, names[0], names[1], names[2]);
-    }
-    covey_err err = covey__gzip_read(path, COVEY_DATASET_BYTES_MAX, out, why);
-    for (char batch = '2'; !err && batch <= '5'; batch++) {
-        struct covey_buf more = {0};
-        char name[] = "data_batch_?.bin";
-        name[11] = batch;
-        char *last = strrchr(path, '/');
-        if (is_file(where) || !last || strncmp(last, "/data_batch_", 12) != 0 ||
-            !find_file(where, name, path)) {
-            break;
-        }
-        err = covey__gzip_read(path, COVEY_DATASET_BYTES_MAX - out->len, &more, why);
-        if (err) {
-            free(out->ptr);
-            break;
-        }
-        uint8_t *grown = realloc(out->ptr, out->len + more.len + 1);
-        if (grown) {
-            memcpy(grown + out->len, more.ptr, more.len);
-            *out = (struct covey_buf){grown, out->len + more.len};
-        } else {
-            free(out->ptr);
-            err = covey__why(COVEY_ERR_NOMEM, why, "%.120s: out of memory", path);
-        }
-        free(more.ptr);
-    }
-    return err;
-}
-
-static covey_err open_cifar(const char *where, bool train, bool hundred, struct covey_dataset *out,
-                            struct covey_nn_error *why)
-{
-    char path[PATH_BYTES];
-    struct covey_buf file = {0};
-    struct covey_nn_error inner = {""};
-    covey_err err = read_cifar(where, train, path, &file, why);
-    if (err) {
-        return err;
-    }
-    err = covey__decode_cifar(covey_bytes_of(file.ptr, file.len), hundred ? 2 : 1,
-                              hundred ? 100 : 10, out, &inner);
-    free(file.ptr);
-    return err ? covey__why(err, why, "%.100s: %.140s", path, inner.text) : COVEY_OK;
-}
-
-static covey_err open_digits(const char *path, struct covey_dataset *out,
+static covey_err open_digits(const struct covey__place *place, struct covey_dataset *out,
                              struct covey_nn_error *why)
 {
     struct covey_buf file = {0};
     struct covey_nn_error inner = {""};
-    covey_err err = covey__gzip_read(path, COVEY_DATASET_BYTES_MAX, &file, why);
+    struct covey_dataset d = {0};
+    covey_err err = covey__gzip_read(place->path, COVEY_DATASET_BYTES_MAX, &file, why);
     if (err) {
         return err;
     }
-    err = covey__decode_digits(covey_bytes_of(file.ptr, file.len), out, &inner);
+    err = covey__decode_digits(covey_bytes_of(file.ptr, file.len), &d, &inner);
     free(file.ptr);
-    return err ? covey__why(err, why, "%.100s: %.140s", path, inner.text) : COVEY_OK;
+    if (!err) {
+        err = cut(&d, place->ask.split, &inner);
+    }
+    if (err) {
+        covey_dataset_done(&d);
+        return covey__why_file(err, why, place->path, &inner);
+    }
+    *out = d;
+    return COVEY_OK;
 }
 
-/* Cuts ",train" or ",test" off; true: train. */
-static bool cut_split(char *where)
+static covey_err open_folder(const struct covey__place *place, struct covey_dataset *out,
+                             struct covey_nn_error *why)
 {
-    char *comma = strrchr(where, ',');
-    if (!comma || (strcmp(comma, ",train") != 0 && strcmp(comma, ",test") != 0)) {
-        return false;
+    struct covey__folder f = {0};
+    covey_err err = covey__folder_list(place->path, place->ask.split, &f, why);
+    if (!err) {
+        err = covey__folder_load(&f, &place->ask, out, why);
     }
-    bool train = comma[2] == 'r';
+    covey__folder_done(&f);
+    return err;
+}
+
+static covey_err npy_samples(struct covey_bytes file, struct covey_dataset *out,
+                             struct covey_nn_error *why)
+{
+    struct covey_typed x = {0};
+    struct covey_dataset form = {0};
+    covey_err err = covey__decode_npy(file, &x, why);
+    if (err) {
+        return err;
+    }
+    bool bytes = x.type == COVEY_TYPE_U8;
+    if (x.shape.rank < 1 || x.shape.rank > 4) {
+        err = covey__why(COVEY_ERR_RANGE, why, "its rank is %u, not 1 to 4", x.shape.rank);
+    } else {
+        covey__set_form(&x.shape, &form);
+        form.top = bytes ? 255.0f : 0.0f;
+        err = covey__set_new(&form, !bytes, out, why);
+    }
+    if (!err) {
+        size_t count = form.count * covey_dataset_values(&form);
+        if (bytes) {
+            memcpy(out->bytes, x.data, count);
+        } else {
+            covey__typed_floats(&x, count, out->floats);
+        }
+        for (size_t i = 0; !bytes && !err && i < count; i++) {
+            err = covey__finite(out->floats[i]) ? COVEY_OK : COVEY_ERR_RANGE;
+        }
+        if (err) {
+            covey_dataset_done(out);
+            (void)covey__why(err, why, "a value is not finite");
+        }
+    }
+    free(x.data);
+    return err;
+}
+
+static covey_err npy_labels(struct covey_bytes file, struct covey_dataset *d,
+                            struct covey_nn_error *why)
+{
+    struct covey_typed y = {0};
+    covey_err err = covey__decode_npy(file, &y, why);
+    if (err) {
+        return err;
+    }
+    bool column = y.shape.rank == 1 || (y.shape.rank == 2 && y.shape.dims[1] == 1);
+    if (!covey__typed_is_integer(y.type) || !column || y.shape.dims[0] != d->count) {
+        err = covey__why(COVEY_ERR_RANGE, why, "it is not one integer for each of %zu samples",
+                         d->count);
+    }
+    for (size_t i = 0; !err && i < d->count; i++) {
+        double label = covey__typed_element(&y, i);
+        if (label < 0 || label >= COVEY_DATASET_CLASSES_MAX) {
+            err = covey__why(COVEY_ERR_RANGE, why, "label %zu is %.0f", i, label);
+            break;
+        }
+        d->labels[i] = (uint16_t)label;
+        d->classes = d->labels[i] >= d->classes ? d->labels[i] + 1U : d->classes;
+    }
+    free(y.data);
+    return err;
+}
+
+static covey_err open_npy(const struct covey__place *place, struct covey_dataset *out,
+                          struct covey_nn_error *why)
+{
+    char path[COVEY_READ_PATH];
+    struct covey_nn_error inner = {""};
+    struct covey_dataset d = {0};
+    (void)snprintf(path, sizeof path, "%s", place->path);
+    char *comma = strchr(path, ',');
+    if (!comma) {
+        return covey__why(COVEY_ERR_RANGE, why,
+                          "npy:%.100s: a comma and the labels' file are "
+                          "missing",
+                          path);
+    }
     *comma = '\0';
-    return train;
+    const char *const names[2] = {path, comma + 1};
+    covey_err err = COVEY_OK;
+    for (size_t i = 0; i < 2 && !err; i++) {
+        struct covey_buf file = {0};
+        err = covey__file_read(names[i], COVEY_DATASET_BYTES_MAX, &file, why);
+        if (err) {
+            break;
+        }
+        struct covey_bytes bytes = covey_bytes_of(file.ptr, file.len);
+        err = i == 0 ? npy_samples(bytes, &d, &inner) : npy_labels(bytes, &d, &inner);
+        free(file.ptr);
+        (void)covey__why_file(err, why, names[i], &inner);
+    }
+    if (!err) {
+        err = covey__why_file(cut(&d, place->ask.split, &inner), why, path, &inner);
+    }
+    if (err) {
+        covey_dataset_done(&d);
+        return err;
+    }
+    *out = d;
+    return COVEY_OK;
 }
 
-covey_err covey__dataset_open(const char *kind, const char *where, struct covey_dataset *out,
-                              struct covey_nn_error *why)
+static covey_err open_split(const char *kind, const struct covey__place *place,
+                            enum covey_split split, struct covey_dataset *out,
+                            struct covey_nn_error *why)
 {
-    char place[PATH_BYTES - 64];
-    int wrote = snprintf(place, sizeof place, "%s", where);
-    if (wrote < 0 || (size_t)wrote >= sizeof place) {
-        return covey__why(COVEY_ERR_LIMIT, why, "%.100s: the path is too long", where);
+    return strcmp(kind, "mnist") == 0
+               ? covey__open_mnist(place, split, out, why)
+               : covey__open_cifar(place, split, strcmp(kind, "cifar100") == 0, out, why);
+}
+
+/* Sources that are two files: the test one unless something else is asked. */
+static covey_err open_parts(const char *kind, const struct covey__place *place,
+                            struct covey_dataset *out, struct covey_nn_error *why)
+{
+    struct covey_dataset more = {0};
+    struct covey_nn_error inner = {""};
+    if (place->ask.split != COVEY_SPLIT_BOTH) {
+        return open_split(
+            kind, place,
+            place->ask.split == COVEY_SPLIT_TRAIN ? COVEY_SPLIT_TRAIN : COVEY_SPLIT_TEST, out, why);
     }
-    if (strcmp(kind, "digits") == 0) {
-        return open_digits(place, out, why);
+    struct covey_dataset d = {0};
+    covey_err err = open_split(kind, place, COVEY_SPLIT_TRAIN, &d, why);
+    if (!err) {
+        err = open_split(kind, place, COVEY_SPLIT_TEST, &more, why);
     }
-    bool train = cut_split(place);
-    if (strcmp(kind, "mnist") == 0) {
-        return open_mnist(place, train, out, why);
+    if (!err) {
+        err = covey__why_file(covey__set_append(&d, &more, &inner), why, place->path, &inner);
     }
-    if (strcmp(kind, "cifar10") == 0 || strcmp(kind, "cifar100") == 0) {
-        return open_cifar(place, train, strcmp(kind, "cifar100") == 0, out, why);
+    if (err) {
+        covey_dataset_done(&d);
+        covey_dataset_done(&more);
+        return err;
     }
-    return covey__why(COVEY_ERR_UNSUPPORTED, why, "%.40s: no such kind of data set", kind);
+    *out = d;
+    return COVEY_OK;
+}
+
+covey_err covey_dataset_load(const char *spec, const struct covey_dataset_config *config,
+                             struct covey_dataset *out, struct covey_nn_error *out_why)
+{
+    const char *kind = covey__spec_kind(spec);
+    if (!kind) {
+        return covey__why(COVEY_ERR_UNSUPPORTED, out_why, "%.100s: no such kind of data set", spec);
+    }
+    struct covey__place *place = malloc(sizeof *place);
+    if (!place) {
+        return covey__why(COVEY_ERR_NOMEM, out_why, "out of memory");
+    }
+    covey_err err = covey__spec_place(spec, config, place, out_why);
+    if (!err && strcmp(kind, "digits") == 0) {
+        err = open_digits(place, out, out_why);
+    } else if (!err && strcmp(kind, "npy") == 0) {
+        err = open_npy(place, out, out_why);
+    } else if (!err && strcmp(kind, "folder") == 0) {
+        err = open_folder(place, out, out_why);
+    } else if (!err) {
+        err = open_parts(kind, place, out, out_why);
+    }
+    free(place);
+    return err;
 }

@@ -82,6 +82,24 @@ out:
     return err;
 }
 
+bool covey__is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool covey__find_file(const char *dir, const char *name, char out[static COVEY_READ_PATH])
+{
+    static const char *const endings[] = {"", ".gz"};
+    for (size_t i = 0; i < 2; i++) {
+        int wrote = snprintf(out, COVEY_READ_PATH, "%s/%s%s", dir, name, endings[i]);
+        if (wrote > 0 && wrote < COVEY_READ_PATH && covey__is_file(out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 covey_err covey__file_create(const char *path, struct covey_file_writer *out,
                              struct covey_nn_error *out_why)
 {

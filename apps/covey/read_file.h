@@ -16,7 +16,13 @@ enum covey_file_limits {
     COVEY_FILE_MODEL_MAX = 0x7fffffff,
     /* Bytes of a picture or tensor. */
     COVEY_FILE_INPUT_MAX = 1 << 30,
+    /* Bytes of a path: Linux's own PATH_MAX. */
+    COVEY_READ_PATH = 4096,
 };
+
+bool covey__is_file(const char *path);
+/* dir/name or dir/name.gz, whichever is there. */
+bool covey__find_file(const char *dir, const char *name, char out[static COVEY_READ_PATH]);
 
 /* All of a regular file, 64-byte aligned, freed by the caller with free(). */
 covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,

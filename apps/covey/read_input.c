@@ -3,16 +3,19 @@
 
 #include <stdlib.h>
 
-#include "read_decode.h"
 #include "read_file.h"
+#include "read_set.h"
+#include "read_typed.h"
 
-/* Either one decoded file or a data set; items are converted when they are asked for. */
+/* One decoded file, a data set in memory, or a folder whose pictures are read when they are asked
+ * for. */
 struct covey_input {
     enum covey_item_kind kind;
     size_t count;
-    struct covey_decoded whole; /* pictures and tensors */
-    struct covey_dataset set;   /* pixels NULL: none */
-    float *item;                /* of the data set */
+    struct covey_decoded whole;  /* a picture or a tensor */
+    struct covey_dataset set;    /* count 0: none */
+    struct covey__folder folder; /* count 0: none */
+    float *item;                 /* of the data set */
 };
 
 void covey_input_close(struct covey_input *in)
@@ -22,7 +25,8 @@ void covey_input_close(struct covey_input *in)
     }
     free(in->whole.data);
     free(in->item);
-    covey__dataset_done(&in->set);
+    covey_dataset_done(&in->set);
+    covey__folder_done(&in->folder);
     free(in);
 }
 
@@ -33,63 +37,94 @@ static bool ends_with(const char *text, const char *ending)
     return len >= ending_len && strcmp(text + len - ending_len, ending) == 0;
 }
 
+/* Takes t's data. */
+static covey_err floats_of(struct covey_typed *t, struct covey_decoded *out,
+                           struct covey_nn_error *why)
+{
+    size_t count = 0;
+    covey_err err = covey_shape_count(&t->shape, &count);
+    if (err || count == 0) {
+        err = covey__why(COVEY_ERR_UNSUPPORTED, why, "it is empty");
+        goto out;
+    }
+    float *data = malloc(count * sizeof *data);
+    if (!data) {
+        err = covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+        goto out;
+    }
+    covey__typed_floats(t, count, data);
+    *out = (struct covey_decoded){t->shape, data};
+out:
+    free(t->data);
+    return err;
+}
+
 static covey_err open_file(struct covey_input *in, const char *path, struct covey_nn_error *why)
 {
     struct covey_buf file = {0};
+    struct covey_typed t = {.data = NULL};
     struct covey_nn_error inner = {""};
     covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, why);
     if (err) {
         return err;
     }
     struct covey_bytes bytes = covey_bytes_of(file.ptr, file.len);
+    bool npy = covey__is_npy(bytes);
     in->count = 1;
-    in->kind = COVEY_ITEM_TENSOR;
-    if (covey__is_npy(bytes)) {
-        err = covey__decode_npy(bytes, &in->whole, &inner);
-    } else if (ends_with(path, ".pb")) {
-        err = covey__decode_pb(bytes, &in->whole, &inner);
-    } else {
-        in->kind = COVEY_ITEM_PICTURE;
+    in->kind = npy || ends_with(path, ".pb") ? COVEY_ITEM_TENSOR : COVEY_ITEM_PICTURE;
+    if (in->kind == COVEY_ITEM_PICTURE) {
         err = covey__decode_picture(bytes, &in->whole, &inner);
+    } else {
+        err = npy ? covey__decode_npy(bytes, &t, &inner) : covey__decode_pb(bytes, &t, &inner);
+        err = err ? err : floats_of(&t, &in->whole, &inner);
     }
     free(file.ptr);
-    return err ? covey__why(err, why, "%.100s: %.140s", path, inner.text) : COVEY_OK;
+    return covey__why_file(err, why, path, &inner);
 }
 
-static covey_err open_set(struct covey_input *in, const char *kind, const char *where,
-                          struct covey_nn_error *why)
+static covey_err open_set(struct covey_input *in, const char *spec, struct covey_nn_error *why)
 {
-    size_t floats = 0;
-    covey_err err = covey__dataset_open(kind, where, &in->set, why);
-    if (!err) {
-        err = covey_shape_count(&in->set.shape, &floats);
-    }
+    covey_err err = covey_dataset_load(spec, NULL, &in->set, why);
     if (err) {
         return err;
     }
-    in->kind = strcmp(kind, "digits") == 0 ? COVEY_ITEM_DIGIT : COVEY_ITEM_PICTURE;
+    in->kind = in->set.kind;
     in->count = in->set.count;
-    in->item = malloc(floats * sizeof *in->item);
+    in->item = malloc(covey_dataset_values(&in->set) * sizeof *in->item);
     return in->item ? COVEY_OK : covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+}
+
+static covey_err open_folder(struct covey_input *in, const char *spec, struct covey_nn_error *why)
+{
+    struct covey__place *place = malloc(sizeof *place);
+    if (!place) {
+        return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
+    }
+    covey_err err = covey__spec_place(spec, NULL, place, why);
+    bool sized = !err && place->ask.height != 0;
+    if (!err && !sized) {
+        err = covey__folder_list(place->path, place->ask.split, &in->folder, why);
+    }
+    free(place);
+    if (sized) {
+        return open_set(in, spec, why);
+    }
+    in->kind = COVEY_ITEM_PICTURE;
+    in->count = in->folder.count;
+    return err;
 }
 
 covey_err covey_input_open(const char *spec, struct covey_input **out,
                            struct covey_nn_error *out_why)
 {
-    static const char *const kinds[] = {"mnist", "cifar10", "cifar100", "digits"};
     struct covey_input *in = calloc(1, sizeof *in);
     if (!in) {
         return covey__why(COVEY_ERR_NOMEM, out_why, "out of memory");
     }
-    const char *kind = NULL;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        size_t len = strlen(kinds[i]);
-        if (strncmp(spec, kinds[i], len) == 0 && spec[len] == ':') {
-            kind = kinds[i];
-        }
-    }
-    covey_err err =
-        kind ? open_set(in, kind, spec + strlen(kind) + 1, out_why) : open_file(in, spec, out_why);
+    const char *kind = covey__spec_kind(spec);
+    covey_err err = !kind                         ? open_file(in, spec, out_why)
+                    : strcmp(kind, "folder") == 0 ? open_folder(in, spec, out_why)
+                                                  : open_set(in, spec, out_why);
     if (err) {
         covey_input_close(in);
         return err;
@@ -107,7 +142,7 @@ void covey_input_split(struct covey_input *in, size_t count)
 {
     size_t all = 0;
     const struct covey_shape *shape = &in->whole.shape;
-    if (in->kind != COVEY_ITEM_TENSOR || count == 0 || shape->rank == 0 ||
+    if (in->kind != COVEY_ITEM_TENSOR || !in->whole.data || count == 0 || shape->rank == 0 ||
         covey_shape_count(shape, &all)) {
         return;
     }
@@ -116,28 +151,41 @@ void covey_input_split(struct covey_input *in, size_t count)
     }
 }
 
-static struct covey_item set_item(struct covey_input *in, size_t index, size_t floats)
+static covey_err folder_item(struct covey_input *in, size_t index, struct covey_item *out,
+                             struct covey_nn_error *why)
 {
-    const uint8_t *pixels = in->set.pixels + index * floats;
-    for (size_t i = 0; i < floats; i++) {
-        in->item[i] = (float)pixels[i];
+    struct covey_decoded picture = {.data = NULL};
+    covey_err err = covey__picture_read(in->folder.paths[index], &picture, why);
+    if (err) {
+        return err;
     }
-    return (struct covey_item){in->kind, in->item, in->set.shape, in->set.labels[index]};
+    free(in->whole.data);
+    in->whole = picture;
+    *out = (struct covey_item){in->kind, picture.data, picture.shape, in->folder.labels[index]};
+    return COVEY_OK;
 }
 
 covey_err covey_input_item(struct covey_input *in, size_t index, struct covey_item *out,
                            struct covey_nn_error *out_why)
 {
-    bool set = in->set.pixels != NULL;
-    struct covey_shape shape = set ? in->set.shape : in->whole.shape;
-    size_t floats = 0;
-    covey_err err = covey_shape_count(&shape, &floats);
-    if (err || index >= in->count) {
+    if (index >= in->count) {
         return covey__why(COVEY_ERR_RANGE, out_why, "item %zu of %zu", index, in->count);
     }
-    if (set) {
-        *out = set_item(in, index, floats);
+    if (in->folder.count > 0) {
+        return folder_item(in, index, out, out_why);
+    }
+    if (in->set.count > 0) {
+        const struct covey_dataset *d = &in->set;
+        uint32_t label = covey_dataset_sample(d, index, in->item);
+        *out = (struct covey_item){
+            in->kind, in->item, {3, {d->channels, d->height, d->width}}, (int32_t)label};
         return COVEY_OK;
+    }
+    struct covey_shape shape = in->whole.shape;
+    size_t floats = 0;
+    covey_err err = covey_shape_count(&shape, &floats);
+    if (err) {
+        return covey__why(err, out_why, "item %zu of %zu", index, in->count);
     }
     if (in->count > 1) {
         shape.dims[0] = 1;

@@ -14,9 +14,6 @@
 enum covey_input_limits {
     /* Pixels of a picture: more than any camera board takes, 400 MB as floats. */
     COVEY_PICTURE_PIXELS_MAX = 1 << 25,
-    /* Items and bytes of a data set: ten times MNIST; CIFAR's 50,000 records are 154 MB. */
-    COVEY_DATASET_ITEMS_MAX = 1000000,
-    COVEY_DATASET_BYTES_MAX = 1 << 29,
 };
 
 enum covey_item_kind {
@@ -36,10 +33,8 @@ struct covey_item {
 struct covey_input;
 
 /* spec is a file (PNG, JPEG, PGM, PPM by content; .npy by content; an ONNX TensorProto by the
- * ending .pb), or a data set: mnist:DIR      IDX files, plain or .gz      [,test] [,train]  (test
- * when neither is given) cifar10:DIR    binary records, plain or .gz [,test] [,train]; DIR may be
- * one file cifar100:DIR   the same; labels are the fine ones digits:FILE    CSV, plain or .gz: 64
- * values of 0..16 and the label */
+ * ending .pb), or a data set as read_dataset.h describes it. The pictures of a folder come in their
+ * own sizes, one at a time, unless the spec gives one. */
 covey_err covey_input_open(const char *spec, struct covey_input **out,
                            struct covey_nn_error *out_why) COVEY_CHECK;
 /* close(NULL) is a no-op. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "read_decode.h"
+#include "read_typed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "read_file.h"
 #include "read_input.h"
+#include "read_why.h"
 
 enum { HEADER_MAX = 4096 };
 
@@ -28,46 +29,18 @@ static const char *find_key(const char *header, const char *key)
     return at;
 }
 
-static double element_f4(const uint8_t *p)
-{
-    float v;
-    memcpy(&v, p, sizeof v);
-    return (double)v;
-}
-
-static double element_f8(const uint8_t *p)
-{
-    double v;
-    memcpy(&v, p, sizeof v);
-    return v > 3.4028235677973366e38    ? (double)__builtin_inff()
-           : v < -3.4028235677973366e38 ? (double)-__builtin_inff()
-                                        : v;
-}
-
-static double element_u1(const uint8_t *p)
-{
-    return (double)*p;
-}
-
-static double element_i4(const uint8_t *p)
-{
-    return (double)(int32_t)covey_load32(p);
-}
-
-static double element_i8(const uint8_t *p)
-{
-    return (double)(int64_t)covey_load64(p);
-}
-
 struct type {
     const char *name;
-    size_t bytes;
-    double (*element)(const uint8_t *p);
+    enum covey_type type;
 };
 
+/* A byte has no order: numpy writes '|', other programs '<'. */
 static const struct type types[] = {
-    {"'<f4'", 4, element_f4}, {"'<f8'", 8, element_f8}, {"'|u1'", 1, element_u1},
-    {"'<u1'", 1, element_u1}, {"'<i4'", 4, element_i4}, {"'<i8'", 8, element_i8},
+    {"'<f4'", COVEY_TYPE_F32}, {"'<f8'", COVEY_TYPE_F64},  {"'<f2'", COVEY_TYPE_F16},
+    {"'|u1'", COVEY_TYPE_U8},  {"'<u1'", COVEY_TYPE_U8},   {"'|i1'", COVEY_TYPE_I8},
+    {"'<i1'", COVEY_TYPE_I8},  {"'<u2'", COVEY_TYPE_U16},  {"'<i2'", COVEY_TYPE_I16},
+    {"'<u4'", COVEY_TYPE_U32}, {"'<i4'", COVEY_TYPE_I32},  {"'<u8'", COVEY_TYPE_U64},
+    {"'<i8'", COVEY_TYPE_I64}, {"'|b1'", COVEY_TYPE_BOOL},
 };
 
 static const struct type *find_type(const char *descr)
@@ -132,7 +105,7 @@ static covey_err read_header(struct covey_bytes in, char out[HEADER_MAX + 1], si
     return COVEY_OK;
 }
 
-covey_err covey__decode_npy(struct covey_bytes in, struct covey_decoded *out,
+covey_err covey__decode_npy(struct covey_bytes in, struct covey_typed *out,
                             struct covey_nn_error *why)
 {
     char header[HEADER_MAX + 1];
@@ -147,7 +120,7 @@ covey_err covey__decode_npy(struct covey_bytes in, struct covey_decoded *out,
     const char *order = find_key(header, "'fortran_order'");
     if (!type) {
         return covey__why(COVEY_ERR_UNSUPPORTED, why,
-                          "its element type is none of <f4, <f8, |u1, <i4, <i8");
+                          "its element type is not little-endian f2 f4 f8, u or i 1 2 4 8, or b1");
     }
     if (!order || strncmp(order, "False", 5) != 0) {
         return covey__why(COVEY_ERR_UNSUPPORTED, why, "it is in Fortran order");
@@ -156,18 +129,20 @@ covey_err covey__decode_npy(struct covey_bytes in, struct covey_decoded *out,
     if (err || covey_shape_count(&shape, &count)) {
         return err ? err : COVEY_ERR_LIMIT;
     }
-    if (count == 0 || in.len - at != count * type->bytes) {
+    size_t len = count * covey__typed_bytes(type->type);
+    if (in.len - at != len) {
         return covey__why(COVEY_ERR_MALFORMED, why, "%zu bytes of data, its shape needs %zu",
-                          in.len - at, count * type->bytes);
+                          in.len - at, len);
     }
-    float *data = malloc(count * sizeof *data);
+    uint8_t *data = malloc(len + 1);
     if (!data) {
         return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
     }
-    for (size_t i = 0; i < count; i++) {
-        data[i] = (float)type->element(in.ptr + at + i * type->bytes);
+    memcpy(data, in.ptr + at, len);
+    for (size_t i = 0; type->type == COVEY_TYPE_BOOL && i < len; i++) {
+        data[i] = data[i] != 0;
     }
-    *out = (struct covey_decoded){shape, data};
+    *out = (struct covey_typed){type->type, shape, data};
     return COVEY_OK;
 }
 

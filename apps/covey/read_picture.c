@@ -9,6 +9,7 @@
 #include <jerror.h>
 #include <png.h>
 
+#include "read_file.h"
 #include "read_input.h"
 
 enum {
@@ -279,4 +280,18 @@ covey_err covey__decode_picture(struct covey_bytes in, struct covey_decoded *out
     }
     return covey__why(COVEY_ERR_UNSUPPORTED, why,
                       "it is not a picture (PNG, JPEG, PGM, PPM) nor a tensor (.npy, .pb)");
+}
+
+covey_err covey__picture_read(const char *path, struct covey_decoded *out,
+                              struct covey_nn_error *why)
+{
+    struct covey_buf file = {0};
+    struct covey_nn_error inner = {""};
+    covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, why);
+    if (err) {
+        return err;
+    }
+    err = covey__decode_picture(covey_bytes_of(file.ptr, file.len), out, &inner);
+    free(file.ptr);
+    return covey__why_file(err, why, path, &inner);
 }

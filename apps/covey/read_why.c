@@ -23,3 +23,16 @@ covey_err covey__why(covey_err err, struct covey_nn_error *why, const char *form
     }
     return err;
 }
+
+covey_err covey__why_file(covey_err err, struct covey_nn_error *why, const char *path,
+                          const struct covey_nn_error *inner)
+{
+    enum { SHOWN = 100 };
+    size_t len = strlen(path);
+    if (!err) {
+        return COVEY_OK;
+    }
+    /* Of a long path the end tells more. */
+    return len > SHOWN ? covey__why(err, why, "...%s: %.140s", path + len - SHOWN, inner->text)
+                       : covey__why(err, why, "%s: %.140s", path, inner->text);
+}

@@ -11,5 +11,8 @@
  * from a hostile file, become '?'. */
 covey_err covey__why(covey_err err, struct covey_nn_error *why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Puts the file's name before the inner reason, unless err is OK; returns err. */
+covey_err covey__why_file(covey_err err, struct covey_nn_error *why, const char *path,
+                          const struct covey_nn_error *inner);
 
 #endif /* COVEY_READ_WHY_H */

@@ -1,47 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "act.h"
 
-#include <math.h>
-
-/* Comparisons are written so that a NaN stays one. */
-static void clip(float low, float high, float *data, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        float v = data[i] < low ? low : data[i];
-        data[i] = v > high ? high : v;
-    }
-}
-
-static void sigmoid(float *data, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        data[i] = 1.0f / (1.0f + expf(-data[i]));
-    }
-}
-
-static void tanh_all(float *data, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        data[i] = tanhf(data[i]);
-    }
-}
+#include "vkernels.h"
 
 void covey__act_run(struct covey__act act, float *data, size_t count)
 {
+    struct covey__unary f = {.a = act.low, .b = act.high};
     switch (act.kind) {
     case COVEY_ACT_NONE:
-        break;
+        return;
     case COVEY_ACT_RELU:
-        clip(0.0f, INFINITY, data, count);
+        f.kind = COVEY__UNARY_RELU;
         break;
     case COVEY_ACT_CLIP:
-        clip(act.low, act.high, data, count);
+        f.kind = COVEY__UNARY_CLIP;
         break;
     case COVEY_ACT_SIGMOID:
-        sigmoid(data, count);
+        f.kind = COVEY__UNARY_SIGMOID;
         break;
     case COVEY_ACT_TANH:
-        tanh_all(data, count);
+        f.kind = COVEY__UNARY_TANH;
         break;
     case COVEY_ACT_SILU:
         for (size_t i = 0; i < count; i++) {
@@ -58,4 +36,5 @@ void covey__act_run(struct covey__act act, float *data, size_t count)
     case COVEY_ACT_COUNT:
         break;
     }
+    covey__vkernels()->unary[f.kind](f, data, data, count);
 }

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "read_typed.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "read_file.h"
+#include "read_why.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files' elements are little-endian");
+
+size_t covey__typed_bytes(enum covey_type type)
+{
+    switch (type) {
+    case COVEY_TYPE_U8:
+    case COVEY_TYPE_I8:
+    case COVEY_TYPE_BOOL:
+        return 1;
+    case COVEY_TYPE_F16:
+    case COVEY_TYPE_U16:
+    case COVEY_TYPE_I16:
+        return 2;
+    case COVEY_TYPE_F32:
+    case COVEY_TYPE_U32:
+    case COVEY_TYPE_I32:
+        return 4;
+    case COVEY_TYPE_F64:
+    case COVEY_TYPE_U64:
+    case COVEY_TYPE_I64:
+        return 8;
+    }
+    return 0;
+}
+
+bool covey__typed_is_integer(enum covey_type type)
+{
+    return type != COVEY_TYPE_F32 && type != COVEY_TYPE_F64 && type != COVEY_TYPE_F16;
+}
+
+/* IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction. */
+static double half(uint16_t bits)
+{
+    int exponent = bits >> 10 & 0x1f;
+    double fraction = bits & 0x3ff;
+    double sign = bits >> 15 ? -1.0 : 1.0;
+    if (exponent == 0x1f) {
+        return fraction == 0.0 ? sign * (double)INFINITY : (double)NAN;
+    }
+    return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(fraction + 1024.0, exponent - 25));
+}
+
+double covey__typed_element(const struct covey_typed *t, size_t i)
+{
+    switch (t->type) {
+    case COVEY_TYPE_F32:
+        return (double)((const float *)t->data)[i];
+    case COVEY_TYPE_F64:
+        return ((const double *)t->data)[i];
+    case COVEY_TYPE_F16:
+        return half(((const uint16_t *)t->data)[i]);
+    case COVEY_TYPE_U8:
+    case COVEY_TYPE_BOOL:
+        return ((const uint8_t *)t->data)[i];
+    case COVEY_TYPE_I8:
+        return ((const int8_t *)t->data)[i];
+    case COVEY_TYPE_U16:
+        return ((const uint16_t *)t->data)[i];
+    case COVEY_TYPE_I16:
+        return ((const int16_t *)t->data)[i];
+    case COVEY_TYPE_U32:
+        return ((const uint32_t *)t->data)[i];
+    case COVEY_TYPE_I32:
+        return ((const int32_t *)t->data)[i];
+    case COVEY_TYPE_U64:
+        return (double)((const uint64_t *)t->data)[i];
+    case COVEY_TYPE_I64:
+        return (double)((const int64_t *)t->data)[i];
+    }
+    return 0.0;
+}
+
+float covey__to_float(double v)
+{
+    /* The first value that rounds to infinity; the conversion beyond it is undefined in C. */
+    const double limit = 3.4028235677973366e38;
+    return v >= limit ? INFINITY : v <= -limit ? -INFINITY : (float)v;
+}
+
+bool covey__finite(float v)
+{
+    return isfinite(v);
+}
+
+void covey__typed_floats(const struct covey_typed *t, size_t count, float *out)
+{
+    if (t->type == COVEY_TYPE_F32) {
+        memcpy(out, t->data, count * sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = covey__to_float(covey__typed_element(t, i));
+    }
+}
+
+covey_err covey_read_typed(const char *path, enum covey_type *out_type,
+                           struct covey_shape *out_shape, void **out_data,
+                           struct covey_nn_error *out_why)
+{
+    struct covey_buf file = {0};
+    struct covey_nn_error inner = {""};
+    struct covey_typed t = {0};
+    covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, out_why);
+    if (err) {
+        return err;
+    }
+    struct covey_bytes bytes = covey_bytes_of(file.ptr, file.len);
+    err = covey__is_npy(bytes) ? covey__decode_npy(bytes, &t, &inner)
+                               : covey__decode_pb(bytes, &t, &inner);
+    free(file.ptr);
+    if (err) {
+        return covey__why_file(err, out_why, path, &inner);
+    }
+    *out_type = t.type;
+    *out_shape = t.shape;
+    *out_data = t.data;
+    return COVEY_OK;
+}
