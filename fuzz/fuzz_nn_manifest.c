@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         total += covey_manifest_blob(mf, i)->len;
     }
     if (total <= BOUND_BYTES_MAX && covey_manifest_bind(mf, 2, fetch, NULL, &g, &why) == COVEY_OK &&
-        covey_model_new(g, &m, &why) == COVEY_OK) {
+        covey_model_new(g, NULL, &m, &why) == COVEY_OK) {
         covey_model_free(m);
     }
     covey_manifest_free(mf);

@@ -19,8 +19,6 @@ covey_err covey_graph_new(struct covey_graph **out)
     if (g == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    g->input = COVEY_VALUE_NONE;
-    g->output = COVEY_VALUE_NONE;
     *out = g;
     return COVEY_OK;
 }
@@ -40,20 +38,37 @@ void covey_graph_free(struct covey_graph *g)
     free(g);
 }
 
-covey_err covey_graph_alloc(struct covey_graph *g, size_t count, float **out)
+covey_err covey_graph_alloc(struct covey_graph *g, size_t bytes, void **out)
 {
-    if (count > COVEY_TENSOR_ELEMENTS_MAX) {
+    if (bytes > COVEY_TENSOR_ELEMENTS_MAX * sizeof(double)) {
         return COVEY_ERR_LIMIT;
     }
-    size_t bytes = (count * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
-    struct owned *o = aligned_alloc(ALIGNMENT, bytes);
+    size_t room = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
+    struct owned *o = aligned_alloc(ALIGNMENT, room);
     if (o == NULL) {
         return COVEY_ERR_NOMEM;
     }
     o->next = g->owned;
     g->owned = o;
-    *out = (float *)(void *)((uint8_t *)o + ALIGNMENT);
+    *out = (uint8_t *)o + ALIGNMENT;
     return COVEY_OK;
+}
+
+void covey_graph_release(struct covey_graph *g, const void *data)
+{
+    struct owned *before = NULL;
+    for (struct owned *o = g->owned; o != NULL; before = o, o = o->next) {
+        if ((const uint8_t *)o + ALIGNMENT != data) {
+            continue;
+        }
+        if (before != NULL) {
+            before->next = o->next;
+        } else {
+            g->owned = o->next;
+        }
+        free(o);
+        return;
+    }
 }
 
 /* Makes room for one item more. Room is a function of the count: the next power of two. */
@@ -88,9 +103,29 @@ covey_err covey_graph_add_value(struct covey_graph *g, const struct covey_graph_
     return COVEY_OK;
 }
 
+static covey_err add_end(uint16_t *ends, uint8_t *count, uint16_t value)
+{
+    if (*count >= COVEY_GRAPH_IO_MAX) {
+        return COVEY_ERR_LIMIT;
+    }
+    ends[(*count)++] = value;
+    return COVEY_OK;
+}
+
+covey_err covey_graph_add_input(struct covey_graph *g, uint16_t value)
+{
+    return add_end(g->input, &g->inputs, value);
+}
+
+covey_err covey_graph_add_output(struct covey_graph *g, uint16_t value)
+{
+    return add_end(g->output, &g->outputs, value);
+}
+
 covey_err covey_graph_add_node(struct covey_graph *g, const struct covey_graph_node *node)
 {
     if (g->node_count >= COVEY_GRAPH_NODES_MAX || node->inputs > COVEY_NODE_INPUTS_MAX ||
+        node->outputs == 0 || node->outputs > COVEY_NODE_OUTPUTS_MAX ||
         memchr(node->name, 0, sizeof(node->name)) == NULL) {
         return COVEY_ERR_LIMIT;
     }
@@ -106,9 +141,9 @@ covey_err covey_graph_add_node(struct covey_graph *g, const struct covey_graph_n
 
 void covey_op_attrs_init(struct covey_op_attrs *attrs)
 {
-    *attrs = (struct covey_op_attrs){.kernel = {1, 1},
-                                     .stride = {1, 1},
-                                     .dilation = {1, 1},
+    *attrs = (struct covey_op_attrs){.kernel = {1, 1, 1},
+                                     .stride = {1, 1, 1},
+                                     .dilation = {1, 1, 1},
                                      .groups = 1,
                                      .keepdims = true,
                                      .axis = 1,
@@ -120,25 +155,61 @@ void covey_op_attrs_init(struct covey_op_attrs *attrs)
                                      .high = FLT_MAX};
 }
 
-void covey__graph_call(const struct covey_graph *g, const struct covey_graph_node *node,
-                       struct covey__op_call *out)
+uint32_t covey__graph_batch(const struct covey_graph *g)
 {
-    *out = (struct covey__op_call){.attrs = &node->attrs, .inputs = node->inputs};
-    if (g->input < g->value_count && g->values[g->input].shape.rank > 0) {
-        out->batch = g->values[g->input].shape.dims[0];
-    }
+    bool has =
+        g->inputs > 0 && g->input[0] < g->value_count && g->values[g->input[0]].shape.rank > 0;
+    return has ? g->values[g->input[0]].shape.dims[0] : 1;
+}
+
+size_t covey__graph_bytes(const struct covey_graph_value *v)
+{
+    return covey__shape_elements(&v->shape) * covey_type_size(v->type);
+}
+
+const char *covey__node_name(const struct covey_graph_node *node)
+{
+    return node->name[0] != '\0' ? node->name : covey_op_name(node->op);
+}
+
+static void frame_value(const struct covey_graph *g, uint16_t value, struct covey_tensor *out)
+{
+    const struct covey_graph_value *v = &g->values[value];
+    /* Kernels read inputs only; one field serves both directions. */
+    union {
+        const void *in;
+        void *data;
+    } bridge = {.in = v->data};
+    *out = (struct covey_tensor){v->type, v->shape, bridge.data};
+}
+
+void covey__graph_frame(const struct covey_graph *g, const struct covey_graph_node *node,
+                        struct covey__graph_frame *out)
+{
+    struct covey__op_call *c = &out->call;
+    *c = (struct covey__op_call){.attrs = &node->attrs,
+                                 .inputs = node->inputs,
+                                 .outputs = node->outputs,
+                                 .batch = covey__graph_batch(g),
+                                 .thread_count = 1};
     for (unsigned i = 0; i < node->inputs; i++) {
         if (node->input[i] != COVEY_VALUE_NONE) {
-            out->shape[i] = &g->values[node->input[i]].shape;
-            out->data[i] = g->values[node->input[i]].data;
+            frame_value(g, node->input[i], &out->tensor[i]);
+            c->in[i] = &out->tensor[i];
         }
     }
-    out->out_shape = &g->values[node->output].shape;
+    for (unsigned i = 0; i < node->outputs; i++) {
+        if (node->output[i] != COVEY_VALUE_NONE) {
+            frame_value(g, node->output[i], &out->tensor[COVEY_NODE_INPUTS_MAX + i]);
+            c->out[i] = &out->tensor[COVEY_NODE_INPUTS_MAX + i];
+        }
+    }
 }
 
 bool covey__graph_splits(const struct covey_graph *g, const struct covey_graph_node *node)
 {
-    bool conv = node->op == COVEY_OP_CONV && node->attrs.groups == 1;
+    bool conv = node->op == COVEY_OP_CONV && node->attrs.groups == 1 &&
+                g->values[node->input[1]].shape.rank == 4;
     if (!conv && node->op != COVEY_OP_DENSE) {
         return false;
     }

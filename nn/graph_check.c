@@ -6,16 +6,33 @@
 
 #include "graph_private.h"
 
-static const char *node_name(const struct covey_graph_node *node)
-{
-    return node->name[0] != '\0' ? node->name : covey_op_name(node->op);
-}
-
 static bool attrs_finite(const struct covey_op_attrs *a)
 {
     /* Bounds of a clip may be infinite, nothing may be NaN. */
     return isfinite(a->epsilon) && isfinite(a->alpha) && isfinite(a->beta) && isfinite(a->bias) &&
-           !isnan(a->low) && !isnan(a->high) && !isnan(a->value);
+           !isnan(a->low) && !isnan(a->high);
+}
+
+static covey_err define_outputs(const struct covey_graph *g, const struct covey_graph_node *node,
+                                uint8_t *defined, struct covey_nn_error *out_why)
+{
+    const char *name = covey__node_name(node);
+    if (node->outputs == 0 || node->outputs > covey__op_find(node->op)->outputs_max) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: %u outputs", name,
+                              (unsigned)node->outputs);
+    }
+    for (unsigned i = 0; i < node->outputs; i++) {
+        uint16_t v = node->output[i];
+        if (v == COVEY_VALUE_NONE && i > 0) {
+            continue;
+        }
+        if (v >= g->value_count || defined[v]) {
+            return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: its output is defined already",
+                                  name);
+        }
+        defined[v] = 1;
+    }
+    return COVEY_OK;
 }
 
 static covey_err check_node(const struct covey_graph *g, const struct covey_graph_node *node,
@@ -26,14 +43,14 @@ static covey_err check_node(const struct covey_graph *g, const struct covey_grap
         return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "unknown operator %u",
                               (unsigned)node->op);
     }
-    const char *name = node_name(node);
+    const char *name = covey__node_name(node);
     if (node->inputs < op->inputs_min || node->inputs > op->inputs_max) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: %u inputs", name,
                               (unsigned)node->inputs);
     }
     for (unsigned i = 0; i < node->inputs; i++) {
         uint16_t v = node->input[i];
-        if (v == COVEY_VALUE_NONE && i >= op->inputs_min && node->op != COVEY_OP_CONCAT) {
+        if (v == COVEY_VALUE_NONE && i >= op->inputs_min) {
             continue;
         }
         if (v >= g->value_count || !defined[v]) {
@@ -41,18 +58,14 @@ static covey_err check_node(const struct covey_graph *g, const struct covey_grap
                                   name, i);
         }
     }
-    if (node->output >= g->value_count || defined[node->output]) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: its output is defined already", name);
-    }
     unsigned act = (unsigned)node->attrs.act;
-    if (act > COVEY_ACT_TANH || (act != COVEY_ACT_NONE && !op->fuses)) {
+    if (act >= COVEY_ACT_COUNT || (act != COVEY_ACT_NONE && !op->fuses)) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: bad fused activation", name);
     }
     if (!attrs_finite(&node->attrs)) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: an attribute is not a number", name);
     }
-    defined[node->output] = 1;
-    return COVEY_OK;
+    return define_outputs(g, node, defined, out_why);
 }
 
 covey_err covey__graph_structure(const struct covey_graph *g, struct covey_nn_error *out_why)
@@ -62,8 +75,8 @@ covey_err covey__graph_structure(const struct covey_graph *g, struct covey_nn_er
     if (g->value_count > COVEY_GRAPH_VALUES_MAX || g->node_count > COVEY_GRAPH_NODES_MAX) {
         return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "too many nodes or values");
     }
-    if (g->input >= g->value_count || g->output >= g->value_count || g->values[g->input].constant) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "the graph has no input or no output");
+    if (g->outputs == 0 || g->outputs > COVEY_GRAPH_IO_MAX || g->inputs > COVEY_GRAPH_IO_MAX) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "the graph has no output");
     }
     defined = calloc(g->value_count, 1);
     if (defined == NULL) {
@@ -72,43 +85,94 @@ covey_err covey__graph_structure(const struct covey_graph *g, struct covey_nn_er
     for (size_t i = 0; i < g->value_count; i++) {
         defined[i] = g->values[i].constant;
     }
-    defined[g->input] = 1;
+    for (unsigned i = 0; i < g->inputs && err == COVEY_OK; i++) {
+        if (g->input[i] >= g->value_count || defined[g->input[i]]) {
+            err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "input %u is not one", i);
+        } else {
+            defined[g->input[i]] = 1;
+        }
+    }
     for (size_t i = 0; i < g->node_count && err == COVEY_OK; i++) {
         err = check_node(g, &g->nodes[i], defined, out_why);
     }
-    if (err == COVEY_OK && !defined[g->output]) {
-        err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "no node makes the output");
+    for (unsigned i = 0; i < g->outputs && err == COVEY_OK; i++) {
+        if (g->output[i] >= g->value_count || !defined[g->output[i]]) {
+            err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "no node makes output %u", i);
+        }
     }
     free(defined);
     return err;
 }
 
-static covey_err check_shape(const struct covey_shape *s, const char *what,
-                             struct covey_nn_error *out_why)
+static covey_err check_tensor(enum covey_type type, const struct covey_shape *s, const char *what,
+                              struct covey_nn_error *out_why)
 {
     size_t count = 0;
-    covey_err err = covey_shape_count(s, &count);
-    if (err != COVEY_OK) {
-        return covey__nn_fail(out_why, err, "%s: too many elements", what);
+    if (covey_type_size(type) == 0) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: unknown type", what);
     }
-    return count > 0 ? COVEY_OK
-                     : covey__nn_fail(out_why, COVEY_ERR_RANGE, "%s: an empty dimension", what);
+    covey_err err = covey_shape_count(s, &count);
+    return err == COVEY_OK ? COVEY_OK : covey__nn_fail(out_why, err, "%s: too many elements", what);
 }
 
-static covey_err infer(struct covey_graph *g, const struct covey_graph_node *node,
-                       struct covey_nn_error *out_why)
+/* The rules that every operator shares: types, and inputs without elements. */
+static covey_err check_inputs(const struct covey__op *op, const struct covey__op_call *c,
+                              struct covey_nn_error *out_why)
 {
-    struct covey__op_call call;
-    struct covey_shape shape = {0, {0}};
-    struct covey_nn_error inner = {""};
-    covey__graph_call(g, node, &call);
-    covey_err err = covey__op_find(node->op)->shape(&call, &shape, &inner);
-    if (err != COVEY_OK) {
-        return covey__nn_fail(out_why, err, "%s: %s", node_name(node), inner.text);
+    for (unsigned i = 0; i < c->inputs; i++) {
+        if (c->in[i] == NULL) {
+            continue;
+        }
+        if (!op->empties && covey__shape_elements(&c->in[i]->shape) == 0) {
+            return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "input %u is empty", i);
+        }
+        if (i == 0 || !op->mixed) {
+            covey_err err = covey__type_among(c->in[i], op->types, out_why);
+            if (err != COVEY_OK) {
+                return err;
+            }
+        }
+        if (!op->mixed && c->in[i]->type != c->in[0]->type) {
+            return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "input %u is %s, not %s", i,
+                                  covey_type_name(c->in[i]->type), covey_type_name(c->in[0]->type));
+        }
     }
-    err = check_shape(&shape, node_name(node), out_why);
+    return COVEY_OK;
+}
+
+covey_err covey__graph_infer(const struct covey_graph *g, const struct covey_graph_node *node,
+                             struct covey_tensor *out, struct covey_nn_error *out_why)
+{
+    struct covey__graph_frame frame;
+    struct covey_nn_error inner = {""};
+    const struct covey__op *op = covey__op_find(node->op);
+    covey__graph_frame(g, node, &frame);
+    covey_err err = check_inputs(op, &frame.call, &inner);
     if (err == COVEY_OK) {
-        g->values[node->output].shape = shape;
+        for (unsigned i = 0; i < node->outputs; i++) {
+            out[i] = (struct covey_tensor){.type = node->inputs > 0 ? frame.call.in[0]->type
+                                                                    : node->attrs.to};
+        }
+        err = op->infer(&frame.call, out, &inner);
+    }
+    for (unsigned i = 0; i < node->outputs && err == COVEY_OK; i++) {
+        err = check_tensor(out[i].type, &out[i].shape, "its result", &inner);
+    }
+    return err == COVEY_OK
+               ? COVEY_OK
+               : covey__nn_fail(out_why, err, "%s: %.180s", covey__node_name(node), inner.text);
+}
+
+static covey_err infer_node(struct covey_graph *g, const struct covey_graph_node *node,
+                            struct covey_nn_error *out_why)
+{
+    struct covey_tensor out[COVEY_NODE_OUTPUTS_MAX];
+    covey_err err = covey__graph_infer(g, node, out, out_why);
+    for (unsigned i = 0; i < node->outputs && err == COVEY_OK; i++) {
+        if (node->output[i] != COVEY_VALUE_NONE) {
+            g->values[node->output[i]].type = out[i].type;
+            g->values[node->output[i]].shape = out[i].shape;
+        }
     }
     return err;
 }
@@ -119,21 +183,23 @@ covey_err covey__graph_shapes(struct covey_graph *g, uint32_t batch, struct cove
     if (err != COVEY_OK) {
         return err;
     }
-    struct covey_shape *input = &g->values[g->input].shape;
-    if (input->rank < 1) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "the input has no batch dimension");
-    }
     if (batch != 0) {
-        input->dims[0] = batch;
+        if (g->inputs == 0 || g->values[g->input[0]].shape.rank < 1) {
+            return covey__nn_fail(out_why, COVEY_ERR_RANGE, "the input has no batch dimension");
+        }
+        g->values[g->input[0]].shape.dims[0] = batch;
     }
-    err = check_shape(input, "input", out_why);
+    for (unsigned i = 0; i < g->inputs && err == COVEY_OK; i++) {
+        const struct covey_graph_value *v = &g->values[g->input[i]];
+        err = check_tensor(v->type, &v->shape, "input", out_why);
+    }
     for (size_t i = 0; i < g->value_count && err == COVEY_OK; i++) {
         if (g->values[i].constant) {
-            err = check_shape(&g->values[i].shape, "constant", out_why);
+            err = check_tensor(g->values[i].type, &g->values[i].shape, "constant", out_why);
         }
     }
     for (size_t i = 0; i < g->node_count && err == COVEY_OK; i++) {
-        err = infer(g, &g->nodes[i], out_why);
+        err = infer_node(g, &g->nodes[i], out_why);
     }
     return err;
 }

@@ -8,6 +8,9 @@
 
 enum { NO_NODE = 0xffff };
 
+/* Bytes that evaluation may make: as much as one largest tensor. */
+#define FOLDED_MAX ((size_t)COVEY_TENSOR_ELEMENTS_MAX * sizeof(float))
+
 /* Arrays by value have room for the values that folding adds (two for each node at most). */
 struct optimizer {
     struct covey_graph *g;
@@ -15,7 +18,7 @@ struct optimizer {
     uint16_t *producer; /* of each value: the node that makes it, or NO_NODE */
     uint16_t *replaced; /* of each value: what stands for it now, itself at first */
     bool *live;         /* of each node */
-    size_t folded;      /* floats made by evaluation: bounded */
+    size_t folded;      /* bytes made by evaluation: bounded */
 };
 
 static void done(struct optimizer *o)
@@ -48,15 +51,27 @@ static covey_err init(struct optimizer *o, struct covey_graph *g)
     return COVEY_OK;
 }
 
-/* From the output backwards: a node lives when a living one, or the caller, uses what it makes. */
+static bool is_used(const struct optimizer *o, const struct covey_graph_node *node)
+{
+    for (unsigned i = 0; i < node->outputs; i++) {
+        if (node->output[i] != COVEY_VALUE_NONE && o->uses[node->output[i]] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From the outputs backwards: a node lives when a living one, or the caller, uses what it makes. */
 static void find_live(struct optimizer *o)
 {
     struct covey_graph *g = o->g;
     memset(o->uses, 0, g->value_count * sizeof(*o->uses));
-    o->uses[g->output] = 1;
+    for (unsigned i = 0; i < g->outputs; i++) {
+        o->uses[g->output[i]]++;
+    }
     for (size_t i = g->node_count; i-- > 0;) {
         const struct covey_graph_node *node = &g->nodes[i];
-        o->live[i] = o->live[i] && o->uses[node->output] > 0;
+        o->live[i] = o->live[i] && is_used(o, node);
         for (unsigned j = 0; j < node->inputs && o->live[i]; j++) {
             if (node->input[j] != COVEY_VALUE_NONE) {
                 o->uses[node->input[j]]++;
@@ -65,64 +80,46 @@ static void find_live(struct optimizer *o)
     }
 }
 
+/* A constant of floats. */
 static bool has_data(const struct covey_graph *g, uint16_t value)
 {
     const struct covey_graph_value *v = &g->values[value];
     size_t count = 0;
-    return v->constant && v->data != NULL && covey_shape_count(&v->shape, &count) == COVEY_OK &&
-           count > 0;
+    return v->constant && v->data != NULL && v->type == COVEY_TYPE_F32 &&
+           covey_shape_count(&v->shape, &count) == COVEY_OK && count > 0;
 }
 
-static bool all_constant(const struct covey_graph *g, const struct covey_graph_node *node)
-{
-    for (unsigned i = 0; i < node->inputs; i++) {
-        if (node->input[i] != COVEY_VALUE_NONE && !has_data(g, node->input[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Runs a node's kernel now. One whose shapes do not fit stays: covey_graph_check() will say why. */
+/* Runs a node of constants now. */
 static covey_err evaluate(struct optimizer *o, size_t i, bool *out_done)
 {
     struct covey_graph *g = o->g;
     const struct covey_graph_node *node = &g->nodes[i];
-    const struct covey__op *op = covey__op_find(node->op);
-    struct covey_shape shape = {0, {0}};
-    struct covey__op_call call;
-    size_t count = 0;
-    float *data = NULL, *scratch = NULL;
     *out_done = false;
-    if (!all_constant(g, node)) {
+    if (!covey__graph_all_constant(g, node)) {
         return COVEY_OK;
     }
-    covey__graph_call(g, node, &call);
-    if (op->shape(&call, &shape, NULL) != COVEY_OK ||
-        covey_shape_count(&shape, &count) != COVEY_OK || count == 0 ||
-        count > COVEY_TENSOR_ELEMENTS_MAX - o->folded) {
-        return COVEY_OK;
-    }
-    covey_err err = covey_graph_alloc(g, count, &data);
+    covey_err err = covey__graph_evaluate(g, node, FOLDED_MAX - o->folded);
     if (err != COVEY_OK) {
-        return err;
+        return err == COVEY_ERR_STATE ? COVEY_OK : err;
     }
-    call.out_shape = &shape;
-    if (op->scratch != NULL) {
-        scratch = malloc((op->scratch(&call) + 1) * sizeof(float));
-        if (scratch == NULL) {
-            return COVEY_ERR_NOMEM;
+    for (unsigned j = 0; j < node->outputs; j++) {
+        if (node->output[j] != COVEY_VALUE_NONE) {
+            o->folded += covey__graph_bytes(&g->values[node->output[j]]);
         }
     }
-    call.scratch = scratch;
-    call.out = data;
-    op->forward(&call);
-    free(scratch);
-    o->folded += count;
-    g->values[node->output] = (struct covey_graph_value){shape, true, data};
     o->live[i] = false;
     *out_done = true;
     return COVEY_OK;
+}
+
+static bool is_input(const struct covey_graph *g, uint16_t value)
+{
+    for (unsigned i = 0; i < g->inputs; i++) {
+        if (g->input[i] == value) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* An identity's output is its input; one that joins input and output directly stays. */
@@ -130,13 +127,21 @@ static bool remove_identity(struct optimizer *o, size_t i)
 {
     struct covey_graph *g = o->g;
     const struct covey_graph_node *node = &g->nodes[i];
-    uint16_t in = node->input[0], out = node->output;
-    if (node->op != COVEY_OP_IDENTITY || (out == g->output && in == g->input)) {
+    bool nothing = node->op == COVEY_OP_IDENTITY || node->op == COVEY_OP_DROPOUT;
+    if (!nothing || node->outputs != 1) {
         return false;
+    }
+    uint16_t in = node->input[0], out = node->output[0];
+    for (unsigned j = 0; j < g->outputs; j++) {
+        if (g->output[j] == out && (g->values[in].constant || is_input(g, in))) {
+            return false; /* an output is made by a node */
+        }
     }
     o->replaced[out] = in;
     o->uses[in] += o->uses[out] - 1;
-    g->output = out == g->output ? in : g->output;
+    for (unsigned j = 0; j < g->outputs; j++) {
+        g->output[j] = g->output[j] == out ? in : g->output[j];
+    }
     o->live[i] = false;
     return true;
 }
@@ -156,7 +161,8 @@ static struct covey_graph_node *sole_layer(struct optimizer *o, uint16_t value)
 {
     struct covey_graph_node *p = sole_producer(o, value);
     if (p == NULL || (p->op != COVEY_OP_CONV && p->op != COVEY_OP_DENSE) ||
-        !has_data(o->g, p->input[1]) || o->g->values[p->input[1]].shape.rank < 2) {
+        !has_data(o->g, p->input[1]) || o->g->values[p->input[1]].shape.rank < 2 ||
+        (p->inputs > 3 && p->input[3] != COVEY_VALUE_NONE)) {
         return NULL;
     }
     if (p->inputs > 2 && p->input[2] != COVEY_VALUE_NONE) {
@@ -170,8 +176,8 @@ static struct covey_graph_node *sole_layer(struct optimizer *o, uint16_t value)
 /* The producer makes node i's output from now on. */
 static void absorb(struct optimizer *o, struct covey_graph_node *producer, size_t i)
 {
-    producer->output = o->g->nodes[i].output;
-    o->producer[producer->output] = (uint16_t)(producer - o->g->nodes);
+    producer->output[0] = o->g->nodes[i].output[0];
+    o->producer[producer->output[0]] = (uint16_t)(producer - o->g->nodes);
     o->live[i] = false;
 }
 
@@ -180,16 +186,18 @@ static covey_err new_constant(struct optimizer *o, struct covey_graph_node *laye
                               const struct covey_shape *shape, float **out_data)
 {
     size_t count = 0;
-    struct covey_graph_value value = {*shape, true, NULL};
+    struct covey_graph_value value = {COVEY_TYPE_F32, *shape, true, NULL};
+    void *data = NULL;
     covey_err err = covey_shape_count(shape, &count);
     if (err != COVEY_OK) {
         return err;
     }
-    err = covey_graph_alloc(o->g, count, out_data);
+    err = covey_graph_alloc(o->g, count * sizeof(float), &data);
     if (err != COVEY_OK) {
         return err;
     }
-    value.data = *out_data;
+    value.data = data;
+    *out_data = data;
     err = covey_graph_add_value(o->g, &value, &layer->input[at]);
     if (err == COVEY_OK && layer->inputs <= at) {
         layer->inputs = (uint8_t)(at + 1);
@@ -248,13 +256,13 @@ static covey_err fold_batchnorm(struct optimizer *o, size_t i, bool *out_done)
 }
 
 /* Whether a constant of this shape, added to the layer's output, is one number for each row. */
-static bool is_bias(const struct covey_shape *s, enum covey_op op, uint32_t m)
+static bool is_bias(const struct covey_shape *s, unsigned layer_rank, uint32_t m)
 {
-    unsigned rank = op == COVEY_OP_CONV ? 4 : 2, channel = 1;
-    if (s->rank > rank || covey__shape_floats(s) != m) {
+    const unsigned channel = 1;
+    if (s->rank > layer_rank || covey__shape_elements(s) != m) {
         return false;
     }
-    unsigned missing = rank - s->rank;
+    unsigned missing = layer_rank - s->rank;
     return m == 1 || (missing <= channel && s->dims[channel - missing] == m);
 }
 
@@ -274,7 +282,8 @@ static covey_err fold_bias(struct optimizer *o, size_t i, bool *out_done)
         return COVEY_OK;
     }
     struct covey_shape row = {1, {g->values[layer->input[1]].shape.dims[0]}};
-    if (!is_bias(&g->values[node->input[at]].shape, layer->op, row.dims[0])) {
+    if (!is_bias(&g->values[node->input[at]].shape, g->values[layer->input[1]].shape.rank,
+                 row.dims[0])) {
         return COVEY_OK;
     }
     const float *add = g->values[node->input[at]].data, *old = layer_bias(o, layer);
@@ -338,7 +347,11 @@ static covey_err visit(struct optimizer *o, size_t i)
     if (err != COVEY_OK || gone || fuse_activation(o, i)) {
         return err;
     }
-    o->producer[node->output] = (uint16_t)i;
+    for (unsigned j = 0; j < node->outputs; j++) {
+        if (node->output[j] != COVEY_VALUE_NONE) {
+            o->producer[node->output[j]] = (uint16_t)i;
+        }
+    }
     return COVEY_OK;
 }
 
@@ -349,11 +362,17 @@ static void compact(struct optimizer *o)
     size_t nodes = 0, values = 0;
     for (size_t i = 0; i < g->node_count; i++) {
         if (o->live[i]) {
-            o->uses[g->nodes[i].output]++; /* defined counts as used */
+            for (unsigned j = 0; j < g->nodes[i].outputs; j++) {
+                if (g->nodes[i].output[j] != COVEY_VALUE_NONE) {
+                    o->uses[g->nodes[i].output[j]]++; /* defined counts as used */
+                }
+            }
             g->nodes[nodes++] = g->nodes[i];
         }
     }
-    o->uses[g->input]++;
+    for (unsigned i = 0; i < g->inputs; i++) {
+        o->uses[g->input[i]]++;
+    }
     for (size_t v = 0; v < g->value_count; v++) {
         if (o->uses[v] > 0) {
             o->replaced[v] = (uint16_t)values;
@@ -367,10 +386,18 @@ static void compact(struct optimizer *o)
                 node->input[j] = o->replaced[node->input[j]];
             }
         }
-        node->output = o->replaced[node->output];
+        for (unsigned j = 0; j < node->outputs; j++) {
+            if (node->output[j] != COVEY_VALUE_NONE) {
+                node->output[j] = o->replaced[node->output[j]];
+            }
+        }
     }
-    g->input = o->replaced[g->input];
-    g->output = o->replaced[g->output];
+    for (unsigned i = 0; i < g->inputs; i++) {
+        g->input[i] = o->replaced[g->input[i]];
+    }
+    for (unsigned i = 0; i < g->outputs; i++) {
+        g->output[i] = o->replaced[g->output[i]];
+    }
     g->node_count = nodes;
     g->value_count = values;
 }

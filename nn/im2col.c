@@ -4,16 +4,26 @@
 /* 4 MiB of floats: a strip is unrolled and used while it is still warm, and memory stays small. */
 enum { STRIP_FLOATS = 1 << 20 };
 
+struct span {
+    size_t count;
+    float *data;
+};
+
+/* Columns [first, first + count) of the unrolled matrix. */
+struct strip {
+    size_t first, count;
+    float *data;
+};
+
 static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
 /* count pixels of one input row, from column x on, stride apart; zero outside [0, width). */
-static void copy_row(const float *row, size_t width, int64_t x, uint32_t stride,
-                     struct covey_tensor dst)
+static void copy_row(const float *row, size_t width, int64_t x, uint32_t stride, struct span dst)
 {
-    size_t count = dst.shape.dims[0];
+    size_t count = dst.count;
     if (stride == 1) {
         size_t left = x < 0 ? min_size((size_t)-x, count) : 0;
         int64_t avail = (int64_t)width - (x + (int64_t)left);
@@ -32,10 +42,10 @@ static void copy_row(const float *row, size_t width, int64_t x, uint32_t stride,
 
 /* One row of the unrolled matrix: what one tap (channel, ky, kx) sees at each column. */
 static void unroll_tap(const struct covey_layer *l, size_t image_stride, const float *plane,
-                       const uint32_t tap[2], struct covey_tensor strip)
+                       const uint32_t tap[2], struct strip strip)
 {
     size_t pixels = (size_t)l->out_height * l->out_width;
-    size_t pos = strip.shape.dims[0], end = pos + strip.shape.dims[1];
+    size_t pos = strip.first, end = pos + strip.count;
     float *out = strip.data;
     while (pos < end) {
         size_t image = pos / pixels, oy = pos % pixels / l->out_width;
@@ -46,7 +56,7 @@ static void unroll_tap(const struct covey_layer *l, size_t image_stride, const f
         if (y < 0 || y >= (int64_t)l->height) {
             memset(out, 0, count * sizeof(float));
         } else {
-            struct covey_tensor dst = {{1, {(uint32_t)count}}, out};
+            struct span dst = {count, out};
             copy_row(plane + image * image_stride + (size_t)y * l->width, l->width, x, l->stride[1],
                      dst);
         }
@@ -58,7 +68,7 @@ static void unroll_tap(const struct covey_layer *l, size_t image_stride, const f
 void covey__im2col(const struct covey_layer *l, size_t image_stride, const float *in, size_t first,
                    size_t count, float *out)
 {
-    struct covey_tensor strip = {{2, {(uint32_t)first, (uint32_t)count}}, out};
+    struct strip strip = {first, count, out};
     for (uint32_t c = 0; c < l->channels; c++) {
         const float *plane = in + (size_t)c * l->height * l->width;
         for (uint32_t ky = 0; ky < l->kernel[0]; ky++) {

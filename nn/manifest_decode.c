@@ -5,8 +5,8 @@
 
 #include "graph_private.h"
 
-/* Floats of all constants together: 4 GiB. */
-enum { CONSTANT_FLOATS_MAX = 1 << 30 };
+/* Bytes of all constants together: 4 GiB. */
+#define CONSTANT_BYTES_MAX ((uint64_t)1 << 32)
 
 /* A constant's blobs: [first, first + cut.blobs). blobs 0: no constant. */
 struct constant {
@@ -50,22 +50,22 @@ static covey_err add_blobs(struct covey_manifest *mf, struct constant *c, struct
     for (size_t i = 0; i < c->cut.blobs; i++) {
         struct covey_blob *b = &mf->blobs[mf->blob_count++];
         memcpy(b->digest.bytes, bytes.ptr + i * sizeof(b->digest.bytes), sizeof(b->digest.bytes));
-        b->len = c->cut.blob_floats * sizeof(float);
+        b->len = c->cut.blob_bytes;
     }
     return COVEY_OK;
 }
 
 static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf, struct constant *c,
-                         struct covey_shape *out_shape)
+                         struct covey_graph_value *out)
 {
     struct covey_bytes digests = {NULL, 0};
     uint32_t unit_rows = 0;
     uint64_t key = 0;
-    covey_cbor_enter_map(r, 3);
+    covey_cbor_enter_map(r, 4);
     while (covey_cbor_next_key(r, &key)) {
         switch (key) {
         case COVEY__VALUE_KEY_SHAPE:
-            get_shape(r, out_shape);
+            get_shape(r, &out->shape);
             break;
         case COVEY__VALUE_KEY_UNIT_ROWS:
             unit_rows = (uint32_t)covey_cbor_get_uint(r, COVEY_TENSOR_ELEMENTS_MAX);
@@ -73,19 +73,25 @@ static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf,
         case COVEY__VALUE_KEY_DIGESTS:
             digests = covey_cbor_get_bytes(r, COVEY_LAYER_UNITS_MAX * sizeof(struct covey_digest));
             break;
+        case COVEY__VALUE_KEY_TYPE:
+            out->type = (enum covey_type)covey_cbor_get_uint(r, COVEY_TYPE_COUNT - 1);
+            if (r->err == COVEY_OK && out->type == COVEY_TYPE_F32) {
+                r->err = COVEY_ERR_MALFORMED; /* float32 is left out */
+            }
+            break;
         default:
             r->err = COVEY_ERR_UNSUPPORTED;
         }
     }
     if (r->err == COVEY_OK) {
-        r->err = covey__manifest_cut(out_shape, unit_rows, &c->cut);
+        r->err = covey__manifest_cut(out, unit_rows, &c->cut);
     }
     if (r->err == COVEY_OK) {
         r->err = add_blobs(mf, c, digests);
     }
 }
 
-static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, size_t *inout_floats)
+static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, uint64_t *inout_bytes)
 {
     struct covey_graph_value value = {.constant = false};
     struct constant *c = &mf->constants[mf->graph->value_count];
@@ -93,9 +99,9 @@ static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, si
     uint16_t index;
     if (type == COVEY_CBOR_MAP) {
         value.constant = true;
-        get_constant(r, mf, c, &value.shape);
-        *inout_floats += c->cut.blobs * c->cut.blob_floats;
-        if (r->err == COVEY_OK && *inout_floats > CONSTANT_FLOATS_MAX) {
+        get_constant(r, mf, c, &value);
+        *inout_bytes += c->cut.blobs * c->cut.blob_bytes;
+        if (r->err == COVEY_OK && *inout_bytes > CONSTANT_BYTES_MAX) {
             r->err = COVEY_ERR_LIMIT;
         }
     } else if (type == COVEY_CBOR_ARRAY) {
@@ -110,7 +116,8 @@ static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, si
 
 static void get_values(struct covey_cbor_reader *r, struct covey_manifest *mf)
 {
-    size_t floats = 0, count = covey_cbor_enter_array(r, COVEY_GRAPH_VALUES_MAX);
+    uint64_t bytes = 0;
+    size_t count = covey_cbor_enter_array(r, COVEY_GRAPH_VALUES_MAX);
     if (r->err != COVEY_OK) {
         return;
     }
@@ -120,29 +127,29 @@ static void get_values(struct covey_cbor_reader *r, struct covey_manifest *mf)
         return;
     }
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
-        get_value(r, mf, &floats);
+        get_value(r, mf, &bytes);
     }
     covey_cbor_leave(r);
 }
 
-static void get_inputs(struct covey_cbor_reader *r, struct covey_graph_node *node)
+static uint8_t get_indices(struct covey_cbor_reader *r, uint16_t *values, size_t max)
 {
-    size_t count = covey_cbor_enter_array(r, COVEY_NODE_INPUTS_MAX);
+    size_t count = covey_cbor_enter_array(r, max);
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
         if (covey_cbor_peek(r) == COVEY_CBOR_NULL) {
             covey_cbor_get_null(r);
-            node->input[i] = COVEY_VALUE_NONE;
+            values[i] = COVEY_VALUE_NONE;
         } else {
-            node->input[i] = (uint16_t)covey_cbor_get_uint(r, COVEY_GRAPH_VALUES_MAX);
+            values[i] = (uint16_t)covey_cbor_get_uint(r, COVEY_GRAPH_VALUES_MAX);
         }
     }
     covey_cbor_leave(r);
-    node->inputs = r->err == COVEY_OK ? (uint8_t)count : 0;
+    return r->err == COVEY_OK ? (uint8_t)count : 0;
 }
 
 static void get_node(struct covey_cbor_reader *r, struct covey_manifest *mf)
 {
-    struct covey_graph_node node = {.op = COVEY_OP_NONE, .output = COVEY_VALUE_NONE};
+    struct covey_graph_node node = {.op = COVEY_OP_NONE};
     uint64_t key = 0;
     covey_op_attrs_init(&node.attrs);
     covey_cbor_enter_map(r, 5);
@@ -152,10 +159,10 @@ static void get_node(struct covey_cbor_reader *r, struct covey_manifest *mf)
             node.op = (enum covey_op)covey_cbor_get_uint(r, COVEY_OP_COUNT - 1);
             break;
         case COVEY__NODE_KEY_INPUTS:
-            get_inputs(r, &node);
+            node.inputs = get_indices(r, node.input, COVEY_NODE_INPUTS_MAX);
             break;
-        case COVEY__NODE_KEY_OUTPUT:
-            node.output = (uint16_t)covey_cbor_get_uint(r, COVEY_GRAPH_VALUES_MAX);
+        case COVEY__NODE_KEY_OUTPUTS:
+            node.outputs = get_indices(r, node.output, COVEY_NODE_OUTPUTS_MAX);
             break;
         case COVEY__NODE_KEY_ATTRS:
             covey__attrs_get(r, &node.attrs);
@@ -200,10 +207,10 @@ static covey_err read_all(struct covey_manifest *mf, struct covey_bytes in)
             covey_cbor_get_string(&r, mf->name, sizeof(mf->name));
             break;
         case COVEY__MANIFEST_KEY_INPUT:
-            mf->graph->input = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
+            mf->graph->input[0] = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
             break;
         case COVEY__MANIFEST_KEY_OUTPUT:
-            mf->graph->output = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
+            mf->graph->output[0] = (uint16_t)covey_cbor_get_uint(&r, COVEY_GRAPH_VALUES_MAX);
             break;
         case COVEY__MANIFEST_KEY_VALUES:
             get_values(&r, mf);
@@ -231,7 +238,7 @@ static covey_err find_layers(struct covey_manifest *mf, struct covey_nn_error *o
         }
         if (mf->constants[node->input[1]].cut.unit_rows == 0) {
             return covey__nn_fail(out_why, COVEY_ERR_MALFORMED, "%s: weights without units",
-                                  node->name[0] != '\0' ? node->name : covey_op_name(node->op));
+                                  covey__node_name(node));
         }
         if (mf->layer_count == COVEY_LAYERS_MAX) {
             return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "too many layers");
@@ -239,6 +246,14 @@ static covey_err find_layers(struct covey_manifest *mf, struct covey_nn_error *o
         mf->layer_weights[mf->layer_count++] = node->input[1];
     }
     return COVEY_OK;
+}
+
+/* Requests and answers are floats, and there are some. */
+static bool travels(const struct covey_graph *g)
+{
+    const struct covey_graph_value *in = &g->values[g->input[0]], *out = &g->values[g->output[0]];
+    return in->type == COVEY_TYPE_F32 && out->type == COVEY_TYPE_F32 && in->shape.rank > 0 &&
+           covey__shape_elements(&in->shape) > 0 && covey__shape_elements(&out->shape) > 0;
 }
 
 covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **out,
@@ -256,12 +271,17 @@ covey_err covey_manifest_decode(struct covey_bytes in, struct covey_manifest **o
     }
     err = covey_graph_new(&mf->graph);
     if (err == COVEY_OK) {
+        mf->graph->inputs = 1;
+        mf->graph->outputs = 1;
         err = read_all(mf, in);
     }
     if (err != COVEY_OK) {
         goto out;
     }
     err = covey__graph_shapes(mf->graph, 0, out_why);
+    if (err == COVEY_OK && !travels(mf->graph)) {
+        err = covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "input or output cannot travel");
+    }
     if (err == COVEY_OK) {
         err = find_layers(mf, out_why);
     }
@@ -294,12 +314,12 @@ const char *covey_manifest_name(const struct covey_manifest *mf)
 
 const struct covey_shape *covey_manifest_input(const struct covey_manifest *mf)
 {
-    return &mf->graph->values[mf->graph->input].shape;
+    return &mf->graph->values[mf->graph->input[0]].shape;
 }
 
 const struct covey_shape *covey_manifest_output(const struct covey_manifest *mf)
 {
-    return &mf->graph->values[mf->graph->output].shape;
+    return &mf->graph->values[mf->graph->output[0]].shape;
 }
 
 size_t covey_manifest_blobs(const struct covey_manifest *mf)
@@ -327,11 +347,12 @@ static covey_err bind_value(struct covey_manifest *mf, size_t value, covey_fetch
                             void *user)
 {
     const struct constant *c = &mf->constants[value];
-    float *data = NULL;
-    covey_err err = covey_graph_alloc(mf->graph, c->cut.blobs * c->cut.blob_floats, &data);
+    void *room = NULL;
+    covey_err err = covey_graph_alloc(mf->graph, c->cut.blobs * c->cut.blob_bytes, &room);
+    uint8_t *data = room;
     for (size_t i = 0; i < c->cut.blobs && err == COVEY_OK; i++) {
         const struct covey_blob *b = &mf->blobs[c->first + i];
-        err = fetch(user, &b->digest, data + i * c->cut.blob_floats, b->len);
+        err = fetch(user, &b->digest, data + i * c->cut.blob_bytes, b->len);
     }
     if (err == COVEY_OK) {
         mf->graph->values[value].data = data;

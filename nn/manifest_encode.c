@@ -15,9 +15,10 @@ struct encoder {
     void *user;
 };
 
-covey_err covey__manifest_cut(const struct covey_shape *s, uint32_t unit_rows,
+covey_err covey__manifest_cut(const struct covey_graph_value *v, uint32_t unit_rows,
                               struct covey__cut *out)
 {
+    const struct covey_shape *s = &v->shape;
     struct covey__cut cut = {unit_rows, 1, 0};
     size_t count = 0;
     covey_err err = covey_shape_count(s, &count);
@@ -27,10 +28,14 @@ covey_err covey__manifest_cut(const struct covey_shape *s, uint32_t unit_rows,
     if (count == 0) {
         return COVEY_ERR_RANGE;
     }
-    cut.blob_floats = count;
+    size_t item = covey_type_size(v->type), room = COVEY_TENSOR_ELEMENTS_MAX * sizeof(float);
+    if (item == 0) {
+        return COVEY_ERR_RANGE;
+    }
+    cut.blob_bytes = count * item;
     if (unit_rows != 0) {
         uint32_t rows = 0, units = 0;
-        if (s->rank < 2) {
+        if (s->rank < 2 || v->type != COVEY_TYPE_F32) {
             return COVEY_ERR_RANGE;
         }
         covey_layer_cut(s->dims[0], &rows, &units);
@@ -38,19 +43,18 @@ covey_err covey__manifest_cut(const struct covey_shape *s, uint32_t unit_rows,
             return COVEY_ERR_RANGE;
         }
         cut.blobs = units;
-        cut.blob_floats = rows * (count / s->dims[0]);
+        cut.blob_bytes = rows * (count / s->dims[0]) * item;
     }
-    if (cut.blob_floats > COVEY_BODY_MAX / sizeof(float) ||
-        cut.blobs * cut.blob_floats > COVEY_TENSOR_ELEMENTS_MAX) {
+    if (cut.blob_bytes > COVEY_BODY_MAX || cut.blobs * cut.blob_bytes > room) {
         return COVEY_ERR_LIMIT;
     }
     *out = cut;
     return COVEY_OK;
 }
 
-static covey_err put_blob(struct encoder *e, const float *data, size_t floats)
+static covey_err put_blob(struct encoder *e, const void *data, size_t len)
 {
-    struct covey_bytes blob = covey_bytes_of(data, floats * sizeof(float));
+    struct covey_bytes blob = covey_bytes_of(data, len);
     covey_err err = e->put(e->user, blob, &e->digests[e->digest_count]);
     e->digest_count += err == COVEY_OK;
     return err;
@@ -61,20 +65,21 @@ static covey_err put_units(struct encoder *e, const struct covey_graph_value *v,
                            const struct covey__cut *cut)
 {
     size_t count = 0;
+    const uint8_t *data = v->data;
     covey_err err = covey_shape_count(&v->shape, &count);
     for (size_t u = 0; u + 1 < cut->blobs && err == COVEY_OK; u++) {
-        err = put_blob(e, v->data + u * cut->blob_floats, cut->blob_floats);
+        err = put_blob(e, data + u * cut->blob_bytes, cut->blob_bytes);
     }
     if (err != COVEY_OK) {
         return err;
     }
-    float *last = calloc(cut->blob_floats, sizeof(float));
+    uint8_t *last = calloc(cut->blob_bytes, 1);
     if (last == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    size_t done = (cut->blobs - 1) * cut->blob_floats;
-    memcpy(last, v->data + done, (count - done) * sizeof(float));
-    err = put_blob(e, last, cut->blob_floats);
+    size_t done = (cut->blobs - 1) * cut->blob_bytes;
+    memcpy(last, data + done, count * sizeof(float) - done);
+    err = put_blob(e, last, cut->blob_bytes);
     free(last);
     return err;
 }
@@ -88,7 +93,7 @@ static covey_err put_blobs(struct encoder *e)
         if (!v->constant) {
             continue;
         }
-        covey_err err = covey__manifest_cut(&v->shape, e->unit_rows[i], &cut);
+        covey_err err = covey__manifest_cut(v, e->unit_rows[i], &cut);
         if (err != COVEY_OK) {
             return err;
         }
@@ -100,11 +105,9 @@ static covey_err put_blobs(struct encoder *e)
     }
     for (size_t i = 0; i < e->g->value_count; i++) {
         const struct covey_graph_value *v = &e->g->values[i];
-        covey_err err =
-            v->constant ? covey__manifest_cut(&v->shape, e->unit_rows[i], &cut) : COVEY_OK;
+        covey_err err = v->constant ? covey__manifest_cut(v, e->unit_rows[i], &cut) : COVEY_OK;
         if (v->constant && err == COVEY_OK) {
-            err =
-                cut.unit_rows != 0 ? put_units(e, v, &cut) : put_blob(e, v->data, cut.blob_floats);
+            err = cut.unit_rows != 0 ? put_units(e, v, &cut) : put_blob(e, v->data, cut.blob_bytes);
         }
         if (err != COVEY_OK) {
             return err;
@@ -131,18 +134,18 @@ static void put_values(struct covey_cbor_writer *w, const struct encoder *e)
         const struct covey_graph_value *v = &g->values[i];
         struct covey__cut cut = {0};
         if (!v->constant) {
-            if (i == g->input) {
+            if (i == g->input[0]) {
                 put_shape(w, &v->shape);
             } else {
                 covey_cbor_put_null(w);
             }
             continue;
         }
-        if (covey__manifest_cut(&v->shape, e->unit_rows[i], &cut) != COVEY_OK) {
+        if (covey__manifest_cut(v, e->unit_rows[i], &cut) != COVEY_OK) {
             w->err = COVEY_ERR_RANGE; /* not reached: put_blobs() has cut it before */
             return;
         }
-        covey_cbor_put_map(w, cut.unit_rows != 0 ? 3 : 2);
+        covey_cbor_put_map(w, 2u + (cut.unit_rows != 0) + (v->type != COVEY_TYPE_F32));
         covey_cbor_put_uint(w, COVEY__VALUE_KEY_SHAPE);
         put_shape(w, &v->shape);
         if (cut.unit_rows != 0) {
@@ -151,6 +154,10 @@ static void put_values(struct covey_cbor_writer *w, const struct encoder *e)
         }
         covey_cbor_put_uint(w, COVEY__VALUE_KEY_DIGESTS);
         covey_cbor_put_bytes(w, covey_bytes_of(e->digests + next, cut.blobs * 32));
+        if (v->type != COVEY_TYPE_F32) {
+            covey_cbor_put_uint(w, COVEY__VALUE_KEY_TYPE);
+            covey_cbor_put_uint(w, (uint64_t)v->type);
+        }
         next += cut.blobs;
     }
 }
@@ -165,6 +172,18 @@ static void put_name(struct covey_cbor_writer *w, const char *name)
     covey_cbor_put_text(w, clean);
 }
 
+static void put_indices(struct covey_cbor_writer *w, const uint16_t *values, size_t count)
+{
+    covey_cbor_put_array(w, count);
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] == COVEY_VALUE_NONE) {
+            covey_cbor_put_null(w);
+        } else {
+            covey_cbor_put_uint(w, values[i]);
+        }
+    }
+}
+
 static void put_node(struct covey_cbor_writer *w, const struct covey_graph_node *node)
 {
     bool attrs = covey__attrs_count(&node->attrs) > 0, name = node->name[0] != '\0';
@@ -172,16 +191,9 @@ static void put_node(struct covey_cbor_writer *w, const struct covey_graph_node 
     covey_cbor_put_uint(w, COVEY__NODE_KEY_OP);
     covey_cbor_put_uint(w, (uint64_t)node->op);
     covey_cbor_put_uint(w, COVEY__NODE_KEY_INPUTS);
-    covey_cbor_put_array(w, node->inputs);
-    for (unsigned i = 0; i < node->inputs; i++) {
-        if (node->input[i] == COVEY_VALUE_NONE) {
-            covey_cbor_put_null(w);
-        } else {
-            covey_cbor_put_uint(w, node->input[i]);
-        }
-    }
-    covey_cbor_put_uint(w, COVEY__NODE_KEY_OUTPUT);
-    covey_cbor_put_uint(w, node->output);
+    put_indices(w, node->input, node->inputs);
+    covey_cbor_put_uint(w, COVEY__NODE_KEY_OUTPUTS);
+    put_indices(w, node->output, node->outputs);
     if (attrs) {
         covey_cbor_put_uint(w, COVEY__NODE_KEY_ATTRS);
         covey__attrs_put(w, &node->attrs);
@@ -202,9 +214,9 @@ static covey_err write_all(const struct encoder *e, struct covey_buf out, size_t
     covey_cbor_put_uint(&w, COVEY__MANIFEST_KEY_NAME);
     put_name(&w, e->name);
     covey_cbor_put_uint(&w, COVEY__MANIFEST_KEY_INPUT);
-    covey_cbor_put_uint(&w, e->g->input);
+    covey_cbor_put_uint(&w, e->g->input[0]);
     covey_cbor_put_uint(&w, COVEY__MANIFEST_KEY_OUTPUT);
-    covey_cbor_put_uint(&w, e->g->output);
+    covey_cbor_put_uint(&w, e->g->output[0]);
     covey_cbor_put_uint(&w, COVEY__MANIFEST_KEY_VALUES);
     put_values(&w, e);
     covey_cbor_put_uint(&w, COVEY__MANIFEST_KEY_NODES);
@@ -223,6 +235,10 @@ covey_err covey_manifest_encode(const struct covey_graph *g, const struct covey_
     struct covey_buf buf = {NULL, 0};
     size_t len = 0;
     covey_err err = COVEY_ERR_NOMEM;
+    if (g->inputs != 1 || g->outputs != 1 || g->values[g->input[0]].type != COVEY_TYPE_F32 ||
+        g->values[g->output[0]].type != COVEY_TYPE_F32) {
+        return COVEY_ERR_UNSUPPORTED;
+    }
     if (name[0] == '\0' || strlen(name) > COVEY_NAME_MAX) {
         return COVEY_ERR_RANGE;
     }

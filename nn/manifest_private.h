@@ -9,7 +9,7 @@
 #include "covey/manifest.h"
 
 enum {
-    COVEY__MANIFEST_VERSION = 1,
+    COVEY__MANIFEST_VERSION = 2,
     /* Bytes: 32 a unit and about 100 a node; the largest graph allowed stays below. */
     COVEY__MANIFEST_MAX = 4 * 1024 * 1024,
 };
@@ -27,12 +27,13 @@ enum covey__value_key {
     COVEY__VALUE_KEY_SHAPE = 1,
     COVEY__VALUE_KEY_UNIT_ROWS,
     COVEY__VALUE_KEY_DIGESTS,
+    COVEY__VALUE_KEY_TYPE, /* left out: float32 */
 };
 
 enum covey__node_key {
     COVEY__NODE_KEY_OP = 1,
     COVEY__NODE_KEY_INPUTS,
-    COVEY__NODE_KEY_OUTPUT,
+    COVEY__NODE_KEY_OUTPUTS,
     COVEY__NODE_KEY_ATTRS,
     COVEY__NODE_KEY_NAME,
 };
@@ -45,10 +46,10 @@ void covey__attrs_get(struct covey_cbor_reader *r, struct covey_op_attrs *out);
 /* How a constant is cut: one blob (unit_rows 0) or units of unit_rows rows, the last padded. */
 struct covey__cut {
     uint32_t unit_rows;
-    size_t blobs, blob_floats;
+    size_t blobs, blob_bytes;
 };
 /* unit_rows is 0 or that of covey_layer_cut(); RANGE, LIMIT when a blob passes COVEY_BODY_MAX. */
-covey_err covey__manifest_cut(const struct covey_shape *s, uint32_t unit_rows,
+covey_err covey__manifest_cut(const struct covey_graph_value *v, uint32_t unit_rows,
                               struct covey__cut *out);
 
 #endif /* COVEY_NN_MANIFEST_PRIVATE_H */

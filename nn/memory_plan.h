@@ -9,10 +9,10 @@
 
 #include "graph_private.h"
 
-/* offset[v]: floats from the arena's start, of values that are no constants and are used. */
+/* offset[v]: bytes from the arena's start, of values that are no constants and are used. */
 struct covey__plan {
     size_t *offset;
-    size_t floats;
+    size_t bytes;
 };
 
 /* For a checked graph. LIMIT when the arena would pass 4 GiB. */

@@ -10,27 +10,33 @@ enum { NO_LAYER = 0xffff };
 
 struct covey_model {
     const struct covey_graph *g;
+    struct covey_model_options options;
     struct covey__plan plan;
+    void **state; /* of each node, or NULL */
+    size_t state_bytes;
     uint16_t *node_layer; /* of each node: its split layer, or NO_LAYER */
     struct covey_layer layers[COVEY_LAYERS_MAX];
     uint16_t layer_node[COVEY_LAYERS_MAX];
     size_t layer_count;
-    size_t work_floats; /* an operator's scratch, or a layer's product: never both at once */
+    size_t work_bytes; /* an operator's scratch, or a layer's product: never both at once */
 };
 
-enum run_state { RUN_IDLE, RUN_READY, RUN_STOPPED, RUN_DONE };
-
-/* node is the next to run; in STOPPED it is a split layer. */
-struct covey_run {
-    const struct covey_model *m;
-    float *arena, *work;
-    size_t node;
-    enum run_state state;
-};
-
-static void need_work(struct covey_model *m, size_t floats)
+static size_t align(size_t bytes)
 {
-    m->work_floats = floats > m->work_floats ? floats : m->work_floats;
+    return (bytes + COVEY__ALIGN - 1) / COVEY__ALIGN * COVEY__ALIGN;
+}
+
+static void need_work(struct covey_model *m, size_t bytes)
+{
+    m->work_bytes = bytes > m->work_bytes ? bytes : m->work_bytes;
+}
+
+/* A node's call as a run will make it, but for data and state. */
+static void model_frame(const struct covey_model *m, size_t node, struct covey__graph_frame *out)
+{
+    covey__graph_frame(m->g, &m->g->nodes[node], out);
+    out->call.small = m->options.small;
+    out->call.thread_count = m->options.threads;
 }
 
 static covey_err add_layer(struct covey_model *m, size_t node, const struct covey__op_call *call)
@@ -44,7 +50,7 @@ static covey_err add_layer(struct covey_model *m, size_t node, const struct cove
     if (err != COVEY_OK) {
         return err;
     }
-    need_work(m, layer.units * covey_layer_answer_floats(&layer));
+    need_work(m, layer.units * covey_layer_answer_floats(&layer) * sizeof(float));
     m->node_layer[node] = (uint16_t)m->layer_count;
     m->layer_node[m->layer_count] = (uint16_t)node;
     m->layers[m->layer_count++] = layer;
@@ -56,25 +62,48 @@ static covey_err find_layers(struct covey_model *m, struct covey_nn_error *out_w
     for (size_t i = 0; i < m->g->node_count; i++) {
         const struct covey_graph_node *node = &m->g->nodes[i];
         const struct covey__op *op = covey__op_find(node->op);
-        struct covey__op_call call;
-        covey__graph_call(m->g, node, &call);
+        struct covey__graph_frame frame;
+        model_frame(m, i, &frame);
         m->node_layer[i] = NO_LAYER;
         if (op->scratch != NULL) {
-            need_work(m, op->scratch(&call));
+            need_work(m, op->scratch(&frame.call));
         }
         if (covey__graph_splits(m->g, node)) {
-            covey_err err = add_layer(m, i, &call);
+            covey_err err = add_layer(m, i, &frame.call);
             if (err != COVEY_OK) {
                 return covey__nn_fail(out_why, err, "%s: cannot be split within the limits",
-                                      node->name[0] != '\0' ? node->name : op->name);
+                                      covey__node_name(node));
             }
         }
     }
     return COVEY_OK;
 }
 
-covey_err covey_model_new(const struct covey_graph *g, struct covey_model **out,
-                          struct covey_nn_error *out_why)
+static covey_err prepare_nodes(struct covey_model *m)
+{
+    for (size_t i = 0; i < m->g->node_count; i++) {
+        const struct covey__op *op = covey__op_find(m->g->nodes[i].op);
+        struct covey__graph_frame frame;
+        if (op->state == NULL) {
+            continue;
+        }
+        model_frame(m, i, &frame);
+        size_t bytes = op->state(&frame.call);
+        if (bytes == 0) {
+            continue;
+        }
+        m->state[i] = aligned_alloc(COVEY__ALIGN, align(bytes));
+        if (m->state[i] == NULL) {
+            return COVEY_ERR_NOMEM;
+        }
+        op->prepare(&frame.call, m->state[i]);
+        m->state_bytes += align(bytes);
+    }
+    return COVEY_OK;
+}
+
+covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_options *options,
+                          struct covey_model **out, struct covey_nn_error *out_why)
 {
     struct covey_model *m = calloc(1, sizeof(*m));
     covey_err err = COVEY_ERR_NOMEM;
@@ -82,8 +111,15 @@ covey_err covey_model_new(const struct covey_graph *g, struct covey_model **out,
         goto out;
     }
     m->g = g;
+    m->options = options != NULL ? *options : (struct covey_model_options){0};
+    m->options.threads = m->options.threads == 0 ? 1 : m->options.threads;
     m->node_layer = calloc(g->node_count + 1, sizeof(*m->node_layer));
-    if (m->node_layer == NULL) {
+    m->state = calloc(g->node_count + 1, sizeof(*m->state));
+    if (m->node_layer == NULL || m->state == NULL) {
+        goto out;
+    }
+    if (m->options.threads > COVEY_THREADS_MAX) {
+        err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "at most %d threads", COVEY_THREADS_MAX);
         goto out;
     }
     err = find_layers(m, out_why);
@@ -91,8 +127,11 @@ covey_err covey_model_new(const struct covey_graph *g, struct covey_model **out,
         goto out;
     }
     err = covey__plan_init(&m->plan, g);
-    if (err == COVEY_OK && (uint64_t)m->plan.floats + m->work_floats > COVEY__MEMORY_FLOATS_MAX) {
+    if (err == COVEY_OK && (uint64_t)m->plan.bytes + m->work_bytes > COVEY__MEMORY_MAX) {
         err = COVEY_ERR_LIMIT;
+    }
+    if (err == COVEY_OK && !m->options.plan_only) {
+        err = prepare_nodes(m);
     }
     if (err != COVEY_OK) {
         covey__nn_fail(out_why, err, "needs too much memory to run");
@@ -110,7 +149,11 @@ void covey_model_free(struct covey_model *m)
     if (m == NULL) {
         return;
     }
+    for (size_t i = 0; m->state != NULL && i < m->g->node_count; i++) {
+        free(m->state[i]);
+    }
     covey__plan_done(&m->plan);
+    free(m->state);
     free(m->node_layer);
     free(m);
 }
@@ -140,149 +183,89 @@ uint16_t covey_model_layer_weights(const struct covey_model *m, size_t layer)
 
 const struct covey_shape *covey_model_input(const struct covey_model *m)
 {
-    return &m->g->values[m->g->input].shape;
+    COVEY_ASSERT(m->g->inputs > 0);
+    return &m->g->values[m->g->input[0]].shape;
 }
 
 const struct covey_shape *covey_model_output(const struct covey_model *m)
 {
-    return &m->g->values[m->g->output].shape;
+    return &m->g->values[m->g->output[0]].shape;
 }
 
-static size_t run_floats(const struct covey_model *m)
+size_t covey_model_state(const struct covey_model *m)
 {
-    size_t work = (m->work_floats + COVEY__ALIGN_FLOATS - 1) / COVEY__ALIGN_FLOATS;
-    return m->plan.floats + work * COVEY__ALIGN_FLOATS;
+    return m->state_bytes;
 }
 
-size_t covey_model_memory(const struct covey_model *m)
+bool covey_model_reads(const struct covey_model *m, uint16_t value)
 {
-    return sizeof(struct covey_run) + run_floats(m) * sizeof(float);
-}
-
-covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
-{
-    size_t bytes = run_floats(m) * sizeof(float);
-    struct covey_run *r = calloc(1, sizeof(*r));
-    float *memory = aligned_alloc(COVEY__ALIGN_FLOATS * sizeof(float), bytes);
-    if (r == NULL || memory == NULL) {
-        free(r);
-        free(memory);
-        return COVEY_ERR_NOMEM;
-    }
-    r->m = m;
-    r->arena = memory;
-    r->work = memory + m->plan.floats;
-    *out = r;
-    return COVEY_OK;
-}
-
-void covey_run_free(struct covey_run *r)
-{
-    if (r != NULL) {
-        free(r->arena);
-        free(r);
-    }
-}
-
-static const float *value_data(const struct covey_run *r, uint16_t value)
-{
-    const struct covey_graph_value *v = &r->m->g->values[value];
-    return v->constant ? v->data : r->arena + r->m->plan.offset[value];
-}
-
-static void prepare(struct covey_run *r, struct covey__op_call *out)
-{
-    const struct covey_graph_node *node = &r->m->g->nodes[r->node];
-    covey__graph_call(r->m->g, node, out);
-    for (unsigned i = 0; i < node->inputs; i++) {
-        if (node->input[i] != COVEY_VALUE_NONE) {
-            out->data[i] = value_data(r, node->input[i]);
-        }
-    }
-    out->out = r->arena + r->m->plan.offset[node->output];
-    out->scratch = r->work;
-}
-
-static void run_node(struct covey_run *r)
-{
-    struct covey__op_call call;
-    const struct covey__op *op = covey__op_find(r->m->g->nodes[r->node].op);
-    prepare(r, &call);
-    if (!op->alias || call.out != call.data[0]) {
-        op->forward(&call);
-    }
-    r->node++;
-}
-
-void covey_run_start(struct covey_run *r, const float *input)
-{
-    const struct covey_graph *g = r->m->g;
-    memcpy(r->arena + r->m->plan.offset[g->input], input,
-           covey__shape_floats(&g->values[g->input].shape) * sizeof(float));
-    r->node = 0;
-    r->state = RUN_READY;
-}
-
-bool covey_run_next(struct covey_run *r, size_t *out_layer, const float **out_input)
-{
-    COVEY_ASSERT(r->state == RUN_READY);
-    for (; r->node < r->m->g->node_count; run_node(r)) {
-        if (r->m->node_layer[r->node] != NO_LAYER) {
-            r->state = RUN_STOPPED;
-            *out_layer = r->m->node_layer[r->node];
-            *out_input = value_data(r, r->m->g->nodes[r->node].input[0]);
+    const struct covey_graph *g = m->g;
+    for (unsigned i = 0; i < g->outputs; i++) {
+        if (g->output[i] == value) {
             return true;
         }
     }
-    r->state = RUN_DONE;
+    for (size_t i = 0; i < g->node_count; i++) {
+        uint32_t replaces = m->state[i] != NULL ? covey__op_find(g->nodes[i].op)->replaces : 0;
+        for (unsigned j = 0; j < g->nodes[i].inputs; j++) {
+            if (g->nodes[i].input[j] == value && (j >= 32 || (replaces >> j & 1) == 0)) {
+                return true;
+            }
+        }
+    }
     return false;
 }
 
-float *covey_run_answer(struct covey_run *r)
+const char *covey_model_kernel(const struct covey_model *m, size_t node)
 {
-    COVEY_ASSERT(r->state == RUN_STOPPED);
-    return r->work;
-}
-
-void covey_run_resume(struct covey_run *r)
-{
-    COVEY_ASSERT(r->state == RUN_STOPPED);
-    const struct covey_layer *l = &r->m->layers[r->m->node_layer[r->node]];
-    struct covey__op_call call;
-    prepare(r, &call);
-    struct covey__finish f = {.attrs = call.attrs,
-                              .product = r->work,
-                              .bias = call.inputs > 2 ? call.data[2] : NULL,
-                              .batch = l->batch,
-                              .rows = l->m,
-                              .pixels = (size_t)l->out_height * l->out_width,
-                              .out = call.out};
-    covey__finish(&f);
-    r->node++;
-    r->state = RUN_READY;
-}
-
-void covey_run_local(struct covey_run *r)
-{
-    COVEY_ASSERT(r->state == RUN_STOPPED);
-    run_node(r);
-    r->state = RUN_READY;
-}
-
-const float *covey_run_result(const struct covey_run *r)
-{
-    COVEY_ASSERT(r->state == RUN_DONE);
-    return value_data(r, r->m->g->output);
-}
-
-void covey_run_all(struct covey_run *r, const float *input, float *output)
-{
-    size_t layer;
-    const float *raw;
-    covey_run_start(r, input);
-    while (covey_run_next(r, &layer, &raw)) {
-        covey_run_local(r);
+    const struct covey__op *op = covey__op_find(m->g->nodes[node].op);
+    struct covey__graph_frame frame;
+    if (op->kernel == NULL) {
+        return "";
     }
-    memcpy(output, covey_run_result(r),
-           covey__shape_floats(covey_model_output(r->m)) * sizeof(float));
+    model_frame(m, node, &frame);
+    frame.call.state = m->state[node];
+    return op->kernel(&frame.call);
+}
+
+size_t covey__model_arena(const struct covey_model *m)
+{
+    return align(m->plan.bytes);
+}
+
+size_t covey__model_work(const struct covey_model *m)
+{
+    return align(m->work_bytes);
+}
+
+const struct covey_graph *covey__model_graph(const struct covey_model *m)
+{
+    return m->g;
+}
+
+unsigned covey__model_threads(const struct covey_model *m)
+{
+    return m->options.threads;
+}
+
+const struct covey_layer *covey__model_node_layer(const struct covey_model *m, size_t node,
+                                                  size_t *out_layer)
+{
+    if (m->node_layer[node] == NO_LAYER) {
+        return NULL;
+    }
+    *out_layer = m->node_layer[node];
+    return &m->layers[m->node_layer[node]];
+}
+
+size_t covey__model_offset(const struct covey_model *m, uint16_t value)
+{
+    return m->plan.offset[value];
+}
+
+void covey__model_call(const struct covey_model *m, size_t node, struct covey__op_call *call)
+{
+    call->state = m->state[node];
+    call->small = m->options.small;
+    call->thread_count = m->options.threads;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops.h"
+#include "ops_unary.h"
+#include "kernels/act.h"
+#include "layers.h"
 
 #include <math.h>
 
-covey_err covey__shape_same(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_same(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
     (void)out_why;
-    *out = *c->shape[0];
+    out->shape = c->in[0]->shape;
     return COVEY_OK;
 }
 
@@ -43,22 +45,7 @@ static void tanh_all(const float *in, float *out, size_t count)
 
 void covey__act_apply(const struct covey_op_attrs *a, float *data, size_t count)
 {
-    switch (a->act) {
-    case COVEY_ACT_NONE:
-        break;
-    case COVEY_ACT_RELU:
-        relu(data, data, count);
-        break;
-    case COVEY_ACT_CLIP:
-        clip(data, data, count, a);
-        break;
-    case COVEY_ACT_SIGMOID:
-        sigmoid(data, data, count);
-        break;
-    case COVEY_ACT_TANH:
-        tanh_all(data, data, count);
-        break;
-    }
+    covey__act_run((struct covey__act){a->act, a->low, a->high}, data, count);
 }
 
 void covey__bias_rows(float *data, const float *bias, size_t rows, size_t columns)
@@ -77,9 +64,11 @@ void covey__finish(const struct covey__finish *f)
         for (size_t row = 0; row < f->rows; row++) {
             const float *src = f->product + row * columns + image * f->pixels;
             float *dst = f->out + (image * f->rows + row) * f->pixels;
+            const float *residual =
+                f->residual != NULL ? f->residual + (image * f->rows + row) * f->pixels : NULL;
             float bias = f->bias != NULL ? f->bias[row] : 0.0f;
             for (size_t i = 0; i < f->pixels; i++) {
-                dst[i] = src[i] + bias;
+                dst[i] = src[i] + bias + (residual != NULL ? residual[i] : 0.0f);
             }
         }
     }
@@ -88,29 +77,29 @@ void covey__finish(const struct covey__finish *f)
 
 void covey__op_relu(const struct covey__op_call *c)
 {
-    relu(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    relu(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_leakyrelu(const struct covey__op_call *c)
 {
-    size_t count = covey__shape_floats(c->out_shape);
+    size_t count = covey__shape_elements(&c->out[0]->shape);
     for (size_t i = 0; i < count; i++) {
-        float v = c->data[0][i];
-        c->out[i] = v < 0.0f ? v * c->attrs->alpha : v;
+        float v = covey__in(c, 0)[i];
+        covey__out(c)[i] = v < 0.0f ? v * c->attrs->alpha : v;
     }
 }
 
 void covey__op_sigmoid(const struct covey__op_call *c)
 {
-    sigmoid(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    sigmoid(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_tanh(const struct covey__op_call *c)
 {
-    tanh_all(c->data[0], c->out, covey__shape_floats(c->out_shape));
+    tanh_all(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_clip(const struct covey__op_call *c)
 {
-    clip(c->data[0], c->out, covey__shape_floats(c->out_shape), c->attrs);
+    clip(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape), c->attrs);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gemm.h"
 #include "im2col.h"
-#include "ops.h"
+#include "ops_layer.h"
+#include "layers.h"
 
-covey_err covey__shape_conv(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_conv(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0], *w = c->shape[1];
-    const struct covey_shape *b = c->inputs > 2 ? c->shape[2] : NULL;
+    const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+    const struct covey_shape *b = c->inputs > 2 && c->in[2] != NULL ? &c->in[2]->shape : NULL;
     const struct covey_op_attrs *a = c->attrs;
     if (x->rank != 4 || w->rank != 4) {
         return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 2-D convolutions");
@@ -32,13 +33,13 @@ covey_err covey__shape_conv(const struct covey__op_call *c, struct covey_shape *
             return err;
         }
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
 void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct covey_layer *out)
 {
-    const struct covey_shape *x = c->shape[0], *w = c->shape[1];
+    const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
     const struct covey_op_attrs *a = c->attrs;
     struct covey_layer l = {.kind = COVEY_LAYER_DENSE,
                             .m = w->dims[0],
@@ -58,12 +59,15 @@ void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct co
         l.k = w->dims[1] * w->dims[2] * w->dims[3];
         l.height = x->dims[2];
         l.width = x->dims[3];
-        memcpy(l.kernel, a->kernel, sizeof(l.kernel));
-        memcpy(l.stride, a->stride, sizeof(l.stride));
-        memcpy(l.dilation, a->dilation, sizeof(l.dilation));
-        memcpy(l.pads, a->pads, sizeof(l.pads));
-        l.out_height = c->out_shape->dims[2];
-        l.out_width = c->out_shape->dims[3];
+        for (unsigned i = 0; i < 2; i++) {
+            l.kernel[i] = a->kernel[i];
+            l.stride[i] = a->stride[i];
+            l.dilation[i] = a->dilation[i];
+            l.pads[i] = a->pads[i];
+            l.pads[i + 2] = a->pads_end[i];
+        }
+        l.out_height = c->out[0]->shape.dims[2];
+        l.out_width = c->out[0]->shape.dims[3];
     }
     covey_layer_cut(l.m, &l.unit_rows, &l.units);
     *out = l;
@@ -100,7 +104,7 @@ size_t covey__scratch_conv(const struct covey__op_call *c)
     struct covey_layer l;
     covey__layer_of(c, COVEY_OP_CONV, &l);
     l.batch = 1;
-    return covey_layer_scratch_floats(&l);
+    return covey_layer_scratch_floats(&l) * sizeof(float);
 }
 
 /* Image by image and group by group, so that the product lands where it belongs. */
@@ -111,15 +115,15 @@ void covey__op_conv(const struct covey__op_call *c)
     size_t images = l.batch, groups = c->attrs->groups;
     size_t pixels = (size_t)l.out_height * l.out_width;
     size_t in_floats = (size_t)l.channels * l.height * l.width;
-    const float *bias = c->inputs > 2 ? c->data[2] : NULL;
+    const float *bias = covey__in(c, 2);
     l.batch = 1;
     for (size_t image = 0; image < images; image++) {
         for (size_t group = 0; group < groups; group++) {
-            float *out = c->out + (image * groups + group) * l.m * pixels;
+            float *out = covey__out(c) + (image * groups + group) * l.m * pixels;
             struct covey__product p = {.layer = &l,
-                                       .weights = c->data[1] + group * l.m * l.k,
+                                       .weights = covey__in(c, 1) + group * l.m * l.k,
                                        .rows = l.m,
-                                       .in = c->data[0] + (image * groups + group) * in_floats,
+                                       .in = covey__in(c, 0) + (image * groups + group) * in_floats,
                                        .image_stride = groups * in_floats,
                                        .scratch = c->scratch,
                                        .out = out};
@@ -129,5 +133,10 @@ void covey__op_conv(const struct covey__op_call *c)
             }
         }
     }
-    covey__act_apply(c->attrs, c->out, covey__shape_floats(c->out_shape));
+    const float *residual = covey__in(c, 3);
+    size_t count = covey__shape_elements(&c->out[0]->shape);
+    for (size_t i = 0; residual != NULL && i < count; i++) {
+        covey__out(c)[i] += residual[i];
+    }
+    covey__act_apply(c->attrs, covey__out(c), count);
 }

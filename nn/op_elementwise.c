@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops.h"
+#include "ops_binary.h"
 
 /* Dimension i of s seen as a tensor of a larger rank: missing ones in front are 1. */
 static uint32_t dim_at(const struct covey_shape *s, unsigned rank, unsigned i)
@@ -8,10 +8,10 @@ static uint32_t dim_at(const struct covey_shape *s, unsigned rank, unsigned i)
     return i < missing ? 1 : s->dims[i - missing];
 }
 
-covey_err covey__shape_broadcast(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_broadcast(const struct covey__op_call *c, struct covey_tensor *out,
                                  struct covey_nn_error *out_why)
 {
-    const struct covey_shape *a = c->shape[0], *b = c->shape[1];
+    const struct covey_shape *a = &c->in[0]->shape, *b = &c->in[1]->shape;
     struct covey_shape s = {a->rank > b->rank ? a->rank : b->rank, {0}};
     for (unsigned i = 0; i < s.rank; i++) {
         uint32_t da = dim_at(a, s.rank, i), db = dim_at(b, s.rank, i);
@@ -20,7 +20,7 @@ covey_err covey__shape_broadcast(const struct covey__op_call *c, struct covey_sh
         }
         s.dims[i] = da > db ? da : db;
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
@@ -75,29 +75,30 @@ static size_t row_offset(const struct covey_shape *s, const struct covey_shape *
 
 static void broadcast(const struct covey__op_call *c, row_fn fn)
 {
-    const struct covey_shape *y = c->out_shape;
-    struct operand in[2] = {{c->data[0], 1}, {c->data[1], 1}};
-    size_t count = covey__shape_floats(y);
-    if (y->rank == 0 || (covey_shape_equal(c->shape[0], y) && covey_shape_equal(c->shape[1], y))) {
-        fn(in[0], in[1], c->out, count);
+    const struct covey_shape *y = &c->out[0]->shape;
+    struct operand in[2] = {{covey__in(c, 0), 1}, {covey__in(c, 1), 1}};
+    size_t count = covey__shape_elements(y);
+    if (y->rank == 0 ||
+        (covey_shape_equal(&c->in[0]->shape, y) && covey_shape_equal(&c->in[1]->shape, y))) {
+        fn(in[0], in[1], covey__out(c), count);
         return;
     }
     size_t columns = y->dims[y->rank - 1];
     for (unsigned i = 0; i < 2; i++) {
-        in[i].step = dim_at(c->shape[i], y->rank, y->rank - 1u) == 1 ? 0 : 1;
+        in[i].step = dim_at(&c->in[i]->shape, y->rank, y->rank - 1u) == 1 ? 0 : 1;
     }
     for (size_t row = 0; row < count / columns; row++) {
         for (unsigned i = 0; i < 2; i++) {
-            in[i].at = c->data[i] + row_offset(c->shape[i], y, row);
+            in[i].at = covey__in(c, i) + row_offset(&c->in[i]->shape, y, row);
         }
-        fn(in[0], in[1], c->out + row * columns, columns);
+        fn(in[0], in[1], covey__out(c) + row * columns, columns);
     }
 }
 
 void covey__op_add(const struct covey__op_call *c)
 {
     broadcast(c, row_add);
-    covey__act_apply(c->attrs, c->out, covey__shape_floats(c->out_shape));
+    covey__act_apply(c->attrs, covey__out(c), covey__shape_elements(&c->out[0]->shape));
 }
 
 void covey__op_sub(const struct covey__op_call *c)

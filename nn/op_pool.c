@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops.h"
+#include "ops_window.h"
 
 #include <math.h>
 
-covey_err covey__shape_pool(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_pool(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     const struct covey_op_attrs *a = c->attrs;
     if (x->rank != 4) {
         return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 2-D pooling");
@@ -18,11 +18,11 @@ covey_err covey__shape_pool(const struct covey__op_call *c, struct covey_shape *
             return err;
         }
         uint32_t extent = (a->kernel[i] - 1) * a->dilation[i] + 1;
-        if (a->pads[i] >= extent || a->pads[i + 2] >= extent) {
+        if (a->pads[i] >= extent || a->pads_end[i] >= extent) {
             return covey__nn_fail(out_why, COVEY_ERR_RANGE, "padding as large as the window");
         }
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
@@ -39,7 +39,7 @@ static struct span span_of(const struct covey_op_attrs *a, unsigned axis, uint32
     int64_t step = a->dilation[axis], kernel = a->kernel[axis];
     int64_t first = s.start < 0 ? (-s.start + step - 1) / step : 0;
     int64_t last = s.start < (int64_t)in ? ((int64_t)in - s.start + step - 1) / step : 0;
-    int64_t padded = ((int64_t)in + a->pads[axis + 2] - s.start + step - 1) / step;
+    int64_t padded = ((int64_t)in + a->pads_end[axis] - s.start + step - 1) / step;
     s.last = (uint32_t)(last < kernel ? last : kernel);
     s.first = (uint32_t)(first < s.last ? first : s.last);
     s.padded = (uint32_t)(padded < kernel ? padded : kernel);
@@ -81,11 +81,11 @@ typedef float (*window_fn)(const float *plane, size_t width, const struct covey_
 
 static void pool(const struct covey__op_call *c, window_fn window)
 {
-    const struct covey_shape *x = c->shape[0], *y = c->out_shape;
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     size_t planes = (size_t)x->dims[0] * x->dims[1];
-    float *out = c->out;
+    float *out = covey__out(c);
     for (size_t p = 0; p < planes; p++) {
-        const float *plane = c->data[0] + p * x->dims[2] * x->dims[3];
+        const float *plane = covey__in(c, 0) + p * x->dims[2] * x->dims[3];
         for (size_t oy = 0; oy < y->dims[2]; oy++) {
             struct span s[2] = {span_of(c->attrs, 0, x->dims[2], oy)};
             for (size_t ox = 0; ox < y->dims[3]; ox++) {
@@ -106,10 +106,10 @@ void covey__op_avgpool(const struct covey__op_call *c)
     pool(c, window_mean);
 }
 
-covey_err covey__shape_globalavgpool(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_globalavgpool(const struct covey__op_call *c, struct covey_tensor *out,
                                      struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     if (x->rank < 3) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "global pooling needs rank 3 or more");
     }
@@ -117,19 +117,19 @@ covey_err covey__shape_globalavgpool(const struct covey__op_call *c, struct cove
     for (unsigned i = 2; i < s.rank; i++) {
         s.dims[i] = 1;
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
 void covey__op_globalavgpool(const struct covey__op_call *c)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     size_t planes = covey__shape_range(x, 0, 2), pixels = covey__shape_range(x, 2, x->rank);
     for (size_t p = 0; p < planes; p++) {
         double sum = 0.0;
         for (size_t i = 0; i < pixels; i++) {
-            sum += c->data[0][p * pixels + i];
+            sum += covey__in(c, 0)[p * pixels + i];
         }
-        c->out[p] = (float)(sum / (double)pixels);
+        covey__out(c)[p] = (float)(sum / (double)pixels);
     }
 }

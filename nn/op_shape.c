@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "ops.h"
+#include "ops_move.h"
 
-covey_err covey__shape_concat(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_concat(const struct covey__op_call *c, struct covey_tensor *out,
                               struct covey_nn_error *out_why)
 {
-    struct covey_shape s = *c->shape[0];
+    struct covey_shape s = c->in[0]->shape;
     unsigned axis = 0;
     covey_err err = covey__axis(c->attrs->axis, s.rank, &axis, out_why);
     if (err != COVEY_OK) {
@@ -12,7 +12,7 @@ covey_err covey__shape_concat(const struct covey__op_call *c, struct covey_shape
     }
     uint64_t total = s.dims[axis];
     for (unsigned i = 1; i < c->inputs; i++) {
-        struct covey_shape other = *c->shape[i];
+        struct covey_shape other = c->in[i]->shape;
         if (other.rank == s.rank) {
             total += other.dims[axis];
             other.dims[axis] = s.dims[axis];
@@ -25,21 +25,22 @@ covey_err covey__shape_concat(const struct covey__op_call *c, struct covey_shape
         return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "result is too large");
     }
     s.dims[axis] = (uint32_t)total;
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
 void covey__op_concat(const struct covey__op_call *c)
 {
-    const struct covey_shape *y = c->out_shape;
+    const struct covey_shape *y = &c->out[0]->shape;
     int32_t given = c->attrs->axis;
     unsigned axis = (unsigned)(given < 0 ? given + y->rank : given);
     size_t outer = covey__shape_range(y, 0, axis), done = 0;
     size_t row = covey__shape_range(y, axis, y->rank);
     for (unsigned i = 0; i < c->inputs; i++) {
-        size_t part = covey__shape_range(c->shape[i], axis, y->rank);
+        size_t part = covey__shape_range(&c->in[i]->shape, axis, y->rank);
         for (size_t j = 0; j < outer; j++) {
-            memcpy(c->out + j * row + done, c->data[i] + j * part, part * sizeof(float));
+            memcpy(covey__out(c) + j * row + done, covey__in(c, i) + j * part,
+                   part * sizeof(float));
         }
         done += part;
     }
@@ -49,7 +50,7 @@ void covey__op_concat(const struct covey__op_call *c)
 static covey_err resolve(const struct covey__op_call *c, size_t count, struct covey_shape *s,
                          struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     int open = -1;
     uint64_t rest = 1;
     for (unsigned i = 0; i < s->rank; i++) {
@@ -83,24 +84,24 @@ static covey_err resolve(const struct covey__op_call *c, size_t count, struct co
                                           "target shape has another number of elements");
 }
 
-covey_err covey__shape_reshape(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_reshape(const struct covey__op_call *c, struct covey_tensor *out,
                                struct covey_nn_error *out_why)
 {
     struct covey_shape s = {.rank = c->attrs->shape_rank};
     if (s.rank > COVEY_RANK_MAX) {
         return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "rank above %d", COVEY_RANK_MAX);
     }
-    covey_err err = resolve(c, covey__shape_floats(c->shape[0]), &s, out_why);
+    covey_err err = resolve(c, covey__shape_elements(&c->in[0]->shape), &s, out_why);
     if (err == COVEY_OK) {
-        *out = s;
+        out->shape = s;
     }
     return err;
 }
 
-covey_err covey__shape_flatten(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_flatten(const struct covey__op_call *c, struct covey_tensor *out,
                                struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     unsigned axis = x->rank; /* ONNX: axis may be the rank itself */
     if (c->attrs->axis != (int32_t)x->rank) {
         covey_err err = covey__axis(c->attrs->axis, x->rank, &axis, out_why);
@@ -108,7 +109,7 @@ covey_err covey__shape_flatten(const struct covey__op_call *c, struct covey_shap
             return err;
         }
     }
-    *out = (struct covey_shape){
+    out->shape = (struct covey_shape){
         2,
         {(uint32_t)covey__shape_range(x, 0, axis), (uint32_t)covey__shape_range(x, axis, x->rank)}};
     return COVEY_OK;
@@ -116,13 +117,14 @@ covey_err covey__shape_flatten(const struct covey__op_call *c, struct covey_shap
 
 void covey__op_copy(const struct covey__op_call *c)
 {
-    memmove(c->out, c->data[0], covey__shape_floats(c->out_shape) * sizeof(float));
+    memmove(c->out[0]->data, c->in[0]->data,
+            covey__shape_elements(&c->out[0]->shape) * covey_type_size(c->out[0]->type));
 }
 
-covey_err covey__shape_transpose(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_transpose(const struct covey__op_call *c, struct covey_tensor *out,
                                  struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = c->shape[0];
+    const struct covey_shape *x = &c->in[0]->shape;
     struct covey_shape s = {.rank = x->rank};
     unsigned seen = 0;
     for (unsigned i = 0; i < x->rank && c->attrs->shape_rank == x->rank; i++) {
@@ -136,21 +138,21 @@ covey_err covey__shape_transpose(const struct covey__op_call *c, struct covey_sh
     if (c->attrs->shape_rank != x->rank || seen != (1u << x->rank) - 1) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "perm is not a permutation of the axes");
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
 /* Walks the output in order; at: the output's indices, from: the input's offset beside them. */
 void covey__op_transpose(const struct covey__op_call *c)
 {
-    const struct covey_shape *x = c->shape[0], *y = c->out_shape;
-    size_t step[COVEY_RANK_MAX] = {0}, from = 0, count = covey__shape_floats(y);
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
+    size_t step[COVEY_RANK_MAX] = {0}, from = 0, count = covey__shape_elements(y);
     uint32_t at[COVEY_RANK_MAX] = {0};
     for (unsigned i = 0; i < y->rank; i++) {
         step[i] = covey__shape_range(x, (unsigned)c->attrs->shape[i] + 1, x->rank);
     }
     for (size_t i = 0; i < count; i++) {
-        c->out[i] = c->data[0][from];
+        covey__out(c)[i] = covey__in(c, 0)[from];
         for (unsigned axis = y->rank; axis-- > 0;) {
             from += step[axis];
             if (++at[axis] < y->dims[axis]) {
@@ -162,40 +164,41 @@ void covey__op_transpose(const struct covey__op_call *c)
     }
 }
 
-covey_err covey__shape_pad(const struct covey__op_call *c, struct covey_shape *out,
+covey_err covey__infer_pad(const struct covey__op_call *c, struct covey_tensor *out,
                            struct covey_nn_error *out_why)
 {
-    struct covey_shape s = *c->shape[0];
+    struct covey_shape s = c->in[0]->shape;
     for (unsigned i = 0; i < s.rank; i++) {
-        uint64_t dim = (uint64_t)s.dims[i] + c->attrs->pad[i] + c->attrs->pad[s.rank + i];
-        if (dim > COVEY_TENSOR_ELEMENTS_MAX) {
+        int64_t dim = (int64_t)s.dims[i] + c->attrs->pad[i] + c->attrs->pad[s.rank + i];
+        if (dim > COVEY_TENSOR_ELEMENTS_MAX || c->attrs->pad[i] < 0 ||
+            c->attrs->pad[s.rank + i] < 0) {
             return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "padding is too large");
         }
         s.dims[i] = (uint32_t)dim;
     }
-    *out = s;
+    out->shape = s;
     return COVEY_OK;
 }
 
 void covey__op_pad(const struct covey__op_call *c)
 {
-    const struct covey_shape *x = c->shape[0], *y = c->out_shape;
-    size_t count = covey__shape_floats(y);
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
+    size_t count = covey__shape_elements(y);
     for (size_t i = 0; i < count; i++) {
-        c->out[i] = c->attrs->value;
+        covey__out(c)[i] = (float)c->attrs->value;
     }
     if (x->rank == 0) {
-        c->out[0] = c->data[0][0];
+        covey__out(c)[0] = covey__in(c, 0)[0];
         return;
     }
-    size_t columns = x->dims[x->rank - 1], rows = covey__shape_floats(x) / columns;
+    size_t columns = x->dims[x->rank - 1], rows = covey__shape_elements(x) / columns;
     for (size_t row = 0; row < rows; row++) {
-        size_t left = row, step = y->dims[y->rank - 1], to = c->attrs->pad[x->rank - 1];
+        size_t left = row, step = y->dims[y->rank - 1], to = (size_t)c->attrs->pad[x->rank - 1];
         for (unsigned axis = x->rank - 1u; axis-- > 0;) {
-            to += (left % x->dims[axis] + c->attrs->pad[axis]) * step;
+            to += (left % x->dims[axis] + (size_t)c->attrs->pad[axis]) * step;
             left /= x->dims[axis];
             step *= y->dims[axis];
         }
-        memcpy(c->out + to, c->data[0] + row * columns, columns * sizeof(float));
+        memcpy(covey__out(c) + to, covey__in(c, 0) + row * columns, columns * sizeof(float));
     }
 }

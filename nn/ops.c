@@ -1,63 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 enum { WINDOW_MAX = 4096 }; /* kernels, strides, dilations and pads: far beyond any real network */
 
-#define ANY COVEY_NODE_INPUTS_MAX
-
-/* {name, inputs, alias, in place, fuses, shape, forward, scratch} */
-static const struct covey__op op_table[COVEY_OP_COUNT] = {
-    [COVEY_OP_CONV] = {"Conv", 2, 3, false, false, true, covey__shape_conv, covey__op_conv,
-                       covey__scratch_conv},
-    [COVEY_OP_DENSE] = {"Dense", 2, 3, false, false, true, covey__shape_dense, covey__op_dense, 0},
-    [COVEY_OP_MATMUL] = {"MatMul", 2, 2, false, false, false, covey__shape_matmul, covey__op_matmul,
-                         0},
-    [COVEY_OP_BATCHNORM] = {"BatchNormalization", 5, 5, false, true, false, covey__shape_batchnorm,
-                            covey__op_batchnorm, 0},
-    [COVEY_OP_MAXPOOL] = {"MaxPool", 1, 1, false, false, false, covey__shape_pool,
-                          covey__op_maxpool, 0},
-    [COVEY_OP_AVGPOOL] = {"AveragePool", 1, 1, false, false, false, covey__shape_pool,
-                          covey__op_avgpool, 0},
-    [COVEY_OP_GLOBALAVGPOOL] = {"GlobalAveragePool", 1, 1, false, false, false,
-                                covey__shape_globalavgpool, covey__op_globalavgpool, 0},
-    [COVEY_OP_RELU] = {"Relu", 1, 1, false, true, false, covey__shape_same, covey__op_relu, 0},
-    [COVEY_OP_LEAKYRELU] = {"LeakyRelu", 1, 1, false, true, false, covey__shape_same,
-                            covey__op_leakyrelu, 0},
-    [COVEY_OP_SIGMOID] = {"Sigmoid", 1, 1, false, true, false, covey__shape_same, covey__op_sigmoid,
-                          0},
-    [COVEY_OP_TANH] = {"Tanh", 1, 1, false, true, false, covey__shape_same, covey__op_tanh, 0},
-    [COVEY_OP_CLIP] = {"Clip", 1, 1, false, true, false, covey__shape_same, covey__op_clip, 0},
-    [COVEY_OP_SOFTMAX] = {"Softmax", 1, 1, false, true, false, covey__shape_softmax,
-                          covey__op_softmax, 0},
-    [COVEY_OP_LOGSOFTMAX] = {"LogSoftmax", 1, 1, false, true, false, covey__shape_softmax,
-                             covey__op_logsoftmax, 0},
-    [COVEY_OP_ADD] = {"Add", 2, 2, false, true, true, covey__shape_broadcast, covey__op_add, 0},
-    [COVEY_OP_SUB] = {"Sub", 2, 2, false, true, false, covey__shape_broadcast, covey__op_sub, 0},
-    [COVEY_OP_MUL] = {"Mul", 2, 2, false, true, false, covey__shape_broadcast, covey__op_mul, 0},
-    [COVEY_OP_DIV] = {"Div", 2, 2, false, true, false, covey__shape_broadcast, covey__op_div, 0},
-    [COVEY_OP_CONCAT] = {"Concat", 1, ANY, false, false, false, covey__shape_concat,
-                         covey__op_concat, 0},
-    [COVEY_OP_RESHAPE] = {"Reshape", 1, 1, true, true, false, covey__shape_reshape, covey__op_copy,
-                          0},
-    [COVEY_OP_FLATTEN] = {"Flatten", 1, 1, true, true, false, covey__shape_flatten, covey__op_copy,
-                          0},
-    [COVEY_OP_TRANSPOSE] = {"Transpose", 1, 1, false, false, false, covey__shape_transpose,
-                            covey__op_transpose, 0},
-    [COVEY_OP_PAD] = {"Pad", 1, 1, false, false, false, covey__shape_pad, covey__op_pad, 0},
-    [COVEY_OP_REDUCEMEAN] = {"ReduceMean", 1, 1, false, false, false, covey__shape_reduce,
-                             covey__op_reducemean, 0},
-    [COVEY_OP_IDENTITY] = {"Identity", 1, 1, true, true, false, covey__shape_same, covey__op_copy,
-                           0},
-    [COVEY_OP_LRN] = {"LRN", 1, 1, false, false, false, covey__shape_lrn, covey__op_lrn, 0},
-};
-
 const struct covey__op *covey__op_find(enum covey_op op)
 {
-    unsigned row = (unsigned)op;
-    return row < COVEY_OP_COUNT && op_table[row].name != NULL ? &op_table[row] : NULL;
+    static const struct covey__op *const families[COVEY_OP_FAMILIES] = {
+        covey__ops_layer,  covey__ops_unary, covey__ops_binary,
+        covey__ops_window, covey__ops_move,  covey__ops_integer};
+    unsigned number = (unsigned)op;
+    if (number >= COVEY_OP_COUNT) {
+        return NULL;
+    }
+    const struct covey__op *row = &families[number / COVEY_OP_FAMILY][number % COVEY_OP_FAMILY];
+    return row->name != NULL ? row : NULL;
 }
 
 const char *covey_op_name(enum covey_op op)
@@ -81,7 +41,7 @@ covey_err covey__window_size(const struct covey_op_attrs *a, unsigned axis, uint
                              uint32_t *out_size, struct covey_nn_error *out_why)
 {
     uint64_t kernel = a->kernel[axis], stride = a->stride[axis], dilation = a->dilation[axis];
-    uint64_t before = a->pads[axis], after = a->pads[axis + 2];
+    uint64_t before = a->pads[axis], after = a->pads_end[axis];
     if (kernel == 0 || stride == 0 || dilation == 0 || kernel > WINDOW_MAX || stride > WINDOW_MAX ||
         dilation > WINDOW_MAX || before > WINDOW_MAX || after > WINDOW_MAX) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "window attributes out of range");
@@ -121,7 +81,39 @@ size_t covey__shape_range(const struct covey_shape *s, unsigned first, unsigned 
     return count;
 }
 
-size_t covey__shape_floats(const struct covey_shape *s)
+size_t covey__shape_elements(const struct covey_shape *s)
 {
     return covey__shape_range(s, 0, s->rank);
+}
+
+covey_err covey__broadcast(const struct covey_shape *const *shapes, size_t count,
+                           struct covey_shape *out, struct covey_nn_error *out_why)
+{
+    struct covey_shape s = {0, {0}};
+    for (size_t i = 0; i < count; i++) {
+        s.rank = shapes[i]->rank > s.rank ? shapes[i]->rank : s.rank;
+    }
+    for (unsigned axis = 0; axis < s.rank; axis++) {
+        s.dims[axis] = 1;
+        for (size_t i = 0; i < count; i++) {
+            unsigned missing = s.rank - (unsigned)shapes[i]->rank;
+            uint32_t dim = axis < missing ? 1 : shapes[i]->dims[axis - missing];
+            if (dim != 1 && s.dims[axis] != 1 && dim != s.dims[axis]) {
+                return covey__nn_fail(out_why, COVEY_ERR_RANGE,
+                                      "shapes cannot be broadcast together");
+            }
+            s.dims[axis] = dim != 1 ? dim : s.dims[axis];
+        }
+    }
+    *out = s;
+    return COVEY_OK;
+}
+
+covey_err covey__type_among(const struct covey_tensor *t, unsigned types,
+                            struct covey_nn_error *out_why)
+{
+    return (types >> (unsigned)t->type & 1) != 0
+               ? COVEY_OK
+               : covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "%s is not supported here",
+                                covey_type_name(t->type));
 }

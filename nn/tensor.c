@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/tensor.h"
 
+size_t covey_type_size(enum covey_type type)
+{
+    static const uint8_t sizes[COVEY_TYPE_COUNT] = {4, 8, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1};
+    return (unsigned)type < COVEY_TYPE_COUNT ? sizes[type] : 0;
+}
+
+const char *covey_type_name(enum covey_type type)
+{
+    static const char *const names[COVEY_TYPE_COUNT] = {"float32", "float64", "float16", "uint8",
+                                                        "int8",    "uint16",  "int16",   "uint32",
+                                                        "int32",   "uint64",  "int64",   "bool"};
+    return (unsigned)type < COVEY_TYPE_COUNT ? names[type] : "unknown";
+}
+
 covey_err covey_shape_count(const struct covey_shape *shape, size_t *out_count)
 {
     uint64_t count = 1;

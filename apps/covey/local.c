@@ -16,7 +16,7 @@ covey_err covey__local_open(struct covey__local *l, const char *path,
         err = covey_graph_check(l->onnx.graph, 1, out_why);
     }
     if (err == COVEY_OK) {
-        err = covey_model_new(l->onnx.graph, &l->model, out_why);
+        err = covey_model_new(l->onnx.graph, NULL, &l->model, out_why);
     }
     if (err != COVEY_OK) {
         return err;

@@ -32,7 +32,7 @@ static covey_err dense_weights(struct covey_onnx_build *b, const struct covey_on
     if (transposed) {
         size_t count = (size_t)shape.dims[0] * shape.dims[1];
         for (size_t i = 0; i < count; i++) {
-            data[i] = scale * v.data[i];
+            data[i] = scale * ((const float *)v.data)[i];
         }
     } else {
         transpose(v.data, v.shape.dims[0], v.shape.dims[1], scale, data);
@@ -68,7 +68,7 @@ static covey_err dense_bias(struct covey_onnx_build *b, uint16_t index, size_t m
     }
     size_t step = v.shape.rank == 0 || v.shape.dims[v.shape.rank - 1] == 1 ? 0 : 1;
     for (size_t i = 0; i < m; i++) {
-        data[i] = scale * v.data[i * step];
+        data[i] = scale * ((const float *)v.data)[i * step];
     }
     return COVEY_OK;
 }

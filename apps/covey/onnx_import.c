@@ -216,7 +216,8 @@ static covey_err define_input(struct covey_onnx_build *b, const Onnx__GraphProto
             return err;
         }
         v->kind = COVEY_ONNX_FLOATS;
-        b->graph->input = v->index;
+        b->graph->input[0] = v->index;
+        b->graph->inputs = 1;
         found = true;
     }
     return found ? COVEY_OK : covey__why(COVEY_ERR_MALFORMED, b->why, "the graph has no input");
@@ -253,11 +254,12 @@ static covey_err define_output(struct covey_onnx_build *b, const Onnx__GraphProt
     if (!v || v->kind != COVEY_ONNX_FLOATS) {
         return covey__why(COVEY_ERR_MALFORMED, b->why, "no node makes the output '%.60s'", name);
     }
-    b->graph->output = v->index;
-    if (v->index == b->graph->input || b->graph->values[v->index].constant) {
+    b->graph->output[0] = v->index;
+    b->graph->outputs = 1;
+    if (v->index == b->graph->input[0] || b->graph->values[v->index].constant) {
         struct covey_onnx_emit e;
         covey__onnx_emit_init(&e, COVEY_OP_IDENTITY, v->index);
-        return covey__onnx_emit(b, &e, &b->graph->output);
+        return covey__onnx_emit(b, &e, &b->graph->output[0]);
     }
     return COVEY_OK;
 }

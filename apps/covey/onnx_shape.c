@@ -150,7 +150,7 @@ static void transpose_constant(const struct covey_graph_value *v, const int64_t 
         for (size_t d = 0; d < out_shape->rank; d++) {
             from += at[d] * step[perm[d]];
         }
-        out[i] = v->data[from];
+        out[i] = ((const float *)v->data)[from];
         for (size_t d = out_shape->rank; d-- > 0;) {
             if (++at[d] < out_shape->dims[d]) {
                 break;
@@ -382,6 +382,7 @@ covey_err covey__onnx_pad(struct covey_onnx_build *b)
     int64_t pads[COVEY_ONNX_INTS_MAX] = {0};
     size_t count = 0;
     bool any = false;
+    float value = 0.0f;
     char mode[16];
     covey_err err = shaped_input(b, &x, &in);
     if (err) {
@@ -390,7 +391,8 @@ covey_err covey__onnx_pad(struct covey_onnx_build *b)
     covey__onnx_emit_init(&e, COVEY_OP_PAD, x->index);
     err = covey__onnx_text(b, "mode", mode, sizeof mode);
     if (!err) {
-        err = read_pads(b, pads, &count, &e.attrs.value);
+        err = read_pads(b, pads, &count, &value);
+        e.attrs.value = (double)value;
     }
     if (!err && count != 2U * in.rank) {
         err =
@@ -401,7 +403,7 @@ covey_err covey__onnx_pad(struct covey_onnx_build *b)
             err = covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "a pad of %lld", (long long)pads[i]);
         }
         any |= pads[i] != 0;
-        e.attrs.pad[i] = (uint32_t)pads[i];
+        e.attrs.pad[i] = (int32_t)pads[i];
     }
     if (err) {
         return err;

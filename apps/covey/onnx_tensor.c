@@ -192,11 +192,11 @@ static covey_err define_floats(struct covey_onnx_build *b, const Onnx__TensorPro
         made.data = (const float *)(const void *)raw.ptr;
         err = covey_graph_add_value(b->graph, &made, &index);
     } else {
-        float *copy = NULL;
-        err = covey_graph_alloc(b->graph, count, &copy);
+        void *copy = NULL;
+        err = covey_graph_alloc(b->graph, count * sizeof(float), &copy);
         if (!err) {
             memcpy(copy, raw.ptr ? (const void *)raw.ptr : (const void *)t->float_data,
-                   count * sizeof *copy);
+                   count * sizeof(float));
             made.data = copy;
             err = covey_graph_add_value(b->graph, &made, &index);
         }

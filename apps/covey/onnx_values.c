@@ -109,7 +109,8 @@ covey_err covey__onnx_shape(struct covey_onnx_build *b, uint16_t index, struct c
     const struct covey_graph_value *v = &b->graph->values[index];
     /* A value of the graph has at least one dimension, unless nobody has inferred it yet. */
     if (!v->constant && v->shape.rank == 0) {
-        b->graph->output = index;
+        b->graph->output[0] = index;
+        b->graph->outputs = 1;
         struct covey_nn_error why = {""};
         covey_err err = covey_graph_check(b->graph, 0, &why);
         if (err) {
@@ -124,14 +125,14 @@ covey_err covey__onnx_make(struct covey_onnx_build *b, const struct covey_shape 
                            float **out_data, uint16_t *out_index)
 {
     struct covey_graph_value v = {.shape = *shape, .constant = true};
-    float *data = NULL;
+    void *data = NULL;
     size_t count = 0;
     covey_err err = covey_shape_count(shape, &count);
     if (!err && (count == 0 || count > COVEY_ONNX_MADE_MAX - b->made)) {
         err = COVEY_ERR_LIMIT;
     }
     if (!err) {
-        err = covey_graph_alloc(b->graph, count, &data);
+        err = covey_graph_alloc(b->graph, count * sizeof(float), &data);
     }
     if (!err) {
         v.data = data;
@@ -217,17 +218,18 @@ covey_err covey__onnx_emit(struct covey_onnx_build *b, const struct covey_onnx_e
                            uint16_t *out_index)
 {
     struct covey_graph_value value = {.data = NULL};
-    struct covey_graph_node node = {.op = e->op, .inputs = e->inputs, .attrs = e->attrs};
+    struct covey_graph_node node = {
+        .op = e->op, .inputs = e->inputs, .outputs = 1, .attrs = e->attrs};
     memcpy(node.input, e->input, sizeof node.input);
     node_name(b->node, node.name, sizeof node.name);
-    covey_err err = covey_graph_add_value(b->graph, &value, &node.output);
+    covey_err err = covey_graph_add_value(b->graph, &value, &node.output[0]);
     if (!err) {
         err = covey_graph_add_node(b->graph, &node);
     }
     if (err) {
         return covey__onnx_fail(b, err, "%s", covey_strerror(err));
     }
-    *out_index = node.output;
+    *out_index = node.output[0];
     return COVEY_OK;
 }
 

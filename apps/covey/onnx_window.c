@@ -105,7 +105,7 @@ static void window_attrs(const struct window *w, struct covey_op_attrs *attrs)
         attrs->stride[i] = given ? (uint32_t)w->stride[i - skip] : 1;
         attrs->dilation[i] = given ? (uint32_t)w->dilation[i - skip] : 1;
         attrs->pads[i] = given ? (uint32_t)w->pads[i - skip] : 0;
-        attrs->pads[AXES_MAX + i] = given ? (uint32_t)w->pads[w->axes + i - skip] : 0;
+        attrs->pads_end[i] = given ? (uint32_t)w->pads[w->axes + i - skip] : 0;
     }
 }
 

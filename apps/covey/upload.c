@@ -159,8 +159,8 @@ covey_err covey__upload_file(struct covey__control *c, const char *path, const c
             covey__control_refuse(c, err, "%s", why.text[0] != 0 ? why.text : covey_strerror(err));
         goto out;
     }
-    up.input = onnx.graph->values[onnx.graph->input].shape;
-    up.output = onnx.graph->values[onnx.graph->output].shape;
+    up.input = onnx.graph->values[onnx.graph->input[0]].shape;
+    up.output = onnx.graph->values[onnx.graph->output[0]].shape;
     err = send_model(c, &bundle, covey_bytes_of(manifest, manifest_len), &up);
     if (err == COVEY_OK) {
         *out = up;

@@ -3,7 +3,7 @@
 
 #include "../gemm.h"
 #include "../im2col.h"
-#include "../ops.h"
+#include "../layers.h"
 
 /* Units aimed at: below COVEY_LAYER_UNITS_MAX, and divisible by most numbers of devices. */
 enum { UNITS_AIM = 60 };
@@ -36,10 +36,13 @@ static covey_err check_conv(const struct covey_layer *l)
 {
     const uint32_t in[2] = {l->height, l->width}, out[2] = {l->out_height, l->out_width};
     struct covey_op_attrs a = {.groups = 1};
-    memcpy(a.kernel, l->kernel, sizeof(a.kernel));
-    memcpy(a.stride, l->stride, sizeof(a.stride));
-    memcpy(a.dilation, l->dilation, sizeof(a.dilation));
-    memcpy(a.pads, l->pads, sizeof(a.pads));
+    for (unsigned i = 0; i < 2; i++) {
+        a.kernel[i] = l->kernel[i];
+        a.stride[i] = l->stride[i];
+        a.dilation[i] = l->dilation[i];
+        a.pads[i] = l->pads[i];
+        a.pads_end[i] = l->pads[i + 2];
+    }
     for (unsigned i = 0; i < 2; i++) {
         uint32_t size = 0;
         covey_err err = covey__window_size(&a, i, in[i], &size, NULL);

@@ -29,7 +29,7 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
         err = covey_manifest_bind(m->manifest, 1, fetch, user, &m->graph, out_why);
     }
     if (err == COVEY_OK) {
-        err = covey_model_new(m->graph, &m->model, out_why);
+        err = covey_model_new(m->graph, NULL, &m->model, out_why);
     }
     free(bytes);
     if (err != COVEY_OK) {

@@ -43,7 +43,7 @@ static void tell(struct covey_request *r, covey_err err, const char *why)
         r->result->output_rank = shape->rank;
         memcpy(r->result->output, shape->dims, sizeof(r->result->output));
         end.result = r->result;
-        end.output = covey_run_result(r->run);
+        end.output = covey_run_result(r->run, 0);
         err = covey_shape_count(shape, &end.output_floats);
         COVEY_ASSERT(err == COVEY_OK);
     }
@@ -87,7 +87,7 @@ static covey_err step(struct covey_request *r)
                 return err;
             }
         }
-        covey_run_start(r->run, (const float *)(const void *)r->input->data);
+        covey_run_start(r->run, (const void *const[]){r->input->data});
         r->started = true;
     }
     if (r->combine) {

@@ -19,6 +19,7 @@ covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put,
                      uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
                      struct covey_nn_error *out_why)
 {
+    const struct covey_model_options options = {.plan_only = true};
     struct covey_model *model = NULL;
     covey_err err = covey_graph_optimize(g, out_why);
     if (err != COVEY_OK) {
@@ -28,7 +29,7 @@ covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put,
     if (err != COVEY_OK) {
         return err;
     }
-    err = covey_model_new(g, &model, out_why);
+    err = covey_model_new(g, &options, &model, out_why);
     if (err != COVEY_OK) {
         return err;
     }

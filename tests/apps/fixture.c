@@ -105,7 +105,7 @@ static void run_once(const struct wire *model, const float *input, const float *
         expect_ok(covey_graph_optimize(g, &why), &why);
         expect_ok(covey_graph_check(g, 0, &why), &why);
     }
-    expect_ok(covey_model_new(g, &m, &why), &why);
+    expect_ok(covey_model_new(g, NULL, &m, &why), &why);
     expect_ok(covey_run_new(m, &r), &why);
     expect_ok(covey_shape_count(covey_model_output(m), &have), &why);
     assert_int_equal(have, count);

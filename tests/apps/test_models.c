@@ -29,7 +29,7 @@ static covey_err load(struct loaded *l, const char *path, uint32_t batch,
     }
     expect_ok(covey_graph_optimize(l->onnx.graph, why), why);
     expect_ok(covey_graph_check(l->onnx.graph, batch, why), why);
-    expect_ok(covey_model_new(l->onnx.graph, &l->model, why), why);
+    expect_ok(covey_model_new(l->onnx.graph, NULL, &l->model, why), why);
     expect_ok(covey_run_new(l->model, &l->run), why);
     size_t items = batch ? batch : 1;
     expect_ok(covey_shape_count(covey_model_input(l->model), &l->in), why);

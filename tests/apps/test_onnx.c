@@ -162,7 +162,7 @@ static void test_shape_chain(void **state)
     /* The batch that was open stays open. */
     expect_ok(covey_onnx_decode(covey_bytes_of(model.bytes, model.len), &graph, &why), &why);
     expect_ok(covey_graph_check(graph, 5, &why), &why);
-    const struct covey_shape *s = &graph->values[graph->output].shape;
+    const struct covey_shape *s = &graph->values[graph->output[0]].shape;
     assert_int_equal(s->rank, 2);
     assert_int_equal(s->dims[0], 5);
     assert_int_equal(s->dims[1], 6);

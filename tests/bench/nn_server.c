@@ -46,7 +46,7 @@ static covey_err open_model(struct server *s, char **argv, struct covey_nn_error
         err = covey_graph_check(s->onnx.graph, batch, why);
     }
     if (err == COVEY_OK) {
-        err = covey_model_new(s->onnx.graph, &s->model, why);
+        err = covey_model_new(s->onnx.graph, NULL, &s->model, why);
     }
     if (err == COVEY_OK) {
         err = covey_run_new(s->model, &s->run);

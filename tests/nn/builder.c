@@ -56,17 +56,18 @@ struct covey_graph *graph_with_input(struct covey_shape shape)
 {
     struct covey_graph *g = NULL;
     expect_ok(covey_graph_new(&g), NULL);
-    g->input = add_value(g, (struct covey_graph_value){shape, false, NULL});
+    uint16_t input = add_value(g, (struct covey_graph_value){.shape = shape});
+    expect_ok(covey_graph_add_input(g, input), NULL);
     return g;
 }
 
 uint16_t add_constant(struct covey_graph *g, struct covey_shape shape, const float *data)
 {
-    float *copy = NULL;
-    size_t count = floats_of(&shape);
-    expect_ok(covey_graph_alloc(g, count, &copy), NULL);
-    memcpy(copy, data, count * sizeof(*copy));
-    return add_value(g, (struct covey_graph_value){shape, true, copy});
+    void *copy = NULL;
+    size_t bytes = floats_of(&shape) * sizeof(float);
+    expect_ok(covey_graph_alloc(g, bytes, &copy), NULL);
+    memcpy(copy, data, bytes);
+    return add_value(g, (struct covey_graph_value){.shape = shape, .constant = true, .data = copy});
 }
 
 uint16_t add_random(struct covey_graph *g, struct covey_shape shape, uint64_t *seed)
@@ -87,15 +88,17 @@ struct covey_op_attrs attrs_default(void)
 uint16_t add_op(struct covey_graph *g, enum covey_op op, const struct covey_op_attrs *a,
                 const uint16_t *inputs, unsigned count)
 {
-    struct covey_graph_node node = {.op = op, .inputs = (uint8_t)count, .attrs = attrs_default()};
+    struct covey_graph_node node = {
+        .op = op, .inputs = (uint8_t)count, .outputs = 1, .attrs = attrs_default()};
     if (a != NULL) {
         node.attrs = *a;
     }
     memcpy(node.input, inputs, count * sizeof(*inputs));
-    node.output = add_value(g, (struct covey_graph_value){.constant = false});
-    g->output = node.output;
+    node.output[0] = add_value(g, (struct covey_graph_value){.constant = false});
+    g->output[0] = node.output[0];
+    g->outputs = 1;
     expect_ok(covey_graph_add_node(g, &node), NULL);
-    return node.output;
+    return node.output[0];
 }
 
 uint16_t add_unary(struct covey_graph *g, enum covey_op op, uint16_t input)
@@ -108,8 +111,8 @@ uint16_t add_conv(struct covey_graph *g, uint16_t input, const uint32_t c_m_k_p[
     struct covey_op_attrs a = attrs_default();
     uint32_t m = c_m_k_p[1], k = c_m_k_p[2];
     a.kernel[0] = a.kernel[1] = k;
-    for (unsigned i = 0; i < 4; i++) {
-        a.pads[i] = c_m_k_p[3];
+    for (unsigned i = 0; i < 2; i++) {
+        a.pads[i] = a.pads_end[i] = c_m_k_p[3];
     }
     uint16_t in[3] = {input, add_random(g, shape_of(4, m, c_m_k_p[0], k, k), seed),
                       add_random(g, shape_of(1, m, 0, 0, 0), seed)};
@@ -143,7 +146,7 @@ struct covey_graph *small_network(uint64_t seed)
 {
     struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 12, 12));
     struct covey_op_attrs pool = attrs_default();
-    uint16_t x = add_conv(g, g->input, (const uint32_t[]){3, 8, 3, 1}, &seed);
+    uint16_t x = add_conv(g, g->input[0], (const uint32_t[]){3, 8, 3, 1}, &seed);
     x = add_unary(g, COVEY_OP_RELU, add_batchnorm(g, x, 8, &seed));
     uint16_t y = add_conv(g, x, (const uint32_t[]){8, 8, 3, 1}, &seed);
     y = add_batchnorm(g, y, 8, &seed);
@@ -165,7 +168,7 @@ float *run_graph(struct covey_graph *g, uint32_t batch, const float *input, size
     struct covey_model *m = NULL;
     struct covey_run *r = NULL;
     expect_ok(covey_graph_check(g, batch, &why), &why);
-    expect_ok(covey_model_new(g, &m, &why), &why);
+    expect_ok(covey_model_new(g, NULL, &m, &why), &why);
     expect_ok(covey_run_new(m, &r), NULL);
     *out_count = floats_of(covey_model_output(m));
     float *output = malloc(*out_count * sizeof(*output));

@@ -42,8 +42,8 @@ static double pool_at(const struct window *c, bool max, const float *x, const ui
         for (uint32_t j = 0; j < c->a.kernel[1]; j++) {
             int64_t py = (int64_t)at[2] * c->a.stride[0] + i * c->a.dilation[0] - c->a.pads[0];
             int64_t px = (int64_t)at[3] * c->a.stride[1] + j * c->a.dilation[1] - c->a.pads[1];
-            padded += py < (int64_t)c->x.dims[2] + c->a.pads[2] &&
-                      px < (int64_t)c->x.dims[3] + c->a.pads[3];
+            padded += py < (int64_t)c->x.dims[2] + c->a.pads_end[0] &&
+                      px < (int64_t)c->x.dims[3] + c->a.pads_end[1];
             if (py >= 0 && px >= 0 && py < c->x.dims[2] && px < c->x.dims[3]) {
                 double v = (double)plane[py * c->x.dims[3] + px];
                 best = v > best ? v : best;
@@ -75,7 +75,7 @@ static void random_window(struct window *c, uint64_t *seed, bool pads_below_kern
         c->a.dilation[i] = 1 + random_below(seed, 2);
         uint32_t bound = pads_below_kernel ? c->a.kernel[i] : 4;
         c->a.pads[i] = random_below(seed, bound);
-        c->a.pads[i + 2] = random_below(seed, bound);
+        c->a.pads_end[i] = random_below(seed, bound);
     }
 }
 
@@ -94,7 +94,7 @@ static void test_conv_is_the_definition(void **state)
                        7 + random_below(&seed, 9));
         c.w = shape_of(4, m, per_group, c.a.kernel[0], c.a.kernel[1]);
         struct covey_graph *g = graph_with_input(c.x);
-        uint16_t in[3] = {g->input, add_random(g, c.w, &seed),
+        uint16_t in[3] = {g->input[0], add_random(g, c.w, &seed),
                           add_random(g, shape_of(1, m, 0, 0, 0), &seed)};
         uint16_t w = in[1], b = in[2];
         add_op(g, COVEY_OP_CONV, &c.a, in, 2 + round % 2);
@@ -102,11 +102,11 @@ static void test_conv_is_the_definition(void **state)
         float *x = random_floats(&seed, floats_of(&c.x));
         size_t count;
         float *got = run_graph(g, batch, x, &count);
-        c.y = g->values[g->output].shape;
+        c.y = g->values[g->output[0]].shape;
         float *expected = random_floats(&seed, count);
         uint32_t at[4] = {0};
         for (size_t i = 0; i < count; i++, next_index(&c.y, at)) {
-            double bias = round % 2 ? (double)g->values[b].data[at[1]] : 0.0;
+            double bias = round % 2 ? (double)((const float *)g->values[b].data)[at[1]] : 0.0;
             expected[i] = (float)(conv_at(&c, x, g->values[w].data, at) + bias);
         }
         assert_true(relative_error(got, expected, count) < 1e-5);
@@ -126,14 +126,14 @@ static void test_conv_of_several_strips(void **state)
     c.x = shape_of(4, 1, 16, 100, 101);
     c.w = shape_of(4, 2, 16, 5, 5);
     c.a.kernel[0] = c.a.kernel[1] = 5;
-    c.a.pads[0] = c.a.pads[3] = 2;
+    c.a.pads[0] = c.a.pads_end[1] = 2;
     struct covey_graph *g = graph_with_input(c.x);
-    uint16_t in[2] = {g->input, add_random(g, c.w, &seed)};
+    uint16_t in[2] = {g->input[0], add_random(g, c.w, &seed)};
     add_op(g, COVEY_OP_CONV, &c.a, in, 2);
     float *x = random_floats(&seed, floats_of(&c.x));
     size_t count;
     float *got = run_graph(g, 0, x, &count);
-    c.y = g->values[g->output].shape;
+    c.y = g->values[g->output[0]].shape;
     float *expected = random_floats(&seed, count);
     uint32_t at[4] = {0};
     for (size_t i = 0; i < count; i++, next_index(&c.y, at)) {
@@ -149,7 +149,7 @@ static void test_conv_of_several_strips(void **state)
 static uint32_t pooled(const struct window *c, unsigned axis)
 {
     int64_t in = c->x.dims[2 + axis], stride = c->a.stride[axis];
-    int64_t room = in + c->a.pads[axis] + c->a.pads[axis + 2] -
+    int64_t room = in + c->a.pads[axis] + c->a.pads_end[axis] -
                    ((int64_t)c->a.kernel[axis] - 1) * c->a.dilation[axis] - 1;
     int64_t size = (c->a.ceil_mode ? room + stride - 1 : room) / stride + 1;
     return (uint32_t)(c->a.ceil_mode && (size - 1) * stride >= in + c->a.pads[axis] ? size - 1
@@ -169,11 +169,11 @@ static void test_pool_is_the_definition(void **state)
         c.a.count_include_pad = round / 4 % 2;
         c.x = shape_of(4, 2, 3, 7 + random_below(&seed, 9), 7 + random_below(&seed, 9));
         struct covey_graph *g = graph_with_input(c.x);
-        add_op(g, max ? COVEY_OP_MAXPOOL : COVEY_OP_AVGPOOL, &c.a, &g->input, 1);
+        add_op(g, max ? COVEY_OP_MAXPOOL : COVEY_OP_AVGPOOL, &c.a, &g->input[0], 1);
         float *x = random_floats(&seed, floats_of(&c.x));
         size_t count;
         float *got = run_graph(g, 0, x, &count);
-        c.y = g->values[g->output].shape;
+        c.y = g->values[g->output[0]].shape;
         assert_int_equal(c.y.dims[2], pooled(&c, 0));
         assert_int_equal(c.y.dims[3], pooled(&c, 1));
         float *expected = random_floats(&seed, count);
@@ -200,7 +200,7 @@ static void test_products_are_the_definition(void **state)
         uint32_t m = 1 + random_below(&seed, 40) * (round % 5 != 0);
         struct covey_graph *g = graph_with_input(shape_of(2, n, k, 0, 0));
         struct covey_shape ws = dense ? shape_of(2, m, k, 0, 0) : shape_of(2, k, m, 0, 0);
-        uint16_t in[2] = {g->input, add_random(g, ws, &seed)};
+        uint16_t in[2] = {g->input[0], add_random(g, ws, &seed)};
         add_op(g, dense ? COVEY_OP_DENSE : COVEY_OP_MATMUL, NULL, in, 2);
         float *x = random_floats(&seed, (size_t)n * k);
         size_t count;
@@ -211,7 +211,8 @@ static void test_products_are_the_definition(void **state)
             double sum = 0.0;
             for (size_t j = 0; j < k; j++) {
                 size_t tap = dense ? i % m * k + j : j * m + i % m;
-                sum += (double)x[i / m * k + j] * (double)g->values[in[1]].data[tap];
+                sum +=
+                    (double)x[i / m * k + j] * (double)((const float *)g->values[in[1]].data)[tap];
             }
             expected[i] = (float)sum;
         }

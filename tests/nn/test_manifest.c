@@ -79,9 +79,9 @@ static struct covey_graph *odd_network(void)
     uint64_t seed = 3;
     struct covey_graph *g = graph_with_input(shape_of(4, 1, 4, 11, 9));
     struct covey_op_attrs a = attrs_default();
-    a.kernel[0] = 3, a.kernel[1] = 2, a.stride[1] = 2, a.dilation[0] = 2, a.pads[2] = 1;
+    a.kernel[0] = 3, a.kernel[1] = 2, a.stride[1] = 2, a.dilation[0] = 2, a.pads_end[0] = 1;
     a.groups = 2, a.act = COVEY_ACT_CLIP, a.low = -0.125f, a.high = 1.1f;
-    uint16_t in[3] = {g->input, add_random(g, shape_of(4, 6, 2, 3, 2), &seed), COVEY_VALUE_NONE};
+    uint16_t in[3] = {g->input[0], add_random(g, shape_of(4, 6, 2, 3, 2), &seed), COVEY_VALUE_NONE};
     uint16_t x = add_op(g, COVEY_OP_CONV, &a, in, 3);
     a = attrs_default();
     a.kernel[0] = a.kernel[1] = 2, a.stride[0] = 2, a.ceil_mode = a.count_include_pad = true;
@@ -115,7 +115,7 @@ static struct covey_bytes encode(struct covey_graph *g, struct store *s)
     uint8_t *out = NULL;
     size_t len = 0;
     expect_ok(covey_graph_check(g, 0, &why), &why);
-    expect_ok(covey_model_new(g, &m, &why), &why);
+    expect_ok(covey_model_new(g, NULL, &m, &why), &why);
     expect_ok(covey_manifest_encode(g, m, "small-1", store_put, s, &out, &len), NULL);
     covey_model_free(m);
     return covey_bytes_of(out, len);
@@ -148,7 +148,7 @@ static void check_round_trip(struct covey_graph *g)
     expect_ok(covey_manifest_bind(mf, 0, store_fetch, &first, &bound, &why), &why);
     struct covey_bytes same = encode(bound, &second);
     assert_true(covey_bytes_equal(bytes, same));
-    float *input = random_floats(&seed, floats_of(&g->values[g->input].shape));
+    float *input = random_floats(&seed, floats_of(&g->values[g->input[0]].shape));
     float *expected = run_graph(g, 0, input, &count);
     float *got = run_graph(bound, 0, input, &again);
     assert_int_equal(count, again);
@@ -182,7 +182,7 @@ static void test_manifest_names_units(void **state)
     struct covey_model *m = NULL;
     struct covey_bytes bytes = encode(g, &s);
     expect_ok(covey_manifest_decode(bytes, &mf, NULL), NULL);
-    expect_ok(covey_model_new(g, &m, NULL), NULL);
+    expect_ok(covey_model_new(g, NULL, &m, NULL), NULL);
     assert_int_equal(covey_manifest_blobs(mf), s.count);
     for (size_t i = 0; i < s.count; i++) {
         assert_true(covey_digest_equal(&covey_manifest_blob(mf, i)->digest, &s.digest[i]));
@@ -224,7 +224,7 @@ static void test_manifest_bind_can_be_retried(void **state)
                      COVEY_ERR_NOT_FOUND);
     assert_null(bound);
     expect_ok(covey_manifest_bind(mf, 2, store_fetch, &s, &bound, &why), &why);
-    assert_int_equal(bound->values[bound->output].shape.dims[0], 2);
+    assert_int_equal(bound->values[bound->output[0]].shape.dims[0], 2);
     covey_manifest_free(mf);
     covey_manifest_free(NULL);
     covey_graph_free(g);
@@ -248,7 +248,7 @@ static bool try_decode(struct covey_bytes in)
         total += covey_manifest_blob(mf, i)->len;
     }
     if (total < 1 << 22 && covey_manifest_bind(mf, 0, zero_fetch, NULL, &g, &why) == COVEY_OK &&
-        covey_model_new(g, &m, &why) == COVEY_OK) {
+        covey_model_new(g, NULL, &m, &why) == COVEY_OK) {
         covey_model_free(m);
     }
     covey_manifest_free(mf);

@@ -10,9 +10,9 @@ static void check_node(enum covey_op op, const struct covey_op_attrs *a, struct 
 {
     struct covey_graph *g = graph_with_input(in);
     size_t count;
-    add_op(g, op, a, &g->input, 1);
+    add_op(g, op, a, &g->input[0], 1);
     float *got = run_graph(g, 0, input, &count);
-    assert_true(covey_shape_equal(&g->values[g->output].shape, &expected.shape));
+    assert_true(covey_shape_equal(&g->values[g->output[0]].shape, &expected.shape));
     assert_true(relative_error(got, expected.data, count) < 1e-6);
     free(got);
     covey_graph_free(g);
@@ -44,7 +44,7 @@ static void test_activations(void **state)
         float expected[5];
         memcpy(expected, table[i].expected, sizeof(expected));
         struct covey_shape s = shape_of(2, 1, 5, 0, 0);
-        check_node(table[i].op, &a, s, x, (struct covey_tensor){s, expected});
+        check_node(table[i].op, &a, s, x, (struct covey_tensor){COVEY_TYPE_F32, s, expected});
     }
 }
 
@@ -59,18 +59,18 @@ static void test_softmax_axes(void **state)
     struct covey_shape s = shape_of(2, 3, 2, 0, 0);
     struct covey_op_attrs a = attrs_default();
     a.axis = -1;
-    check_node(COVEY_OP_SOFTMAX, &a, s, x, (struct covey_tensor){s, rows});
+    check_node(COVEY_OP_SOFTMAX, &a, s, x, (struct covey_tensor){COVEY_TYPE_F32, s, rows});
     float column[6];
     memcpy(column, columns, sizeof(column));
     column[1] = 1, column[3] = 0, column[5] = 0;
     a.axis = 0;
-    check_node(COVEY_OP_SOFTMAX, &a, s, x, (struct covey_tensor){s, column});
+    check_node(COVEY_OP_SOFTMAX, &a, s, x, (struct covey_tensor){COVEY_TYPE_F32, s, column});
     for (size_t i = 0; i < 4; i++) {
         rows[i] = logf(rows[i]);
     }
     rows[4] = -1005, rows[5] = 0;
     a.axis = 1;
-    check_node(COVEY_OP_LOGSOFTMAX, &a, s, x, (struct covey_tensor){s, rows});
+    check_node(COVEY_OP_LOGSOFTMAX, &a, s, x, (struct covey_tensor){COVEY_TYPE_F32, s, rows});
 }
 
 /* Transposing, padding, reducing and flattening move every element where ONNX says. */
@@ -82,35 +82,37 @@ static void test_shape_operators(void **state)
     a.shape_rank = 3;
     a.shape[0] = 2, a.shape[1] = 0, a.shape[2] = 1;
     check_node(COVEY_OP_TRANSPOSE, &a, shape_of(3, 1, 2, 3, 0), x,
-               (struct covey_tensor){shape_of(3, 3, 1, 2, 0), (float[]){1, 4, 2, 5, 3, 6}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(3, 3, 1, 2, 0),
+                                     (float[]){1, 4, 2, 5, 3, 6}});
     a = attrs_default();
     a.pad[1] = 1, a.pad[2] = 1, a.value = 9;
     check_node(COVEY_OP_PAD, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){shape_of(2, 3, 4, 0, 0),
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(2, 3, 4, 0, 0),
                                      (float[]){9, 1, 2, 3, 9, 4, 5, 6, 9, 9, 9, 9}});
     a = attrs_default();
     a.axes = 1;
     a.keepdims = false;
     check_node(COVEY_OP_REDUCEMEAN, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){shape_of(1, 3, 0, 0, 0), (float[]){2.5f, 3.5f, 4.5f}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(1, 3, 0, 0, 0),
+                                     (float[]){2.5f, 3.5f, 4.5f}});
     a.axes = 0;
     a.keepdims = true;
     check_node(COVEY_OP_REDUCEMEAN, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){shape_of(2, 1, 1, 0, 0), (float[]){3.5f}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(2, 1, 1, 0, 0), (float[]){3.5f}});
     check_node(COVEY_OP_GLOBALAVGPOOL, &a, shape_of(4, 1, 2, 3, 1), x,
-               (struct covey_tensor){shape_of(4, 1, 2, 1, 1), (float[]){2, 5}});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(4, 1, 2, 1, 1), (float[]){2, 5}});
     float same[6];
     memcpy(same, x, sizeof(same));
     a.axis = 2;
     check_node(COVEY_OP_FLATTEN, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){shape_of(2, 6, 1, 0, 0), same});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(2, 6, 1, 0, 0), same});
     a.axis = -1;
     check_node(COVEY_OP_FLATTEN, &a, shape_of(3, 1, 2, 3, 0), x,
-               (struct covey_tensor){shape_of(2, 2, 3, 0, 0), same});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(2, 2, 3, 0, 0), same});
     a.shape_rank = 3;
     a.shape[0] = 0, a.shape[1] = -1, a.shape[2] = 1;
     check_node(COVEY_OP_RESHAPE, &a, shape_of(2, 2, 3, 0, 0), x,
-               (struct covey_tensor){shape_of(3, 2, 3, 1, 0), same});
+               (struct covey_tensor){COVEY_TYPE_F32, shape_of(3, 2, 3, 1, 0), same});
 }
 
 /* A target shape with the batch of 1 written into it follows the batch that is run. */
@@ -125,10 +127,10 @@ static void test_reshape_follows_the_batch(void **state)
         a.shape_rank = 2;
         a.shape[0] = 1;
         a.shape[1] = i == 0 ? 6 : -1;
-        add_op(g, COVEY_OP_RESHAPE, &a, &g->input, 1);
+        add_op(g, COVEY_OP_RESHAPE, &a, &g->input[0], 1);
         free(run_graph(g, 2, x, &count));
         struct covey_shape expected = shape_of(2, 2, 6, 0, 0);
-        assert_true(covey_shape_equal(&g->values[g->output].shape, &expected));
+        assert_true(covey_shape_equal(&g->values[g->output[0]].shape, &expected));
         covey_graph_free(g);
     }
 }
@@ -149,7 +151,7 @@ static void test_lrn(void **state)
         y[i] = x[i] / sqrtf(2 + 0.1f * sums[i]);
     }
     struct covey_shape s = shape_of(4, 1, 5, 1, 1);
-    check_node(COVEY_OP_LRN, &a, s, x, (struct covey_tensor){s, y});
+    check_node(COVEY_OP_LRN, &a, s, x, (struct covey_tensor){COVEY_TYPE_F32, s, y});
 }
 
 static float apply(enum covey_op op, float a, float b)
@@ -175,7 +177,8 @@ static void test_broadcasting(void **state)
         struct covey_shape s = shapes[round / 8], in = shape_of(4, 2, 3, 4, 5);
         struct covey_graph *g = graph_with_input(in);
         uint16_t b = add_random(g, s, &seed);
-        add_op(g, op, NULL, round % 2 ? (uint16_t[]){b, g->input} : (uint16_t[]){g->input, b}, 2);
+        add_op(g, op, NULL, round % 2 ? (uint16_t[]){b, g->input[0]} : (uint16_t[]){g->input[0], b},
+               2);
         float *x = random_floats(&seed, 120), expected[120];
         size_t count;
         float *got = run_graph(g, 0, x, &count);
@@ -186,7 +189,7 @@ static void test_broadcasting(void **state)
             for (unsigned j = 0; j < s.rank; j++) {
                 from = from * s.dims[j] + (s.dims[j] == 1 ? 0 : at[4 - s.rank + j]);
             }
-            float v = g->values[b].data[from];
+            float v = ((const float *)g->values[b].data)[from];
             expected[i] = round % 2 ? apply(op, v, x[i]) : apply(op, x[i], v);
         }
         assert_true(relative_error(got, expected, count) < 1e-6);
@@ -206,7 +209,7 @@ static void test_concat(void **state)
     const float expected[16] = {1, 2, 10, 11, 12, 13, 1, 2, 3, 4, 20, 21, 22, 23, 3, 4};
     uint16_t b = add_constant(g, shape_of(3, 2, 2, 2, 0), more);
     a.axis = -2;
-    add_op(g, COVEY_OP_CONCAT, &a, (const uint16_t[]){g->input, b, g->input}, 3);
+    add_op(g, COVEY_OP_CONCAT, &a, (const uint16_t[]){g->input[0], b, g->input[0]}, 3);
     size_t count;
     float *got = run_graph(g, 0, x, &count);
     assert_int_equal(count, 16);
@@ -222,7 +225,7 @@ static void test_activations_keep_nan(void **state)
     const float x[2] = {NAN, -1};
     struct covey_graph *g = graph_with_input(shape_of(2, 1, 2, 0, 0));
     size_t count;
-    add_unary(g, COVEY_OP_CLIP, add_unary(g, COVEY_OP_RELU, g->input));
+    add_unary(g, COVEY_OP_CLIP, add_unary(g, COVEY_OP_RELU, g->input[0]));
     float *got = run_graph(g, 0, x, &count);
     assert_true(isnan(got[0]) && got[1] == 0.0f);
     free(got);

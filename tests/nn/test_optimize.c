@@ -17,7 +17,7 @@ static void check_equal(struct covey_graph *g, uint64_t seed)
 {
     struct covey_nn_error why = {""};
     size_t before, after;
-    float *input = random_floats(&seed, floats_of(&g->values[g->input].shape));
+    float *input = random_floats(&seed, floats_of(&g->values[g->input[0]].shape));
     float *expected = run_graph(g, 0, input, &before);
     expect_ok(covey_graph_optimize(g, &why), &why);
     float *got = run_graph(g, 0, input, &after);
@@ -53,8 +53,8 @@ static void test_optimize_folds_batchnorm(void **state)
         bool conv = round % 2;
         struct covey_graph *g =
             graph_with_input(conv ? shape_of(4, 2, 3, 6, 6) : shape_of(2, 2, 9, 0, 0));
-        uint16_t x = conv ? add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 0}, &seed)
-                          : add_dense(g, g->input, 9, 5, &seed);
+        uint16_t x = conv ? add_conv(g, g->input[0], (const uint32_t[]){3, 5, 3, 0}, &seed)
+                          : add_dense(g, g->input[0], 9, 5, &seed);
         g->nodes[0].inputs = round < 2 ? 3 : 2;
         add_batchnorm(g, x, 5, &seed);
         check_equal(g, seed);
@@ -73,8 +73,8 @@ static void test_optimize_folds_added_bias(void **state)
         bool conv = round % 2;
         struct covey_graph *g =
             graph_with_input(conv ? shape_of(4, 1, 3, 6, 6) : shape_of(2, 1, 9, 0, 0));
-        uint16_t x = conv ? add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 0}, &seed)
-                          : add_dense(g, g->input, 9, 5, &seed);
+        uint16_t x = conv ? add_conv(g, g->input[0], (const uint32_t[]){3, 5, 3, 0}, &seed)
+                          : add_dense(g, g->input[0], 9, 5, &seed);
         struct covey_shape s = conv ? shape_of(3, 5, 1, 1, 0) : shape_of(2, 1, 5, 0, 0);
         uint16_t b = add_random(g, s, &seed);
         x = add_op(g, COVEY_OP_ADD, NULL,
@@ -93,7 +93,7 @@ static void test_optimize_leaves_what_is_no_bias(void **state)
     (void)state;
     uint64_t seed = 40;
     struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 5, 5));
-    uint16_t x = add_conv(g, g->input, (const uint32_t[]){3, 5, 3, 1}, &seed);
+    uint16_t x = add_conv(g, g->input[0], (const uint32_t[]){3, 5, 3, 1}, &seed);
     uint16_t b = add_random(g, shape_of(1, 5, 0, 0, 0), &seed);
     x = add_op(g, COVEY_OP_ADD, NULL, (const uint16_t[]){x, b}, 2);
     uint16_t y = add_batchnorm(g, x, 5, &seed);
@@ -123,7 +123,7 @@ static void test_optimize_evaluates_constants(void **state)
     a.shape[1] = 0;
     w = add_op(g, COVEY_OP_TRANSPOSE, &a, &w, 1);
     add_unary(g, COVEY_OP_SIGMOID, add_random(g, shape_of(1, 7, 0, 0, 0), &seed)); /* dead */
-    add_op(g, COVEY_OP_DENSE, NULL, (const uint16_t[]){g->input, w}, 2);
+    add_op(g, COVEY_OP_DENSE, NULL, (const uint16_t[]){g->input[0], w}, 2);
     check_equal(g, seed);
     assert_int_equal(g->node_count, 1);
     assert_int_equal(g->value_count, 3);
@@ -135,14 +135,14 @@ static void test_optimize_identities_at_the_ends(void **state)
 {
     (void)state;
     struct covey_graph *g = graph_with_input(shape_of(2, 1, 6, 0, 0));
-    uint16_t x = add_unary(g, COVEY_OP_IDENTITY, g->input);
+    uint16_t x = add_unary(g, COVEY_OP_IDENTITY, g->input[0]);
     x = add_unary(g, COVEY_OP_SIGMOID, x);
     add_unary(g, COVEY_OP_IDENTITY, x);
     check_equal(g, 1);
     assert_int_equal(g->node_count, 1);
     covey_graph_free(g);
     g = graph_with_input(shape_of(2, 1, 6, 0, 0));
-    add_unary(g, COVEY_OP_IDENTITY, add_unary(g, COVEY_OP_IDENTITY, g->input));
+    add_unary(g, COVEY_OP_IDENTITY, add_unary(g, COVEY_OP_IDENTITY, g->input[0]));
     check_equal(g, 1);
     covey_graph_free(g);
 }

@@ -18,7 +18,7 @@ enum { COVEY_THREADS_MAX = 64 };
 
 /* count in [1, COVEY_THREADS_MAX], the calling thread included: count - 1 are started. Heap. */
 covey_err covey_threads_new(unsigned count, struct covey_threads **out) COVEY_CHECK;
-void covey_threads_free(struct covey_threads *t); /* NULL is a no-op */
+void covey_threads_free(struct covey_threads *t);            /* NULL is a no-op */
 unsigned covey_threads_count(const struct covey_threads *t); /* NULL: 1 */
 
 /* part in [0, parts); thread in [0, count): names the scratch that this call may use. */

@@ -176,14 +176,14 @@ static double run_with_loss(struct world *w, unsigned lost)
     float *expected = calloc(outputs, sizeof(float));
     assert_int_equal(covey_run_new(w->file->model, &run), COVEY_OK);
     covey_run_all(run, x, expected);
-    covey_run_start(run, x);
+    covey_run_start(run, (const void *const[]){x});
     size_t layer;
     const float *input;
     while (covey_run_next(run, &layer, &input)) {
         run_layer(w, layer, input, lost, covey_run_answer(run), &scratch);
         covey_run_resume(run);
     }
-    double error = relative_error(covey_run_result(run), expected, outputs);
+    double error = relative_error(covey_run_result(run, 0), expected, outputs);
     covey_run_free(run);
     free(scratch.data);
     free(expected);
