@@ -11,25 +11,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files' elements a
 
 size_t covey__typed_bytes(enum covey_type type)
 {
-    switch (type) {
-    case COVEY_TYPE_U8:
-    case COVEY_TYPE_I8:
-    case COVEY_TYPE_BOOL:
-        return 1;
-    case COVEY_TYPE_F16:
-    case COVEY_TYPE_U16:
-    case COVEY_TYPE_I16:
-        return 2;
-    case COVEY_TYPE_F32:
-    case COVEY_TYPE_U32:
-    case COVEY_TYPE_I32:
-        return 4;
-    case COVEY_TYPE_F64:
-    case COVEY_TYPE_U64:
-    case COVEY_TYPE_I64:
-        return 8;
-    }
-    return 0;
+    return covey_type_size(type);
 }
 
 bool covey__typed_is_integer(enum covey_type type)
@@ -75,6 +57,8 @@ double covey__typed_element(const struct covey_typed *t, size_t i)
         return (double)((const uint64_t *)t->data)[i];
     case COVEY_TYPE_I64:
         return (double)((const int64_t *)t->data)[i];
+    case COVEY_TYPE_COUNT:
+        break;
     }
     return 0.0;
 }

@@ -10,21 +10,6 @@
 
 #include "covey/graph.h"
 
-enum covey_type {
-    COVEY_TYPE_F32,
-    COVEY_TYPE_F64,
-    COVEY_TYPE_F16,
-    COVEY_TYPE_U8,
-    COVEY_TYPE_I8,
-    COVEY_TYPE_U16,
-    COVEY_TYPE_I16,
-    COVEY_TYPE_U32,
-    COVEY_TYPE_I32,
-    COVEY_TYPE_U64,
-    COVEY_TYPE_I64,
-    COVEY_TYPE_BOOL,
-};
-
 /* Elements as they are in memory, BOOL a byte of 0 or 1; heap, never NULL, free()d by the caller.
  * A tensor may have no elements. */
 struct covey_typed {

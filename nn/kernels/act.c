@@ -22,19 +22,13 @@ void covey__act_run(struct covey__act act, float *data, size_t count)
         f.kind = COVEY__UNARY_TANH;
         break;
     case COVEY_ACT_SILU:
-        for (size_t i = 0; i < count; i++) {
-            data[i] = data[i] / (1.0f + expf(-data[i]));
-        }
+        f.kind = COVEY__UNARY_SILU;
         break;
-    case COVEY_ACT_HARDSWISH: /* x max(0, min(1, x / 6 + 1 / 2)) */
-        for (size_t i = 0; i < count; i++) {
-            float gate = data[i] / 6.0f + 0.5f;
-            gate = gate < 0.0f ? 0.0f : gate;
-            data[i] *= gate > 1.0f ? 1.0f : gate;
-        }
+    case COVEY_ACT_HARDSWISH:
+        f.kind = COVEY__UNARY_HARDSWISH;
         break;
     case COVEY_ACT_COUNT:
-        break;
+        return;
     }
     covey__vkernels()->unary[f.kind](f, data, data, count);
 }
