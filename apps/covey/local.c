@@ -3,20 +3,46 @@
 
 #include "read_why.h"
 
+/* What the commands can feed and read. */
+static covey_err check_ends(const struct covey_graph *g, struct covey_nn_error *out_why)
+{
+    if (g->inputs != 1) {
+        return covey__why(COVEY_ERR_UNSUPPORTED, out_why, "the model has %u inputs, not one",
+                          g->inputs);
+    }
+    if (g->values[g->input[0]].type != COVEY_TYPE_F32 ||
+        g->values[g->output[0]].type != COVEY_TYPE_F32) {
+        return covey__why(COVEY_ERR_UNSUPPORTED, out_why,
+                          "the model's input or output is not of float32");
+    }
+    return COVEY_OK;
+}
+
 covey_err covey__local_open(struct covey__local *l, const char *path,
                             struct covey_nn_error *out_why)
+{
+    struct covey__local_options options = {.batch = 1};
+    return covey__local_open_with(l, path, &options, out_why);
+}
+
+covey_err covey__local_open_with(struct covey__local *l, const char *path,
+                                 const struct covey__local_options *options,
+                                 struct covey_nn_error *out_why)
 {
     struct covey__local fresh = {.model = NULL};
     *l = fresh;
     covey_err err = covey_onnx_load(path, &l->onnx, out_why);
     if (err == COVEY_OK) {
+        err = check_ends(l->onnx.graph, out_why);
+    }
+    if (err == COVEY_OK) {
         err = covey_graph_optimize(l->onnx.graph, out_why);
     }
     if (err == COVEY_OK) {
-        err = covey_graph_check(l->onnx.graph, 1, out_why);
+        err = covey_graph_check(l->onnx.graph, options->batch, out_why);
     }
     if (err == COVEY_OK) {
-        err = covey_model_new(l->onnx.graph, NULL, &l->model, out_why);
+        err = covey_model_new(l->onnx.graph, &options->model, &l->model, out_why);
     }
     if (err != COVEY_OK) {
         return err;

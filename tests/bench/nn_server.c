@@ -15,17 +15,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "covey/model.h"
-#include "onnx_import.h"
+#include "covey/blas.h"
+#include "local.h"
 
 enum { LINE_MAX_BYTES = 4096, RUNS_MAX = 100000 };
 
 struct server {
-    struct covey_onnx onnx;
-    struct covey_model *model;
-    struct covey_run *run;
+    struct covey__local local;
     float *input, *output;
-    size_t input_floats, output_floats;
 };
 
 static double now_ms(void)
@@ -35,40 +32,23 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static covey_err open_model(struct server *s, char **argv, struct covey_nn_error *why)
+static covey_err open_model(struct server *s, int argc, char **argv, struct covey_nn_error *why)
 {
-    uint32_t batch = (uint32_t)strtoul(argv[3], NULL, 10);
-    covey_err err = covey_onnx_load(argv[1], &s->onnx, why);
-    if (err == COVEY_OK) {
-        err = covey_graph_optimize(s->onnx.graph, why);
-    }
-    if (err == COVEY_OK) {
-        err = covey_graph_check(s->onnx.graph, batch, why);
-    }
-    if (err == COVEY_OK) {
-        err = covey_model_new(s->onnx.graph, NULL, &s->model, why);
-    }
-    if (err == COVEY_OK) {
-        err = covey_run_new(s->model, &s->run);
-    }
-    if (err == COVEY_OK) {
-        err = covey_shape_count(covey_model_input(s->model), &s->input_floats);
-    }
-    if (err == COVEY_OK) {
-        err = covey_shape_count(covey_model_output(s->model), &s->output_floats);
-    }
-    return err;
+    struct covey__local_options options = {
+        .batch = (uint32_t)strtoul(argv[3], NULL, 10),
+        .model = {.threads = (unsigned)strtoul(argv[4], NULL, 10), .small = argc == 6}};
+    return covey__local_open_with(&s->local, argv[1], &options, why);
 }
 
 static covey_err read_input(struct server *s, const char *path)
 {
-    s->input = calloc(s->input_floats, sizeof(float));
-    s->output = calloc(s->output_floats, sizeof(float));
+    s->input = calloc(s->local.input_floats, sizeof(float));
+    s->output = calloc(s->local.output_floats, sizeof(float));
     if (s->input == NULL || s->output == NULL) {
         return COVEY_ERR_NOMEM;
     }
     if (strcmp(path, "-") == 0) {
-        for (size_t i = 0; i < s->input_floats; i++) {
+        for (size_t i = 0; i < s->local.input_floats; i++) {
             s->input[i] = (float)(i % 255) / 255.0f;
         }
         return COVEY_OK;
@@ -77,8 +57,8 @@ static covey_err read_input(struct server *s, const char *path)
     if (file == NULL) {
         return COVEY_ERR_IO;
     }
-    size_t got = fread(s->input, sizeof(float), s->input_floats, file);
-    bool whole = got == s->input_floats && fgetc(file) == EOF;
+    size_t got = fread(s->input, sizeof(float), s->local.input_floats, file);
+    bool whole = got == s->local.input_floats && fgetc(file) == EOF;
     fclose(file);
     return whole ? COVEY_OK : COVEY_ERR_MALFORMED;
 }
@@ -89,7 +69,7 @@ static void answer_run(struct server *s, const char *argument)
     printf("{\"ms\":[");
     for (unsigned long i = 0; i < runs && i < RUNS_MAX; i++) {
         double start = now_ms();
-        covey_run_all(s->run, s->input, s->output);
+        covey_run_all(s->local.run, s->input, s->output);
         printf("%s%.6f", i == 0 ? "" : ",", now_ms() - start);
     }
     printf("]}\n");
@@ -98,9 +78,9 @@ static void answer_run(struct server *s, const char *argument)
 static void answer_output(const struct server *s, const char *path)
 {
     FILE *file = fopen(path, "wb");
-    size_t put = file == NULL ? 0 : fwrite(s->output, sizeof(float), s->output_floats, file);
+    size_t put = file == NULL ? 0 : fwrite(s->output, sizeof(float), s->local.output_floats, file);
     bool closed = file != NULL && fclose(file) == 0;
-    if (closed && put == s->output_floats) {
+    if (closed && put == s->local.output_floats) {
         printf("{\"floats\":%zu}\n", put);
     } else {
         printf("{\"error\":\"the output cannot be written\"}\n");
@@ -145,10 +125,9 @@ static void serve(struct server *s)
 
 static void say_ready(const struct server *s)
 {
-    const char *core = getenv("OPENBLAS_CORETYPE");
     printf(
         "{\"engine\":\"covey\",\"input_floats\":%zu,\"output_floats\":%zu,\"blas_core\":\"%s\"}\n",
-        s->input_floats, s->output_floats, core == NULL ? "" : core);
+        s->local.input_floats, s->local.output_floats, covey_blas_core());
     fflush(stdout);
 }
 
@@ -158,9 +137,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: nn_server MODEL.onnx INPUT.raw BATCH THREADS [small]\n");
         return 2;
     }
-    struct server s = {.model = NULL};
+    struct server s = {.input = NULL};
     struct covey_nn_error why = {""};
-    covey_err err = open_model(&s, argv, &why);
+    covey_err err = open_model(&s, argc, argv, &why);
     if (err == COVEY_OK) {
         err = read_input(&s, argv[2]);
     }
@@ -172,9 +151,7 @@ int main(int argc, char **argv)
         why.text[strcspn(why.text, "\"\\\n")] = 0;
         printf("{\"error\":\"%s: %s\"}\n", covey_strerror(err), why.text);
     }
-    covey_run_free(s.run);
-    covey_model_free(s.model);
-    covey_onnx_free(&s.onnx);
+    covey__local_close(&s.local);
     free(s.input);
     free(s.output);
     return err == COVEY_OK ? 0 : 1;
