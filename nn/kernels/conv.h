@@ -8,6 +8,7 @@
 #define COVEY_NN_CONV_H
 
 #include "act.h"
+#include "cpu.h"
 #include "covey/threads.h"
 
 /* Checked before: groups divides both channels, all sizes are at least 1 and fit, and
@@ -32,6 +33,7 @@ struct covey__conv_plan {
     size_t packed_floats;  /* weights laid out for the algorithm; 0: used as they are */
     size_t scratch_floats; /* of one run with the given threads */
     unsigned threads;
+    enum covey__isa isa; /* of the inner loops; covey__cpu_isa() unless a test says otherwise */
 };
 
 /* Chooses what is fastest on this processor. small: only what uses the weights as they are. */
@@ -42,13 +44,16 @@ bool covey__conv_fits(const struct covey__conv_shape *shape, enum covey__conv_al
 void covey__conv_plan_with(struct covey__conv_plan *out, const struct covey__conv_shape *shape,
                            enum covey__conv_algorithm algorithm, unsigned threads);
 
+/* The same plan for another instruction set, which this processor must have. */
+void covey__conv_plan_isa(struct covey__conv_plan *plan, enum covey__isa isa);
+
 /* weights [m c/groups kh kw] to packed [packed_floats], 64-byte aligned. */
 void covey__conv_pack(const struct covey__conv_plan *plan, const float *weights, float *packed);
 
 struct covey__conv_call {
     const struct covey__conv_plan *plan;
-    const float *weights; /* as packed; as they are where packed_floats is 0 */
-    const float *bias;    /* [m] or NULL */
+    const float *weights;  /* as packed; as they are where packed_floats is 0 */
+    const float *bias;     /* [m] or NULL */
     const float *residual; /* [n m oh ow], added before the activation, or NULL; may be out */
     struct covey__act act;
     const float *in;

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "conv.h"
+
+#include <math.h>
+
+#include "conv_private.h"
+#include "winograd.h"
+
+enum { DEPTHWISE_TAPS_MAX = 128, ACT_PART = 1 << 14 };
+
+static bool depthwise_fits(const struct covey__conv_shape *s)
+{
+    return s->groups == s->in_channels && s->groups == s->out_channels &&
+           covey__taps(s) <= DEPTHWISE_TAPS_MAX;
+}
+
+bool covey__conv_fits(const struct covey__conv_shape *shape, enum covey__conv_algorithm algorithm)
+{
+    switch (algorithm) {
+    case COVEY__CONV_IM2COL:
+    case COVEY__CONV_PACKED:
+        return true;
+    case COVEY__CONV_WINOGRAD2:
+    case COVEY__CONV_WINOGRAD4:
+        return covey__winograd_fits(shape);
+    case COVEY__CONV_DEPTHWISE:
+        return depthwise_fits(shape);
+    }
+    return false;
+}
+
+static enum covey__conv_algorithm choose(const struct covey__conv_shape *s)
+{
+    if (depthwise_fits(s)) {
+        return COVEY__CONV_DEPTHWISE;
+    }
+    if (!covey__winograd_fits(s) || s->in_channels < 16 || s->out_channels < 16) {
+        return COVEY__CONV_PACKED;
+    }
+    return covey__pixels(s) > 196 ? COVEY__CONV_WINOGRAD4 : COVEY__CONV_WINOGRAD2;
+}
+
+void covey__conv_plan_init(struct covey__conv_plan *out, const struct covey__conv_shape *shape,
+                           bool small, unsigned threads)
+{
+    enum covey__conv_algorithm algorithm = choose(shape);
+    if (small && algorithm != COVEY__CONV_DEPTHWISE) {
+        algorithm = COVEY__CONV_IM2COL;
+    }
+    covey__conv_plan_with(out, shape, algorithm, threads);
+}
+
+void covey__conv_plan_with(struct covey__conv_plan *out, const struct covey__conv_shape *shape,
+                           enum covey__conv_algorithm algorithm, unsigned threads)
+{
+    *out = (struct covey__conv_plan){
+        .shape = *shape,
+        .algorithm = algorithm,
+        .threads = threads,
+        .isa = covey__cpu_isa(),
+    };
+    covey__conv_plan_isa(out, out->isa);
+}
+
+void covey__conv_plan_isa(struct covey__conv_plan *plan, enum covey__isa isa)
+{
+    plan->isa = isa;
+    switch (plan->algorithm) {
+    case COVEY__CONV_IM2COL:
+        covey__conv_im2col_plan(plan);
+        break;
+    case COVEY__CONV_PACKED:
+        covey__packed_plan(plan);
+        break;
+    case COVEY__CONV_WINOGRAD2:
+    case COVEY__CONV_WINOGRAD4:
+        covey__winograd_plan(plan);
+        break;
+    case COVEY__CONV_DEPTHWISE:
+        covey__depthwise_plan(plan);
+        break;
+    }
+}
+
+void covey__conv_pack(const struct covey__conv_plan *plan, const float *weights, float *packed)
+{
+    switch (plan->algorithm) {
+    case COVEY__CONV_IM2COL:
+    case COVEY__CONV_DEPTHWISE:
+        break;
+    case COVEY__CONV_PACKED:
+        covey__packed_pack(plan, weights, packed);
+        break;
+    case COVEY__CONV_WINOGRAD2:
+    case COVEY__CONV_WINOGRAD4:
+        covey__winograd_pack(plan, weights, packed);
+        break;
+    }
+}
+
+void covey__act_bounds(const struct covey__act *act, float *out_low, float *out_high)
+{
+    *out_low = act->kind == COVEY_ACT_RELU ? 0.0f : -INFINITY;
+    *out_high = INFINITY;
+    if (act->kind == COVEY_ACT_CLIP) {
+        *out_low = act->low;
+        *out_high = act->high;
+    }
+}
+
+static bool clamps(enum covey_act kind)
+{
+    return kind == COVEY_ACT_NONE || kind == COVEY_ACT_RELU || kind == COVEY_ACT_CLIP;
+}
+
+static size_t outputs(const struct covey__conv_shape *s)
+{
+    return s->batch * (s->out_channels * covey__pixels(s));
+}
+
+static void act_part(void *ctx, size_t part, unsigned thread)
+{
+    (void)thread;
+    const struct covey__conv_call *call = ctx;
+    size_t first = part * ACT_PART, count = outputs(&call->plan->shape) - first;
+    covey__act_run(call->act, call->out + first, covey__min(count, ACT_PART));
+}
+
+void covey__conv_run(const struct covey__conv_call *call)
+{
+    switch (call->plan->algorithm) {
+    case COVEY__CONV_IM2COL:
+        covey__conv_im2col_run(call);
+        break;
+    case COVEY__CONV_PACKED:
+        covey__packed_run(call);
+        break;
+    case COVEY__CONV_WINOGRAD2:
+    case COVEY__CONV_WINOGRAD4:
+        covey__winograd_run(call);
+        break;
+    case COVEY__CONV_DEPTHWISE:
+        covey__depthwise_run(call);
+        break;
+    }
+    if (!clamps(call->act.kind)) {
+        size_t parts = covey__ceil_div(outputs(&call->plan->shape), ACT_PART);
+        struct covey__conv_call ctx = *call;
+        covey_threads_run(call->threads, parts, act_part, &ctx);
+    }
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "conv_private.h"
+
+#include "gemm.h"
+
+/* 4 MiB of floats: a strip is unrolled and used while it is warm, and memory stays small. */
+enum { STRIP_FLOATS = 1 << 20 };
+
+struct job {
+    const struct covey__conv_call *call;
+    const struct covey__conv_shape *s;
+    const struct covey__kernels *kernels;
+    struct covey__prep prep;
+    const float *in;
+    float *scratch;
+    size_t m, k, pixels, strip, strips; /* of one group; strip: columns in one */
+    size_t image;
+    float low, high;
+};
+
+static size_t strip_columns(const struct covey__conv_shape *s)
+{
+    size_t rows = s->in_channels / s->groups * covey__taps(s) + s->out_channels / s->groups;
+    size_t columns = rows < STRIP_FLOATS ? STRIP_FLOATS / rows : 1;
+    columns = covey__min(columns, covey__pixels(s));
+    return covey__round_up(columns, COVEY__STRIP_COLS);
+}
+
+static size_t thread_floats(const struct covey__conv_shape *s)
+{
+    size_t rows = s->in_channels / s->groups * covey__taps(s) + s->out_channels / s->groups;
+    return rows * strip_columns(s);
+}
+
+static size_t prep_floats(const struct covey__conv_shape *s)
+{
+    struct covey__prep prep;
+    covey__prep_init(&prep, s);
+    return prep.copies ? covey__round_up(prep.plane * s->in_channels, COVEY__LANES_MAX) : 0;
+}
+
+void covey__conv_im2col_plan(struct covey__conv_plan *plan)
+{
+    plan->packed_floats = 0;
+    plan->scratch_floats = prep_floats(&plan->shape) + plan->threads * thread_floats(&plan->shape);
+}
+
+static void find_runs(const struct job *j, struct covey__unroll *u, size_t col, size_t cols)
+{
+    size_t lanes = j->kernels->lanes, width = j->s->out_width;
+    u->runs = 0;
+    u->vecs = covey__ceil_div(cols, lanes);
+    for (size_t i = 0; i < cols;) {
+        size_t y = (col + i) / width, x = (col + i) % width;
+        size_t count = covey__min(covey__min(width - x, cols - i), lanes - i % lanes);
+        u->run[u->runs++] = (struct covey__run){
+            .src = y * j->prep.row_pitch + x,
+            .vector = (uint16_t)(i / lanes),
+            .lane = (uint16_t)(i % lanes),
+            .count = (uint16_t)count,
+        };
+        i += count;
+    }
+}
+
+/* out [k x strip], columns [col, col + cols) of the unrolled input. */
+static void unroll(const struct job *j, const float *in, const size_t range[2], float *out)
+{
+    size_t taps = covey__taps(j->s), channels = j->k / taps;
+    struct covey__unroll u = {.in = in, .plane = j->prep.plane};
+    size_t step = COVEY__STRIP_VECS * j->kernels->lanes;
+    for (size_t i = 0; i < range[1]; i += step) {
+        find_runs(j, &u, range[0] + i, covey__min(step, range[1] - i));
+        for (size_t tap = 0; tap < taps; tap++) {
+            u.tap_offset = covey__prep_tap(&j->prep, j->s, tap);
+            j->kernels->unroll(&u, channels, taps * j->strip, out + tap * j->strip + i);
+        }
+    }
+}
+
+/* One row of the result gets bias, residual and bounds. */
+static void finish_row(const struct job *j, const float *from, const size_t at[2], size_t cols)
+{
+    const float *residual = j->call->residual;
+    float bias = j->call->bias != NULL ? j->call->bias[at[0]] : 0.0f;
+    size_t to = (j->image * j->s->out_channels + at[0]) * j->pixels + at[1];
+    for (size_t i = 0; i < cols; i++) {
+        float a = from[i] + bias + (residual != NULL ? residual[to + i] : 0.0f);
+        a = a < j->low ? j->low : a;
+        j->call->out[to + i] = a > j->high ? j->high : a;
+    }
+}
+
+static void run_part(void *ctx, size_t part, unsigned thread)
+{
+    const struct job *j = ctx;
+    size_t group = part / j->strips, col = part % j->strips * j->strip;
+    size_t cols = covey__min(j->strip, j->pixels - col);
+    float *b = j->scratch + thread * thread_floats(j->s), *c = b + j->k * j->strip;
+    const float *in = j->in + group * (j->s->in_channels / j->s->groups) * j->prep.plane;
+    struct covey__gemm p = {
+        .m = j->m,
+        .n = cols,
+        .k = j->k,
+        .a = j->call->weights + group * j->m * j->k,
+        .lda = j->k,
+        .b = b,
+        .ldb = j->strip,
+        .c = c,
+        .ldc = j->strip,
+    };
+    if (j->prep.linear) {
+        p.b = in + col;
+        p.ldb = j->prep.plane;
+    } else {
+        const size_t range[2] = {col, cols};
+        unroll(j, in, range, b);
+    }
+    covey__gemm(&p);
+    for (size_t row = 0; row < j->m; row++) {
+        const size_t at[2] = {group * j->m + row, col};
+        finish_row(j, c + row * j->strip, at, cols);
+    }
+}
+
+void covey__conv_im2col_run(const struct covey__conv_call *call)
+{
+    const struct covey__conv_shape *s = &call->plan->shape;
+    struct job j = {
+        .call = call,
+        .s = s,
+        .kernels = covey__kernels_of(call->plan->isa),
+        .scratch = call->scratch + prep_floats(s),
+        .m = s->out_channels / s->groups,
+        .k = s->in_channels / s->groups * covey__taps(s),
+        .pixels = covey__pixels(s),
+        .strip = strip_columns(s),
+    };
+    covey__prep_init(&j.prep, s);
+    covey__act_bounds(&call->act, &j.low, &j.high);
+    j.strips = covey__ceil_div(j.pixels, j.strip);
+    for (; j.image < s->batch; j.image++) {
+        size_t first = j.image * s->in_channels;
+        j.in = call->in + first * s->height * s->width;
+        if (j.prep.copies) {
+            covey__prep_planes(call, &j.prep, first, s->in_channels, call->scratch);
+            j.in = call->scratch;
+        }
+        covey_threads_run(call->threads, s->groups * j.strips, run_part, &j);
+    }
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conv_private.h - what the convolution algorithms share: the input prepared so that every tap of
+ * the kernel is a plain offset.
+ */
+#ifndef COVEY_NN_CONV_PRIVATE_H
+#define COVEY_NN_CONV_PRIVATE_H
+
+#include "conv.h"
+#include "gemm_kernel.h"
+
+/* Input rows as the kernel's taps see them: zero padding written out, and a row with a stride
+ * taken apart into its phases, so that neighbouring outputs read neighbouring floats. */
+struct covey__prep {
+    bool copies;      /* false: the input serves as it is */
+    size_t row_step;  /* input rows from one prepared row to the next */
+    size_t rows;      /* prepared rows of one channel */
+    size_t phases;    /* of one row */
+    size_t pitch;     /* floats of one phase */
+    size_t plane;     /* floats of one channel */
+    size_t row_pitch; /* floats from one output row's pixels to the next one's */
+    bool linear;      /* one tap, and output pixel i is float i of the plane */
+};
+
+void covey__prep_init(struct covey__prep *out, const struct covey__conv_shape *s);
+/* Offset of tap ky * kw + kx within a plane. */
+size_t covey__prep_tap(const struct covey__prep *p, const struct covey__conv_shape *s, size_t tap);
+/* One channel's plane, from in [height width]. */
+void covey__prep_plane(const struct covey__prep *p, const struct covey__conv_shape *s,
+                       const struct covey__kernels *kernels, const float *in, float *out);
+/* planes channels of call->in from float offset on, shared out over the threads. */
+void covey__prep_planes(const struct covey__conv_call *call, const struct covey__prep *p,
+                        size_t first, size_t planes, float *out);
+
+static inline size_t covey__min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t covey__ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline size_t covey__round_up(size_t a, size_t to)
+{
+    return covey__ceil_div(a, to) * to;
+}
+
+static inline size_t covey__taps(const struct covey__conv_shape *s)
+{
+    return (size_t)s->kernel[0] * s->kernel[1];
+}
+
+static inline size_t covey__pixels(const struct covey__conv_shape *s)
+{
+    return (size_t)s->out_height * s->out_width;
+}
+
+/* The bounds that a fused activation clamps to; infinite where it does not. */
+void covey__act_bounds(const struct covey__act *act, float *out_low, float *out_high);
+
+void covey__packed_plan(struct covey__conv_plan *plan);
+void covey__packed_pack(const struct covey__conv_plan *plan, const float *weights, float *packed);
+void covey__packed_run(const struct covey__conv_call *call);
+
+void covey__depthwise_plan(struct covey__conv_plan *plan);
+void covey__depthwise_run(const struct covey__conv_call *call);
+
+void covey__conv_im2col_plan(struct covey__conv_plan *plan);
+void covey__conv_im2col_run(const struct covey__conv_call *call);
+
+#endif /* COVEY_NN_CONV_PRIVATE_H */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gemm_kernel.h - the inner loops of the convolutions, one table of them per instruction set.
+ */
+#ifndef COVEY_NN_GEMM_KERNEL_H
+#define COVEY_NN_GEMM_KERNEL_H
+
+#include "cpu.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    COVEY__STRIP_VECS = 3,    /* vectors in one strip of columns */
+    COVEY__STRIP_COLS = 48,   /* COVEY__STRIP_VECS of the widest vectors */
+    COVEY__MR_MAX = 8,        /* rows in one panel of A */
+    COVEY__LANES_MAX = 16,    /* floats in one vector */
+    COVEY__DEPTH_MAX = 224,   /* k in one block: a strip of B stays in the first cache */
+    COVEY__TILE_EDGE_MAX = 6, /* input tile of F(4x4, 3x3) */
+};
+
+/* C [m x cols] = clamp((first ? bias + init : C) + A B). */
+struct covey__strip {
+    const float *a;  /* panels [m / mr up][a_stride], each [k][mr] */
+    size_t a_stride; /* floats from one panel to the next */
+    const float *b;  /* [k][ldb], the first cols of each row */
+    size_t ldb;
+    size_t k, m, cols; /* cols <= COVEY__STRIP_VECS lanes */
+    bool first;
+    const float *bias; /* [m] or NULL */
+    const float *init; /* [m][ldc] or NULL; may be c */
+    float *c;
+    size_t ldc;
+    float low, high;
+};
+
+/* One run of floats of a strip's row: they lie side by side in the input too. */
+struct covey__run {
+    size_t src;
+    uint16_t vector, lane, count; /* lane + count <= lanes */
+};
+
+/* Rows [k] of the unrolled input at fixed columns: channel by channel, each tap of the kernel. */
+struct covey__unroll {
+    const float *in;
+    size_t plane;      /* floats from one channel to the next */
+    size_t tap_offset; /* of the tap whose rows are written */
+    struct covey__run run[COVEY__STRIP_COLS];
+    size_t runs, vecs;
+};
+
+/* Pixels of one channel, stride apart: out[phase][i] = row[first + phase + i stride], 0 outside. */
+struct covey__split_row {
+    const float *row; /* NULL: all zero */
+    size_t width;
+    int64_t first;
+    size_t stride, phases, count;
+    float *out;
+    size_t pitch; /* floats from one phase to the next */
+};
+
+/* out[i] = clamp(bias + sum of taps): one channel of a depthwise convolution, prepared by
+ * covey__prep: every tap is a plain offset. */
+struct covey__depthwise {
+    const float *in;
+    const float *weights;
+    const size_t *offsets; /* [taps] */
+    size_t taps;
+    size_t in_pitch; /* floats from one output row's input to the next one's */
+    size_t rows, cols;
+    float bias;
+    const float *residual; /* NULL or as out */
+    float *out;
+    float low, high;
+};
+
+/* Tiles of a Winograd convolution, edge = outputs + 2: count tiles, vectors of tiles. */
+struct covey__wino_in {
+    const float *tiles; /* [edge][edge][pitch]: raw pixels */
+    float *out;         /* [edge edge][out_stride]: transformed */
+    size_t pitch, out_stride, count;
+};
+
+struct covey__wino_out {
+    const float *in; /* [edge edge][in_stride] */
+    float *out;      /* [outputs][outputs][pitch] */
+    size_t in_stride, pitch, count;
+    float bias;
+};
+
+/* out[i] = clamp(phase[i % phases][i / phases] + residual[i]), i < count. */
+struct covey__merge_row {
+    const float *in;
+    size_t pitch, phases, count;
+    const float *residual; /* or NULL */
+    float *out;
+    float low, high;
+};
+
+struct covey__kernels {
+    size_t mr, lanes;
+    void (*strip)(const struct covey__strip *s);
+    /* Rows of out, step floats apart, from the channels [0, count) of u->in. */
+    void (*unroll)(const struct covey__unroll *u, size_t count, size_t step, float *out);
+    void (*split)(const struct covey__split_row *s);
+    void (*depthwise)(const struct covey__depthwise *d);
+    void (*wino_in[2])(const struct covey__wino_in *w); /* F(2, 3), F(4, 3) */
+    void (*wino_out[2])(const struct covey__wino_out *w);
+    void (*merge)(const struct covey__merge_row *r);
+};
+
+/* NULL: not built for this processor family. */
+const struct covey__kernels *covey__kernels_of(enum covey__isa isa);
+
+extern const struct covey__kernels covey__kernels_portable;
+#if defined(__x86_64__)
+extern const struct covey__kernels covey__kernels_avx2, covey__kernels_avx512;
+#endif
+
+#endif /* COVEY_NN_GEMM_KERNEL_H */

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "winograd.h"
+
+#include <math.h>
+
+#include "conv_private.h"
+#include "gemm_pack.h"
+
+enum {
+    TILES_MAX = 144,        /* of one block, at most */
+    BLOCK_FLOATS = 1 << 18, /* one of the two transformed blocks stays in the second cache */
+    CHUNK_FLOATS = 1 << 15, /* weights that serve all strips of a block while they are warm */
+    STAGGER = 16,           /* keeps the positions of a tile off the same cache sets */
+};
+
+struct geometry {
+    size_t outputs, edge, positions; /* of a tile */
+    size_t rows, cols, total;        /* tiles: down, across, in the batch */
+    size_t block, pitch;             /* tiles in one block; the same in whole vectors */
+    size_t in_stride, out_stride;    /* floats from one position to the next */
+    size_t chunk;                    /* rows of the product in one piece */
+    size_t thread_floats;
+};
+
+struct job {
+    const struct covey__conv_call *call;
+    const struct covey__conv_shape *s;
+    const struct covey__kernels *kernels;
+    struct geometry g;
+    float *in, *out;     /* [positions][channels][pitch], transformed */
+    float *scratch;      /* [threads][thread_floats] */
+    size_t first, count; /* tiles of this block */
+    float low, high;
+};
+
+/* count tiles side by side, or the part of such a row that lies in one block. */
+struct segment {
+    size_t at, image, row, col, count;
+};
+
+bool covey__winograd_fits(const struct covey__conv_shape *s)
+{
+    return s->groups == 1 && s->kernel[0] == 3 && s->kernel[1] == 3 && s->stride[0] == 1 &&
+           s->stride[1] == 1 && s->dilation[0] == 1 && s->dilation[1] == 1;
+}
+
+static size_t choose_block(const struct covey__conv_shape *s, const struct geometry *g)
+{
+    size_t channels = s->in_channels > s->out_channels ? s->in_channels : s->out_channels;
+    size_t fit = BLOCK_FLOATS / (g->positions * channels) / COVEY__STRIP_COLS * COVEY__STRIP_COLS;
+    fit = fit < COVEY__STRIP_COLS ? COVEY__STRIP_COLS : covey__min(fit, TILES_MAX);
+    size_t blocks = covey__ceil_div(g->total, fit);
+    size_t even = covey__round_up(covey__ceil_div(g->total, blocks), COVEY__LANES_MAX);
+    return covey__min(even, g->total);
+}
+
+static void geometry_init(struct geometry *g, const struct covey__conv_plan *plan)
+{
+    const struct covey__conv_shape *s = &plan->shape;
+    g->outputs = plan->algorithm == COVEY__CONV_WINOGRAD4 ? 4 : 2;
+    g->edge = g->outputs + 2;
+    g->positions = g->edge * g->edge;
+    g->rows = covey__ceil_div(s->out_height, g->outputs);
+    g->cols = covey__ceil_div(s->out_width, g->outputs);
+    g->total = g->rows * g->cols * s->batch;
+    g->block = choose_block(s, g);
+    g->pitch = covey__round_up(g->block, COVEY__LANES_MAX);
+    g->in_stride = s->in_channels * g->pitch + STAGGER;
+    g->out_stride = s->out_channels * g->pitch + STAGGER;
+    size_t chunk = CHUNK_FLOATS / s->in_channels / COVEY__MR_MAX * COVEY__MR_MAX;
+    g->chunk = chunk < COVEY__MR_MAX ? COVEY__MR_MAX : chunk;
+    g->thread_floats = g->positions * g->pitch + COVEY__LANES_MAX;
+}
+
+void covey__winograd_plan(struct covey__conv_plan *plan)
+{
+    const struct covey__conv_shape *s = &plan->shape;
+    struct geometry g;
+    geometry_init(&g, plan);
+    size_t mr = covey__kernels_of(plan->isa)->mr;
+    plan->packed_floats =
+        g.positions * covey__gemm_packed_floats(s->out_channels, s->in_channels, mr);
+    plan->scratch_floats =
+        g.positions * (g.in_stride + g.out_stride) + plan->threads * g.thread_floats;
+}
+
+/* One row of G for each point: its powers over the product of its distances to the others. */
+static void filter_rows(size_t outputs, double rows[COVEY__TILE_EDGE_MAX][3])
+{
+    const double aa = (double)COVEY__WINO_AA, bb = (double)COVEY__WINO_BB;
+    const double points[2][5] = {{0.0, 1.0, -1.0}, {0.0, sqrt(aa), -sqrt(aa), sqrt(bb), -sqrt(bb)}};
+    size_t finite = outputs + 1;
+    const double *p = points[outputs == 4];
+    for (size_t i = 0; i < finite; i++) {
+        double product = 1.0;
+        for (size_t j = 0; j < finite; j++) {
+            product *= j == i ? 1.0 : p[i] - p[j];
+        }
+        for (size_t power = 0; power < 3; power++) {
+            rows[i][power] = (power == 0 ? 1.0 : power == 1 ? p[i] : p[i] * p[i]) / product;
+        }
+    }
+    rows[finite][0] = rows[finite][1] = 0.0;
+    rows[finite][2] = 1.0;
+    if (outputs == 2) { /* B' has the signs of x - x^2 ... here */
+        for (size_t power = 0; power < 3; power++) {
+            rows[0][power] = -rows[0][power];
+        }
+    }
+}
+
+/* G g G' at position (y, x). */
+static double filter_at(double rows[COVEY__TILE_EDGE_MAX][3], const float *g, size_t y, size_t x)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < 3; j++) {
+            sum += rows[y][i] * (double)g[i * 3 + j] * rows[x][j];
+        }
+    }
+    return sum;
+}
+
+/* packed [positions][panels][channels][mr] */
+void covey__winograd_pack(const struct covey__conv_plan *plan, const float *weights, float *packed)
+{
+    const struct covey__conv_shape *s = &plan->shape;
+    struct geometry g;
+    double rows[COVEY__TILE_EDGE_MAX][3];
+    geometry_init(&g, plan);
+    filter_rows(g.outputs, rows);
+    size_t mr = covey__kernels_of(plan->isa)->mr, c = s->in_channels;
+    size_t stride = covey__gemm_packed_floats(s->out_channels, c, mr);
+    size_t filters = covey__round_up(s->out_channels, mr) * c;
+    for (size_t i = 0; i < filters; i++) {
+        size_t row = i / (mr * c) * mr + i % mr, channel = i / mr % c;
+        for (size_t pos = 0; pos < g.positions; pos++) {
+            packed[pos * stride + i] =
+                row < s->out_channels ? (float)filter_at(rows, weights + (row * c + channel) * 9,
+                                                         pos / g.edge, pos % g.edge)
+                                      : 0.0f;
+        }
+    }
+}
+
+/* The segment that starts at tile at of the block. */
+static struct segment segment_at(const struct job *j, size_t at)
+{
+    size_t tile = j->first + at, across = j->g.cols;
+    struct segment seg = {
+        .at = at,
+        .image = tile / (j->g.rows * across),
+        .row = tile / across % j->g.rows,
+        .col = tile % across,
+    };
+    seg.count = covey__min(across - seg.col, j->count - at);
+    return seg;
+}
+
+/* The raw pixels of one channel's tiles to tiles [edge][edge][pitch]. */
+static void gather(const struct job *j, size_t channel, float *tiles)
+{
+    const struct covey__conv_shape *s = j->s;
+    const struct geometry *g = &j->g;
+    for (size_t at = 0; at < j->count;) {
+        struct segment seg = segment_at(j, at);
+        const float *plane =
+            j->call->in + (seg.image * s->in_channels + channel) * ((size_t)s->height * s->width);
+        for (size_t i = 0; i < g->edge; i++) {
+            int64_t y = (int64_t)(seg.row * g->outputs + i) - s->pads[0];
+            bool inside = y >= 0 && y < (int64_t)s->height;
+            const struct covey__split_row row = {
+                .row = inside ? plane + (size_t)y * s->width : NULL,
+                .width = s->width,
+                .first = (int64_t)(seg.col * g->outputs) - s->pads[1],
+                .stride = g->outputs,
+                .phases = g->edge,
+                .count = seg.count,
+                .out = tiles + i * g->edge * g->pitch + at,
+                .pitch = g->pitch,
+            };
+            j->kernels->split(&row);
+        }
+        at += seg.count;
+    }
+}
+
+static void in_part(void *ctx, size_t channel, unsigned thread)
+{
+    const struct job *j = ctx;
+    float *tiles = j->scratch + thread * j->g.thread_floats;
+    gather(j, channel, tiles);
+    const struct covey__wino_in w = {
+        .tiles = tiles,
+        .out = j->in + channel * j->g.pitch,
+        .pitch = j->g.pitch,
+        .out_stride = j->g.in_stride,
+        .count = j->count,
+    };
+    j->kernels->wino_in[j->g.outputs / 4](&w);
+}
+
+/* Rows [row, row + chunk) of the product at one position. */
+static void product_part(void *ctx, size_t part, unsigned thread)
+{
+    (void)thread;
+    const struct job *j = ctx;
+    size_t k = j->s->in_channels, m = j->s->out_channels, mr = j->kernels->mr;
+    size_t chunks = covey__ceil_div(m, j->g.chunk);
+    size_t pos = part / chunks, row = part % chunks * j->g.chunk;
+    size_t vecs = covey__ceil_div(j->count, j->kernels->lanes);
+    size_t strips = covey__ceil_div(vecs, COVEY__STRIP_VECS);
+    size_t blocks = covey__ceil_div(k, COVEY__DEPTH_MAX);
+    const float *a = j->call->weights + pos * covey__gemm_packed_floats(m, k, mr) + row * k;
+    struct covey__strip s = {
+        .a_stride = mr * k,
+        .ldb = j->g.pitch,
+        .m = covey__min(j->g.chunk, m - row),
+        .ldc = j->g.pitch,
+        .low = -INFINITY,
+        .high = INFINITY,
+    };
+    for (size_t i = 0; i < strips * blocks; i++) {
+        size_t strip = i / blocks, block = i % blocks;
+        size_t from = k * block / blocks, col = strip * vecs / strips * j->kernels->lanes;
+        size_t end = (strip + 1) * vecs / strips * j->kernels->lanes;
+        s.a = a + from * mr;
+        s.b = j->in + pos * j->g.in_stride + from * j->g.pitch + col;
+        s.c = j->out + pos * j->g.out_stride + row * j->g.pitch + col;
+        s.k = k * (block + 1) / blocks - from;
+        s.cols = covey__min(end, j->count) - col;
+        s.first = block == 0;
+        j->kernels->strip(&s);
+    }
+}
+
+/* The outputs [outputs][outputs][pitch] of one channel's tiles to their places. */
+static void scatter(const struct job *j, size_t channel, const float *tiles)
+{
+    const struct covey__conv_shape *s = j->s;
+    const struct geometry *g = &j->g;
+    for (size_t at = 0; at < j->count;) {
+        struct segment seg = segment_at(j, at);
+        size_t rows = covey__min(g->outputs, s->out_height - seg.row * g->outputs);
+        size_t x = seg.col * g->outputs;
+        for (size_t i = 0; i < rows; i++) {
+            size_t y = seg.row * g->outputs + i;
+            size_t to =
+                ((seg.image * s->out_channels + channel) * s->out_height + y) * s->out_width + x;
+            const struct covey__merge_row row = {
+                .in = tiles + i * g->outputs * g->pitch + at,
+                .pitch = g->pitch,
+                .phases = g->outputs,
+                .count = covey__min(seg.count * g->outputs, s->out_width - x),
+                .residual = j->call->residual != NULL ? j->call->residual + to : NULL,
+                .out = j->call->out + to,
+                .low = j->low,
+                .high = j->high,
+            };
+            j->kernels->merge(&row);
+        }
+        at += seg.count;
+    }
+}
+
+static void out_part(void *ctx, size_t channel, unsigned thread)
+{
+    const struct job *j = ctx;
+    float *tiles = j->scratch + thread * j->g.thread_floats;
+    const struct covey__wino_out w = {
+        .in = j->out + channel * j->g.pitch,
+        .out = tiles,
+        .in_stride = j->g.out_stride,
+        .pitch = j->g.pitch,
+        .count = j->count,
+        .bias = j->call->bias != NULL ? j->call->bias[channel] : 0.0f,
+    };
+    j->kernels->wino_out[j->g.outputs / 4](&w);
+    scatter(j, channel, tiles);
+}
+
+void covey__winograd_run(const struct covey__conv_call *call)
+{
+    const struct covey__conv_shape *s = &call->plan->shape;
+    struct job j = {
+        .call = call,
+        .s = s,
+        .kernels = covey__kernels_of(call->plan->isa),
+        .in = call->scratch,
+    };
+    geometry_init(&j.g, call->plan);
+    covey__act_bounds(&call->act, &j.low, &j.high);
+    j.out = j.in + j.g.positions * j.g.in_stride;
+    j.scratch = j.out + j.g.positions * j.g.out_stride;
+    size_t chunks = covey__ceil_div(s->out_channels, j.g.chunk);
+    for (; j.first < j.g.total; j.first += j.g.block) {
+        j.count = covey__min(j.g.block, j.g.total - j.first);
+        covey_threads_run(call->threads, s->in_channels, in_part, &j);
+        covey_threads_run(call->threads, j.g.positions * chunks, product_part, &j);
+        covey_threads_run(call->threads, s->out_channels, out_part, &j);
+    }
+}
