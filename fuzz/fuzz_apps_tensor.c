@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct covey_nn_error why = {""};
-    struct covey_typed out = {.data = NULL};
+    struct covey_tensor out = {.data = NULL};
     size_t count = 0;
     covey_err err = covey__decode_pb(covey_bytes_of(data, size), &out, &why);
     COVEY_ASSERT((err == COVEY_OK) == (out.data != NULL));

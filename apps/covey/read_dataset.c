@@ -181,7 +181,7 @@ static covey_err open_folder(const struct covey__place *place, struct covey_data
 static covey_err npy_samples(struct covey_bytes file, struct covey_dataset *out,
                              struct covey_nn_error *why)
 {
-    struct covey_typed x = {0};
+    struct covey_tensor x = {0};
     struct covey_dataset form = {0};
     covey_err err = covey__decode_npy(file, &x, why);
     if (err) {
@@ -217,7 +217,7 @@ static covey_err npy_samples(struct covey_bytes file, struct covey_dataset *out,
 static covey_err npy_labels(struct covey_bytes file, struct covey_dataset *d,
                             struct covey_nn_error *why)
 {
-    struct covey_typed y = {0};
+    struct covey_tensor y = {0};
     covey_err err = covey__decode_npy(file, &y, why);
     if (err) {
         return err;

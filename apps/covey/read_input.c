@@ -38,7 +38,7 @@ static bool ends_with(const char *text, const char *ending)
 }
 
 /* Takes t's data. */
-static covey_err floats_of(struct covey_typed *t, struct covey_decoded *out,
+static covey_err floats_of(struct covey_tensor *t, struct covey_decoded *out,
                            struct covey_nn_error *why)
 {
     size_t count = 0;
@@ -62,7 +62,7 @@ out:
 static covey_err open_file(struct covey_input *in, const char *path, struct covey_nn_error *why)
 {
     struct covey_buf file = {0};
-    struct covey_typed t = {.data = NULL};
+    struct covey_tensor t = {.data = NULL};
     struct covey_nn_error inner = {""};
     covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, why);
     if (err) {

@@ -105,7 +105,7 @@ static covey_err read_header(struct covey_bytes in, char out[HEADER_MAX + 1], si
     return COVEY_OK;
 }
 
-covey_err covey__decode_npy(struct covey_bytes in, struct covey_typed *out,
+covey_err covey__decode_npy(struct covey_bytes in, struct covey_tensor *out,
                             struct covey_nn_error *why)
 {
     char header[HEADER_MAX + 1];
@@ -129,7 +129,7 @@ covey_err covey__decode_npy(struct covey_bytes in, struct covey_typed *out,
     if (err || covey_shape_count(&shape, &count)) {
         return err ? err : COVEY_ERR_LIMIT;
     }
-    size_t len = count * covey__typed_bytes(type->type);
+    size_t len = count * covey_type_size(type->type);
     if (in.len - at != len) {
         return covey__why(COVEY_ERR_MALFORMED, why, "%zu bytes of data, its shape needs %zu",
                           in.len - at, len);
@@ -142,7 +142,7 @@ covey_err covey__decode_npy(struct covey_bytes in, struct covey_typed *out,
     for (size_t i = 0; type->type == COVEY_TYPE_BOOL && i < len; i++) {
         data[i] = data[i] != 0;
     }
-    *out = (struct covey_typed){type->type, shape, data};
+    *out = (struct covey_tensor){type->type, shape, data};
     return COVEY_OK;
 }
 

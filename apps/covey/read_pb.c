@@ -101,7 +101,7 @@ static size_t field_count(const Onnx__TensorProto *t, enum field field)
 /* Integers of a wider field in the bytes of their type; false: one does not fit. */
 static bool narrow(const Onnx__TensorProto *t, const struct type *type, size_t count, uint8_t *out)
 {
-    size_t bytes = covey__typed_bytes(type->type);
+    size_t bytes = covey_type_size(type->type);
     for (size_t i = 0; i < count; i++) {
         uint64_t value =
             type->field == FIELD_INT32 ? (uint64_t)(int64_t)t->int32_data[i] : t->uint64_data[i];
@@ -116,7 +116,7 @@ static bool narrow(const Onnx__TensorProto *t, const struct type *type, size_t c
 
 static bool copy_field(const Onnx__TensorProto *t, const struct type *type, size_t count, void *out)
 {
-    size_t len = count * covey__typed_bytes(type->type);
+    size_t len = count * covey_type_size(type->type);
     const void *from = type->field == FIELD_FLOAT    ? (const void *)t->float_data
                        : type->field == FIELD_DOUBLE ? (const void *)t->double_data
                                                      : (const void *)t->int64_data;
@@ -130,10 +130,10 @@ static bool copy_field(const Onnx__TensorProto *t, const struct type *type, size
 }
 
 static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
-                         struct covey_typed *out, struct covey_nn_error *why)
+                         struct covey_tensor *out, struct covey_nn_error *why)
 {
     struct covey_bytes raw = {0};
-    struct covey_typed made = {0};
+    struct covey_tensor made = {0};
     size_t count = 0;
     const struct type *type = find_type(t->data_type);
     if (!type) {
@@ -147,7 +147,7 @@ static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
     if (err) {
         return err;
     }
-    size_t bytes = covey__typed_bytes(type->type);
+    size_t bytes = covey_type_size(type->type);
     bool is_raw = find_raw(file, t, &raw);
     size_t have = is_raw ? raw.len : field_count(t, type->field);
     size_t want = is_raw ? count * bytes : count;
@@ -174,7 +174,7 @@ static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
     return COVEY_OK;
 }
 
-covey_err covey__decode_pb(struct covey_bytes in, struct covey_typed *out,
+covey_err covey__decode_pb(struct covey_bytes in, struct covey_tensor *out,
                            struct covey_nn_error *why)
 {
     struct covey_buf slim = {0};

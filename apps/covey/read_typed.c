@@ -9,11 +9,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files' elements are little-endian");
 
-size_t covey__typed_bytes(enum covey_type type)
-{
-    return covey_type_size(type);
-}
-
 bool covey__typed_is_integer(enum covey_type type)
 {
     return type != COVEY_TYPE_F32 && type != COVEY_TYPE_F64 && type != COVEY_TYPE_F16;
@@ -31,7 +26,7 @@ static double half(uint16_t bits)
     return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(fraction + 1024.0, exponent - 25));
 }
 
-double covey__typed_element(const struct covey_typed *t, size_t i)
+double covey__typed_element(const struct covey_tensor *t, size_t i)
 {
     switch (t->type) {
     case COVEY_TYPE_F32:
@@ -75,7 +70,7 @@ bool covey__finite(float v)
     return isfinite(v);
 }
 
-void covey__typed_floats(const struct covey_typed *t, size_t count, float *out)
+void covey__typed_floats(const struct covey_tensor *t, size_t count, float *out)
 {
     if (t->type == COVEY_TYPE_F32) {
         memcpy(out, t->data, count * sizeof *out);
@@ -92,7 +87,7 @@ covey_err covey_read_typed(const char *path, enum covey_type *out_type,
 {
     struct covey_buf file = {0};
     struct covey_nn_error inner = {""};
-    struct covey_typed t = {0};
+    struct covey_tensor t = {0};
     covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, out_why);
     if (err) {
         return err;

@@ -10,13 +10,8 @@
 
 #include "covey/graph.h"
 
-/* Elements as they are in memory, BOOL a byte of 0 or 1; heap, never NULL, free()d by the caller.
+/* Elements are as they are in memory, BOOL 0 or 1; data is heap, never NULL, free()d by the caller.
  * A tensor may have no elements. */
-struct covey_typed {
-    enum covey_type type;
-    struct covey_shape shape;
-    void *data;
-};
 
 /* .npy by its first bytes, else a TensorProto. *out_data is the caller's, with free(). The reason
  * names the file. */
@@ -25,17 +20,16 @@ covey_err covey_read_typed(const char *path, enum covey_type *out_type,
                            struct covey_nn_error *out_why) COVEY_CHECK;
 
 /* Decoders of bytes in memory: the reason does not name the file. */
-covey_err covey__decode_npy(struct covey_bytes in, struct covey_typed *out,
+covey_err covey__decode_npy(struct covey_bytes in, struct covey_tensor *out,
                             struct covey_nn_error *why) COVEY_CHECK;
-covey_err covey__decode_pb(struct covey_bytes in, struct covey_typed *out,
+covey_err covey__decode_pb(struct covey_bytes in, struct covey_tensor *out,
                            struct covey_nn_error *why) COVEY_CHECK;
 bool covey__is_npy(struct covey_bytes in);
 
-size_t covey__typed_bytes(enum covey_type type);
 bool covey__typed_is_integer(enum covey_type type); /* BOOL is one */
-double covey__typed_element(const struct covey_typed *t, size_t i);
+double covey__typed_element(const struct covey_tensor *t, size_t i);
 /* The first count elements; what is beyond float's range becomes infinite, as numpy has it. */
-void covey__typed_floats(const struct covey_typed *t, size_t count, float *out);
+void covey__typed_floats(const struct covey_tensor *t, size_t count, float *out);
 float covey__to_float(double v);
 bool covey__finite(float v);
 

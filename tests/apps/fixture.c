@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700 /* nftw() */
 #include "fixture.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -41,21 +42,17 @@ int scratch_setup(void **state)
     return 0;
 }
 
+static int scratch_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 int scratch_teardown(void **state)
 {
-    char file[FIXTURE_PATH];
-    DIR *dir = opendir(*state);
-    struct dirent *entry = NULL;
-    while (dir && (entry = readdir(dir))) {
-        if (entry->d_name[0] != '.') {
-            scratch_path(state, entry->d_name, file);
-            unlink(file);
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-    int result = rmdir(*state);
+    int result = nftw(*state, scratch_remove, 8, FTW_DEPTH | FTW_PHYS);
     free(*state);
     return result;
 }
