@@ -443,7 +443,7 @@ static void test_shared(void **state)
         }
         double mean = (double)sum / (double)count / (double)d.top;
         print_message("%s: %zu samples, mean %.6f\n", sets[i].place, d.count, mean);
-        assert_true((mean > sets[i].mean - 1e-6 && mean < sets[i].mean + 1e-6));
+        assert_true(mean > sets[i].mean - 1e-6 && mean < sets[i].mean + 1e-6);
         assert_true((d.names != NULL) == (sets[i].first != NULL));
         if (d.names) {
             assert_string_equal(d.names[0].text, sets[i].first);
