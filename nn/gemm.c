@@ -177,6 +177,14 @@ void covey__gemm(const struct covey__gemm *p)
     }
 }
 
+void covey_blas_multiply(const struct covey_blas_product *p)
+{
+    pthread_once(&blas_once, blas_init);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->m, (blasint)p->n,
+                (blasint)p->k, 1.0f, p->a, (blasint)p->k, p->b, (blasint)p->n, 0.0f, p->c,
+                (blasint)p->n);
+}
+
 /* A product cut along its longer side. */
 struct shared_gemm {
     const struct covey__gemm *whole;
