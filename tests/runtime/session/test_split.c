@@ -11,12 +11,13 @@
 #include "../../nn/builder.h"
 #include "assignment.h"
 #include "covey/pack.h"
+#include "scratch.h"
 #include "version.h"
 
 enum { DEVICES_MAX = 8 };
 
 struct world {
-    char dir[64];
+    char dir[SCRATCH_PATH];
     struct covey_store store;
     struct covey_digest id;
     struct covey_model_file *file;
@@ -31,11 +32,10 @@ static covey_err put_blob(void *user, const struct covey_digest *digest, struct 
     return covey__store_put(user, digest, blob);
 }
 
-static void pack_into_store(struct world *w)
+static void pack_into_store(void **state, struct world *w)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
-    snprintf(w->dir, sizeof(w->dir), "/tmp/covey-test-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
+    scratch_folder(state, w->dir);
     assert_int_equal(covey__store_open(&w->store, w->dir), COVEY_OK);
     struct covey_graph *g = small_network(7);
     struct covey_nn_error why = {{0}};
@@ -195,9 +195,8 @@ static double run_with_loss(struct world *w, unsigned lost)
  * of a single device within rounding. */
 static void test_split_survives_any_one_loss(void **state)
 {
-    (void)state;
     struct world w = {0};
-    pack_into_store(&w);
+    pack_into_store(state, &w);
     for (uint8_t devices = 2; devices <= DEVICES_MAX; devices++) {
         plan_for(&w, devices);
         for (uint8_t d = 1; d < devices; d++) {
@@ -217,9 +216,8 @@ static void test_split_survives_any_one_loss(void **state)
 /* An assignment whose units do not fit the memory for others is refused and leaves no account. */
 static void test_split_refuses_more_than_memory(void **state)
 {
-    (void)state;
     struct world w = {0};
-    pack_into_store(&w);
+    pack_into_store(state, &w);
     plan_for(&w, 3);
     uint8_t *bytes = NULL;
     size_t len = 0;
@@ -244,5 +242,5 @@ int main(void)
         cmocka_unit_test(test_split_survives_any_one_loss),
         cmocka_unit_test(test_split_refuses_more_than_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -10,23 +10,22 @@
 
 #include "covey/crypto.h"
 #include "handles.h"
+#include "scratch.h"
 #include "store.h"
 
-static void open_store(struct covey_store *store, char dir[static 64])
+static void open_store(void **state, struct covey_store *store, char dir[static SCRATCH_PATH])
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
-    snprintf(dir, 64, "/tmp/covey-test-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    scratch_folder(state, dir);
     assert_int_equal(covey__store_open(store, dir), COVEY_OK);
 }
 
 /* What was put under its digest is got back; under another it is refused. */
 static void test_store_keeps_by_digest(void **state)
 {
-    (void)state;
     struct covey_store store;
-    char dir[64], back[5];
-    open_store(&store, dir);
+    char dir[SCRATCH_PATH], back[5];
+    open_store(state, &store, dir);
     struct covey_bytes blob = covey_bytes_of("units", 5);
     struct covey_digest digest, other = {{1}};
     covey_hash(&digest, blob);
@@ -43,12 +42,11 @@ static void test_store_keeps_by_digest(void **state)
 /* A blob torn or changed on disk is noticed when it is read, and is gone afterwards. */
 static void test_store_notices_torn_blobs(void **state)
 {
-    (void)state;
     struct covey_store store;
-    char dir[64], back[5], path[256], hex[COVEY_DIGEST_HEX];
+    char dir[SCRATCH_PATH], back[5], path[256], hex[COVEY_DIGEST_HEX];
     const char *contents[] = {"uni", "unitz", ""};
     for (size_t i = 0; i < 3; i++) {
-        open_store(&store, dir);
+        open_store(state, &store, dir);
         struct covey_bytes blob = covey_bytes_of("units", 5);
         struct covey_digest digest;
         covey_hash(&digest, blob);
@@ -67,10 +65,9 @@ static void test_store_notices_torn_blobs(void **state)
 /* Manifests are listed by id and verified when read. */
 static void test_store_lists_manifests(void **state)
 {
-    (void)state;
     struct covey_store store;
-    char dir[64];
-    open_store(&store, dir);
+    char dir[SCRATCH_PATH];
+    open_store(state, &store, dir);
     struct covey_bytes manifest = covey_bytes_of("manifest", 8);
     struct covey_digest id, ids[2];
     covey_hash(&id, manifest);
@@ -112,5 +109,5 @@ int main(void)
         cmocka_unit_test(test_store_lists_manifests),
         cmocka_unit_test(test_handles_are_not_confused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
