@@ -26,24 +26,27 @@ const char *covey_blas_core(void)
     return openblas_get_corename();
 }
 
+static bool among(const char *core, const char *const *names)
+{
+    while (*names != NULL && strcmp(core, *names) != 0) {
+        names++;
+    }
+    return *names != NULL;
+}
+
 const char *covey_blas_better_core(void)
 {
-    static const char *const without_avx512[] = {"Prescott",    "Core2",   "Nehalem",
-                                                 "Sandybridge", "Haswell", "Zen"};
-    static const char *const without_avx2[] = {"Prescott", "Core2", "Nehalem", "Sandybridge"};
+    /* Names of kernels that do without what the processor has; newer names are left alone. */
+    static const char *const no_avx2[] = {"Prescott",  "Core2",       "Penryn", "Dunnington",
+                                          "Nehalem",   "Sandybridge", "Atom",   "Opteron",
+                                          "Barcelona", "Bobcat",      NULL};
+    static const char *const no_avx512[] = {"Haswell", "Zen", NULL};
     const char *core = covey_blas_core();
     enum covey__isa isa = covey__cpu_isa();
-    for (size_t i = 0; i < sizeof(without_avx512) / sizeof(without_avx512[0]); i++) {
-        if (isa == COVEY__ISA_AVX512 && strcmp(core, without_avx512[i]) == 0) {
-            return "SkylakeX";
-        }
+    if (isa == COVEY__ISA_AVX512 && (among(core, no_avx512) || among(core, no_avx2))) {
+        return "SkylakeX";
     }
-    for (size_t i = 0; i < sizeof(without_avx2) / sizeof(without_avx2[0]); i++) {
-        if (isa == COVEY__ISA_AVX2 && strcmp(core, without_avx2[i]) == 0) {
-            return "Haswell";
-        }
-    }
-    return NULL;
+    return isa == COVEY__ISA_AVX2 && among(core, no_avx2) ? "Haswell" : NULL;
 }
 
 /* A matrix times a vector, y = op(M) x; M is stored [rows x cols]. */

@@ -3,8 +3,23 @@
 
 #include "commands.h"
 #include "control.h"
+#include "covey/blas.h"
 
 enum { TIMEOUT_MS = 2000 };
+
+static void show(const char *node)
+{
+    const char *better = covey_blas_better_core();
+    printf("covey %s\n", COVEY_VERSION);
+    if (node[0] != 0) {
+        printf("coveyd %s\n", node);
+    }
+    printf("OpenBLAS for %s", covey_blas_core());
+    if (better != NULL) {
+        printf(" (OPENBLAS_CORETYPE=%s would be faster)", better);
+    }
+    printf("\n");
+}
 
 enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv)
 {
@@ -22,16 +37,17 @@ enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv
     }
     covey__control_close(&c);
     if (!cli->json) {
-        printf("covey %s\n", COVEY_VERSION);
-        if (node[0] != 0) {
-            printf("coveyd %s\n", node);
-        }
+        show(node);
         return COVEY_EXIT_DONE;
     }
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "covey", COVEY_VERSION);
     if (node[0] != 0) {
         cJSON_AddStringToObject(document, "coveyd", node);
+    }
+    cJSON_AddStringToObject(document, "blas_core", covey_blas_core());
+    if (covey_blas_better_core() != NULL) {
+        cJSON_AddStringToObject(document, "blas_better_core", covey_blas_better_core());
     }
     return covey__cli_print(cli, document);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "blas_core.h"
 #include "commands.h"
 #include "covey/crypto.h"
 
@@ -32,6 +33,7 @@ static const struct covey__cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
+    covey__blas_core_correct(argv);
     struct covey__cli cli = {.state = getenv("COVEY_STATE")};
     if (cli.state == NULL || cli.state[0] == 0) {
         cli.state = "/var/lib/covey";

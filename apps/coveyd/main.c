@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blas_core.h"
 #include "covey/daemon.h"
 
 enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16 };
@@ -187,6 +188,7 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
+    covey__blas_core_correct(argv);
     struct options o = {0};
     int status = parse(argc, argv, &o);
     return status != 0 ? status : run(&o);
