@@ -9,8 +9,9 @@
 const char covey__help_infer[] =
     "usage: covey infer MODEL INPUT... [options]\n"
     "MODEL is the name or id of a model that was added, or an .onnx file, which is added first.\n"
-    "INPUT is a picture (PNG, JPEG, PGM, PPM), a tensor (.npy, .pb), or a data set\n"
-    "(mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE).\n"
+    "INPUT is a picture (PNG, JPEG, PGM, PPM, BMP), a tensor (.npy, .pb), or a data\n"
+    "set (mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE, folder:DIR, npy:X,Y), behind it\n"
+    ",train ,test or ,both.\n"
     "  --local            compute here, without a node; MODEL is a file\n"
     "  --devices N        at most N devices (all)\n"
     "  --parity 0|1       devices that may be lost at any moment (1)\n"

@@ -20,6 +20,7 @@ struct covey_decoded {
 bool covey__is_png(struct covey_bytes in);
 bool covey__is_jpeg(struct covey_bytes in);
 bool covey__is_pnm(struct covey_bytes in);
+bool covey__is_bmp(struct covey_bytes in);
 
 covey_err covey__decode_png(struct covey_bytes in, struct covey_decoded *out,
                             struct covey_nn_error *why) COVEY_CHECK;
@@ -27,6 +28,10 @@ covey_err covey__decode_jpeg(struct covey_bytes in, struct covey_decoded *out,
                              struct covey_nn_error *why) COVEY_CHECK;
 covey_err covey__decode_pnm(struct covey_bytes in, struct covey_decoded *out,
                             struct covey_nn_error *why) COVEY_CHECK;
+covey_err covey__decode_bmp(struct covey_bytes in, struct covey_decoded *out,
+                            struct covey_nn_error *why) COVEY_CHECK;
+/* LIMIT when a picture is larger than we read; to be asked before memory is taken for it. */
+covey_err covey__check_picture(size_t width, size_t height, struct covey_nn_error *why) COVEY_CHECK;
 /* Any picture. UNSUPPORTED when it is none. */
 covey_err covey__decode_picture(struct covey_bytes in, struct covey_decoded *out,
                                 struct covey_nn_error *why) COVEY_CHECK;

@@ -52,7 +52,7 @@ static bool is_folder(const char *path)
 
 static bool is_picture(const char *name)
 {
-    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".pgm", ".ppm"};
+    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++) {
         if (strcasecmp(dot, endings[i]) == 0) {

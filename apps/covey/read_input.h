@@ -32,7 +32,7 @@ struct covey_item {
 
 struct covey_input;
 
-/* spec is a file (PNG, JPEG, PGM, PPM by content; .npy by content; an ONNX TensorProto by the
+/* spec is a file (PNG, JPEG, PGM, PPM, BMP by content; .npy by content; an ONNX TensorProto by the
  * ending .pb), or a data set as read_dataset.h describes it. The pictures of a folder come in their
  * own sizes, one at a time, unless the spec gives one. */
 covey_err covey_input_open(const char *spec, struct covey_input **out,

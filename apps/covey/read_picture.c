@@ -35,7 +35,7 @@ bool covey__is_pnm(struct covey_bytes in)
            (in.ptr[2] == '\n' || in.ptr[2] == ' ' || in.ptr[2] == '\t' || in.ptr[2] == '\r');
 }
 
-static covey_err check_size(size_t width, size_t height, struct covey_nn_error *why)
+covey_err covey__check_picture(size_t width, size_t height, struct covey_nn_error *why)
 {
     if (width < 1 || height < 1 || width > SIDE_MAX || height > SIDE_MAX ||
         width * height > COVEY_PICTURE_PIXELS_MAX) {
@@ -71,7 +71,7 @@ covey_err covey__decode_png(struct covey_bytes in, struct covey_decoded *out,
     if (!png_image_begin_read_from_memory(&image, in.ptr, in.len)) {
         return covey__why(COVEY_ERR_MALFORMED, why, "PNG: %.100s", image.message);
     }
-    covey_err err = check_size(image.width, image.height, why);
+    covey_err err = covey__check_picture(image.width, image.height, why);
     if (err) {
         goto out;
     }
@@ -147,7 +147,7 @@ static covey_err jpeg_read(struct jpeg *j, struct covey_bytes in, struct covey_n
     jpeg_create_decompress(&j->dec);
     jpeg_mem_src(&j->dec, in.ptr, (unsigned long)in.len);
     (void)jpeg_read_header(&j->dec, TRUE);
-    covey_err err = check_size(j->dec.image_width, j->dec.image_height, why);
+    covey_err err = covey__check_picture(j->dec.image_width, j->dec.image_height, why);
     if (err) {
         return err;
     }
@@ -235,7 +235,7 @@ covey_err covey__decode_pnm(struct covey_bytes in, struct covey_decoded *out,
             return err;
         }
     }
-    covey_err err = check_size(header[0], header[1], why);
+    covey_err err = covey__check_picture(header[0], header[1], why);
     if (err) {
         return err;
     }
@@ -278,8 +278,11 @@ covey_err covey__decode_picture(struct covey_bytes in, struct covey_decoded *out
     if (covey__is_pnm(in)) {
         return covey__decode_pnm(in, out, why);
     }
+    if (covey__is_bmp(in)) {
+        return covey__decode_bmp(in, out, why);
+    }
     return covey__why(COVEY_ERR_UNSUPPORTED, why,
-                      "it is not a picture (PNG, JPEG, PGM, PPM) nor a tensor (.npy, .pb)");
+                      "it is not a picture (PNG, JPEG, PGM, PPM, BMP) nor a tensor (.npy, .pb)");
 }
 
 covey_err covey__picture_read(const char *path, struct covey_decoded *out,

@@ -28,7 +28,8 @@ if(NOT TARGET covey_readers)
         ${covey_readers_dir}/onnx_math.c ${covey_readers_dir}/onnx_shape.c
         ${covey_readers_dir}/onnx_tensor.c ${covey_readers_dir}/onnx_values.c
         ${covey_readers_dir}/onnx_walk.c ${covey_readers_dir}/onnx_window.c
-        ${covey_readers_dir}/read_cifar.c ${covey_readers_dir}/read_csv.c
+        ${covey_readers_dir}/read_bmp.c ${covey_readers_dir}/read_cifar.c
+        ${covey_readers_dir}/read_csv.c
         ${covey_readers_dir}/read_dataset.c ${covey_readers_dir}/read_file.c
         ${covey_readers_dir}/read_folder.c ${covey_readers_dir}/read_gzip.c
         ${covey_readers_dir}/read_idx.c ${covey_readers_dir}/read_input.c

@@ -230,6 +230,70 @@ static void test_jpeg_cmyk(void **state)
     refuse(&f, "JPEG");
 }
 
+/* A BMP of 3 x 2 pixels; rows are the file's, padding and all. */
+static void make_bmp(struct file *f, uint16_t depth, int32_t height, const void *palette_bytes,
+                     uint32_t colours)
+{
+    uint8_t header[54] = "BM";
+    covey_store32(header + 10, 54 + 4 * colours);
+    covey_store32(header + 14, 40);
+    covey_store32(header + 18, 3);
+    covey_store32(header + 22, (uint32_t)height);
+    covey_store16(header + 26, 1);
+    covey_store16(header + 28, depth);
+    covey_store32(header + 46, colours);
+    f->len = 0;
+    add(f, header, sizeof header);
+    add(f, palette_bytes, 4 * (size_t)colours);
+}
+
+static void expect_bmp(const struct file *f, uint32_t channels, const float *want)
+{
+    struct covey_decoded out = {.data = NULL};
+    struct covey_nn_error why = {""};
+    expect_ok(covey__decode_picture(covey_bytes_of(f->bytes, f->len), &out, &why), &why);
+    assert_int_equal(out.shape.dims[0], channels);
+    assert_int_equal(out.shape.dims[1], 2);
+    assert_int_equal(out.shape.dims[2], 3);
+    assert_memory_equal(out.data, want, channels * 6 * sizeof *want);
+    free(out.data);
+}
+
+/* BMP with a palette or in colour, from the bottom or from the top; what lies or is cut: refused.
+ */
+static void test_bmp(void **state)
+{
+    (void)state;
+    static struct file f;
+    static const uint8_t gray[] = {5, 5, 5, 0, 9, 9, 9, 0}, blue[] = {5, 5, 5, 0, 9, 8, 7, 0};
+    static const uint8_t indices[] = {0, 1, 0, 77, 1, 1, 1, 77};
+    static const uint8_t colours[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  0, 0, 0,
+                                      10, 11, 12, 13, 14, 15, 16, 17, 18, 0, 0, 0};
+    make_bmp(&f, 8, 2, gray, 2);
+    add(&f, indices, sizeof indices);
+    expect_bmp(&f, 1, (const float[]){9, 9, 9, 5, 9, 5});
+    size_t len = f.len;
+    for (f.len = 0; f.len < len; f.len++) {
+        refuse(&f, "");
+    }
+    f.bytes[len - 4] = 2;
+    f.len = len;
+    refuse(&f, "palette");
+    make_bmp(&f, 8, -2, blue, 2);
+    add(&f, indices, sizeof indices);
+    expect_bmp(&f, 3, (const float[]){5, 7, 5, 7, 7, 7, 5, 8, 5, 8, 8, 8, 5, 9, 5, 9, 9, 9});
+    make_bmp(&f, 24, 2, "", 0);
+    add(&f, colours, sizeof colours);
+    expect_bmp(&f, 3,
+               (const float[]){12, 15, 18, 3, 6, 9, 11, 14, 17, 2, 5, 8, 10, 13, 16, 1, 4, 7});
+    covey_store32(f.bytes + 18, 32767);
+    covey_store32(f.bytes + 22, 0x80000000U);
+    refuse(&f, "32767");
+    make_bmp(&f, 4, 2, gray, 2);
+    add(&f, indices, sizeof indices);
+    refuse(&f, "bits a pixel");
+}
+
 /* The shared photographs have their known sizes. */
 static void test_photos(void **state)
 {
@@ -237,11 +301,9 @@ static void test_photos(void **state)
     static const struct {
         const char *name;
         uint32_t height, width;
-    } photos[] = {{"photos/pelican.jpeg", 375, 500},
-                  {"photos/parrot.jpg", 929, 512},
-                  {"photos/hot_dog.jpg", 384, 512},
-                  {"photos/pets.jpg", 430, 512},
-                  {"photos/squeezenet-piano.jpg", 426, 640}};
+    } photos[] = {{"photos/bird.bmp", 343, 512},   {"photos/pelican.jpeg", 375, 500},
+                  {"photos/parrot.jpg", 929, 512}, {"photos/hot_dog.jpg", 384, 512},
+                  {"photos/pets.jpg", 430, 512},   {"photos/squeezenet-piano.jpg", 426, 640}};
     for (size_t i = 0; i < sizeof photos / sizeof photos[0]; i++) {
         char path[FIXTURE_PATH];
         struct covey_decoded out = {.data = NULL};
@@ -260,7 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_kinds),   cmocka_unit_test(test_huge),
         cmocka_unit_test(test_jpeg_colour), cmocka_unit_test(test_jpeg_cmyk),
-        cmocka_unit_test(test_photos),
+        cmocka_unit_test(test_bmp),         cmocka_unit_test(test_photos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
