@@ -13,6 +13,8 @@ enum covey_exit covey__cmd_model(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_lab(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_bench_gemm(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv);
 
 extern const char covey__help_infer[];

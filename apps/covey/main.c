@@ -24,6 +24,7 @@ static const struct covey__cli_command commands[] = {
      "MODEL is the name or id of a model that was added.\n",
      covey__cmd_plan},
     {"lab", "a mesh on this machine, for trying and testing", NULL, covey__cmd_lab},
+    {"bench", "time models and this machine", NULL, covey__cmd_bench},
     {"version", "versions of this program and of the node",
      "usage: covey version [--json]\n"
      "Prints the version of covey, and that of the node where one runs.\n",

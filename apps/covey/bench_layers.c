@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench_layers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench_measure.h"
+#include "covey/cost.h"
+
+enum { TEXT_MAX = 96 };
+
+covey_err covey__layers_measure(struct covey__local *l, const float *input, uint32_t runs,
+                                struct covey__layer_time *out_times)
+{
+    const struct covey_graph *g = l->onnx.graph;
+    const void *inputs[] = {input};
+    uint64_t *ns = calloc(g->node_count + 1, sizeof(*ns));
+    double total = 0;
+    if (ns == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_run_profile(l->run, covey__now_ns, ns);
+    for (uint32_t i = 0; i < runs; i++) {
+        covey_run_inputs(l->run, inputs);
+    }
+    covey_run_profile(l->run, NULL, NULL);
+    for (size_t i = 0; i < g->node_count; i++) {
+        total += (double)ns[i];
+    }
+    for (size_t i = 0; i < g->node_count; i++) {
+        double mean = (double)ns[i] / runs;
+        out_times[i] = (struct covey__layer_time){
+            .node = i,
+            .ms = mean / 1e6,
+            .gflops = mean > 0 ? (double)covey_graph_flops(g, i) / mean : 0,
+            .share = total > 0 ? (double)ns[i] / total : 0};
+    }
+    free(ns);
+    return COVEY_OK;
+}
+
+static const char *act_name(enum covey_act act)
+{
+    static const char *const names[COVEY_ACT_COUNT] = {"",      "+relu", "+clip",     "+sigmoid",
+                                                       "+tanh", "+silu", "+hardswish"};
+    return act < COVEY_ACT_COUNT ? names[act] : "";
+}
+
+/* "Conv+add+relu": what is fused stands behind. */
+static void op_text(const struct covey_graph_node *n, char out[static TEXT_MAX])
+{
+    bool adds = n->op == COVEY_OP_CONV && n->inputs > 3 && n->input[3] != COVEY_VALUE_NONE;
+    snprintf(out, TEXT_MAX, "%s%s%s", covey_op_name(n->op), adds ? "+add" : "",
+             act_name(n->attrs.act));
+}
+
+static void shape_text(const struct covey_shape *s, char out[static TEXT_MAX])
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (unsigned i = 0; i < s->rank && at < TEXT_MAX; i++) {
+        int n = snprintf(out + at, TEXT_MAX - at, i == 0 ? "%u" : "x%u", s->dims[i]);
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+cJSON *covey__layers_json(const struct covey__local *l, const struct covey__layer_time *times)
+{
+    const struct covey_graph *g = l->onnx.graph;
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = g->node_count; i-- > 0;) {
+        const struct covey_graph_node *n = &g->nodes[i];
+        char text[TEXT_MAX];
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", n->name);
+        op_text(n, text);
+        cJSON_AddStringToObject(o, "op", text);
+        cJSON_AddStringToObject(o, "kernel", covey_model_kernel(l->model, i));
+        shape_text(&g->values[n->output[0]].shape, text);
+        cJSON_AddStringToObject(o, "output", text);
+        cJSON_AddNumberToObject(o, "ms", times[i].ms);
+        cJSON_AddNumberToObject(o, "gflops", times[i].gflops);
+        cJSON_AddNumberToObject(o, "share", times[i].share);
+        cJSON_InsertItemInArray(list, 0, o);
+    }
+    return list;
+}
+
+void covey__layers_print(const struct covey__local *l, const struct covey__layer_time *times)
+{
+    const struct covey_graph *g = l->onnx.graph;
+    printf("  %-28s %-18s %-12s %-18s %9s %9s %6s\n", "LAYER", "OP", "KERNEL", "OUTPUT", "MS",
+           "GFLOP/S", "TIME");
+    for (size_t i = 0; i < g->node_count; i++) {
+        const struct covey_graph_node *n = &g->nodes[i];
+        char op[TEXT_MAX], shape[TEXT_MAX];
+        op_text(n, op);
+        shape_text(&g->values[n->output[0]].shape, shape);
+        printf("  %-28.28s %-18.18s %-12.12s %-18.18s %9.3f %9.1f %5.1f%%\n", n->name, op,
+               covey_model_kernel(l->model, i), shape, times[i].ms, times[i].gflops,
+               100 * times[i].share);
+    }
+}
