@@ -46,20 +46,8 @@ def program(name):
     return str(path)
 
 
-def blas_environment():
-    """One BLAS thread. Its kernels are corrected for processors that this release of OpenBLAS does
-    not know, unless whoever calls has chosen already. It is read when the library loads."""
-    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    if "OPENBLAS_CORETYPE" not in environment and has_avx512():
-        environment["OPENBLAS_CORETYPE"] = "SkylakeX"
-    return environment
-
-
-def has_avx512():
-    try:
-        return " avx512bw " in pathlib.Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
+def one_blas_thread():
+    return dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
 
 class Engine:

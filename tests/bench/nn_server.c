@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "blas_core.h"
 #include "covey/blas.h"
 #include "local.h"
 
@@ -133,6 +134,7 @@ static void say_ready(const struct server *s)
 
 int main(int argc, char **argv)
 {
+    covey__blas_core_correct(argv);
     if (argc != 5 && !(argc == 6 && strcmp(argv[5], "small") == 0)) {
         fprintf(stderr, "usage: nn_server MODEL.onnx INPUT.raw BATCH THREADS [small]\n");
         return 2;
