@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "commands.h"
+#include "dims.h"
 #include "upload.h"
 
 enum { TIMEOUT_MS = 10000 };
@@ -49,25 +50,6 @@ static enum covey_exit run_add(struct covey__cli *cli, int argc, char **argv)
     return code;
 }
 
-static void dims_text(char *out, size_t cap, unsigned rank, const uint32_t *dims)
-{
-    size_t at = 0;
-    out[0] = 0;
-    for (unsigned i = 0; i < rank && at < cap; i++) {
-        int n = snprintf(out + at, cap - at, i == 0 ? "%u" : "x%u", dims[i]);
-        at += n > 0 ? (size_t)n : 0;
-    }
-}
-
-static cJSON *dims_json(unsigned rank, const uint32_t *dims)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (unsigned i = 0; i < rank; i++) {
-        cJSON_AddItemToArray(list, cJSON_CreateNumber(dims[i]));
-    }
-    return list;
-}
-
 static cJSON *models_json(const struct covey_control_models *models)
 {
     cJSON *document = cJSON_CreateObject();
@@ -80,8 +62,8 @@ static cJSON *models_json(const struct covey_control_models *models)
         cJSON_AddStringToObject(o, "name", m->name);
         cJSON_AddStringToObject(o, "id", id);
         cJSON_AddNumberToObject(o, "weights_bytes", (double)m->bytes);
-        cJSON_AddItemToObject(o, "input", dims_json(m->input_rank, m->input));
-        cJSON_AddItemToObject(o, "output", dims_json(m->output_rank, m->output));
+        cJSON_AddItemToObject(o, "input", covey__dims_json(m->input_rank, m->input));
+        cJSON_AddItemToObject(o, "output", covey__dims_json(m->output_rank, m->output));
         cJSON_AddItemToArray(list, o);
     }
     return document;
@@ -92,10 +74,10 @@ static void print_models(const struct covey_control_models *models)
     printf("%-24s %-16s %12s %-16s %s\n", "NAME", "ID", "BYTES", "INPUT", "OUTPUT");
     for (size_t i = 0; i < models->count; i++) {
         const struct covey_control_model *m = &models->model[i];
-        char id[17], input[96], output[96];
+        char id[17], input[COVEY__DIMS_TEXT], output[COVEY__DIMS_TEXT];
         covey__hex(id, m->id.bytes, 8);
-        dims_text(input, sizeof(input), m->input_rank, m->input);
-        dims_text(output, sizeof(output), m->output_rank, m->output);
+        covey__dims_text(input, m->input_rank, m->input);
+        covey__dims_text(output, m->output_rank, m->output);
         printf("%-24s %-16s %12llu %-16s %s\n", m->name, id, (unsigned long long)m->bytes, input,
                output);
     }
@@ -139,6 +121,10 @@ enum covey_exit covey__cmd_model(struct covey__cli *cli, int argc, char **argv)
          "usage: covey model list [--json]\n"
          "Lists the models that this node knows: name, id, size, shapes of input and output.\n",
          run_list},
+        {"show", "operators, shapes, parameters and FLOPs of a model", covey__help_model_show,
+         covey__cmd_model_show},
+        {"build", "write a well-known network with random weights", covey__help_model_build,
+         covey__cmd_model_build},
         {NULL, NULL, NULL, NULL},
     };
     return covey__cli_dispatch(cli, "covey model", table, argc, argv);

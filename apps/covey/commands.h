@@ -10,6 +10,8 @@
 enum covey_exit covey__cmd_mesh(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_peers(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_model(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_model_build(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_model_show(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_lab(struct covey__cli *cli, int argc, char **argv);
@@ -17,6 +19,6 @@ enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench_gemm(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv);
 
-extern const char covey__help_infer[];
+extern const char covey__help_infer[], covey__help_model_build[], covey__help_model_show[];
 
 #endif /* COVEY_CLI_COMMANDS_H */

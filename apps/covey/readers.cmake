@@ -24,6 +24,7 @@ if(NOT TARGET covey_readers)
     set(covey_readers_dir ${CMAKE_CURRENT_LIST_DIR})
     add_library(covey_readers STATIC
         ${covey_readers_dir}/onnx_attributes.c ${covey_readers_dir}/onnx_dense.c
+        ${covey_readers_dir}/onnx_export.c ${covey_readers_dir}/onnx_write.c
         ${covey_readers_dir}/onnx_fold.c ${covey_readers_dir}/onnx_import.c
         ${covey_readers_dir}/onnx_math.c ${covey_readers_dir}/onnx_shape.c
         ${covey_readers_dir}/onnx_tensor.c ${covey_readers_dir}/onnx_values.c
