@@ -10,9 +10,25 @@
 
 #include "cpu.h"
 #include "elementwise.h"
+#include "norm.h"
 #include "pool.h"
 #include "skinny.h"
 #include "softmax.h"
+#include "update.h"
+
+/* out[c] = sum over rows of (in - mean)^2 or (in - mean) factor, column by column. */
+struct covey__norm_columns {
+    const float *in, *factor; /* factor NULL: 1 */
+    const float *mean;        /* NULL: 0 */
+    bool squares;
+    size_t rows, stride;
+    float *out;
+};
+
+/* y = a dy + b (x - mean) + c */
+struct covey__norm_mix {
+    float a, b, c, mean;
+};
 
 struct covey__vkernels {
     void (*unary[COVEY__UNARY_COUNT])(struct covey__unary f, const float *in, float *out,
@@ -28,11 +44,18 @@ struct covey__vkernels {
     void (*pool_index_plane)(const struct covey__pool_shape *s, const float *in, float *out,
                              uint32_t *index);
     void (*softmax_block)(const struct covey__softmax_call *c, const float *in, float *out);
-    /* Of contiguous elements; squares: sum of (x - mean)^2. */
+    /* Of contiguous elements: sum of x, of (x - mean)^2, of a (b - mean); maximum. */
     float (*sum)(const float *in, size_t count);
     float (*squares)(const float *in, float mean, size_t count);
-    float (*dot)(const float *a, const float *b, size_t count);
+    float (*dot)(const float *a, const float *b, float mean, size_t count);
     float (*max)(const float *in, size_t count);
+    void (*norm_columns)(const struct covey__norm_columns *c, size_t first, size_t last);
+    void (*norm_back)(const struct covey__norm_mix *m, const float *x, const float *dy, float *out,
+                      size_t count);
+    void (*update_axpy)(float a, const float *x, float *y, size_t count);
+    void (*update_sgd)(const struct covey__update_sgd *u, size_t first, size_t last);
+    void (*update_adam)(const struct covey__update_adam *u, const float corrections[2],
+                        size_t first, size_t last);
 };
 
 const struct covey__vkernels *covey__vkernels(void);
