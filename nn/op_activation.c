@@ -3,8 +3,6 @@
 #include "kernels/act.h"
 #include "layers.h"
 
-#include <math.h>
-
 covey_err covey__infer_same(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
@@ -13,34 +11,13 @@ covey_err covey__infer_same(const struct covey__op_call *c, struct covey_tensor 
     return COVEY_OK;
 }
 
-/* Comparisons are written so that a NaN stays one. */
-static void relu(const float *in, float *out, size_t count)
+covey_err covey__infer_bool(const struct covey__op_call *c, struct covey_tensor *out,
+                            struct covey_nn_error *out_why)
 {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = in[i] < 0.0f ? 0.0f : in[i];
-    }
-}
-
-static void clip(const float *in, float *out, size_t count, const struct covey_op_attrs *a)
-{
-    for (size_t i = 0; i < count; i++) {
-        float v = in[i] < a->low ? a->low : in[i];
-        out[i] = v > a->high ? a->high : v;
-    }
-}
-
-static void sigmoid(const float *in, float *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        out[i] = 1.0f / (1.0f + expf(-in[i]));
-    }
-}
-
-static void tanh_all(const float *in, float *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        out[i] = tanhf(in[i]);
-    }
+    (void)out_why;
+    out->type = COVEY_TYPE_BOOL;
+    out->shape = c->in[0]->shape;
+    return COVEY_OK;
 }
 
 void covey__act_apply(const struct covey_op_attrs *a, float *data, size_t count)
@@ -73,33 +50,4 @@ void covey__finish(const struct covey__finish *f)
         }
     }
     covey__act_apply(f->attrs, f->out, f->rows * columns);
-}
-
-void covey__op_relu(const struct covey__op_call *c)
-{
-    relu(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
-}
-
-void covey__op_leakyrelu(const struct covey__op_call *c)
-{
-    size_t count = covey__shape_elements(&c->out[0]->shape);
-    for (size_t i = 0; i < count; i++) {
-        float v = covey__in(c, 0)[i];
-        covey__out(c)[i] = v < 0.0f ? v * c->attrs->alpha : v;
-    }
-}
-
-void covey__op_sigmoid(const struct covey__op_call *c)
-{
-    sigmoid(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
-}
-
-void covey__op_tanh(const struct covey__op_call *c)
-{
-    tanh_all(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape));
-}
-
-void covey__op_clip(const struct covey__op_call *c)
-{
-    clip(covey__in(c, 0), covey__out(c), covey__shape_elements(&c->out[0]->shape), c->attrs);
 }

@@ -1,117 +1,110 @@
 /* SPDX-License-Identifier: MIT */
+#include "op_binary.h"
+#include "op_binary_spread.h"
+#include "op_cast_chunk.h"
 #include "ops_binary.h"
 
-/* Dimension i of s seen as a tensor of a larger rank: missing ones in front are 1. */
-static uint32_t dim_at(const struct covey_shape *s, unsigned rank, unsigned i)
-{
-    unsigned missing = rank - s->rank;
-    return i < missing ? 1 : s->dims[i - missing];
-}
+#include <string.h>
 
 covey_err covey__infer_broadcast(const struct covey__op_call *c, struct covey_tensor *out,
                                  struct covey_nn_error *out_why)
 {
-    const struct covey_shape *a = &c->in[0]->shape, *b = &c->in[1]->shape;
-    struct covey_shape s = {a->rank > b->rank ? a->rank : b->rank, {0}};
-    for (unsigned i = 0; i < s.rank; i++) {
-        uint32_t da = dim_at(a, s.rank, i), db = dim_at(b, s.rank, i);
-        if (da != db && da != 1 && db != 1) {
-            return covey__nn_fail(out_why, COVEY_ERR_RANGE, "shapes cannot be broadcast together");
+    const struct covey_shape *shapes[COVEY_NODE_INPUTS_MAX];
+    for (unsigned i = 0; i < c->inputs; i++) {
+        if (c->in[i] == NULL) {
+            return covey__nn_fail(out_why, COVEY_ERR_RANGE, "input %u is missing", i);
         }
-        s.dims[i] = da > db ? da : db;
+        shapes[i] = &c->in[i]->shape;
     }
-    out->shape = s;
-    return COVEY_OK;
+    return covey__broadcast(shapes, c->inputs, &out->shape, out_why);
 }
 
-/* An operand along one row of the output: step is 0 where it repeats. */
-struct operand {
-    const float *at;
-    size_t step;
-};
-
-typedef void (*row_fn)(struct operand a, struct operand b, float *out, size_t count);
-
-/* Steps of 0 and 1 are told apart outside the loops, so that these vectorise. */
-#define COVEY_ROW(name, operator)                                                                  \
-    static void name(struct operand a, struct operand b, float *out, size_t count)                 \
-    {                                                                                              \
-        if (a.step == 1 && b.step == 1) {                                                          \
-            for (size_t i = 0; i < count; i++) {                                                   \
-                out[i] = a.at[i] operator b.at[i];                                                 \
-            }                                                                                      \
-        } else if (a.step == 1) {                                                                  \
-            float v = b.at[0];                                                                     \
-            for (size_t i = 0; i < count; i++) {                                                   \
-                out[i] = a.at[i] operator v;                                                       \
-            }                                                                                      \
-        } else {                                                                                   \
-            float v = a.at[0];                                                                     \
-            for (size_t i = 0; i < count; i++) {                                                   \
-                out[i] = v operator b.at[i * b.step];                                              \
-            }                                                                                      \
-        }                                                                                          \
-    }
-
-COVEY_ROW(row_add, +)
-COVEY_ROW(row_sub, -)
-COVEY_ROW(row_mul, *)
-COVEY_ROW(row_div, /)
-#undef COVEY_ROW
-
-/* Offset of the operand's element for the output row with number row (last axis left out). */
-static size_t row_offset(const struct covey_shape *s, const struct covey_shape *out, size_t row)
+static void real_row(const struct covey__row *row)
 {
-    size_t offset = 0, step = dim_at(s, out->rank, out->rank - 1u);
-    for (unsigned i = out->rank - 1u; i-- > 0;) {
-        uint32_t dim = dim_at(s, out->rank, i);
-        size_t at = row % out->dims[i];
-        row /= out->dims[i];
-        offset += dim == 1 ? 0 : at * step;
-        step *= dim;
-    }
-    return offset;
+    const struct covey__binary_rule *rule = row->ctx;
+    double a[COVEY__ROW_MAX], b[COVEY__ROW_MAX];
+    covey__row_reals(row, 0, a);
+    covey__row_reals(row, 1, b);
+    rule->real(a, b, row->count);
+    covey__chunk_put_reals(row->c->out[0], row->out, row->count, a);
 }
 
-static void broadcast(const struct covey__op_call *c, row_fn fn)
+static void whole_row(const struct covey__row *row)
 {
-    const struct covey_shape *y = &c->out[0]->shape;
-    struct operand in[2] = {{covey__in(c, 0), 1}, {covey__in(c, 1), 1}};
-    size_t count = covey__shape_elements(y);
-    if (y->rank == 0 ||
-        (covey_shape_equal(&c->in[0]->shape, y) && covey_shape_equal(&c->in[1]->shape, y))) {
-        fn(in[0], in[1], covey__out(c), count);
-        return;
-    }
-    size_t columns = y->dims[y->rank - 1];
-    for (unsigned i = 0; i < 2; i++) {
-        in[i].step = dim_at(&c->in[i]->shape, y->rank, y->rank - 1u) == 1 ? 0 : 1;
-    }
-    for (size_t row = 0; row < count / columns; row++) {
-        for (unsigned i = 0; i < 2; i++) {
-            in[i].at = covey__in(c, i) + row_offset(&c->in[i]->shape, y, row);
-        }
-        fn(in[0], in[1], covey__out(c) + row * columns, columns);
+    const struct covey__binary_rule *rule = row->ctx;
+    int64_t a[COVEY__ROW_MAX], b[COVEY__ROW_MAX];
+    covey__row_ints(row, 0, a);
+    covey__row_ints(row, 1, b);
+    rule->whole[row->c->in[0]->type == COVEY_TYPE_U64](a, b, row->count);
+    covey__chunk_put_ints(row->c->out[0], row->out, row->count, a);
+}
+
+void covey__row_reals(const struct covey__row *row, unsigned input, double *out)
+{
+    size_t have = row->step[input] == 0 ? 1 : row->count;
+    covey__chunk_reals(row->c->in[input], row->at[input], have, out);
+    for (size_t i = have; i < row->count; i++) {
+        out[i] = out[0];
     }
 }
 
-void covey__op_add(const struct covey__op_call *c)
+void covey__row_ints(const struct covey__row *row, unsigned input, int64_t *out)
 {
-    broadcast(c, row_add);
-    covey__act_apply(c->attrs, covey__out(c), covey__shape_elements(&c->out[0]->shape));
+    size_t have = row->step[input] == 0 ? 1 : row->count;
+    covey__chunk_ints(row->c->in[input], row->at[input], have, out);
+    for (size_t i = have; i < row->count; i++) {
+        out[i] = out[0];
+    }
 }
 
-void covey__op_sub(const struct covey__op_call *c)
+static void fast(const struct covey__op_call *c, enum covey__binary_kind kind)
 {
-    broadcast(c, row_sub);
+    struct covey__broadcast shape;
+    struct covey_shape ignored; /* inference found it */
+    covey_err err = covey__broadcast_init(&shape, &c->in[0]->shape, &c->in[1]->shape, &ignored);
+    COVEY_ASSERT(err == COVEY_OK);
+    covey__binary_run(&(struct covey__binary_call){.kind = kind,
+                                                   .shape = &shape,
+                                                   .a = covey__in(c, 0),
+                                                   .b = covey__in(c, 1),
+                                                   .out = covey__out(c),
+                                                   .threads = c->threads});
 }
 
-void covey__op_mul(const struct covey__op_call *c)
+void covey__binary_apply(const struct covey__op_call *c, const struct covey__binary_rule *rule)
 {
-    broadcast(c, row_mul);
+    if (rule->fast != COVEY__NOT_FAST && c->in[0]->type == COVEY_TYPE_F32) {
+        fast(c, (enum covey__binary_kind)rule->fast);
+    } else if (covey__type_is_float(c->in[0]->type)) {
+        covey__spread_run(c, 2, real_row, rule);
+    } else {
+        covey__spread_run(c, 2, whole_row, rule);
+    }
 }
 
-void covey__op_div(const struct covey__op_call *c)
+static void copy_row(const struct covey__row *row)
 {
-    broadcast(c, row_div);
+    const struct covey_tensor *in = row->c->in[0];
+    size_t size = covey_type_size(in->type);
+    const uint8_t *from = (const uint8_t *)in->data + row->at[0] * size;
+    uint8_t *out = (uint8_t *)row->c->out[0]->data + row->out * size;
+    for (size_t i = 0; i < row->count; i++) {
+        memcpy(out + i * size, from + i * row->step[0] * size, size);
+    }
+}
+
+void covey__variadic_apply(const struct covey__op_call *c, const struct covey__binary_rule *rule)
+{
+    struct covey__op_call pass = *c;
+    pass.inputs = 2;
+    if (c->inputs == 1 ||
+        covey__shape_elements(&c->in[0]->shape) != covey__shape_elements(&c->out[0]->shape)) {
+        covey__spread_run(c, 1, copy_row, NULL);
+        pass.in[0] = c->out[0];
+    }
+    for (unsigned i = 1; i < c->inputs; i++) {
+        pass.in[1] = c->in[i];
+        covey__binary_apply(&pass, rule);
+        pass.in[0] = c->out[0];
+    }
 }
