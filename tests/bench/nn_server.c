@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench_measure.h"
 #include "blas_core.h"
 #include "covey/blas.h"
 #include "local.h"
@@ -25,13 +25,6 @@ struct server {
     struct covey__local local;
     float *input, *output;
 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
 
 static covey_err open_model(struct server *s, int argc, char **argv, struct covey_nn_error *why)
 {
@@ -69,9 +62,9 @@ static void answer_run(struct server *s, const char *argument)
     unsigned long runs = strtoul(argument, NULL, 10);
     printf("{\"ms\":[");
     for (unsigned long i = 0; i < runs && i < RUNS_MAX; i++) {
-        double start = now_ms();
+        uint64_t start = covey__now_ns();
         covey_run_all(s->local.run, s->input, s->output);
-        printf("%s%.6f", i == 0 ? "" : ",", now_ms() - start);
+        printf("%s%.6f", i == 0 ? "" : ",", (double)(covey__now_ns() - start) / 1e6);
     }
     printf("]}\n");
 }
@@ -90,20 +83,9 @@ static void answer_output(const struct server *s, const char *path)
 
 static void answer_memory(void)
 {
-    char line[256];
-    uint64_t rss = 0, peak = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "VmRSS:", 6) == 0) {
-            rss = strtoull(line + 6, NULL, 10);
-        } else if (strncmp(line, "VmHWM:", 6) == 0) {
-            peak = strtoull(line + 6, NULL, 10);
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    printf("{\"rss_kb\":%" PRIu64 ",\"peak_kb\":%" PRIu64 "}\n", rss, peak);
+    struct covey__memory memory = covey__memory_now();
+    printf("{\"rss_kb\":%" PRIu64 ",\"peak_kb\":%" PRIu64 "}\n", memory.resident / 1024,
+           memory.peak / 1024);
 }
 
 static void serve(struct server *s)
