@@ -130,6 +130,35 @@ static void spread(const struct covey__pool_shape *s, float value, const struct 
     }
 }
 
+/* Windows side by side: each input belongs to one. */
+static bool side_by_side(const struct covey__pool_shape *s)
+{
+    bool yes = true;
+    for (unsigned i = 0; i < 2; i++) {
+        size_t out = i == 0 ? s->out_height : s->out_width;
+        yes = yes && s->kernel[i] == s->stride[i] && s->pads[i] == 0 &&
+              (s->dilation[i] == 1 || s->kernel[i] == 1) &&
+              out * s->kernel[i] <= (i == 0 ? s->height : s->width);
+    }
+    return yes;
+}
+
+/* One output row to the first of its input rows, then to the others. */
+static void spread_row(const struct covey__pool_shape *s, const float *dy, float *dx)
+{
+    uint32_t kernel = s->kernel[1];
+    float divisor = (float)(s->kernel[0] * kernel);
+    for (size_t x = 0; kernel == 2 && x < s->out_width; x++) {
+        dx[2 * x] = dx[2 * x + 1] = dy[x] / divisor;
+    }
+    for (size_t x = 0; kernel != 2 && x < (size_t)s->out_width * kernel; x++) {
+        dx[x] = dy[x / kernel] / divisor;
+    }
+    for (size_t i = 1; i < s->kernel[0]; i++) {
+        memcpy(dx + i * s->width, dx, (size_t)s->out_width * kernel * sizeof(*dx));
+    }
+}
+
 static void average_back_part(void *ctx, size_t part, unsigned thread)
 {
     (void)thread;
@@ -138,7 +167,12 @@ static void average_back_part(void *ctx, size_t part, unsigned thread)
     size_t in_size = (size_t)s->height * s->width, first = part * j->planes;
     size_t last = last_plane(j, part);
     memset(j->out + first * in_size, 0, (last - first) * in_size * sizeof(*j->out));
-    for (size_t at = 0; at < (size_t)s->out_height * s->out_width; at++) {
+    for (size_t row = first * s->out_height; row < last * s->out_height && side_by_side(s); row++) {
+        size_t y = row % s->out_height, plane = row / s->out_height;
+        spread_row(s, j->in + row * s->out_width,
+                   j->out + plane * in_size + y * s->kernel[0] * s->width);
+    }
+    for (size_t at = 0; at < (size_t)s->out_height * s->out_width && !side_by_side(s); at++) {
         struct span span[2] = {span_of(s, 0, at / s->out_width), span_of(s, 1, at % s->out_width)};
         size_t counted = span[0].counted * span[1].counted;
         for (size_t p = first; p < last && counted > 0; p++) {
