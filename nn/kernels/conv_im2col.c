@@ -45,34 +45,31 @@ void covey__conv_im2col_plan(struct covey__conv_plan *plan)
     plan->scratch_floats = prep_floats(&plan->shape) + plan->threads * thread_floats(&plan->shape);
 }
 
-static void find_runs(const struct job *j, struct covey__unroll *u, size_t col, size_t cols)
+/* Where each pixel of columns [range[0], range[0] + range[1]) lies; returns the count. */
+static size_t find_runs(const struct job *j, const size_t range[2], struct covey__run *runs)
 {
-    size_t lanes = j->kernels->lanes, width = j->s->out_width;
-    u->runs = 0;
-    u->vecs = covey__ceil_div(cols, lanes);
-    for (size_t i = 0; i < cols;) {
-        size_t y = (col + i) / width, x = (col + i) % width;
-        size_t count = covey__min(covey__min(width - x, cols - i), lanes - i % lanes);
-        u->run[u->runs++] = (struct covey__run){
-            .src = y * j->prep.row_pitch + x,
-            .vector = (uint16_t)(i / lanes),
-            .lane = (uint16_t)(i % lanes),
-            .count = (uint16_t)count,
-        };
-        i += count;
+    size_t lanes = j->kernels->lanes, width = j->s->out_width, count = 0;
+    for (size_t i = 0; i < range[1];) {
+        size_t y = (range[0] + i) / width, x = (range[0] + i) % width;
+        size_t n = covey__min(covey__min(width - x, range[1] - i), lanes - i % lanes);
+        runs[count++] = (struct covey__run){
+            .src = y * j->prep.row_pitch + x, .dst = (uint32_t)i, .count = (uint32_t)n};
+        i += n;
     }
+    return count;
 }
 
-/* out [k x strip], columns [col, col + cols) of the unrolled input. */
+/* out [k x strip], columns [range[0], range[0] + range[1]) of the unrolled input. */
 static void unroll(const struct job *j, const float *in, const size_t range[2], float *out)
 {
     size_t taps = covey__taps(j->s), channels = j->k / taps;
-    struct covey__unroll u = {.in = in, .plane = j->prep.plane};
-    size_t step = COVEY__STRIP_VECS * j->kernels->lanes;
-    for (size_t i = 0; i < range[1]; i += step) {
-        find_runs(j, &u, range[0] + i, covey__min(step, range[1] - i));
+    struct covey__run runs[COVEY__STRIP_COLS];
+    struct covey__unroll u = {.plane = j->prep.plane, .run = runs};
+    for (size_t i = 0; i < range[1]; i += COVEY__STRIP_COLS) {
+        const size_t part[2] = {range[0] + i, covey__min(COVEY__STRIP_COLS, range[1] - i)};
+        u.runs = find_runs(j, part, runs);
         for (size_t tap = 0; tap < taps; tap++) {
-            u.tap_offset = covey__prep_tap(&j->prep, j->s, tap);
+            u.in = in + covey__prep_tap(&j->prep, j->s, tap);
             j->kernels->unroll(&u, channels, taps * j->strip, out + tap * j->strip + i);
         }
     }

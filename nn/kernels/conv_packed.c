@@ -8,8 +8,12 @@
 
 #include "gemm_pack.h"
 
-/* Up to here the strips of columns run across the images of a batch: fewer lanes are wasted. */
-enum { CROSS_PIXELS_MAX = 512 };
+enum {
+    CROSS_PIXELS_MAX = 512, /* up to here strips run across images: fewer lanes are wasted */
+    BLOCK_STRIPS = 8,       /* strips unrolled together: long rows are read, A is read once */
+    BLOCK_COLS = BLOCK_STRIPS * COVEY__STRIP_COLS,
+    CHUNK_FLOATS = 1 << 16, /* of A: stays in the second cache while all strips use it */
+};
 
 struct job {
     const struct covey__conv_call *call;
@@ -22,17 +26,16 @@ struct job {
     const float *residual;
     size_t m, k, groups;         /* of one group */
     size_t images, image_stride; /* of in */
-    size_t pixels, columns, vecs, strips;
-    size_t chunks, chunk_rows; /* rows of A are shared out too where strips are few */
+    size_t pixels, columns, vecs, blocks;
+    size_t parts, part_rows; /* rows of A are shared out too where blocks are few */
     float low, high;
 };
 
-/* One strip of columns and some rows of one group. */
+/* A block of columns and some rows of one group. */
 struct piece {
-    size_t group, row, rows, col, cols, vecs;
-    bool crosses; /* from one image to the next */
-    float *b;     /* [depth][strip columns] */
-    float *c;     /* [m][strip columns], of a strip that crosses */
+    size_t group, row, rows, col, cols, strips;
+    float *b; /* [strips][depth][strip columns] */
+    float *c; /* [m][strip columns], of a strip that crosses from one image to the next */
 };
 
 static bool crosses(const struct covey__conv_shape *s)
@@ -42,8 +45,8 @@ static bool crosses(const struct covey__conv_shape *s)
 
 static size_t thread_floats(const struct covey__conv_shape *s)
 {
-    size_t rows = COVEY__DEPTH_MAX + (crosses(s) ? s->out_channels / s->groups : 0);
-    return rows * COVEY__STRIP_COLS;
+    size_t rows = crosses(s) ? s->out_channels / s->groups : 0;
+    return (BLOCK_STRIPS * (size_t)COVEY__DEPTH_MAX + rows) * COVEY__STRIP_COLS;
 }
 
 static size_t prep_floats(const struct covey__conv_shape *s)
@@ -80,150 +83,177 @@ void covey__packed_pack(const struct covey__conv_plan *plan, const float *weight
     }
 }
 
-/* Where each pixel of the strip lies in the input, as runs of neighbours. */
-static void find_runs(const struct job *j, const struct piece *p, struct covey__unroll *u)
+/* First column of a strip, counted from the block's: strips are evenly wide. */
+static size_t strip_col(const struct job *j, const struct piece *p, size_t strip)
 {
-    size_t lanes = j->kernels->lanes, width = j->s->out_width;
-    u->runs = 0;
-    u->vecs = p->vecs;
-    for (size_t i = 0; i < p->cols;) {
-        size_t image = (p->col + i) / j->pixels, pixel = (p->col + i) % j->pixels;
-        size_t y = pixel / width, x = pixel % width;
-        size_t count = j->prep.linear ? j->pixels - pixel : width - x;
-        count = covey__min(covey__min(count, p->cols - i), lanes - i % lanes);
-        u->run[u->runs++] = (struct covey__run){
-            .src = image * j->image_stride + y * j->prep.row_pitch + x,
-            .vector = (uint16_t)(i / lanes),
-            .lane = (uint16_t)(i % lanes),
-            .count = (uint16_t)count,
-        };
-        i += count;
-    }
+    size_t lanes = j->kernels->lanes, vecs = covey__ceil_div(p->cols, lanes);
+    return covey__min(strip * vecs / p->strips * lanes, p->cols);
 }
 
-/* Rows [first, first + count) of the unrolled input into p->b: row c * taps + tap. */
+static bool strip_crosses(const struct job *j, const struct piece *p, size_t strip)
+{
+    size_t first = p->col + strip_col(j, p, strip), end = p->col + strip_col(j, p, strip + 1);
+    return first / j->pixels != (end - 1) / j->pixels;
+}
+
+/* Where each pixel of the block lies in the input, as runs of neighbours; returns their count. */
+static size_t find_runs(const struct job *j, const struct piece *p, struct covey__run *runs)
+{
+    size_t lanes = j->kernels->lanes, width = j->s->out_width, count = 0;
+    for (size_t strip = 0; strip < p->strips; strip++) {
+        size_t first = strip_col(j, p, strip), end = strip_col(j, p, strip + 1);
+        for (size_t i = first; i < end;) {
+            size_t image = (p->col + i) / j->pixels, pixel = (p->col + i) % j->pixels;
+            size_t y = pixel / width, x = pixel % width;
+            size_t n = j->prep.linear ? j->pixels - pixel : width - x;
+            n = covey__min(covey__min(n, end - i), lanes - (i - first) % lanes);
+            runs[count++] = (struct covey__run){
+                .src = image * j->image_stride + y * j->prep.row_pitch + x,
+                .dst = (uint32_t)(strip * COVEY__DEPTH_MAX * COVEY__STRIP_COLS + i - first),
+                .count = (uint32_t)n,
+            };
+            i += n;
+        }
+    }
+    return count;
+}
+
+/* Rows [range[0], range[1]) of the unrolled input into p->b: row c * taps + tap. */
 static void unroll(const struct job *j, const struct piece *p, struct covey__unroll *u,
                    const size_t range[2])
 {
-    size_t taps = covey__taps(j->s), ldb = COVEY__STRIP_VECS * j->kernels->lanes;
-    size_t channels = j->s->in_channels / j->groups;
+    size_t taps = covey__taps(j->s), channels = j->s->in_channels / j->groups;
     const float *in = j->in + p->group * channels * j->prep.plane;
-    u->plane = j->prep.plane;
     for (size_t tap = 0; tap < taps; tap++) {
         size_t c = range[0] > tap ? covey__ceil_div(range[0] - tap, taps) : 0;
         size_t end = range[1] > tap ? covey__ceil_div(range[1] - tap, taps) : 0;
-        if (c >= end) {
-            continue;
+        if (c < end) {
+            u->in = in + c * j->prep.plane + covey__prep_tap(&j->prep, j->s, tap);
+            j->kernels->unroll(u, end - c, taps * COVEY__STRIP_COLS,
+                               p->b + (c * taps + tap - range[0]) * COVEY__STRIP_COLS);
         }
-        u->in = in + c * j->prep.plane;
-        u->tap_offset = covey__prep_tap(&j->prep, j->s, tap);
-        j->kernels->unroll(u, end - c, taps * ldb, p->b + (c * taps + tap - range[0]) * ldb);
     }
 }
 
-/* Copies the strip's pixels between an image's layout and p->c. */
-static void copy_crossing(const struct job *j, const struct piece *p, const float *from, float *to)
+struct copy {
+    size_t strip, row, rows;
+    const float *from;
+    float *to;
+};
+
+/* Copies rows of a strip's pixels between the images' layout and p->c. */
+static void copy_crossing(const struct job *j, const struct piece *p, const struct copy *copy)
 {
-    size_t ldc = COVEY__STRIP_COLS;
-    for (size_t i = 0; i < p->cols;) {
-        size_t image = (p->col + i) / j->pixels, pixel = (p->col + i) % j->pixels;
-        size_t count = covey__min(p->cols - i, j->pixels - pixel);
-        size_t row = image * j->s->out_channels + p->group * j->m + p->row;
-        for (size_t r = 0; r < p->rows; r++) {
-            size_t at = (row + r) * j->pixels + pixel, tile = r * ldc + i;
-            const float *src = from == p->c ? from + tile : from + at;
-            float *dst = from == p->c ? to + at : to + tile;
-            memcpy(dst, src, count * sizeof *dst);
+    size_t col = p->col + strip_col(j, p, copy->strip);
+    size_t cols = p->col + strip_col(j, p, copy->strip + 1) - col;
+    for (size_t i = 0; i < cols;) {
+        size_t image = (col + i) / j->pixels, pixel = (col + i) % j->pixels;
+        size_t count = covey__min(cols - i, j->pixels - pixel);
+        size_t row = image * j->s->out_channels + p->group * j->m + copy->row;
+        for (size_t r = 0; r < copy->rows; r++) {
+            size_t at = (row + r) * j->pixels + pixel, tile = r * COVEY__STRIP_COLS + i;
+            bool back = copy->from == p->c;
+            memcpy(copy->to + (back ? at : tile), copy->from + (back ? tile : at),
+                   count * sizeof *copy->to);
         }
         i += count;
     }
 }
 
-static void fill_strip(const struct job *j, const struct piece *p, struct covey__strip *s)
+/* Rows [row, row + rows) of one strip. s: k, a's first column and what else the block shares. */
+static void run_strip(const struct job *j, const struct piece *p, const struct copy *at,
+                      struct covey__strip s)
 {
-    size_t first = p->group * j->m + p->row;
-    size_t mr = j->kernels->mr, group = covey__gemm_packed_floats(j->m, j->k, mr);
-    size_t image = p->col / j->pixels;
-    size_t at = (image * j->s->out_channels + first) * j->pixels + p->col % j->pixels;
-    s->a = j->call->weights + p->group * group + p->row * j->k;
-    s->a_stride = mr * j->k;
-    s->m = p->rows;
-    s->cols = p->cols;
-    s->bias = j->call->bias != NULL ? j->call->bias + first : NULL;
-    s->c = p->crosses ? p->c : j->out + at;
-    s->ldc = p->crosses ? COVEY__STRIP_COLS : j->pixels;
-    s->init = j->residual == NULL ? NULL : p->crosses ? p->c : j->residual + at;
-    if (j->prep.linear && !p->crosses) {
-        s->b = j->in + p->group * (j->s->in_channels / j->groups) * j->prep.plane +
-               image * j->image_stride + p->col % j->pixels;
-        s->ldb = j->prep.plane;
-    } else {
-        s->b = p->b;
-        s->ldb = COVEY__STRIP_VECS * j->kernels->lanes;
+    size_t col = p->col + strip_col(j, p, at->strip);
+    size_t image = col / j->pixels, first = p->group * j->m + at->row;
+    size_t to = (image * j->s->out_channels + first) * j->pixels + col % j->pixels;
+    bool crosses = strip_crosses(j, p, at->strip);
+    struct copy copy = *at;
+    s.a += at->row * j->k;
+    s.m = at->rows;
+    s.cols = p->col + strip_col(j, p, at->strip + 1) - col;
+    s.bias = j->call->bias != NULL ? j->call->bias + first : NULL;
+    s.c = crosses ? p->c : j->out + to;
+    s.ldc = crosses ? COVEY__STRIP_COLS : j->pixels;
+    s.init = j->residual == NULL ? NULL : crosses ? p->c : j->residual + to;
+    if (crosses && (!s.first || j->residual != NULL)) {
+        copy.from = s.first ? j->residual : j->out;
+        copy.to = p->c;
+        copy_crossing(j, p, &copy);
+    }
+    j->kernels->strip(&s);
+    if (crosses) {
+        copy.from = p->c;
+        copy.to = j->out;
+        copy_crossing(j, p, &copy);
     }
 }
 
-static void run_piece(const struct job *j, const struct piece *p)
+/* One block of k: the rows of A in chunks, each for all strips. */
+static void run_depth(const struct job *j, const struct piece *p, const size_t range[2])
 {
-    struct covey__unroll u;
-    struct covey__strip s;
-    fill_strip(j, p, &s);
-    bool in_place = s.b != p->b;
-    const float *a = s.a, *b = s.b;
-    if (!in_place) {
-        find_runs(j, p, &u);
-    }
-    if (p->crosses && j->residual != NULL) {
-        copy_crossing(j, p, j->residual, p->c);
-    }
-    size_t blocks = covey__ceil_div(j->k, COVEY__DEPTH_MAX);
-    for (size_t i = 0; i < blocks; i++) {
-        const size_t range[2] = {j->k * i / blocks, j->k * (i + 1) / blocks};
-        if (!in_place) {
-            unroll(j, p, &u, range);
+    size_t mr = j->kernels->mr, group = covey__gemm_packed_floats(j->m, j->k, mr);
+    size_t depth = range[1] - range[0], channels = j->s->in_channels / j->groups;
+    size_t chunk = covey__round_up(CHUNK_FLOATS / depth, mr);
+    struct covey__strip s = {
+        .a = j->call->weights + p->group * group + range[0] * mr,
+        .a_stride = mr * j->k,
+        .k = depth,
+        .first = range[0] == 0,
+        .low = range[1] == j->k ? j->low : -INFINITY,
+        .high = range[1] == j->k ? j->high : INFINITY,
+    };
+    for (size_t row = 0; row < p->rows; row += chunk) {
+        for (size_t strip = 0; strip < p->strips; strip++) {
+            const struct copy at = {
+                .strip = strip, .row = p->row + row, .rows = covey__min(chunk, p->rows - row)};
+            if (p->b != NULL) {
+                s.b = p->b + strip * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
+                s.ldb = COVEY__STRIP_COLS;
+            } else {
+                size_t col = p->col + strip_col(j, p, strip);
+                s.b = j->in + (p->group * channels + range[0]) * j->prep.plane +
+                      col / j->pixels * j->image_stride + col % j->pixels;
+                s.ldb = j->prep.plane;
+            }
+            run_strip(j, p, &at, s);
         }
-        s.a = a + range[0] * j->kernels->mr;
-        s.b = in_place ? b + range[0] * s.ldb : b;
-        s.k = range[1] - range[0];
-        s.first = i == 0;
-        s.low = i + 1 == blocks ? j->low : -INFINITY;
-        s.high = i + 1 == blocks ? j->high : INFINITY;
-        j->kernels->strip(&s);
-    }
-    if (p->crosses) {
-        copy_crossing(j, p, p->c, j->out);
     }
 }
 
 static void run_part(void *ctx, size_t part, unsigned thread)
 {
     const struct job *j = ctx;
-    size_t chunk = part % j->chunks, strip = part / j->chunks % j->strips;
-    size_t lanes = j->kernels->lanes;
-    size_t first = strip * j->vecs / j->strips, end = (strip + 1) * j->vecs / j->strips;
+    size_t lanes = j->kernels->lanes, block = part / j->parts % j->blocks;
+    size_t first = block * j->vecs / j->blocks, end = (block + 1) * j->vecs / j->blocks;
+    struct covey__run runs[BLOCK_COLS];
     struct piece p = {
-        .group = part / j->chunks / j->strips,
-        .row = chunk * j->chunk_rows,
+        .group = part / j->parts / j->blocks,
+        .row = part % j->parts * j->part_rows,
         .col = first * lanes,
-        .vecs = end - first,
+        .strips = covey__ceil_div(end - first, COVEY__STRIP_VECS),
         .b = j->scratch + thread * thread_floats(j->s),
     };
-    p.rows = covey__min(j->chunk_rows, j->m - p.row);
-    p.cols = covey__min(p.vecs * lanes, j->columns - p.col);
-    p.crosses = p.col / j->pixels != (p.col + p.cols - 1) / j->pixels;
-    p.c = p.b + (size_t)COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
-    run_piece(j, &p);
+    p.rows = covey__min(j->part_rows, j->m - p.row);
+    p.cols = covey__min((end - first) * lanes, j->columns - p.col);
+    p.c = p.b + (size_t)BLOCK_STRIPS * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
+    struct covey__unroll u = {.plane = j->prep.plane, .run = runs, .runs = find_runs(j, &p, runs)};
+    size_t depths = covey__ceil_div(j->k, COVEY__DEPTH_MAX);
+    for (size_t i = 0; i < depths; i++) {
+        const size_t range[2] = {j->k * i / depths, j->k * (i + 1) / depths};
+        unroll(j, &p, &u, range);
+        run_depth(j, &p, range);
+    }
 }
 
 /* Rows are cut only as far as all threads get something to do. */
-static void choose_chunks(struct job *j)
+static void choose_parts(struct job *j)
 {
     size_t threads = covey_threads_count(j->call->threads), mr = j->kernels->mr;
-    size_t panels = covey__ceil_div(j->m, mr), parts = j->groups * j->strips;
-    size_t wanted = threads == 1 || parts >= 4 * threads ? 1 : covey__ceil_div(4 * threads, parts);
-    size_t rows = covey__ceil_div(panels, covey__min(wanted, panels)) * mr;
-    j->chunk_rows = rows;
-    j->chunks = covey__ceil_div(j->m, rows);
+    size_t panels = covey__ceil_div(j->m, mr), pieces = j->groups * j->blocks;
+    size_t wanted = threads == 1 || pieces >= 4 * threads ? 1 : 4 * threads / pieces;
+    j->part_rows = covey__ceil_div(panels, covey__min(wanted, panels)) * mr;
+    j->parts = covey__ceil_div(j->m, j->part_rows);
 }
 
 static void run_images(struct job *j, size_t first)
@@ -240,7 +270,7 @@ static void run_images(struct job *j, size_t first)
     }
     j->out = j->call->out + first * out_stride;
     j->residual = j->call->residual != NULL ? j->call->residual + first * out_stride : NULL;
-    covey_threads_run(j->call->threads, j->groups * j->strips * j->chunks, run_part, j);
+    covey_threads_run(j->call->threads, j->groups * j->blocks * j->parts, run_part, j);
 }
 
 void covey__packed_run(const struct covey__conv_call *call)
@@ -262,8 +292,8 @@ void covey__packed_run(const struct covey__conv_call *call)
     j.image_stride = j.prep.plane * s->in_channels;
     j.columns = j.pixels * j.images;
     j.vecs = covey__ceil_div(j.columns, j.kernels->lanes);
-    j.strips = covey__ceil_div(j.vecs, COVEY__STRIP_VECS);
-    choose_chunks(&j);
+    j.blocks = covey__ceil_div(j.vecs, BLOCK_STRIPS * COVEY__STRIP_VECS);
+    choose_parts(&j);
     for (size_t image = 0; image < s->batch; image += j.images) {
         run_images(&j, image);
     }

@@ -38,21 +38,20 @@ size_t covey__prep_tap(const struct covey__prep *p, const struct covey__conv_sha
 void covey__prep_plane(const struct covey__prep *p, const struct covey__conv_shape *s,
                        const struct covey__kernels *kernels, const float *in, float *out)
 {
-    for (size_t i = 0; i < p->rows; i++, out += p->phases * p->pitch) {
-        int64_t y = (int64_t)(i * p->row_step) - s->pads[0];
-        bool inside = y >= 0 && y < (int64_t)s->height;
-        const struct covey__split_row row = {
-            .row = inside ? in + (size_t)y * s->width : NULL,
-            .width = s->width,
-            .first = -(int64_t)s->pads[1],
-            .stride = s->stride[1],
-            .phases = p->phases,
-            .count = p->pitch,
-            .out = out,
-            .pitch = p->pitch,
-        };
-        kernels->split(&row);
-    }
+    const struct covey__split split = {
+        .in = in,
+        .size = {s->height, s->width},
+        .first = {-(int64_t)s->pads[0], -(int64_t)s->pads[1]},
+        .rows = p->rows,
+        .step = p->row_step,
+        .stride = s->stride[1],
+        .phases = p->phases,
+        .count = p->pitch,
+        .out = out,
+        .row_pitch = p->phases * p->pitch,
+        .pitch = p->pitch,
+    };
+    kernels->split(&split);
 }
 
 struct planes {

@@ -10,6 +10,7 @@ struct job {
     const struct covey__kernels *kernels;
     struct covey__prep prep;
     size_t offsets[TAPS_MAX];
+    size_t three_step;
     float low, high;
 };
 
@@ -42,6 +43,7 @@ static void run_part(void *ctx, size_t part, unsigned thread)
         .offsets = j->offsets,
         .taps = taps,
         .in_pitch = j->prep.row_pitch,
+        .three_step = j->three_step,
         .rows = s->out_height,
         .cols = s->out_width,
         .bias = call->bias != NULL ? call->bias[channel] : 0.0f,
@@ -63,6 +65,9 @@ void covey__depthwise_run(const struct covey__conv_call *call)
     };
     covey__prep_init(&j.prep, s);
     covey__act_bounds(&call->act, &j.low, &j.high);
+    if (s->kernel[0] == 3 && s->kernel[1] == 3 && s->dilation[0] == 1 && s->stride[0] <= 2) {
+        j.three_step = s->stride[0];
+    }
     for (size_t tap = 0; tap < covey__taps(s); tap++) {
         j.offsets[tap] = covey__prep_tap(&j.prep, s, tap);
     }

@@ -35,39 +35,41 @@ struct covey__strip {
     float low, high;
 };
 
-/* One run of floats of a strip's row: they lie side by side in the input too. */
+/* One run of floats of an unrolled row: they lie side by side in the input too. */
 struct covey__run {
     size_t src;
-    uint16_t vector, lane, count; /* lane + count <= lanes */
+    uint32_t dst, count; /* count <= lanes */
 };
 
 /* Rows [k] of the unrolled input at fixed columns: channel by channel, each tap of the kernel. */
 struct covey__unroll {
     const float *in;
-    size_t plane;      /* floats from one channel to the next */
-    size_t tap_offset; /* of the tap whose rows are written */
-    struct covey__run run[COVEY__STRIP_COLS];
-    size_t runs, vecs;
+    size_t plane; /* floats from one channel to the next */
+    const struct covey__run *run;
+    size_t runs;
 };
 
-/* Pixels of one channel, stride apart: out[phase][i] = row[first + phase + i stride], 0 outside. */
-struct covey__split_row {
-    const float *row; /* NULL: all zero */
-    size_t width;
-    int64_t first;
+/* Rows of one channel, each taken apart into pixels that are stride apart:
+ * out[row][phase][i] = in[first[0] + row step][first[1] + phase + i stride], 0 outside. */
+struct covey__split {
+    const float *in; /* [size[0]][size[1]] */
+    size_t size[2];
+    int64_t first[2];
+    size_t rows, step;
     size_t stride, phases, count;
     float *out;
-    size_t pitch; /* floats from one phase to the next */
+    size_t row_pitch, pitch; /* floats from one row, one phase to the next */
 };
 
-/* out[i] = clamp(bias + sum of taps): one channel of a depthwise convolution, prepared by
- * covey__prep: every tap is a plain offset. */
+/* out[i] = clamp(bias + sum of taps + residual[i]): one channel of a depthwise convolution, its
+ * input prepared so that every tap is a plain offset. */
 struct covey__depthwise {
     const float *in;
     const float *weights;
     const size_t *offsets; /* [taps] */
     size_t taps;
-    size_t in_pitch; /* floats from one output row's input to the next one's */
+    size_t in_pitch;   /* floats from one output row's input to the next one's */
+    size_t three_step; /* 3 x 3, rows undilated: input rows from one output row on; else 0 */
     size_t rows, cols;
     float bias;
     const float *residual; /* NULL or as out */
@@ -103,7 +105,7 @@ struct covey__kernels {
     void (*strip)(const struct covey__strip *s);
     /* Rows of out, step floats apart, from the channels [0, count) of u->in. */
     void (*unroll)(const struct covey__unroll *u, size_t count, size_t step, float *out);
-    void (*split)(const struct covey__split_row *s);
+    void (*split)(const struct covey__split *s);
     void (*depthwise)(const struct covey__depthwise *d);
     void (*wino_in[2])(const struct covey__wino_in *w); /* F(2, 3), F(4, 3) */
     void (*wino_out[2])(const struct covey__wino_out *w);

@@ -166,21 +166,21 @@ static void gather(const struct job *j, size_t channel, float *tiles)
         struct segment seg = segment_at(j, at);
         const float *plane =
             j->call->in + (seg.image * s->in_channels + channel) * ((size_t)s->height * s->width);
-        for (size_t i = 0; i < g->edge; i++) {
-            int64_t y = (int64_t)(seg.row * g->outputs + i) - s->pads[0];
-            bool inside = y >= 0 && y < (int64_t)s->height;
-            const struct covey__split_row row = {
-                .row = inside ? plane + (size_t)y * s->width : NULL,
-                .width = s->width,
-                .first = (int64_t)(seg.col * g->outputs) - s->pads[1],
-                .stride = g->outputs,
-                .phases = g->edge,
-                .count = seg.count,
-                .out = tiles + i * g->edge * g->pitch + at,
-                .pitch = g->pitch,
-            };
-            j->kernels->split(&row);
-        }
+        const struct covey__split split = {
+            .in = plane,
+            .size = {s->height, s->width},
+            .first = {(int64_t)(seg.row * g->outputs) - s->pads[0],
+                      (int64_t)(seg.col * g->outputs) - s->pads[1]},
+            .rows = g->edge,
+            .step = 1,
+            .stride = g->outputs,
+            .phases = g->edge,
+            .count = seg.count,
+            .out = tiles + at,
+            .row_pitch = g->edge * g->pitch,
+            .pitch = g->pitch,
+        };
+        j->kernels->split(&split);
         at += seg.count;
     }
 }
