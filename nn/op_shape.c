@@ -1,72 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops_move.h"
 
-covey_err covey__infer_concat(const struct covey__op_call *c, struct covey_tensor *out,
-                              struct covey_nn_error *out_why)
+/* One dimension of the target shape: 0 keeps the input's (unless the mode says it is 0), and a
+ * batch of 1 written into the model stands for whatever batch is run. */
+static int64_t target_dim(const struct covey__op_call *c, unsigned i)
 {
-    struct covey_shape s = c->in[0]->shape;
-    unsigned axis = 0;
-    covey_err err = covey__axis(c->attrs->axis, s.rank, &axis, out_why);
-    if (err != COVEY_OK) {
-        return err;
+    const struct covey_shape *x = &c->in[0]->shape;
+    int64_t dim = c->attrs->shape[i];
+    if (dim == 0 && (c->attrs->mode & COVEY_RESHAPE_ZERO) == 0) {
+        dim = i < x->rank ? (int64_t)x->dims[i] : -2;
     }
-    uint64_t total = s.dims[axis];
-    for (unsigned i = 1; i < c->inputs; i++) {
-        struct covey_shape other = c->in[i]->shape;
-        if (other.rank == s.rank) {
-            total += other.dims[axis];
-            other.dims[axis] = s.dims[axis];
-        }
-        if (!covey_shape_equal(&s, &other)) {
-            return covey__nn_fail(out_why, COVEY_ERR_RANGE, "inputs differ beside the axis");
-        }
+    if (i == 0 && dim == 1 && c->batch > 1 && x->rank > 0 && x->dims[0] == c->batch) {
+        dim = c->batch;
     }
-    if (total > COVEY_TENSOR_ELEMENTS_MAX) {
-        return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "result is too large");
-    }
-    s.dims[axis] = (uint32_t)total;
-    out->shape = s;
-    return COVEY_OK;
+    return dim;
 }
 
-void covey__op_concat(const struct covey__op_call *c)
-{
-    const struct covey_shape *y = &c->out[0]->shape;
-    int32_t given = c->attrs->axis;
-    unsigned axis = (unsigned)(given < 0 ? given + y->rank : given);
-    size_t outer = covey__shape_range(y, 0, axis), done = 0;
-    size_t row = covey__shape_range(y, axis, y->rank);
-    for (unsigned i = 0; i < c->inputs; i++) {
-        size_t part = covey__shape_range(&c->in[i]->shape, axis, y->rank);
-        for (size_t j = 0; j < outer; j++) {
-            memcpy(covey__out(c) + j * row + done, covey__in(c, i) + j * part,
-                   part * sizeof(float));
-        }
-        done += part;
-    }
-}
-
-/* Replaces 0 (keep) by the input's dimension and -1 by what is left of count. */
+/* One -1 becomes what is left of count. */
 static covey_err resolve(const struct covey__op_call *c, size_t count, struct covey_shape *s,
                          struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = &c->in[0]->shape;
     int open = -1;
     uint64_t rest = 1;
     for (unsigned i = 0; i < s->rank; i++) {
-        int64_t dim = c->attrs->shape[i];
-        if (dim == 0 && i < x->rank) {
-            dim = x->dims[i];
-        }
-        /* A batch of 1 written into the model stands for whatever batch is run. */
-        if (i == 0 && dim == 1 && c->batch > 1 && x->rank > 0 && x->dims[0] == c->batch) {
-            dim = c->batch;
-        }
+        int64_t dim = target_dim(c, i);
         if (dim == -1 && open < 0) {
             open = (int)i;
             continue;
         }
-        if (dim < 1 || dim > COVEY_TENSOR_ELEMENTS_MAX) {
+        if (dim < 0 || dim > COVEY_TENSOR_ELEMENTS_MAX) {
             return covey__nn_fail(out_why, COVEY_ERR_RANGE, "bad target shape");
         }
         s->dims[i] = (uint32_t)dim;
@@ -76,7 +38,8 @@ static covey_err resolve(const struct covey__op_call *c, size_t count, struct co
         }
     }
     if (open >= 0) {
-        s->dims[open] = (uint32_t)(count / rest);
+        /* Anything fits beside a 0: nothing is inferred from it but nothing. */
+        s->dims[open] = rest > 0 ? (uint32_t)(count / rest) : 0;
         rest *= s->dims[open];
     }
     return rest == count ? COVEY_OK
@@ -98,6 +61,16 @@ covey_err covey__infer_reshape(const struct covey__op_call *c, struct covey_tens
     return err;
 }
 
+/* Saturating: at most the first product that is too large for a tensor. */
+static uint64_t product(const struct covey_shape *s, unsigned first, unsigned last)
+{
+    uint64_t count = 1;
+    for (unsigned i = first; i < last && count <= COVEY_TENSOR_ELEMENTS_MAX; i++) {
+        count *= s->dims[i];
+    }
+    return count;
+}
+
 covey_err covey__infer_flatten(const struct covey__op_call *c, struct covey_tensor *out,
                                struct covey_nn_error *out_why)
 {
@@ -109,96 +82,52 @@ covey_err covey__infer_flatten(const struct covey__op_call *c, struct covey_tens
             return err;
         }
     }
-    out->shape = (struct covey_shape){
-        2,
-        {(uint32_t)covey__shape_range(x, 0, axis), (uint32_t)covey__shape_range(x, axis, x->rank)}};
+    /* Beside a dimension of 0 the others may multiply to anything. */
+    uint64_t outer = product(x, 0, axis), inner = product(x, axis, x->rank);
+    if (outer > COVEY_TENSOR_ELEMENTS_MAX || inner > COVEY_TENSOR_ELEMENTS_MAX) {
+        return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "result is too large");
+    }
+    out->shape = (struct covey_shape){2, {(uint32_t)outer, (uint32_t)inner}};
     return COVEY_OK;
 }
 
 void covey__op_copy(const struct covey__op_call *c)
 {
-    memmove(c->out[0]->data, c->in[0]->data,
-            covey__shape_elements(&c->out[0]->shape) * covey_type_size(c->out[0]->type));
+    size_t bytes = covey__shape_elements(&c->out[0]->shape) * covey_type_size(c->out[0]->type);
+    if (bytes > 0) {
+        memmove(c->out[0]->data, c->in[0]->data, bytes);
+    }
 }
 
-covey_err covey__infer_transpose(const struct covey__op_call *c, struct covey_tensor *out,
-                                 struct covey_nn_error *out_why)
+covey_err covey__infer_trilu(const struct covey__op_call *c, struct covey_tensor *out,
+                             struct covey_nn_error *out_why)
 {
-    const struct covey_shape *x = &c->in[0]->shape;
-    struct covey_shape s = {.rank = x->rank};
-    unsigned seen = 0;
-    for (unsigned i = 0; i < x->rank && c->attrs->shape_rank == x->rank; i++) {
-        int64_t from = c->attrs->shape[i];
-        if (from < 0 || from >= x->rank) {
-            break;
-        }
-        seen |= 1u << from;
-        s.dims[i] = x->dims[from];
+    if (c->in[0]->shape.rank < 2) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "needs rank 2 or more");
     }
-    if (c->attrs->shape_rank != x->rank || seen != (1u << x->rank) - 1) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "perm is not a permutation of the axes");
-    }
-    out->shape = s;
+    out->shape = c->in[0]->shape;
     return COVEY_OK;
 }
 
-/* Walks the output in order; at: the output's indices, from: the input's offset beside them. */
-void covey__op_transpose(const struct covey__op_call *c)
+/* Upper keeps column - row >= k, lower column - row <= k. */
+void covey__op_trilu(const struct covey__op_call *c)
 {
-    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
-    size_t step[COVEY_RANK_MAX] = {0}, from = 0, count = covey__shape_elements(y);
-    uint32_t at[COVEY_RANK_MAX] = {0};
-    for (unsigned i = 0; i < y->rank; i++) {
-        step[i] = covey__shape_range(x, (unsigned)c->attrs->shape[i] + 1, x->rank);
-    }
-    for (size_t i = 0; i < count; i++) {
-        covey__out(c)[i] = covey__in(c, 0)[from];
-        for (unsigned axis = y->rank; axis-- > 0;) {
-            from += step[axis];
-            if (++at[axis] < y->dims[axis]) {
-                break;
-            }
-            from -= step[axis] * at[axis];
-            at[axis] = 0;
-        }
-    }
-}
-
-covey_err covey__infer_pad(const struct covey__op_call *c, struct covey_tensor *out,
-                           struct covey_nn_error *out_why)
-{
-    struct covey_shape s = c->in[0]->shape;
-    for (unsigned i = 0; i < s.rank; i++) {
-        int64_t dim = (int64_t)s.dims[i] + c->attrs->pad[i] + c->attrs->pad[s.rank + i];
-        if (dim > COVEY_TENSOR_ELEMENTS_MAX || c->attrs->pad[i] < 0 ||
-            c->attrs->pad[s.rank + i] < 0) {
-            return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "padding is too large");
-        }
-        s.dims[i] = (uint32_t)dim;
-    }
-    out->shape = s;
-    return COVEY_OK;
-}
-
-void covey__op_pad(const struct covey__op_call *c)
-{
-    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
-    size_t count = covey__shape_elements(y);
-    for (size_t i = 0; i < count; i++) {
-        covey__out(c)[i] = (float)c->attrs->value;
-    }
-    if (x->rank == 0) {
-        covey__out(c)[0] = covey__in(c, 0)[0];
+    const struct covey_shape *y = &c->out[0]->shape;
+    size_t size = covey_type_size(c->out[0]->type), count = covey__shape_elements(y);
+    covey__op_copy(c);
+    if (count == 0) {
         return;
     }
-    size_t columns = x->dims[x->rank - 1], rows = covey__shape_elements(x) / columns;
-    for (size_t row = 0; row < rows; row++) {
-        size_t left = row, step = y->dims[y->rank - 1], to = (size_t)c->attrs->pad[x->rank - 1];
-        for (unsigned axis = x->rank - 1u; axis-- > 0;) {
-            to += (left % x->dims[axis] + (size_t)c->attrs->pad[axis]) * step;
-            left /= x->dims[axis];
-            step *= y->dims[axis];
+    int64_t rows = y->dims[y->rank - 2], columns = y->dims[y->rank - 1];
+    bool upper = c->attrs->mode == 1;
+    uint8_t *data = c->out[0]->data;
+    for (size_t i = 0; i < count / (size_t)columns; i++, data += (size_t)columns * size) {
+        int64_t bend = (int64_t)(i % (size_t)rows) + c->attrs->axis + (upper ? 0 : 1);
+        bend = bend < 0 ? 0 : bend > columns ? columns : bend;
+        if (upper) {
+            memset(data, 0, (size_t)bend * size);
+        } else {
+            memset(data + (size_t)bend * size, 0, (size_t)(columns - bend) * size);
         }
-        memcpy(covey__out(c) + to, covey__in(c, 0) + row * columns, columns * sizeof(float));
     }
 }

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Linear and cubic resizing of any rank, type and mode: one axis after the other, in doubles.
+ */
+#include "op_resize.h"
+
+#include <math.h>
+
+/* Axes in the order they are done: those that shrink first, so that nothing between is larger than
+ * both input and output. */
+struct order {
+    unsigned count, axis[COVEY_RANK_MAX];
+};
+
+static struct order order_of(const struct covey__op_call *c)
+{
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
+    struct order o = {0, {0}};
+    for (unsigned grows = 0; grows < 2; grows++) {
+        for (unsigned i = x->rank; i-- > 0;) {
+            bool same = covey__resize_axis(c->attrs, i, x->dims[i], y->dims[i]).same;
+            if (!same && (y->dims[i] >= x->dims[i]) == (grows == 1)) {
+                o.axis[o.count++] = i;
+            }
+        }
+    }
+    return o;
+}
+
+static size_t taps_of(const struct covey__op_call *c)
+{
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
+    uint64_t most = 0;
+    for (unsigned i = 0; i < x->rank; i++) {
+        struct covey__resize_axis r = covey__resize_axis(c->attrs, i, x->dims[i], y->dims[i]);
+        uint64_t taps = r.same ? 0 : covey__resize_taps(&r);
+        most = taps > most ? taps : most;
+    }
+    return (size_t)most;
+}
+
+static size_t larger(const struct covey__op_call *c)
+{
+    size_t in = covey__shape_elements(&c->in[0]->shape);
+    size_t out = covey__shape_elements(&c->out[0]->shape);
+    return in > out ? in : out;
+}
+
+size_t covey__filter_scratch(const struct covey__op_call *c)
+{
+    return (2 * larger(c) + taps_of(c)) * sizeof(double);
+}
+
+/* [outer in inner] to [outer out inner]. */
+struct pass {
+    struct covey__resize_axis axis;
+    size_t outer, inner;
+    const double *from;
+    double *to, *weights;
+};
+
+static void add_rows(const struct pass *p, const double *from, double *to, int64_t first)
+{
+    int64_t taps = (int64_t)covey__resize_taps(&p->axis);
+    for (size_t j = 0; j < p->inner; j++) {
+        to[j] = 0.0;
+    }
+    for (int64_t t = 0; t < taps; t++) {
+        const double *row = from + covey__resize_clamp(first + t, p->axis.in) * p->inner;
+        double w = p->weights[t];
+        for (size_t j = 0; j < p->inner; j++) {
+            to[j] += w * row[j];
+        }
+    }
+}
+
+static void run_pass(const struct pass *p)
+{
+    for (uint32_t x = 0; x < p->axis.out; x++) {
+        int64_t first = 0;
+        bool inside = covey__resize_weights(&p->axis, x, p->weights, &first);
+        for (size_t i = 0; i < p->outer; i++) {
+            double *to = p->to + (i * p->axis.out + x) * p->inner;
+            if (inside) {
+                add_rows(p, p->from + i * p->axis.in * p->inner, to, first);
+                continue;
+            }
+            for (size_t j = 0; j < p->inner; j++) {
+                to[j] = p->axis.attrs->value;
+            }
+        }
+    }
+}
+
+/* Integers are cut off towards zero, as the reference does, but not for a rounding error of the
+ * weights' sum. */
+static void store(const struct covey__op_call *c, const double *from)
+{
+    struct covey_tensor *y = c->out[0];
+    size_t count = covey__shape_elements(&y->shape);
+    bool real = covey__type_is_float(y->type);
+    for (size_t i = 0; i < count; i++) {
+        double near = nearbyint(from[i]);
+        bool snap = !real && fabs(from[i] - near) < 1e-9;
+        covey__store_real(y, i, snap ? near : from[i]);
+    }
+}
+
+void covey__filter(const struct covey__op_call *c)
+{
+    struct covey_shape s = c->in[0]->shape;
+    const struct covey_shape *y = &c->out[0]->shape;
+    struct order o = order_of(c);
+    size_t room = larger(c), count = covey__shape_elements(&s);
+    double *from = c->scratch, *to = from + room;
+    struct pass p = {.weights = from + 2 * room};
+    for (size_t i = 0; i < count; i++) {
+        from[i] = covey__load_real(c->in[0], i);
+    }
+    for (unsigned i = 0; i < o.count; i++) {
+        unsigned axis = o.axis[i];
+        p.axis = covey__resize_axis(c->attrs, axis, s.dims[axis], y->dims[axis]);
+        p.outer = covey__shape_range(&s, 0, axis);
+        p.inner = covey__shape_range(&s, axis + 1, s.rank);
+        p.from = from;
+        p.to = to;
+        run_pass(&p);
+        s.dims[axis] = y->dims[axis];
+        to = from;
+        from = p.to;
+    }
+    store(c, from);
+}
