@@ -1,37 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 #include "gemm.h"
 #include "im2col.h"
-#include "ops_layer.h"
+#include "kernels/conv.h"
 #include "layers.h"
+#include "ops_layer.h"
+
+enum { ALIGNMENT = 64 };
+
+covey_err covey__conv_fits_filters(const struct covey__op_call *c, uint32_t in_channels,
+                                   uint32_t out_channels, struct covey_nn_error *out_why)
+{
+    const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+    const struct covey_shape *b = c->inputs > 2 && c->in[2] != NULL ? &c->in[2]->shape : NULL;
+    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank) {
+        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 1-D and 2-D convolutions");
+    }
+    if (x->dims[1] != in_channels) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "channels do not fit the filters");
+    }
+    for (unsigned i = 2; i < x->rank; i++) {
+        if (c->attrs->kernel[i - 2] != w->dims[i]) {
+            return covey__nn_fail(out_why, COVEY_ERR_RANGE,
+                                  "kernel_shape differs from the filters");
+        }
+    }
+    if (b != NULL && (b->rank != 1 || b->dims[0] != out_channels)) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "bias does not fit the filters");
+    }
+    if (c->attrs->ceil_mode) {
+        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "ceil_mode of a convolution");
+    }
+    return COVEY_OK;
+}
 
 covey_err covey__infer_conv(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
     const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
-    const struct covey_shape *b = c->inputs > 2 && c->in[2] != NULL ? &c->in[2]->shape : NULL;
     const struct covey_op_attrs *a = c->attrs;
-    if (x->rank != 4 || w->rank != 4) {
-        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 2-D convolutions");
+    uint64_t channels = w->rank > 1 ? (uint64_t)w->dims[1] * a->groups : 0;
+    if (a->groups == 0 || channels > COVEY_TENSOR_ELEMENTS_MAX || w->dims[0] % a->groups != 0) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "groups do not fit the filters");
     }
-    if (a->groups == 0 || x->dims[1] % a->groups != 0 || w->dims[0] % a->groups != 0 ||
-        w->dims[1] != x->dims[1] / a->groups) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "channels do not fit the filters");
+    covey_err err = covey__conv_fits_filters(c, (uint32_t)channels, w->dims[0], out_why);
+    struct covey_shape s = {x->rank, {x->dims[0], w->dims[0]}};
+    for (unsigned i = 2; i < x->rank && err == COVEY_OK; i++) {
+        err = covey__window_size(a, i - 2, x->dims[i], &s.dims[i], out_why);
     }
-    if (a->kernel[0] != w->dims[2] || a->kernel[1] != w->dims[3]) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "kernel_shape differs from the filters");
+    if (err != COVEY_OK) {
+        return err;
     }
-    if (b != NULL && (b->rank != 1 || b->dims[0] != w->dims[0])) {
-        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "bias does not fit the filters");
-    }
-    if (a->ceil_mode) {
-        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "ceil_mode of a convolution");
-    }
-    struct covey_shape s = {4, {x->dims[0], w->dims[0]}};
-    for (unsigned i = 0; i < 2; i++) {
-        covey_err err = covey__window_size(a, i, x->dims[2 + i], &s.dims[2 + i], out_why);
-        if (err != COVEY_OK) {
-            return err;
-        }
+    if (c->inputs > 3 && c->in[3] != NULL && !covey_shape_equal(&c->in[3]->shape, &s)) {
+        return covey__nn_fail(out_why, COVEY_ERR_RANGE, "what is added has another shape");
     }
     out->shape = s;
     return COVEY_OK;
@@ -99,44 +119,118 @@ void covey__conv_product(const struct covey__product *p)
     }
 }
 
-size_t covey__scratch_conv(const struct covey__op_call *c)
+/* A 1-D convolution is a 2-D one of height 1. */
+static struct covey__conv_shape shape_of(const struct covey__op_call *c)
 {
-    struct covey_layer l;
-    covey__layer_of(c, COVEY_OP_CONV, &l);
-    l.batch = 1;
-    return covey_layer_scratch_floats(&l) * sizeof(float);
+    const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
+    const struct covey_op_attrs *a = c->attrs;
+    struct covey__conv_shape s = {.batch = x->dims[0],
+                                  .in_channels = x->dims[1],
+                                  .out_channels = y->dims[1],
+                                  .groups = a->groups,
+                                  .height = 1,
+                                  .width = x->dims[x->rank - 1],
+                                  .out_height = 1,
+                                  .out_width = y->dims[y->rank - 1],
+                                  .kernel = {1, 1},
+                                  .stride = {1, 1},
+                                  .dilation = {1, 1}};
+    unsigned spatial = x->rank - 2u;
+    if (spatial == 2) {
+        s.height = x->dims[2];
+        s.out_height = y->dims[2];
+    }
+    for (unsigned i = 0; i < spatial; i++) {
+        unsigned to = 2 - spatial + i;
+        s.kernel[to] = a->kernel[i];
+        s.stride[to] = a->stride[i];
+        s.dilation[to] = a->dilation[i];
+        s.pads[to] = a->pads[i];
+        s.pads_end[to] = a->pads_end[i];
+    }
+    return s;
 }
 
-/* Image by image and group by group, so that the product lands where it belongs. */
+/* laid_out: with weights in the kernel's own layout; else as they are. */
+static struct covey__conv_plan plan_of(const struct covey__op_call *c, bool laid_out)
+{
+    struct covey__conv_plan plan;
+    struct covey__conv_shape s = shape_of(c);
+    covey__conv_plan_init(&plan, &s, !laid_out, c->thread_count);
+    return plan;
+}
+
+static bool lays_out(const struct covey__op_call *c)
+{
+    return !c->small && c->in[1]->data != NULL;
+}
+
+size_t covey__scratch_conv(const struct covey__op_call *c)
+{
+    size_t floats = plan_of(c, false).scratch_floats;
+    if (lays_out(c)) {
+        size_t other = plan_of(c, true).scratch_floats;
+        floats = other > floats ? other : floats;
+    }
+    return floats * sizeof(float);
+}
+
+/* The state is the plan, then the packed weights. */
+static size_t plan_bytes(void)
+{
+    return (sizeof(struct covey__conv_plan) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+size_t covey__state_conv(const struct covey__op_call *c)
+{
+    size_t floats = lays_out(c) ? plan_of(c, true).packed_floats : 0;
+    return floats > 0 ? plan_bytes() + floats * sizeof(float) : 0;
+}
+
+void covey__prepare_conv(const struct covey__op_call *c, void *state)
+{
+    struct covey__conv_plan *plan = state;
+    *plan = plan_of(c, true);
+    covey__conv_pack(plan, covey__in(c, 1), (float *)(void *)((uint8_t *)state + plan_bytes()));
+}
+
 void covey__op_conv(const struct covey__op_call *c)
 {
-    struct covey_layer l;
-    covey__layer_of(c, COVEY_OP_CONV, &l);
-    size_t images = l.batch, groups = c->attrs->groups;
-    size_t pixels = (size_t)l.out_height * l.out_width;
-    size_t in_floats = (size_t)l.channels * l.height * l.width;
-    const float *bias = covey__in(c, 2);
-    l.batch = 1;
-    for (size_t image = 0; image < images; image++) {
-        for (size_t group = 0; group < groups; group++) {
-            float *out = covey__out(c) + (image * groups + group) * l.m * pixels;
-            struct covey__product p = {.layer = &l,
-                                       .weights = covey__in(c, 1) + group * l.m * l.k,
-                                       .rows = l.m,
-                                       .in = covey__in(c, 0) + (image * groups + group) * in_floats,
-                                       .image_stride = groups * in_floats,
-                                       .scratch = c->scratch,
-                                       .out = out};
-            covey__conv_product(&p);
-            if (bias != NULL) {
-                covey__bias_rows(out, bias + group * l.m, l.m, pixels);
-            }
-        }
+    struct covey__conv_plan own;
+    const struct covey__conv_plan *plan = c->state;
+    const float *weights = covey__in(c, 1);
+    if (plan != NULL) {
+        weights = (const float *)(const void *)((const uint8_t *)c->state + plan_bytes());
+    } else {
+        own = plan_of(c, false);
+        plan = &own;
     }
-    const float *residual = covey__in(c, 3);
-    size_t count = covey__shape_elements(&c->out[0]->shape);
-    for (size_t i = 0; residual != NULL && i < count; i++) {
-        covey__out(c)[i] += residual[i];
+    struct covey__conv_call call = {.plan = plan,
+                                    .weights = weights,
+                                    .bias = covey__in(c, 2),
+                                    .residual = covey__in(c, 3),
+                                    .act = {c->attrs->act, c->attrs->low, c->attrs->high},
+                                    .in = covey__in(c, 0),
+                                    .scratch = c->scratch,
+                                    .out = covey__out(c),
+                                    .threads = c->threads};
+    covey__conv_run(&call);
+}
+
+const char *covey__kernel_conv(const struct covey__op_call *c)
+{
+    const struct covey__conv_plan *plan = c->state;
+    switch (plan != NULL ? plan->algorithm : plan_of(c, false).algorithm) {
+    case COVEY__CONV_IM2COL:
+        return "im2col";
+    case COVEY__CONV_PACKED:
+        return "packed";
+    case COVEY__CONV_WINOGRAD2:
+        return "winograd2";
+    case COVEY__CONV_WINOGRAD4:
+        return "winograd4";
+    case COVEY__CONV_DEPTHWISE:
+        return "depthwise";
     }
-    covey__act_apply(c->attrs, covey__out(c), count);
+    return "";
 }
