@@ -7,4 +7,20 @@
 
 #include "ops.h"
 
+covey_err covey__infer_convinteger(const struct covey__op_call *c, struct covey_tensor *out,
+                                   struct covey_nn_error *out_why);
+covey_err covey__infer_matmulinteger(const struct covey__op_call *c, struct covey_tensor *out,
+                                     struct covey_nn_error *out_why);
+covey_err covey__infer_qlinearadd(const struct covey__op_call *c, struct covey_tensor *out,
+                                  struct covey_nn_error *out_why);
+covey_err covey__infer_qlinearconv(const struct covey__op_call *c, struct covey_tensor *out,
+                                   struct covey_nn_error *out_why);
+covey_err covey__infer_qlinearmatmul(const struct covey__op_call *c, struct covey_tensor *out,
+                                     struct covey_nn_error *out_why);
+void covey__op_convinteger(const struct covey__op_call *c);
+void covey__op_matmulinteger(const struct covey__op_call *c);
+void covey__op_qlinearadd(const struct covey__op_call *c);
+void covey__op_qlinearconv(const struct covey__op_call *c);
+void covey__op_qlinearmatmul(const struct covey__op_call *c);
+
 #endif
