@@ -100,12 +100,18 @@ static void gemv_row(const struct covey__gemm *p)
     gemv(&v, p->accumulate);
 }
 
+/* A vector whose elements lie next to each other is stored both ways. */
+static bool by_columns(bool trans, size_t count, size_t ld)
+{
+    return trans || (count == 1 && ld == 1);
+}
+
 /* Few columns (n small) of weights A, or few rows (m small) against weights B that are stored
  * [n x k], as dense layers have them: the same with C turned around. */
 static bool skinny_of(const struct covey__gemm *p, struct covey__skinny *out)
 {
-    if (p->n <= COVEY__SKINNY_COLUMNS_MAX && !p->trans_a &&
-        (p->trans_b || p->k * p->n <= TURNED_MAX) && p->m >= p->n) {
+    if (p->n <= COVEY__SKINNY_COLUMNS_MAX && !p->trans_a && p->m >= p->n &&
+        (by_columns(p->trans_b, p->n, p->ldb) || p->k * p->n <= TURNED_MAX)) {
         *out = (struct covey__skinny){.rows = p->m,
                                       .columns = p->n,
                                       .matrix = p->a,
@@ -115,7 +121,7 @@ static bool skinny_of(const struct covey__gemm *p, struct covey__skinny *out)
                                       .row_stride = p->ldc,
                                       .column_stride = 1};
     } else if (p->m <= COVEY__SKINNY_COLUMNS_MAX && p->trans_b &&
-               (!p->trans_a || p->k * p->m <= TURNED_MAX)) {
+               (by_columns(!p->trans_a, p->m, p->lda) || p->k * p->m <= TURNED_MAX)) {
         *out = (struct covey__skinny){.rows = p->n,
                                       .columns = p->m,
                                       .matrix = p->b,
@@ -136,7 +142,8 @@ static bool skinny_of(const struct covey__gemm *p, struct covey__skinny *out)
 /* The vectors' elements lie next to each other instead of the vectors. */
 static bool skinny_turned(const struct covey__gemm *p, const struct covey__skinny *s)
 {
-    return s->vectors == p->b ? !p->trans_b : p->trans_a;
+    return s->vectors == p->b ? !by_columns(p->trans_b, p->n, p->ldb)
+                              : !by_columns(!p->trans_a, p->m, p->lda);
 }
 
 static void skinny_turn(struct covey__skinny s, size_t first, size_t last)
@@ -166,12 +173,12 @@ void covey__gemm(const struct covey__gemm *p)
 {
     pthread_once(&blas_once, blas_init);
     struct covey__skinny s;
-    if (p->n == 1) {
+    if (skinny_of(p, &s)) {
+        skinny_run(p, &s, 0, s.rows);
+    } else if (p->n == 1) {
         gemv_column(p);
     } else if (p->m == 1) {
         gemv_row(p);
-    } else if (skinny_of(p, &s)) {
-        skinny_run(p, &s, 0, s.rows);
     } else {
         cblas_sgemm(CblasRowMajor, p->trans_a ? CblasTrans : CblasNoTrans,
                     p->trans_b ? CblasTrans : CblasNoTrans, (blasint)p->m, (blasint)p->n,
@@ -231,7 +238,7 @@ void covey__gemm_threads(const struct covey__gemm *p, struct covey_threads *thre
 {
     struct shared_gemm g = {.whole = p, .by_rows = p->m >= p->n};
     size_t length = g.by_rows ? p->m : p->n;
-    if (p->m > 1 && p->n > 1 && skinny_of(p, &g.skinny)) {
+    if (skinny_of(p, &g.skinny)) {
         length = g.skinny.rows;
         g.block = COVEY__SKINNY_PART_ROWS;
     } else {
