@@ -48,7 +48,7 @@ void covey__op_expand(const struct covey__op_call *c)
 covey_err covey__infer_tile(const struct covey__op_call *c, struct covey_tensor *out,
                             struct covey_nn_error *out_why)
 {
-    struct covey_shape s = c->in[0]->shape, repeats;
+    struct covey_shape s = c->in[0]->shape, repeats = {0, {0}};
     covey_err err = given_shape(c->attrs, &repeats, out_why);
     if (err != COVEY_OK) {
         return err;

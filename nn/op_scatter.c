@@ -138,12 +138,19 @@ void covey__op_scatter_nd(const struct covey__op_call *c)
     if (covey__shape_elements(&c->in[2]->shape) == 0 || covey__shape_elements(&x->shape) == 0) {
         return;
     }
-    size_t rows = covey__shape_range(s, 0, s->rank - 1u);
+    size_t rows = covey__shape_range(s, 0, s->rank - 1u), size = covey_type_size(x->type);
     size_t run = covey__shape_range(&x->shape, s->dims[s->rank - 1], x->shape.rank);
     for (size_t i = 0; i < rows; i++) {
         size_t at;
-        bool known = covey__index_tuple(indices, i, x->shape.dims, &at);
-        for (size_t j = 0; known && j < run; j++) {
+        if (!covey__index_tuple(indices, i, x->shape.dims, &at)) {
+            continue;
+        }
+        if (c->attrs->mode == COVEY_SCATTER_SET) {
+            memcpy((uint8_t *)c->out[0]->data + at * run * size,
+                   (const uint8_t *)c->in[2]->data + i * run * size, run * size);
+            continue;
+        }
+        for (size_t j = 0; j < run; j++) {
             combine(c->attrs->mode, c->out[0], at * run + j, c->in[2], i * run + j);
         }
     }
