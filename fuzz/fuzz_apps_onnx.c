@@ -9,8 +9,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
-    covey_err err = covey_onnx_decode(covey_bytes_of(data, size), &g, &why);
+    struct covey_onnx onnx = {.graph = NULL};
+    covey_err err = covey_onnx_decode(covey_bytes_of(data, size), NULL, &onnx, &why);
+    struct covey_graph *g = onnx.graph;
     COVEY_ASSERT((err == COVEY_OK) == (g != NULL));
     COVEY_ASSERT(err == COVEY_OK || why.text[0] != '\0');
     size_t work = 0;
@@ -24,6 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         err = covey_graph_check(g, 0, &why);
         COVEY_ASSERT(err == COVEY_OK);
     }
-    covey_graph_free(g);
+    covey_onnx_free(&onnx);
     return 0;
 }

@@ -93,7 +93,7 @@ static void print_table(const struct covey_graph *g)
 static covey_err load(const char *path, bool optimised, struct covey_onnx *onnx,
                       struct covey_nn_error *why)
 {
-    covey_err err = covey_onnx_load(path, onnx, why);
+    covey_err err = covey_onnx_load(path, NULL, onnx, why);
     if (err == COVEY_OK && optimised) {
         err = covey_graph_optimize(onnx->graph, why);
         if (err == COVEY_OK) {

@@ -31,7 +31,8 @@ covey_err covey__local_open_with(struct covey__local *l, const char *path,
 {
     struct covey__local fresh = {.model = NULL};
     *l = fresh;
-    covey_err err = covey_onnx_load(path, &l->onnx, out_why);
+    struct covey_onnx_options import = {.batch = options->batch};
+    covey_err err = covey_onnx_load(path, &import, &l->onnx, out_why);
     if (err == COVEY_OK) {
         err = check_ends(l->onnx.graph, out_why);
     }
@@ -46,6 +47,9 @@ covey_err covey__local_open_with(struct covey__local *l, const char *path,
     }
     if (err != COVEY_OK) {
         return err;
+    }
+    if (!options->keep_weights) {
+        covey_onnx_trim(&l->onnx, l->model);
     }
     err = covey_run_new(l->model, &l->run);
     if (err == COVEY_OK) {

@@ -16,7 +16,8 @@ struct covey__local {
 };
 
 struct covey__local_options {
-    uint32_t batch; /* 0: as the file declares it, 1 where that is open */
+    uint32_t batch;    /* 0: as the file declares it, 1 where that is open */
+    bool keep_weights; /* also those that no run reads: the graph can be checked again */
     struct covey_model_options model;
 };
 

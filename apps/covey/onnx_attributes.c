@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx_build.h"
 
+enum { ATTRIBUTES_MAX = 64 };
+
 const Onnx__AttributeProto *covey__onnx_attribute(struct covey_onnx_build *b, const char *name)
 {
-    for (size_t i = 0; i < b->node->n_attribute && i < 64; i++) {
+    for (size_t i = 0; i < b->node->n_attribute && i < ATTRIBUTES_MAX; i++) {
         const Onnx__AttributeProto *a = b->node->attribute[i];
         if (a->name && strcmp(a->name, name) == 0) {
             b->attributes_seen |= UINT64_C(1) << i;
@@ -18,87 +20,99 @@ void covey__onnx_ignore(struct covey_onnx_build *b, const char *name)
     (void)covey__onnx_attribute(b, name);
 }
 
-/* Some writers leave out a field that is zero and give only the type. */
-static bool is_type(const Onnx__AttributeProto *a, Onnx__AttributeProto__AttributeType type)
-{
-    return a->has_type && a->type == type;
-}
-
-static covey_err wrong_type(struct covey_onnx_build *b, const char *name)
-{
-    return covey__onnx_fail(b, COVEY_ERR_MALFORMED, "attribute %s has the wrong type", name);
-}
-
-covey_err covey__onnx_int(struct covey_onnx_build *b, const char *name, int64_t fallback,
-                          int64_t *out)
+/* The attribute when it has a number of that kind; NULL: absent. Some writers leave out a field
+ * that is zero and give only the type. */
+static const Onnx__AttributeProto *typed(struct covey_onnx_build *b, const char *name,
+                                         Onnx__AttributeProto__AttributeType type)
 {
     const Onnx__AttributeProto *a = covey__onnx_attribute(b, name);
-    if (a && !a->has_i && !is_type(a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT)) {
-        return wrong_type(b, name);
+    if (!a) {
+        return NULL;
     }
-    *out = a ? a->i : fallback;
-    return COVEY_OK;
+    bool number = a->has_i || a->has_f || a->has_s;
+    bool there = type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT      ? a->has_i
+                 : type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT  ? a->has_f
+                 : type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING ? a->has_s
+                                                                         : !number;
+    if (!there && !(a->has_type && a->type == type)) {
+        covey__onnx_fail(b, COVEY_ERR_MALFORMED, "attribute %s has the wrong type", name);
+        return NULL;
+    }
+    return a;
 }
 
-covey_err covey__onnx_float(struct covey_onnx_build *b, const char *name, float fallback,
-                            float *out)
+int64_t covey__onnx_int(struct covey_onnx_build *b, const char *name, int64_t fallback)
 {
-    const Onnx__AttributeProto *a = covey__onnx_attribute(b, name);
-    if (a && !a->has_f && !is_type(a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT)) {
-        return wrong_type(b, name);
-    }
-    *out = a ? a->f : fallback;
-    return COVEY_OK;
+    const Onnx__AttributeProto *a = typed(b, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    return a ? a->i : fallback;
 }
 
-covey_err covey__onnx_ints(struct covey_onnx_build *b, const char *name, int64_t *out, size_t max,
-                           size_t *out_count)
+int64_t covey__onnx_int_in(struct covey_onnx_build *b, const char *name, int64_t fallback,
+                           const int64_t range[2])
 {
-    const Onnx__AttributeProto *a = covey__onnx_attribute(b, name);
-    size_t count = a ? a->n_ints : 0;
-    if (a && (a->has_i || a->has_f || a->has_s)) {
-        return wrong_type(b, name);
+    int64_t v = covey__onnx_int(b, name, fallback);
+    if (v < range[0] || v > range[1]) {
+        covey__onnx_fail(b, COVEY_ERR_RANGE, "%s is %lld", name, (long long)v);
+        return range[0];
     }
-    if (count > max) {
-        return covey__onnx_fail(b, COVEY_ERR_LIMIT, "attribute %s has %zu numbers, at most %zu fit",
-                                name, count, max);
+    return v;
+}
+
+bool covey__onnx_flag(struct covey_onnx_build *b, const char *name, bool fallback)
+{
+    return covey__onnx_int(b, name, fallback) != 0;
+}
+
+float covey__onnx_float(struct covey_onnx_build *b, const char *name, float fallback)
+{
+    const Onnx__AttributeProto *a = typed(b, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    return a ? a->f : fallback;
+}
+
+size_t covey__onnx_ints(struct covey_onnx_build *b, const char *name, int64_t *out, size_t max)
+{
+    const Onnx__AttributeProto *a = typed(b, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    if (!a) {
+        return 0;
     }
-    for (size_t i = 0; i < count; i++) {
+    if (a->n_ints > max) {
+        covey__onnx_fail(b, COVEY_ERR_LIMIT, "attribute %s has %zu numbers, at most %zu fit", name,
+                         a->n_ints, max);
+        return 0;
+    }
+    for (size_t i = 0; i < a->n_ints; i++) {
         out[i] = a->ints[i];
     }
-    *out_count = count;
-    return COVEY_OK;
+    return a->n_ints;
 }
 
-covey_err covey__onnx_text(struct covey_onnx_build *b, const char *name, char *out, size_t room)
+unsigned covey__onnx_choice(struct covey_onnx_build *b, const char *name, const char *const *words)
 {
-    const Onnx__AttributeProto *a = covey__onnx_attribute(b, name);
-    if (a && !a->has_s && !is_type(a, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING)) {
-        return wrong_type(b, name);
+    const Onnx__AttributeProto *a = typed(b, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    if (!a || a->s.len == 0) {
+        return 0;
     }
-    size_t len = a ? a->s.len : 0;
-    if (len >= room) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED,
-                                "attribute %s has a value that is not known", name);
-    }
-    if (len > 0) {
-        memcpy(out, a->s.data, len);
-    }
-    out[len] = '\0';
-    return COVEY_OK;
-}
-
-covey_err covey__onnx_attributes_done(struct covey_onnx_build *b)
-{
-    if (b->node->n_attribute > 64) {
-        return covey__onnx_fail(b, COVEY_ERR_LIMIT, "more than 64 attributes");
-    }
-    for (size_t i = 0; i < b->node->n_attribute; i++) {
-        if (!(b->attributes_seen & (UINT64_C(1) << i))) {
-            const char *name = b->node->attribute[i]->name;
-            return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "attribute '%.40s' is not supported",
-                                    name ? name : "");
+    for (unsigned i = 0; words[i]; i++) {
+        if (strlen(words[i]) == a->s.len && memcmp(words[i], a->s.data, a->s.len) == 0) {
+            return i;
         }
     }
-    return COVEY_OK;
+    int shown = a->s.len < 40 ? (int)a->s.len : 40;
+    covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "%s '%.*s' is not supported", name, shown,
+                     (const char *)a->s.data);
+    return 0;
+}
+
+void covey__onnx_attributes_done(struct covey_onnx_build *b)
+{
+    if (b->node->n_attribute > ATTRIBUTES_MAX) {
+        covey__onnx_fail(b, COVEY_ERR_LIMIT, "more than %d attributes", ATTRIBUTES_MAX);
+    }
+    for (size_t i = 0; i < b->node->n_attribute && !b->err; i++) {
+        if (!(b->attributes_seen & (UINT64_C(1) << i))) {
+            const char *name = b->node->attribute[i]->name;
+            covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "attribute '%.40s' is not supported",
+                             name ? name : "");
+        }
+    }
 }

@@ -9,59 +9,25 @@
 #include "onnx_walk.h"
 #include "read_file.h"
 
-static const struct {
-    const char *name;
-    covey_onnx_reader read;
-} operators[] = {
-    {"Add", covey__onnx_binary},
-    {"AveragePool", covey__onnx_pool},
-    {"BatchNormalization", covey__onnx_batchnorm},
-    {"Cast", covey__onnx_cast},
-    {"Clip", covey__onnx_clip},
-    {"Concat", covey__onnx_concat},
-    {"Constant", covey__onnx_constant_node},
-    {"ConstantOfShape", covey__onnx_fill},
-    {"Conv", covey__onnx_conv},
-    {"Div", covey__onnx_binary},
-    {"Dropout", covey__onnx_identity},
-    {"Flatten", covey__onnx_flatten},
-    {"Gather", covey__onnx_gather},
-    {"Gemm", covey__onnx_gemm},
-    {"GlobalAveragePool", covey__onnx_global_pool},
-    {"Identity", covey__onnx_identity},
-    {"LRN", covey__onnx_lrn},
-    {"LeakyRelu", covey__onnx_leaky},
-    {"LogSoftmax", covey__onnx_softmax},
-    {"MatMul", covey__onnx_matmul},
-    {"MaxPool", covey__onnx_pool},
-    {"Mul", covey__onnx_binary},
-    {"Pad", covey__onnx_pad},
-    {"ReduceMean", covey__onnx_reduce_mean},
-    {"Relu", covey__onnx_unary},
-    {"Reshape", covey__onnx_reshape},
-    {"Shape", covey__onnx_shape_node},
-    {"Sigmoid", covey__onnx_unary},
-    {"Slice", covey__onnx_slice},
-    {"Softmax", covey__onnx_softmax},
-    {"Squeeze", covey__onnx_squeeze},
-    {"Sub", covey__onnx_binary},
-    {"Sum", covey__onnx_sum},
-    {"Tanh", covey__onnx_unary},
-    {"Transpose", covey__onnx_transpose},
-    {"Unsqueeze", covey__onnx_unsqueeze},
-};
-
-covey_err covey__onnx_fail(struct covey_onnx_build *b, covey_err err, const char *format, ...)
+void covey__onnx_fail(struct covey_onnx_build *b, covey_err err, const char *format, ...)
 {
-    char what[160];
+    char what[200];
     va_list args;
+    if (b->err) {
+        return;
+    }
     va_start(args, format);
     int wrote = vsnprintf(what, sizeof what, format, args);
     va_end(args);
+    b->err = err;
     const Onnx__NodeProto *n = b->node;
+    if (!n) {
+        (void)covey__why(err, b->why, "%s", wrote < 0 ? "" : what);
+        return;
+    }
     const char *name = n->name && n->name[0] ? n->name : n->n_output > 0 ? n->output[0] : "";
-    return covey__why(err, b->why, "node '%.40s' (%.24s): %s", name, n->op_type ? n->op_type : "",
-                      wrote < 0 ? "" : what);
+    (void)covey__why(err, b->why, "node '%.40s' (%.24s): %s", name, n->op_type ? n->op_type : "",
+                     wrote < 0 ? "" : what);
 }
 
 static int by_name(const void *x, const void *y)
@@ -74,25 +40,28 @@ static int by_name(const void *x, const void *y)
 static void add_name(struct covey_onnx_build *b, const char *name)
 {
     if (name && name[0]) {
-        b->values[b->value_count++] = (struct covey_onnx_value){.name = name, .node = -1};
+        b->values[b->value_count++] =
+            (struct covey_onnx_value){.name = name, .index = COVEY_VALUE_NONE, .node = -1};
     }
 }
 
 /* All names that are defined anywhere, sorted; each once, but an initializer may stand among the
  * inputs too. */
-static covey_err collect_names(struct covey_onnx_build *b, const Onnx__GraphProto *g)
+static void collect_names(struct covey_onnx_build *b, const Onnx__GraphProto *g)
 {
     size_t count = g->n_input + g->n_initializer;
     for (size_t i = 0; i < g->n_node; i++) {
         count += g->node[i]->n_output;
     }
     if (count > COVEY_GRAPH_VALUES_MAX || g->n_node > COVEY_GRAPH_NODES_MAX) {
-        return covey__why(COVEY_ERR_LIMIT, b->why, "%zu nodes, at most %d; %zu values, at most %d",
-                          g->n_node, COVEY_GRAPH_NODES_MAX, count, COVEY_GRAPH_VALUES_MAX);
+        covey__onnx_fail(b, COVEY_ERR_LIMIT, "%zu nodes, at most %d; %zu values, at most %d",
+                         g->n_node, COVEY_GRAPH_NODES_MAX, count, COVEY_GRAPH_VALUES_MAX);
+        return;
     }
     b->values = calloc(count + 1, sizeof *b->values);
     if (!b->values) {
-        return covey__why(COVEY_ERR_NOMEM, b->why, "out of memory");
+        covey__onnx_fail(b, COVEY_ERR_NOMEM, "out of memory");
+        return;
     }
     for (size_t i = 0; i < g->n_input; i++) {
         add_name(b, g->input[i]->name);
@@ -113,158 +82,110 @@ static covey_err collect_names(struct covey_onnx_build *b, const Onnx__GraphProt
         }
     }
     b->value_count = kept;
-    return COVEY_OK;
+}
+
+static void count_use(struct covey_onnx_build *b, const char *name)
+{
+    struct covey_onnx_value *v = name && name[0] ? covey__onnx_find(b, name) : NULL;
+    if (v) {
+        v->uses++;
+    }
 }
 
 static void count_uses(struct covey_onnx_build *b, const Onnx__GraphProto *g)
 {
     for (size_t i = 0; i < g->n_node; i++) {
         for (size_t j = 0; j < g->node[i]->n_input; j++) {
-            struct covey_onnx_value *v = covey__onnx_find(b, g->node[i]->input[j]);
-            if (v) {
-                v->uses++;
-            }
+            count_use(b, g->node[i]->input[j]);
         }
     }
     for (size_t i = 0; i < g->n_output; i++) {
-        struct covey_onnx_value *v =
-            covey__onnx_find(b, g->output[i]->name ? g->output[i]->name : "");
-        if (v) {
-            v->uses++;
-        }
+        count_use(b, g->output[i]->name);
     }
 }
 
-static covey_err define_initializers(struct covey_onnx_build *b, const Onnx__GraphProto *g)
+static void define_initializers(struct covey_onnx_build *b, const Onnx__GraphProto *g)
 {
-    for (size_t i = 0; i < g->n_initializer; i++) {
+    if (g->n_sparse_initializer > 0) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "sparse initializers are not supported");
+    }
+    for (size_t i = 0; !b->err && i < g->n_initializer; i++) {
         const char *name = g->initializer[i]->name;
         struct covey_onnx_value *v = name && name[0] ? covey__onnx_find(b, name) : NULL;
-        if (!v || v->kind != COVEY_ONNX_UNDEFINED) {
-            return covey__why(COVEY_ERR_MALFORMED, b->why,
-                              "initializer '%.60s' has no name of its own", name ? name : "");
+        if (!v || v->index != COVEY_VALUE_NONE) {
+            covey__onnx_fail(b, COVEY_ERR_MALFORMED, "initializer '%.60s' has no name of its own",
+                             name ? name : "");
+            return;
         }
-        covey_err err = covey__onnx_tensor_define(b, g->initializer[i], v);
-        if (err) {
-            return err;
-        }
+        uint16_t index = covey__onnx_tensor(b, g->initializer[i]);
+        v->index = index;
     }
-    return COVEY_OK;
 }
 
-/* The declared shape; a first axis that is open is a batch of 1. */
-static covey_err input_shape(struct covey_onnx_build *b, const Onnx__ValueInfoProto *info,
-                             struct covey_shape *out)
-{
-    const char *name = info->name;
-    const Onnx__TypeProto__Tensor *t =
-        info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-            ? info->type->tensor_type
-            : NULL;
-    if (!t || t->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, b->why, "input '%.60s' is not float32", name);
-    }
-    if (!t->shape || t->shape->n_dim == 0 || t->shape->n_dim > COVEY_RANK_MAX) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, b->why, "input '%.60s' has no shape", name);
-    }
-    struct covey_shape shape = {.rank = (uint8_t)t->shape->n_dim};
-    size_t count = 0;
-    for (size_t i = 0; i < t->shape->n_dim; i++) {
-        const Onnx__TensorShapeProto__Dimension *d = t->shape->dim[i];
-        bool known = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        int64_t dim = known ? d->dim_value : 0;
-        if (i == 0 && (dim == 0 || dim == -1)) {
-            dim = 1;
-        }
-        if (dim < 1 || dim > COVEY_TENSOR_ELEMENTS_MAX) {
-            return covey__why(COVEY_ERR_UNSUPPORTED, b->why,
-                              "input '%.60s': dimension %zu is open or out of range", name, i);
-        }
-        shape.dims[i] = (uint32_t)dim;
-    }
-    covey_err err = covey_shape_count(&shape, &count);
-    if (err) {
-        return covey__why(err, b->why, "input '%.60s' has more than %d elements", name,
-                          COVEY_TENSOR_ELEMENTS_MAX);
-    }
-    *out = shape;
-    return COVEY_OK;
-}
-
-static covey_err define_input(struct covey_onnx_build *b, const Onnx__GraphProto *g)
-{
-    bool found = false;
-    for (size_t i = 0; i < g->n_input; i++) {
-        const char *name = g->input[i]->name;
-        struct covey_onnx_value *v = name && name[0] ? covey__onnx_find(b, name) : NULL;
-        struct covey_graph_value value = {.data = NULL};
-        if (!v) {
-            return covey__why(COVEY_ERR_MALFORMED, b->why, "an input has no name");
-        }
-        if (v->kind != COVEY_ONNX_UNDEFINED) {
-            continue; /* an initializer, as before IR version 4 */
-        }
-        if (found) {
-            return covey__why(COVEY_ERR_UNSUPPORTED, b->why,
-                              "'%.60s' is a second input; one is supported", name);
-        }
-        covey_err err = input_shape(b, g->input[i], &value.shape);
-        if (!err && covey_graph_add_value(b->graph, &value, &v->index)) {
-            err = covey__why(COVEY_ERR_NOMEM, b->why, "out of memory");
-        }
-        if (err) {
-            return err;
-        }
-        v->kind = COVEY_ONNX_FLOATS;
-        b->graph->input[0] = v->index;
-        b->graph->inputs = 1;
-        found = true;
-    }
-    return found ? COVEY_OK : covey__why(COVEY_ERR_MALFORMED, b->why, "the graph has no input");
-}
-
-static covey_err read_node(struct covey_onnx_build *b, const Onnx__NodeProto *node)
+static void read_node(struct covey_onnx_build *b, const Onnx__NodeProto *node)
 {
     const char *op = node->op_type ? node->op_type : "";
     const char *domain = node->domain ? node->domain : "";
+    const struct covey_onnx_row *row =
+        covey__onnx_row(strcmp(domain, "ai.onnx") == 0 ? "" : domain, op);
     b->node = node;
     b->attributes_seen = 0;
-    if (domain[0] && strcmp(domain, "ai.onnx") != 0) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "operators of '%.40s' are not supported",
-                                domain);
+    if (!row && domain[0]) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "operators of '%.40s' are not supported",
+                         domain);
+    } else if (!row) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "this operator is not supported");
+    } else {
+        b->op = row->op;
+        row->read(b);
+        covey__onnx_attributes_done(b);
     }
-    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
-        if (strcmp(operators[i].name, op) == 0) {
-            covey_err err = operators[i].read(b);
-            return err ? err : covey__onnx_attributes_done(b);
+    b->node = NULL;
+}
+
+/* An output that only passes on an input is made by a node of its own. */
+static uint16_t pass_on(struct covey_onnx_build *b, uint16_t index)
+{
+    Onnx__NodeProto pass = ONNX__NODE_PROTO__INIT;
+    struct covey_onnx_emit e;
+    bool is_input = false;
+    for (unsigned i = 0; i < b->graph->inputs; i++) {
+        is_input |= b->graph->input[i] == index;
+    }
+    if (!is_input) {
+        return index;
+    }
+    covey__onnx_emit_init(&e, COVEY_OP_IDENTITY);
+    covey__onnx_emit_add(b, &e, index);
+    b->node = &pass;
+    index = covey__onnx_emit(b, &e);
+    b->node = NULL;
+    return index;
+}
+
+static void define_outputs(struct covey_onnx_build *b, const Onnx__GraphProto *g)
+{
+    if (g->n_output == 0 || g->n_output > COVEY_GRAPH_IO_MAX) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "%zu outputs; 1 to %d are supported",
+                         g->n_output, COVEY_GRAPH_IO_MAX);
+    }
+    b->onnx->output_names = b->err ? NULL : calloc(g->n_output + 1, sizeof(char *));
+    for (size_t i = 0; !b->err && i < g->n_output; i++) {
+        const char *name = g->output[i]->name ? g->output[i]->name : "";
+        const struct covey_onnx_value *v = name[0] ? covey__onnx_find(b, name) : NULL;
+        if (!v || v->index == COVEY_VALUE_NONE) {
+            covey__onnx_fail(b, COVEY_ERR_MALFORMED, "no node makes the output '%.60s'", name);
+            return;
+        }
+        uint16_t index = pass_on(b, v->index);
+        bool named = b->onnx->output_names && (b->onnx->output_names[i] = strdup(name));
+        if (!b->err && (!named || covey_graph_add_output(b->graph, index))) {
+            covey__onnx_fail(b, COVEY_ERR_NOMEM, "out of memory");
         }
     }
-    return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "this operator is not supported");
 }
 
-/* The graph's output is made by a node of its own, also when it only passes something on. */
-static covey_err define_output(struct covey_onnx_build *b, const Onnx__GraphProto *g)
-{
-    if (g->n_output != 1) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, b->why, "%zu outputs; one is supported",
-                          g->n_output);
-    }
-    const char *name = g->output[0]->name ? g->output[0]->name : "";
-    const struct covey_onnx_value *v = name[0] ? covey__onnx_find(b, name) : NULL;
-    if (!v || v->kind != COVEY_ONNX_FLOATS) {
-        return covey__why(COVEY_ERR_MALFORMED, b->why, "no node makes the output '%.60s'", name);
-    }
-    b->graph->output[0] = v->index;
-    b->graph->outputs = 1;
-    if (v->index == b->graph->input[0] || b->graph->values[v->index].constant) {
-        struct covey_onnx_emit e;
-        covey__onnx_emit_init(&e, COVEY_OP_IDENTITY, v->index);
-        return covey__onnx_emit(b, &e, &b->graph->output[0]);
-    }
-    return COVEY_OK;
-}
-
-static covey_err check_opset(struct covey_onnx_build *b, const Onnx__ModelProto *m)
+static void check_opset(struct covey_onnx_build *b, const Onnx__ModelProto *m)
 {
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->opset_import[i];
@@ -273,67 +194,59 @@ static covey_err check_opset(struct covey_onnx_build *b, const Onnx__ModelProto 
         }
     }
     if (b->opset < COVEY_ONNX_OPSET_MIN || b->opset > COVEY_ONNX_OPSET_MAX) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, b->why, "opset %lld; %d to %d are supported",
-                          (long long)b->opset, COVEY_ONNX_OPSET_MIN, COVEY_ONNX_OPSET_MAX);
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "opset %lld; %d to %d are supported",
+                         (long long)b->opset, COVEY_ONNX_OPSET_MIN, COVEY_ONNX_OPSET_MAX);
+    } else if (!m->graph || m->graph->n_node == 0) {
+        covey__onnx_fail(b, COVEY_ERR_MALFORMED, "it holds no graph");
     }
-    if (!m->graph || m->graph->n_node == 0) {
-        return covey__why(COVEY_ERR_MALFORMED, b->why, "it holds no graph");
-    }
-    return COVEY_OK;
 }
 
 static covey_err build_graph(struct covey_onnx_build *b, const Onnx__ModelProto *m)
 {
-    covey_err err = check_opset(b, m);
-    if (err) {
-        return err;
-    }
     const Onnx__GraphProto *g = m->graph;
-    err = collect_names(b, g);
-    if (!err) {
+    check_opset(b, m);
+    if (!b->err) {
+        collect_names(b, g);
+    }
+    if (!b->err) {
         count_uses(b, g);
-        err = define_initializers(b, g);
+        define_initializers(b, g);
     }
-    if (!err) {
-        err = define_input(b, g);
+    if (!b->err) {
+        covey__onnx_define_inputs(b, g);
     }
-    for (size_t i = 0; !err && i < g->n_node; i++) {
-        err = read_node(b, g->node[i]);
+    for (size_t i = 0; !b->err && i < g->n_node; i++) {
+        read_node(b, g->node[i]);
     }
-    if (!err) {
-        err = define_output(b, g);
+    if (!b->err) {
+        define_outputs(b, g);
     }
-    return err ? err : covey_graph_check(b->graph, 0, b->why);
+    return b->err ? b->err : covey_graph_check(b->graph, 0, b->why);
 }
 
-covey_err covey_onnx_decode(struct covey_bytes file, struct covey_graph **out,
-                            struct covey_nn_error *out_why)
+/* Imports file into out, whose file and external data are the caller's to free on failure. */
+static covey_err decode(struct covey_onnx_build *b, struct covey_onnx *out)
 {
-    struct covey_onnx_build b = {.file = file, .why = out_why};
     struct covey_buf slim = {0};
-    Onnx__ModelProto *model = NULL;
-    covey_err err = covey_onnx_walk(file, COVEY_WALK_MODEL, &slim, out_why);
+    covey_err err = covey_onnx_walk(b->file, COVEY_WALK_MODEL, &slim, b->why);
     if (err) {
         return err;
     }
-    model = onnx__model_proto__unpack(NULL, slim.len, slim.ptr);
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, slim.len, slim.ptr);
     if (!model) {
-        err = covey__why(COVEY_ERR_MALFORMED, out_why, "it is not an ONNX model");
+        err = covey__why(COVEY_ERR_MALFORMED, b->why, "it is not an ONNX model");
         goto out;
     }
-    err = covey_graph_new(&b.graph);
+    err = covey_graph_new(&out->graph);
     if (err) {
-        (void)covey__why(err, out_why, "out of memory");
+        (void)covey__why(err, b->why, "out of memory");
         goto out;
     }
-    err = build_graph(&b, model);
-    if (!err) {
-        *out = b.graph;
-        b.graph = NULL;
-    }
+    b->onnx = out;
+    b->graph = out->graph;
+    err = build_graph(b, model);
 out:
-    covey_graph_free(b.graph);
-    free(b.values);
+    free(b->values);
     if (model) {
         onnx__model_proto__free_unpacked(model, NULL);
     }
@@ -341,26 +254,70 @@ out:
     return err;
 }
 
-covey_err covey_onnx_load(const char *path, struct covey_onnx *out, struct covey_nn_error *out_why)
+static const struct covey_onnx_options defaults;
+
+covey_err covey_onnx_decode(struct covey_bytes file, const struct covey_onnx_options *options,
+                            struct covey_onnx *out, struct covey_nn_error *out_why)
 {
     struct covey_onnx onnx = {0};
     struct covey_nn_error why = {""};
-    covey_err err = covey__file_read(path, COVEY_FILE_MODEL_MAX, &onnx.file, out_why);
-    if (err) {
-        return err;
-    }
-    err = covey_onnx_decode(covey_bytes_of(onnx.file.ptr, onnx.file.len), &onnx.graph, &why);
+    struct covey_onnx_build b = {
+        .file = file, .why = &why, .options = options ? options : &defaults};
+    covey_err err = decode(&b, &onnx);
     if (err) {
         covey_onnx_free(&onnx);
-        return covey__why(err, out_why, "%.100s: %.150s", path, why.text);
+        return covey__why(err, out_why, "%s", why.text);
     }
     *out = onnx;
     return COVEY_OK;
 }
 
+covey_err covey_onnx_load(const char *path, const struct covey_onnx_options *options,
+                          struct covey_onnx *out, struct covey_nn_error *out_why)
+{
+    struct covey_onnx onnx = {0};
+    struct covey_nn_error why = {""};
+    char folder[COVEY_READ_PATH];
+    const char *slash = strrchr(path, '/');
+    int wrote = slash ? snprintf(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path)
+                      : snprintf(folder, sizeof folder, ".");
+    covey_err err = covey__file_read(path, COVEY_FILE_MODEL_MAX, &onnx.file, out_why);
+    if (err) {
+        return err;
+    }
+    struct covey_onnx_build b = {
+        .file = covey_bytes_of(onnx.file.ptr, onnx.file.len),
+        .why = &why,
+        .folder = wrote > 0 && (size_t)wrote < sizeof folder ? folder : NULL,
+        .options = options ? options : &defaults,
+    };
+    err = decode(&b, &onnx);
+    if (err) {
+        covey_onnx_free(&onnx);
+        return covey__why_file(err, out_why, path, &why);
+    }
+    *out = onnx;
+    return COVEY_OK;
+}
+
+static void free_names(char **names)
+{
+    for (size_t i = 0; names && names[i]; i++) {
+        free(names[i]);
+    }
+    free(names);
+}
+
 void covey_onnx_free(struct covey_onnx *onnx)
 {
     covey_graph_free(onnx->graph);
+    free_names(onnx->input_names);
+    free_names(onnx->output_names);
+    for (size_t i = 0; i < onnx->external_count; i++) {
+        free(onnx->external[i].name);
+        free(onnx->external[i].file.ptr);
+    }
+    free(onnx->external);
     free(onnx->file.ptr);
     *onnx = (struct covey_onnx){0};
 }

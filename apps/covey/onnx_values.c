@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "onnx_build.h"
 
-#include <stdlib.h>
+#include <math.h>
+
+#include "read_typed.h"
 
 struct covey_onnx_value *covey__onnx_find(const struct covey_onnx_build *b, const char *name)
 {
@@ -22,247 +24,198 @@ struct covey_onnx_value *covey__onnx_find(const struct covey_onnx_build *b, cons
     return NULL;
 }
 
-covey_err covey__onnx_input(struct covey_onnx_build *b, size_t i, bool present,
-                            struct covey_onnx_value **out)
+static const char *input_name(const struct covey_onnx_build *b, size_t i)
 {
-    const Onnx__NodeProto *node = b->node;
-    const char *name = i < node->n_input ? node->input[i] : "";
-    if (name[0] == '\0') {
-        *out = NULL;
-        return present ? covey__onnx_fail(b, COVEY_ERR_MALFORMED, "input %zu is missing", i)
-                       : COVEY_OK;
-    }
-    struct covey_onnx_value *v = covey__onnx_find(b, name);
-    if (!v) {
-        return covey__onnx_fail(b, COVEY_ERR_MALFORMED, "its input '%.60s' does not exist", name);
-    }
-    if (v->kind == COVEY_ONNX_UNDEFINED) {
-        return covey__onnx_fail(b, COVEY_ERR_MALFORMED,
-                                "its input '%.60s' is not made by any earlier node", name);
-    }
-    *out = v;
-    return COVEY_OK;
+    return i < b->node->n_input && b->node->input[i] ? b->node->input[i] : "";
 }
 
-covey_err covey__onnx_floats(struct covey_onnx_build *b, size_t i, bool present,
-                             struct covey_onnx_value **out)
+bool covey__onnx_has(const struct covey_onnx_build *b, size_t i)
 {
-    struct covey_onnx_value *v = NULL;
-    covey_err err = covey__onnx_input(b, i, present, &v);
-    if (err) {
-        return err;
-    }
-    if (v && v->kind != COVEY_ONNX_FLOATS) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "its input '%.60s' is not float32",
-                                v->name);
-    }
-    *out = v;
-    return COVEY_OK;
+    return input_name(b, i)[0] != '\0';
 }
 
-covey_err covey__onnx_integers(struct covey_onnx_build *b, size_t i, bool present,
-                               struct covey_onnx_value **out)
+uint16_t covey__onnx_input(struct covey_onnx_build *b, size_t i)
 {
-    struct covey_onnx_value *v = NULL;
-    covey_err err = covey__onnx_input(b, i, present, &v);
-    if (err) {
-        return err;
+    const char *name = input_name(b, i);
+    if (b->err || name[0] == '\0') {
+        return COVEY_VALUE_NONE;
     }
-    if (v && v->kind != COVEY_ONNX_INTEGERS) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED,
-                                "its input '%.60s' is not a short list of constant integers",
-                                v->name);
+    const struct covey_onnx_value *v = covey__onnx_find(b, name);
+    if (!v || v->index == COVEY_VALUE_NONE) {
+        covey__onnx_fail(b, COVEY_ERR_MALFORMED, "its input '%.60s' %s", name,
+                         v ? "is not made by any earlier node" : "does not exist");
+        return COVEY_VALUE_NONE;
     }
-    *out = v;
-    return COVEY_OK;
+    return v->index;
 }
 
-const float *covey__onnx_constant(const struct covey_onnx_build *b,
-                                  const struct covey_onnx_value *v)
+uint16_t covey__onnx_need(struct covey_onnx_build *b, size_t i)
 {
-    return v->kind == COVEY_ONNX_FLOATS ? b->graph->values[v->index].data : NULL;
+    uint16_t index = covey__onnx_input(b, i);
+    if (index == COVEY_VALUE_NONE) {
+        covey__onnx_fail(b, COVEY_ERR_MALFORMED, "input %zu is missing", i);
+    }
+    return b->err ? 0 : index;
 }
 
-covey_err covey__onnx_scalar(struct covey_onnx_build *b, size_t i, float fallback, float *out)
+struct covey_shape covey__onnx_shape(const struct covey_onnx_build *b, uint16_t index)
 {
-    struct covey_onnx_value *v = NULL;
+    return b->err ? (struct covey_shape){0} : b->graph->values[index].shape;
+}
+
+enum covey_type covey__onnx_type_of(const struct covey_onnx_build *b, uint16_t index)
+{
+    return b->err ? COVEY_TYPE_F32 : b->graph->values[index].type;
+}
+
+size_t covey__onnx_count(const struct covey_onnx_build *b, uint16_t index)
+{
     size_t count = 0;
-    covey_err err = covey__onnx_floats(b, i, false, &v);
-    if (err) {
-        return err;
-    }
-    if (!v) {
-        *out = fallback;
-        return COVEY_OK;
-    }
-    const float *data = covey__onnx_constant(b, v);
-    if (!data || covey_shape_count(&b->graph->values[v->index].shape, &count) || count != 1) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "its input '%.60s' is not one constant",
-                                v->name);
-    }
-    *out = data[0];
-    return COVEY_OK;
+    bool bad = b->err || covey_shape_count(&b->graph->values[index].shape, &count) != COVEY_OK;
+    return bad ? 0 : count;
 }
 
-covey_err covey__onnx_shape(struct covey_onnx_build *b, uint16_t index, struct covey_shape *out)
+const void *covey__onnx_constant(const struct covey_onnx_build *b, uint16_t index)
+{
+    if (b->err || index == COVEY_VALUE_NONE || covey__onnx_count(b, index) == 0) {
+        return NULL;
+    }
+    return b->graph->values[index].constant ? b->graph->values[index].data : NULL;
+}
+
+double covey__onnx_element(const struct covey_onnx_build *b, uint16_t index, size_t i)
 {
     const struct covey_graph_value *v = &b->graph->values[index];
-    /* A value of the graph has at least one dimension, unless nobody has inferred it yet. */
-    if (!v->constant && v->shape.rank == 0) {
-        b->graph->output[0] = index;
-        b->graph->outputs = 1;
-        struct covey_nn_error why = {""};
-        covey_err err = covey_graph_check(b->graph, 0, &why);
-        if (err) {
-            return covey__why(err, b->why, "%s", why.text);
-        }
-    }
-    *out = b->graph->values[index].shape;
-    return COVEY_OK;
+    union { /* only read */
+        const void *in;
+        void *data;
+    } bridge = {.in = v->data};
+    struct covey_tensor t = {v->type, v->shape, bridge.data};
+    return covey__typed_element(&t, i);
 }
 
-covey_err covey__onnx_make(struct covey_onnx_build *b, const struct covey_shape *shape,
-                           float **out_data, uint16_t *out_index)
+int64_t covey__onnx_element_int(const struct covey_onnx_build *b, uint16_t index, size_t i)
 {
-    struct covey_graph_value v = {.shape = *shape, .constant = true};
+    const struct covey_graph_value *v = &b->graph->values[index];
+    if (v->type == COVEY_TYPE_I64) {
+        return ((const int64_t *)v->data)[i];
+    }
+    double x = covey__onnx_element(b, index, i);
+    return isnan(x) ? 0 : x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (int64_t)x;
+}
+
+/* Value of input i, constant; NONE: left out or an error. Its elements are in *out_count. */
+static uint16_t known(struct covey_onnx_build *b, size_t i, size_t *out_count)
+{
+    uint16_t index = covey__onnx_input(b, i);
+    *out_count = 0;
+    if (b->err || index == COVEY_VALUE_NONE) {
+        return COVEY_VALUE_NONE;
+    }
+    if (!b->graph->values[index].constant) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "its input '%.60s' must be known before the run",
+                         input_name(b, i));
+        return COVEY_VALUE_NONE;
+    }
+    *out_count = covey__onnx_count(b, index);
+    return index;
+}
+
+size_t covey__onnx_known(struct covey_onnx_build *b, size_t i, int64_t *out, size_t max)
+{
+    size_t count = 0;
+    uint16_t index = known(b, i, &count);
+    if (index == COVEY_VALUE_NONE) {
+        return SIZE_MAX;
+    }
+    if (count > max) {
+        covey__onnx_fail(b, COVEY_ERR_LIMIT, "its input '%.60s' has %zu numbers, at most %zu fit",
+                         input_name(b, i), count, max);
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j < count; j++) {
+        out[j] = covey__onnx_element_int(b, index, j);
+    }
+    return count;
+}
+
+size_t covey__onnx_list(struct covey_onnx_build *b, const char *name, size_t i, int64_t since,
+                        int64_t out[static COVEY_ONNX_INTS_MAX])
+{
+    if (b->opset >= since) {
+        return covey__onnx_known(b, i, out, COVEY_ONNX_INTS_MAX);
+    }
+    if (!covey__onnx_attribute(b, name)) {
+        return SIZE_MAX;
+    }
+    return covey__onnx_ints(b, name, out, COVEY_ONNX_INTS_MAX);
+}
+
+double covey__onnx_scalar(struct covey_onnx_build *b, size_t i, double fallback)
+{
+    size_t count = 0;
+    uint16_t index = known(b, i, &count);
+    if (index == COVEY_VALUE_NONE || count == 0) {
+        return fallback;
+    }
+    if (count != 1) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "its input '%.60s' is not one number",
+                         input_name(b, i));
+        return fallback;
+    }
+    return covey__onnx_element(b, index, 0);
+}
+
+uint8_t covey__onnx_axis(struct covey_onnx_build *b, int64_t axis, size_t rank)
+{
+    int64_t r = (int64_t)rank;
+    if (axis < -r || axis >= r) {
+        covey__onnx_fail(b, COVEY_ERR_RANGE, "axis %lld of %zu dimensions", (long long)axis, rank);
+        return 0;
+    }
+    return (uint8_t)(axis < 0 ? axis + r : axis);
+}
+
+void *covey__onnx_make(struct covey_onnx_build *b, enum covey_type type,
+                       const struct covey_shape *shape, uint16_t *out_index)
+{
+    struct covey_graph_value v = {.type = type, .shape = *shape, .constant = true};
     void *data = NULL;
     size_t count = 0;
+    *out_index = 0;
+    if (b->err) {
+        return NULL;
+    }
     covey_err err = covey_shape_count(shape, &count);
-    if (!err && (count == 0 || count > COVEY_ONNX_MADE_MAX - b->made)) {
+    size_t bytes = err ? 0 : count * covey_type_size(type);
+    if (!err && bytes > COVEY_ONNX_MADE_MAX - b->made) {
         err = COVEY_ERR_LIMIT;
     }
     if (!err) {
-        err = covey_graph_alloc(b->graph, count * sizeof(float), &data);
+        err = covey_graph_alloc(b->graph, bytes, &data);
     }
     if (!err) {
         v.data = data;
         err = covey_graph_add_value(b->graph, &v, out_index);
     }
     if (err) {
-        return covey__onnx_fail(b, err, "a constant of %zu elements: %s", count,
-                                covey_strerror(err));
+        covey__onnx_fail(b, err, "a constant of %zu elements: %s", count, covey_strerror(err));
+        return NULL;
     }
-    b->made += count;
-    *out_data = data;
-    return COVEY_OK;
+    b->made += bytes;
+    return data;
 }
 
-/* The first output's name, which must be new. */
-static covey_err output_value(struct covey_onnx_build *b, struct covey_onnx_value **out)
+void covey__onnx_define(struct covey_onnx_build *b, size_t i, uint16_t index)
 {
-    const char *name = b->node->n_output > 0 ? b->node->output[0] : "";
+    const char *name = i < b->node->n_output ? b->node->output[i] : "";
+    if (b->err || (i > 0 && name[0] == '\0')) {
+        return;
+    }
     struct covey_onnx_value *v = name[0] ? covey__onnx_find(b, name) : NULL;
-    if (!v || v->kind != COVEY_ONNX_UNDEFINED) {
-        return covey__onnx_fail(b, COVEY_ERR_MALFORMED, "it has no output of its own");
+    if (!v || v->index != COVEY_VALUE_NONE) {
+        covey__onnx_fail(b, COVEY_ERR_MALFORMED, "it has no output of its own");
+        return;
     }
-    *out = v;
-    return COVEY_OK;
-}
-
-covey_err covey__onnx_define(struct covey_onnx_build *b, uint16_t index, int32_t node)
-{
-    struct covey_onnx_value *v = NULL;
-    covey_err err = output_value(b, &v);
-    if (err) {
-        return err;
-    }
-    v->kind = COVEY_ONNX_FLOATS;
     v->index = index;
-    v->node = node;
-    return COVEY_OK;
-}
-
-covey_err covey__onnx_define_ints(struct covey_onnx_build *b, const int64_t *ints, size_t count,
-                                  uint8_t rank)
-{
-    struct covey_onnx_value *v = NULL;
-    covey_err err = output_value(b, &v);
-    if (err) {
-        return err;
-    }
-    if (count > COVEY_ONNX_INTS_MAX) {
-        return covey__onnx_fail(b, COVEY_ERR_LIMIT, "a list of more than %d integers",
-                                COVEY_ONNX_INTS_MAX);
-    }
-    v->kind = COVEY_ONNX_INTEGERS;
-    v->shape = (struct covey_shape){.rank = rank};
-    v->shape.dims[0] = (uint32_t)count;
-    v->count = count;
-    memcpy(v->ints, ints, count * sizeof *ints);
-    return COVEY_OK;
-}
-
-void covey__onnx_emit_init(struct covey_onnx_emit *e, enum covey_op op, uint16_t input)
-{
-    *e = (struct covey_onnx_emit){.op = op, .inputs = 1, .input = {input}};
-    for (size_t i = 1; i < COVEY_NODE_INPUTS_MAX; i++) {
-        e->input[i] = COVEY_VALUE_NONE;
-    }
-    covey_op_attrs_init(&e->attrs);
-}
-
-/* The node's name, or its output's, as far as it fits, printable. */
-static void node_name(const Onnx__NodeProto *node, char *out, size_t room)
-{
-    const char *name = node->name && node->name[0] ? node->name
-                       : node->n_output > 0        ? node->output[0]
-                                                   : "";
-    size_t len = 0;
-    for (; name[len] && len + 1 < room; len++) {
-        out[len] = name[len] >= 0x20 && name[len] < 0x7f ? name[len] : '?';
-    }
-    out[len] = '\0';
-}
-
-covey_err covey__onnx_emit(struct covey_onnx_build *b, const struct covey_onnx_emit *e,
-                           uint16_t *out_index)
-{
-    struct covey_graph_value value = {.data = NULL};
-    struct covey_graph_node node = {
-        .op = e->op, .inputs = e->inputs, .outputs = 1, .attrs = e->attrs};
-    memcpy(node.input, e->input, sizeof node.input);
-    node_name(b->node, node.name, sizeof node.name);
-    covey_err err = covey_graph_add_value(b->graph, &value, &node.output[0]);
-    if (!err) {
-        err = covey_graph_add_node(b->graph, &node);
-    }
-    if (err) {
-        return covey__onnx_fail(b, err, "%s", covey_strerror(err));
-    }
-    *out_index = node.output[0];
-    return COVEY_OK;
-}
-
-covey_err covey__onnx_finish(struct covey_onnx_build *b, const struct covey_onnx_emit *e)
-{
-    uint16_t index = 0;
-    covey_err err = covey__onnx_emit(b, e, &index);
-    if (err) {
-        return err;
-    }
-    return covey__onnx_define(b, index, (int32_t)b->graph->node_count - 1);
-}
-
-covey_err covey__onnx_emit_reshape(struct covey_onnx_build *b, uint16_t input,
-                                   const int64_t *target, size_t rank, uint16_t *out_index)
-{
-    struct covey_onnx_emit e;
-    covey__onnx_emit_init(&e, COVEY_OP_RESHAPE, input);
-    if (rank == 0 || rank > COVEY_RANK_MAX) {
-        return covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "a shape of %zu dimensions", rank);
-    }
-    e.attrs.shape_rank = (uint8_t)rank;
-    memcpy(e.attrs.shape, target, rank * sizeof *target);
-    return covey__onnx_emit(b, &e, out_index);
-}
-
-covey_err covey__onnx_axis(struct covey_onnx_build *b, int64_t axis, size_t rank, uint8_t *out)
-{
-    int64_t r = (int64_t)rank;
-    if (axis < -r || axis >= r) {
-        return covey__onnx_fail(b, COVEY_ERR_RANGE, "axis %lld of %zu dimensions", (long long)axis,
-                                rank);
-    }
-    *out = (uint8_t)(axis < 0 ? axis + r : axis);
-    return COVEY_OK;
 }

@@ -20,6 +20,8 @@ enum message {
     MSG_SHAPE,
     MSG_DIMENSION,
     MSG_OPSET,
+    MSG_ENTRY,
+    MSG_SPARSE,
 };
 
 /* What a field that we read must be. LIST: repeated numbers, packed or one by one. */
@@ -41,6 +43,7 @@ static const struct field fields[] = {
     {MSG_GRAPH, 5, KIND_MESSAGES, MSG_TENSOR},
     {MSG_GRAPH, 11, KIND_MESSAGES, MSG_VALUE_INFO},
     {MSG_GRAPH, 12, KIND_MESSAGES, MSG_VALUE_INFO},
+    {MSG_GRAPH, 15, KIND_MESSAGES, MSG_SPARSE}, /* only that there is one */
     {MSG_NODE, 1, KIND_BYTES, 0},
     {MSG_NODE, 2, KIND_BYTES, 0},
     {MSG_NODE, 3, KIND_BYTES, 0},
@@ -66,7 +69,10 @@ static const struct field fields[] = {
     {MSG_TENSOR, 9, KIND_RAW, 0},
     {MSG_TENSOR, 10, KIND_LIST, 0},
     {MSG_TENSOR, 11, KIND_LIST, 0},
+    {MSG_TENSOR, 13, KIND_MESSAGES, MSG_ENTRY},
     {MSG_TENSOR, 14, KIND_NUMBER, 0},
+    {MSG_ENTRY, 1, KIND_BYTES, 0},
+    {MSG_ENTRY, 2, KIND_BYTES, 0},
     {MSG_VALUE_INFO, 1, KIND_BYTES, 0},
     {MSG_VALUE_INFO, 2, KIND_MESSAGE, MSG_TYPE},
     {MSG_TYPE, 1, KIND_MESSAGE, MSG_TENSOR_TYPE},

@@ -23,12 +23,16 @@ if(NOT TARGET covey_readers)
 
     set(covey_readers_dir ${CMAKE_CURRENT_LIST_DIR})
     add_library(covey_readers STATIC
-        ${covey_readers_dir}/onnx_attributes.c ${covey_readers_dir}/onnx_dense.c
-        ${covey_readers_dir}/onnx_export.c ${covey_readers_dir}/onnx_write.c
-        ${covey_readers_dir}/onnx_fold.c ${covey_readers_dir}/onnx_import.c
-        ${covey_readers_dir}/onnx_math.c ${covey_readers_dir}/onnx_shape.c
-        ${covey_readers_dir}/onnx_tensor.c ${covey_readers_dir}/onnx_values.c
-        ${covey_readers_dir}/onnx_walk.c ${covey_readers_dir}/onnx_window.c
+        ${covey_readers_dir}/onnx_attributes.c ${covey_readers_dir}/onnx_constant.c
+        ${covey_readers_dir}/onnx_dense.c ${covey_readers_dir}/onnx_emit.c
+        ${covey_readers_dir}/onnx_export.c ${covey_readers_dir}/onnx_external.c
+        ${covey_readers_dir}/onnx_import.c ${covey_readers_dir}/onnx_inputs.c
+        ${covey_readers_dir}/onnx_norm.c ${covey_readers_dir}/onnx_parts.c
+        ${covey_readers_dir}/onnx_plain.c ${covey_readers_dir}/onnx_resize.c
+        ${covey_readers_dir}/onnx_shape.c ${covey_readers_dir}/onnx_table.c
+        ${covey_readers_dir}/onnx_tensor.c ${covey_readers_dir}/onnx_trim.c
+        ${covey_readers_dir}/onnx_values.c ${covey_readers_dir}/onnx_walk.c
+        ${covey_readers_dir}/onnx_window.c ${covey_readers_dir}/onnx_write.c
         ${covey_readers_dir}/read_bmp.c ${covey_readers_dir}/read_cifar.c
         ${covey_readers_dir}/read_csv.c
         ${covey_readers_dir}/read_dataset.c ${covey_readers_dir}/read_file.c

@@ -149,7 +149,7 @@ covey_err covey__upload_file(struct covey__control *c, const char *path, const c
         return covey__control_refuse(c, COVEY_ERR_RANGE,
                                      "a model's name has 1 to 63 bytes: give one with --name");
     }
-    covey_err err = covey_onnx_load(path, &onnx, &why);
+    covey_err err = covey_onnx_load(path, NULL, &onnx, &why);
     if (err == COVEY_OK) {
         err =
             covey_pack(onnx.graph, up.name, keep, &bundle, &manifest, &manifest_len, &up.id, &why);

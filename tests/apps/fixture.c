@@ -93,11 +93,12 @@ static void run_once(const struct wire *model, const float *input, const float *
                      size_t count, bool optimize)
 {
     struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
+    struct covey_onnx onnx = {0};
     struct covey_model *m = NULL;
     struct covey_run *r = NULL;
     size_t have = 0;
-    expect_ok(covey_onnx_decode(covey_bytes_of(model->bytes, model->len), &g, &why), &why);
+    expect_ok(covey_onnx_decode(covey_bytes_of(model->bytes, model->len), NULL, &onnx, &why), &why);
+    struct covey_graph *g = onnx.graph;
     if (optimize) {
         expect_ok(covey_graph_optimize(g, &why), &why);
         expect_ok(covey_graph_check(g, 0, &why), &why);
@@ -121,7 +122,7 @@ static void run_once(const struct wire *model, const float *input, const float *
     free(output);
     covey_run_free(r);
     covey_model_free(m);
-    covey_graph_free(g);
+    covey_onnx_free(&onnx);
 }
 
 void expect_run(const struct wire *model, const float *input, const float *expected, size_t count)
@@ -133,9 +134,9 @@ void expect_run(const struct wire *model, const float *input, const float *expec
 void expect_refused(const struct wire *model, const char *words)
 {
     struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
-    covey_err err = covey_onnx_decode(covey_bytes_of(model->bytes, model->len), &g, &why);
-    assert_null(g);
+    struct covey_onnx onnx = {0};
+    covey_err err = covey_onnx_decode(covey_bytes_of(model->bytes, model->len), NULL, &onnx, &why);
+    assert_null(onnx.graph);
     expect_line(err, &why);
     if (!strstr(why.text, words)) {
         fail_msg("'%s' does not say '%s'", why.text, words);

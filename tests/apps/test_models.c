@@ -23,7 +23,7 @@ static covey_err load(struct loaded *l, const char *path, uint32_t batch,
                       struct covey_nn_error *why)
 {
     *l = (struct loaded){.model = NULL};
-    covey_err err = covey_onnx_load(path, &l->onnx, why);
+    covey_err err = covey_onnx_load(path, NULL, &l->onnx, why);
     if (err) {
         return err;
     }

@@ -64,13 +64,13 @@ static void test_bias_is_fused(void **state)
     (void)state;
     struct wire model;
     struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
+    struct covey_onnx onnx = {0};
     small_network(&model);
-    expect_ok(covey_onnx_decode(covey_bytes_of(model.bytes, model.len), &g, &why), &why);
-    for (size_t i = 0; i < g->node_count; i++) {
-        assert_int_not_equal(g->nodes[i].op, COVEY_OP_ADD);
+    expect_ok(covey_onnx_decode(covey_bytes_of(model.bytes, model.len), NULL, &onnx, &why), &why);
+    for (size_t i = 0; i < onnx.graph->node_count; i++) {
+        assert_int_not_equal(onnx.graph->nodes[i].op, COVEY_OP_ADD);
     }
-    covey_graph_free(g);
+    covey_onnx_free(&onnx);
 }
 
 /* Aligned weights are used where they lie in the file. */
@@ -83,14 +83,15 @@ static void test_weights_in_place(void **state)
     small_network(&model);
     unsigned inside = 0;
     for (size_t shift = 0; shift < 4; shift++) {
-        struct covey_graph *g = NULL;
+        struct covey_onnx onnx = {0};
         memcpy(file + shift, model.bytes, model.len);
-        expect_ok(covey_onnx_decode(covey_bytes_of(file + shift, model.len), &g, &why), &why);
-        for (size_t i = 0; i < g->value_count; i++) {
-            const uint8_t *data = (const void *)g->values[i].data;
+        expect_ok(covey_onnx_decode(covey_bytes_of(file + shift, model.len), NULL, &onnx, &why),
+                  &why);
+        for (size_t i = 0; i < onnx.graph->value_count; i++) {
+            const uint8_t *data = onnx.graph->values[i].data;
             inside += data >= file && data < file + sizeof file;
         }
-        covey_graph_free(g);
+        covey_onnx_free(&onnx);
     }
     assert_true(inside >= 4);
 }
@@ -145,7 +146,7 @@ static void test_shape_chain(void **state)
     struct wire concat = {.len = 0};
     struct wire model;
     struct covey_nn_error why = {""};
-    struct covey_graph *graph = NULL;
+    struct covey_onnx onnx = {0};
     graph_begin(&g, DIMS(0, 2, 3));
     onnx_ints(&g, "zero", DIMS(0));
     onnx_ints(&g, "rest", DIMS(-1));
@@ -160,13 +161,14 @@ static void test_shape_chain(void **state)
     onnx_model(&g, 11, &model);
     EXPECT(&model, six, 1, -2, 3, -4, 5, -6);
     /* The batch that was open stays open. */
-    expect_ok(covey_onnx_decode(covey_bytes_of(model.bytes, model.len), &graph, &why), &why);
+    expect_ok(covey_onnx_decode(covey_bytes_of(model.bytes, model.len), NULL, &onnx, &why), &why);
+    struct covey_graph *graph = onnx.graph;
     expect_ok(covey_graph_check(graph, 5, &why), &why);
     const struct covey_shape *s = &graph->values[graph->output[0]].shape;
     assert_int_equal(s->rank, 2);
     assert_int_equal(s->dims[0], 5);
     assert_int_equal(s->dims[1], 6);
-    covey_graph_free(graph);
+    covey_onnx_free(&onnx);
 }
 
 /* Softmax counts all axes from `axis` on as one before opset 13, and only one axis since. */
