@@ -9,6 +9,7 @@
 /* In front of every buffer that a graph owns; as long as the alignment of what follows. */
 struct owned {
     struct owned *next;
+    size_t bytes;
 };
 
 enum { ALIGNMENT = 64, ROOM_MIN = 16 };
@@ -49,9 +50,20 @@ covey_err covey_graph_alloc(struct covey_graph *g, size_t bytes, void **out)
         return COVEY_ERR_NOMEM;
     }
     o->next = g->owned;
+    o->bytes = room - ALIGNMENT;
     g->owned = o;
     *out = (uint8_t *)o + ALIGNMENT;
     return COVEY_OK;
+}
+
+size_t covey__graph_owned(const struct covey_graph *g, const void *data)
+{
+    for (const struct owned *o = g->owned; o != NULL; o = o->next) {
+        if ((const uint8_t *)o + ALIGNMENT == data) {
+            return o->bytes;
+        }
+    }
+    return 0;
 }
 
 void covey_graph_release(struct covey_graph *g, const void *data)

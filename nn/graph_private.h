@@ -29,6 +29,8 @@ struct covey__graph_frame {
 };
 void covey__graph_frame(const struct covey_graph *g, const struct covey_graph_node *node,
                         struct covey__graph_frame *out);
+/* Bytes of the buffer of covey_graph_alloc() that starts here; 0: it is none. */
+size_t covey__graph_owned(const struct covey_graph *g, const void *data);
 /* The graph's batch: the first dimension of its first input, or 1. */
 uint32_t covey__graph_batch(const struct covey_graph *g);
 /* Bytes of a checked tensor. */

@@ -39,7 +39,8 @@ static void test_optimize_keeps_the_answer(void **state)
         assert_int_equal(count_ops(g, COVEY_OP_RELU), 0);
         assert_int_equal(count_ops(g, COVEY_OP_TANH), 0);
         assert_int_equal(count_ops(g, COVEY_OP_IDENTITY), 0);
-        assert_int_equal(g->node_count, 8);
+        assert_int_equal(count_ops(g, COVEY_OP_ADD), 0);
+        assert_int_equal(g->node_count, 7);
         covey_graph_free(g);
     }
 }
@@ -147,6 +148,184 @@ static void test_optimize_identities_at_the_ends(void **state)
     covey_graph_free(g);
 }
 
+/* One node of a pattern over x. */
+typedef uint16_t (*pattern_fn)(struct covey_graph *g, uint16_t x, uint64_t *seed);
+
+static uint16_t conv_times_channel(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    x = add_conv(g, x, (const uint32_t[]){3, 5, 3, 1}, seed);
+    uint16_t c = add_random(g, shape_of(3, 5, 1, 1, 0), seed);
+    x = add_op(g, COVEY_OP_MUL, NULL, (const uint16_t[]){c, x}, 2);
+    uint16_t d = add_constant(g, shape_of(4, 1, 5, 1, 1), (const float[]){1, 2, 3, -4, 5});
+    x = add_op(g, COVEY_OP_DIV, NULL, (const uint16_t[]){x, d}, 2);
+    uint16_t e = add_random(g, shape_of(0, 0, 0, 0, 0), seed);
+    x = add_op(g, COVEY_OP_SUB, NULL, (const uint16_t[]){e, x}, 2);
+    return add_batchnorm(g, x, 5, seed);
+}
+
+static uint16_t conv_divides(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    x = add_conv(g, x, (const uint32_t[]){3, 5, 3, 1}, seed);
+    uint16_t c = add_random(g, shape_of(3, 5, 1, 1, 0), seed);
+    return add_op(g, COVEY_OP_DIV, NULL, (const uint16_t[]){c, x}, 2);
+}
+
+/* x + conv(relu(conv(x))), then relu */
+static uint16_t residual_block(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    uint16_t y = add_unary(g, COVEY_OP_RELU, add_conv(g, x, (const uint32_t[]){3, 4, 3, 1}, seed));
+    y = add_conv(g, y, (const uint32_t[]){4, 3, 3, 1}, seed);
+    x = add_op(g, COVEY_OP_ADD, NULL, (const uint16_t[]){x, y}, 2);
+    return add_unary(g, COVEY_OP_RELU, x);
+}
+
+/* The branch that is added comes after the convolution it is added to. */
+static uint16_t late_branch(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    uint16_t y = add_conv(g, x, (const uint32_t[]){3, 4, 3, 1}, seed);
+    uint16_t z = add_unary(g, COVEY_OP_RELU, add_conv(g, x, (const uint32_t[]){3, 4, 1, 0}, seed));
+    x = add_op(g, COVEY_OP_ADD, NULL, (const uint16_t[]){y, z}, 2);
+    return add_unary(g, COVEY_OP_RELU, x);
+}
+
+static uint16_t swish(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    x = add_conv(g, x, (const uint32_t[]){3, 4, 3, 1}, seed);
+    uint16_t y = add_unary(g, COVEY_OP_SIGMOID, x);
+    return add_op(g, COVEY_OP_MUL, NULL, (const uint16_t[]){y, x}, 2);
+}
+
+static uint16_t hard_swish(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    a.alpha = 1.0f / 6.0f;
+    a.beta = 0.5f;
+    x = add_conv(g, x, (const uint32_t[]){3, 4, 3, 1}, seed);
+    uint16_t y = add_op(g, COVEY_OP_HARDSIGMOID, &a, &x, 1);
+    return add_op(g, COVEY_OP_MUL, NULL, (const uint16_t[]){x, y}, 2);
+}
+
+static uint16_t nothings(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    (void)seed;
+    x = add_op(g, COVEY_OP_CONCAT, NULL, &x, 1);
+    x = add_op(g, COVEY_OP_PAD, &a, &x, 1);
+    x = add_op(g, COVEY_OP_CAST, &a, &x, 1);
+    x = add_op(g, COVEY_OP_SUM, &a, &x, 1);
+    x = add_unary(g, COVEY_OP_DROPOUT, x);
+    a.shape_rank = 4;
+    for (unsigned i = 0; i < 4; i++) {
+        a.shape[i] = i;
+    }
+    x = add_op(g, COVEY_OP_TRANSPOSE, &a, &x, 1);
+    a.shape[0] = 0, a.shape[1] = 3, a.shape[2] = 6, a.shape[3] = -1;
+    x = add_op(g, COVEY_OP_RESHAPE, &a, &x, 1);
+    return add_unary(g, COVEY_OP_EXP, x);
+}
+
+static uint16_t turns(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    (void)seed;
+    a.shape_rank = 4;
+    a.shape[0] = 0, a.shape[1] = 2, a.shape[2] = 3, a.shape[3] = 1;
+    x = add_op(g, COVEY_OP_TRANSPOSE, &a, &x, 1);
+    a.shape[0] = 1, a.shape[1] = 3, a.shape[2] = 0, a.shape[3] = 2;
+    x = add_op(g, COVEY_OP_TRANSPOSE, &a, &x, 1);
+    a.shape[0] = 0, a.shape[1] = -1, a.shape[2] = 2, a.shape[3] = 3;
+    x = add_op(g, COVEY_OP_RESHAPE, &a, &x, 1);
+    a.axis = 1;
+    return add_op(g, COVEY_OP_FLATTEN, &a, &x, 1);
+}
+
+static uint16_t there_and_back(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    (void)seed;
+    a.shape_rank = 4;
+    a.shape[0] = 0, a.shape[1] = 2, a.shape[2] = 3, a.shape[3] = 1;
+    x = add_op(g, COVEY_OP_TRANSPOSE, &a, &x, 1);
+    a.shape[1] = 3, a.shape[2] = 1, a.shape[3] = 2;
+    x = add_op(g, COVEY_OP_TRANSPOSE, &a, &x, 1);
+    return add_unary(g, COVEY_OP_EXP, x);
+}
+
+static uint16_t pads(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    a.pad[2] = 1, a.pad[3] = 2, a.pad[6] = 0, a.pad[7] = 1;
+    x = add_op(g, COVEY_OP_PAD, &a, &x, 1);
+    x = add_conv(g, x, (const uint32_t[]){3, 3, 3, 1}, seed);
+    x = add_op(g, COVEY_OP_PAD, &a, &x, 1);
+    a.kernel[0] = a.kernel[1] = 3;
+    return add_op(g, COVEY_OP_AVGPOOL, &a, &x, 1);
+}
+
+static uint16_t mean(struct covey_graph *g, uint16_t x, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    (void)seed;
+    a.axes = 1u << 2 | 1u << 3;
+    return add_op(g, COVEY_OP_REDUCEMEAN, &a, &x, 1);
+}
+
+struct pattern {
+    pattern_fn make;
+    size_t nodes;
+    enum covey_op op; /* of the last node */
+    enum covey_act act;
+};
+
+/* Each pattern becomes so many nodes, the last one this, with the same results for two images. */
+static void test_optimize_patterns(void **state)
+{
+    (void)state;
+    static const struct pattern table[] = {
+        {conv_times_channel, 1, COVEY_OP_CONV, COVEY_ACT_NONE},
+        {conv_divides, 2, COVEY_OP_DIV, COVEY_ACT_NONE},
+        {residual_block, 2, COVEY_OP_CONV, COVEY_ACT_RELU},
+        {late_branch, 2, COVEY_OP_CONV, COVEY_ACT_RELU},
+        {swish, 1, COVEY_OP_CONV, COVEY_ACT_SILU},
+        {hard_swish, 1, COVEY_OP_CONV, COVEY_ACT_HARDSWISH},
+        {nothings, 1, COVEY_OP_EXP, COVEY_ACT_NONE},
+        {turns, 2, COVEY_OP_FLATTEN, COVEY_ACT_NONE},
+        {there_and_back, 1, COVEY_OP_EXP, COVEY_ACT_NONE},
+        {pads, 2, COVEY_OP_AVGPOOL, COVEY_ACT_NONE},
+        {mean, 1, COVEY_OP_GLOBALAVGPOOL, COVEY_ACT_NONE},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint64_t seed = 70 + i;
+        struct covey_graph *g = graph_with_input(shape_of(4, 2, 3, 6, 6));
+        table[i].make(g, g->input[0], &seed);
+        check_equal(g, seed);
+        const struct covey_graph_node *last = &g->nodes[g->node_count - 1];
+        if (g->node_count != table[i].nodes || last->op != table[i].op ||
+            last->attrs.act != table[i].act) {
+            fail_msg("row %zu: %zu nodes, the last %s with activation %u", i, g->node_count,
+                     covey_op_name(last->op), (unsigned)last->attrs.act);
+        }
+        covey_graph_free(g);
+    }
+}
+
+/* What shares weights with another layer keeps them when one of the two is changed. */
+static void test_optimize_keeps_shared_weights(void **state)
+{
+    (void)state;
+    uint64_t seed = 90;
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 6, 6));
+    uint16_t x = add_conv(g, g->input[0], (const uint32_t[]){3, 3, 3, 1}, &seed);
+    struct covey_graph_node twin = g->nodes[0];
+    x = add_batchnorm(g, x, 3, &seed);
+    twin.input[0] = x;
+    twin.output[0] = add_op(g, COVEY_OP_CONV, &twin.attrs,
+                            (const uint16_t[]){x, twin.input[1], twin.input[2]}, 3);
+    check_equal(g, seed);
+    assert_int_equal(g->node_count, 2);
+    covey_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_optimize_leaves_what_is_no_bias),
         cmocka_unit_test(test_optimize_evaluates_constants),
         cmocka_unit_test(test_optimize_identities_at_the_ends),
+        cmocka_unit_test(test_optimize_patterns),
+        cmocka_unit_test(test_optimize_keeps_shared_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
