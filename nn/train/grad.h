@@ -10,30 +10,35 @@
 
 #include "ops.h"
 
-/* What a node's backward step works on. */
+/* What a node's steps of training work on. */
 struct covey__grad_call {
-    const struct covey__op_call *op;  /* as in the forward step: inputs, outputs, attrs, threads */
+    const struct covey__op_call *op;  /* as in inference: inputs, outputs, attrs, threads */
     const float *dy;                  /* [output 0] */
-    float *dx[COVEY_NODE_INPUTS_MAX]; /* NULL: not wanted */
-    bool add[COVEY_NODE_INPUTS_MAX];  /* dx += instead of dx = */
+    float *dx[COVEY_NODE_INPUTS_MAX]; /* overwritten; NULL: not wanted */
     void *scratch; /* as many bytes as the scratch function asks for, 64-byte aligned */
-    void *saved;   /* what training's forward step kept, as many bytes as saved asks for */
+    void *saved;   /* what the forward step keeps for the backward step */
     uint64_t seed; /* of this node in this step */
 };
 
 struct covey__grad {
     enum covey_op op;
-    uint32_t inputs;     /* bit i: there is a gradient for input i */
+    uint32_t inputs;     /* bit i: there is a gradient for input i; ~0: for all */
     uint32_t parameters; /* bit i: a constant there is trained */
     uint32_t statistics; /* bit i: a constant there follows the batches */
-    bool needs_x;        /* reads input 0 (its values must be kept) */
-    bool needs_y;        /* reads output 0 */
+    bool needs_x;        /* the backward step reads inputs that are no constants */
+    bool needs_y;        /* the backward step reads output 0 */
+    bool in_place;       /* dx[0] may be dy */
+    bool (*fits)(const struct covey__op_call *c); /* NULL: every shape */
     void (*backward)(const struct covey__grad_call *c);
     size_t (*scratch)(const struct covey__op_call *c); /* bytes; NULL: none */
-    /* NULL: the operator's own forward. Writes saved; may change statistics. */
+    /* In place of the operator's own forward; may change statistics. NULL: the operator's. */
     void (*forward)(const struct covey__grad_call *c);
-    size_t (*saved)(const struct covey__op_call *c);
+    size_t (*saved)(const struct covey__op_call *c); /* bytes; NULL: none */
 };
+
+/* Row tables, one for each file; each ends with COVEY_OP_NONE. */
+extern const struct covey__grad covey__grads_conv[], covey__grads_dense[], covey__grads_norm[],
+    covey__grads_pool[], covey__grads_elementwise[], covey__grads_move[];
 
 /* NULL: it has no gradient. */
 const struct covey__grad *covey__grad_find(enum covey_op op);
