@@ -75,8 +75,8 @@ static size_t read_axes(struct covey_onnx_build *b, size_t rank, uint8_t out[COV
 {
     int64_t axes[COVEY_RANK_MAX] = {0};
     size_t count = b->opset >= 18 ? covey__onnx_ints(b, "axes", axes, COVEY_RANK_MAX) : 0;
-    for (size_t i = 0; i < rank && count == 0; i++) {
-        out[i] = (uint8_t)i;
+    for (uint8_t i = 0; i < COVEY_RANK_MAX && count == 0; i++) {
+        out[i] = i;
     }
     for (size_t i = 0; i < count; i++) {
         out[i] = covey__onnx_axis(b, axes[i], rank);
