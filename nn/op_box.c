@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "op_box.h"
 
-/* Rows of a plane copied at a time: with 4-byte elements their destinations stay in the first
- * cache. */
-enum { BLOCK_ROWS = 64, SHARE_BYTES = 1 << 17, PARTS = 64 };
+/* Rows of a plane shared out at a time, and of those rows how many are turned at a time: as many
+ * lines of the destination stay in the first cache even where they fall into one set of it. */
+enum { BLOCK_ROWS = 64, TURN_ROWS = 16, SHARE_BYTES = 1 << 17, PARTS = 64 };
 
 /* The innermost two dimensions. */
 struct plane {
@@ -31,22 +31,33 @@ static void plane_runs(const struct plane *p, const uint8_t *src, uint8_t *dst)
     }
 }
 
-/* memcpy of a constant size is one move. */
-#define PLANE(bytes)                                                                               \
+/* memcpy of a constant size is one move; repeating one element is a loop of its own, which a
+ * compiler vectorises. */
+#define PLANE(bytes, type)                                                                         \
+    static void row_##bytes(const struct plane *p, const uint8_t *s, uint8_t *d)                   \
+    {                                                                                              \
+        type one;                                                                                  \
+        if (p->src_column == 0 && p->dst_column == (bytes)) {                                      \
+            memcpy(&one, s, bytes);                                                                \
+            for (size_t i = 0; i < p->columns; i++) {                                              \
+                memcpy(d + i * (bytes), &one, bytes);                                              \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t i = 0; i < p->columns; i++, s += p->src_column, d += p->dst_column) {          \
+            memcpy(d, s, bytes);                                                                   \
+        }                                                                                          \
+    }                                                                                              \
     static void plane_##bytes(const struct plane *p, const uint8_t *src, uint8_t *dst)             \
     {                                                                                              \
         for (size_t r = 0; r < p->rows; r++) {                                                     \
-            const uint8_t *s = src + (ptrdiff_t)r * p->src_row;                                    \
-            uint8_t *d = dst + (ptrdiff_t)r * p->dst_row;                                          \
-            for (size_t i = 0; i < p->columns; i++, s += p->src_column, d += p->dst_column) {      \
-                memcpy(d, s, bytes);                                                               \
-            }                                                                                      \
+            row_##bytes(p, src + (ptrdiff_t)r * p->src_row, dst + (ptrdiff_t)r * p->dst_row);      \
         }                                                                                          \
     }
-PLANE(1)
-PLANE(2)
-PLANE(4)
-PLANE(8)
+PLANE(1, uint8_t)
+PLANE(2, uint16_t)
+PLANE(4, uint32_t)
+PLANE(8, uint64_t)
 
 typedef uint32_t quad __attribute__((vector_size(16)));
 
@@ -77,15 +88,24 @@ static void turn_tile(const struct plane *p, const uint8_t *src, uint8_t *dst)
     quad_store(dst + 3 * p->dst_row, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
 }
 
+/* Rows [first, end), all columns in fours. */
+static void turn_rows(const struct plane *p, size_t first, size_t end, const uint8_t *src,
+                      uint8_t *dst)
+{
+    for (size_t i = 0; i + 4 <= p->columns; i += 4) {
+        for (size_t r = first; r < end; r += 4) {
+            turn_tile(p, src + r * 4 + (ptrdiff_t)i * p->src_column,
+                      dst + (ptrdiff_t)r * p->dst_row + i * 4);
+        }
+    }
+}
+
 /* Source contiguous along rows, destination along columns, elements of four bytes. */
 static void plane_turn(const struct plane *p, const uint8_t *src, uint8_t *dst)
 {
     size_t rows = p->rows & ~(size_t)3, columns = p->columns & ~(size_t)3;
-    for (size_t i = 0; i < columns; i += 4) {
-        for (size_t r = 0; r < rows; r += 4) {
-            turn_tile(p, src + r * 4 + (ptrdiff_t)i * p->src_column,
-                      dst + (ptrdiff_t)r * p->dst_row + i * 4);
-        }
+    for (size_t r = 0; r < rows; r += TURN_ROWS) {
+        turn_rows(p, r, r + TURN_ROWS < rows ? r + TURN_ROWS : rows, src, dst);
     }
     struct plane right = *p, below = *p;
     right.rows = rows, right.columns = p->columns - columns;
@@ -146,7 +166,7 @@ static plane_fn choose(struct covey__box *b)
 {
     unsigned last = b->rank - 1;
     ptrdiff_t size = (ptrdiff_t)b->size;
-    bool ends = b->dst_step[last] == size;
+    bool ends = b->dst_step[last] == size && b->src_step[last] != 0;
     for (unsigned i = 0; i < last && ends; i++) {
         if (b->src_step[i] == size && b->dims[i] >= 2) {
             move_back(b, i, last - 1);

@@ -59,61 +59,77 @@ static int64_t origin(unsigned mode, int64_t at, int64_t n)
     return m < n ? m : period - m;
 }
 
-/* Fills the padding of one axis from what lies between; the axes behind it are full, of those in
- * front only what came from the input is. */
-static void pad_axis(const struct covey__op_call *c, const struct covey__box *interior,
-                     unsigned axis)
+/* The box of all padding positions' slabs of one axis: the axes behind it are full, of those in
+ * front only what came from the input is there yet. dst is where the input's first slab lies. */
+static struct covey__box slab(const struct covey__op_call *c, const struct covey__box *interior,
+                              unsigned axis)
 {
-    const struct covey_shape *y = &c->out[0]->shape;
-    struct span p = span_of(c->attrs, &c->in[0]->shape, axis);
     struct covey__box b = *interior;
+    for (unsigned i = axis; i < b.rank; i++) {
+        if (i > axis) {
+            b.dst -= span_of(c->attrs, &c->in[0]->shape, i).before * b.dst_step[i];
+        }
+        b.dims[i] = i > axis ? c->out[0]->shape.dims[i] : 1;
+    }
+    return b;
+}
+
+static void pad_copies(const struct covey__op_call *c, const struct covey__box *interior,
+                       unsigned axis)
+{
+    struct span p = span_of(c->attrs, &c->in[0]->shape, axis);
+    struct covey__box b = slab(c, interior, axis);
     ptrdiff_t step = b.dst_step[axis];
     uint8_t *base = b.dst;
-    for (unsigned i = axis; i < b.rank; i++) {
-        base -= i > axis ? span_of(c->attrs, &c->in[0]->shape, i).before * b.dst_step[i] : 0;
-        b.dims[i] = i > axis ? y->dims[i] : 1;
-    }
     memcpy(b.src_step, b.dst_step, sizeof b.src_step);
-    for (int64_t at = -p.before; at < p.count + p.after; at++) {
-        if (at == 0) {
-            at = p.count;
-            if (p.after == 0) {
-                break;
-            }
-        }
+    for (int64_t i = 0; i < p.before + p.after; i++) {
+        int64_t at = i < p.before ? i - p.before : i - p.before + p.count;
         b.src = base + origin(c->attrs->mode, at, p.count) * step;
         b.dst = base + at * step;
         covey__box_copy(&b, NULL);
     }
 }
 
+static void pad_constant(const struct covey__op_call *c, const struct covey__box *interior,
+                         unsigned axis)
+{
+    struct span p = span_of(c->attrs, &c->in[0]->shape, axis);
+    struct covey__box b = slab(c, interior, axis);
+    uint8_t *base = b.dst;
+    uint64_t one = 0;
+    covey__store_real(&(struct covey_tensor){.type = c->out[0]->type, .data = &one}, 0,
+                      c->attrs->value);
+    b.src = (const uint8_t *)&one;
+    memset(b.src_step, 0, sizeof b.src_step);
+    b.dims[axis] = (size_t)p.before;
+    b.dst = base - p.before * b.dst_step[axis];
+    covey__box_copy(&b, c->threads);
+    b.dims[axis] = (size_t)p.after;
+    b.dst = base + p.count * b.dst_step[axis];
+    covey__box_copy(&b, c->threads);
+}
+
 void covey__op_pad(const struct covey__op_call *c)
 {
     const struct covey_shape *x = &c->in[0]->shape;
-    struct covey_tensor *y = c->out[0];
-    struct covey__box b = covey__box_over(c->in[0], y);
-    uint64_t one = 0;
-    bool grows = false;
-    if (covey__shape_elements(&y->shape) == 0) {
+    struct covey__box b = covey__box_over(c->in[0], c->out[0]);
+    if (covey__shape_elements(&c->out[0]->shape) == 0) {
         return;
     }
     covey__box_steps(x, b.size, b.src_step);
     bool empty = covey__shape_elements(x) == 0;
     for (unsigned i = 0; i < b.rank; i++) {
         struct span p = span_of(c->attrs, x, i);
-        grows = grows || p.before > 0 || p.after > 0;
         b.dims[i] = (size_t)p.count;
         b.src += empty ? 0 : p.first * b.src_step[i];
         b.dst += p.before * b.dst_step[i];
     }
-    if (grows && c->attrs->mode == COVEY_PAD_CONSTANT) {
-        covey__store_real(&(struct covey_tensor){.type = y->type, .data = &one}, 0,
-                          c->attrs->value);
-        struct covey__box fill = covey__box_over(&(struct covey_tensor){.data = &one}, y);
-        covey__box_copy(&fill, c->threads);
-    }
     covey__box_copy(&b, c->threads);
-    for (unsigned axis = b.rank; axis-- > 0 && c->attrs->mode != COVEY_PAD_CONSTANT;) {
-        pad_axis(c, &b, axis);
+    for (unsigned axis = b.rank; axis-- > 0;) {
+        if (c->attrs->mode == COVEY_PAD_CONSTANT) {
+            pad_constant(c, &b, axis);
+        } else {
+            pad_copies(c, &b, axis);
+        }
     }
 }

@@ -27,14 +27,15 @@ static struct order order_of(const struct covey__op_call *c)
     return o;
 }
 
-static size_t taps_of(const struct covey__op_call *c)
+/* Weights and first taps of all elements along the axis that needs most. */
+static size_t table_of(const struct covey__op_call *c)
 {
     const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     uint64_t most = 0;
     for (unsigned i = 0; i < x->rank; i++) {
         struct covey__resize_axis r = covey__resize_axis(c->attrs, i, x->dims[i], y->dims[i]);
-        uint64_t taps = r.same ? 0 : covey__resize_taps(&r);
-        most = taps > most ? taps : most;
+        uint64_t count = r.same ? 0 : (covey__resize_taps(&r) + 1) * r.out;
+        most = count > most ? count : most;
     }
     return (size_t)most;
 }
@@ -48,46 +49,80 @@ static size_t larger(const struct covey__op_call *c)
 
 size_t covey__filter_scratch(const struct covey__op_call *c)
 {
-    return (2 * larger(c) + taps_of(c)) * sizeof(double);
+    return (2 * larger(c) + table_of(c)) * sizeof(double);
 }
 
-/* [outer in inner] to [outer out inner]. */
+/* [outer in inner] to [outer out inner]. first: of each output element; OUTSIDE: the extrapolation
+ * value. */
 struct pass {
     struct covey__resize_axis axis;
     size_t outer, inner;
     const double *from;
     double *to, *weights;
+    int64_t *first, taps;
 };
 
-static void add_rows(const struct pass *p, const double *from, double *to, int64_t first)
+#define OUTSIDE INT64_MIN
+
+static void make_table(struct pass *p)
 {
-    int64_t taps = (int64_t)covey__resize_taps(&p->axis);
+    for (uint32_t x = 0; x < p->axis.out; x++) {
+        double *weights = p->weights + (int64_t)x * p->taps;
+        if (!covey__resize_weights(&p->axis, x, weights, &p->first[x])) {
+            p->first[x] = OUTSIDE;
+        }
+    }
+}
+
+/* One row [inner] of the output. */
+static void add_rows(const struct pass *p, const double *from, double *restrict to, uint32_t x)
+{
+    const double *weights = p->weights + (int64_t)x * p->taps;
     for (size_t j = 0; j < p->inner; j++) {
         to[j] = 0.0;
     }
-    for (int64_t t = 0; t < taps; t++) {
-        const double *row = from + covey__resize_clamp(first + t, p->axis.in) * p->inner;
-        double w = p->weights[t];
+    for (int64_t t = 0; t < p->taps; t++) {
+        const double *row = from + covey__resize_clamp(p->first[x] + t, p->axis.in) * p->inner;
+        double w = weights[t];
         for (size_t j = 0; j < p->inner; j++) {
             to[j] += w * row[j];
         }
     }
 }
 
-static void run_pass(const struct pass *p)
+/* The same where rows are one element. */
+static double add_elements(const struct pass *p, const double *from, uint32_t x)
 {
+    const double *weights = p->weights + (int64_t)x * p->taps;
+    int64_t first = p->first[x];
+    double sum = 0.0;
+    if (first >= 0 && first + p->taps <= (int64_t)p->axis.in) {
+        for (int64_t t = 0; t < p->taps; t++) {
+            sum += weights[t] * from[first + t];
+        }
+        return sum;
+    }
+    for (int64_t t = 0; t < p->taps; t++) {
+        sum += weights[t] * from[covey__resize_clamp(first + t, p->axis.in)];
+    }
+    return sum;
+}
+
+static void run_outer(void *ctx, size_t outer, unsigned thread)
+{
+    const struct pass *p = ctx;
+    const double *from = p->from + outer * p->axis.in * p->inner;
+    (void)thread;
     for (uint32_t x = 0; x < p->axis.out; x++) {
-        int64_t first = 0;
-        bool inside = covey__resize_weights(&p->axis, x, p->weights, &first);
-        for (size_t i = 0; i < p->outer; i++) {
-            double *to = p->to + (i * p->axis.out + x) * p->inner;
-            if (inside) {
-                add_rows(p, p->from + i * p->axis.in * p->inner, to, first);
-                continue;
-            }
+        double *to = p->to + (outer * p->axis.out + x) * p->inner;
+        if (p->first[x] == OUTSIDE) {
             for (size_t j = 0; j < p->inner; j++) {
                 to[j] = p->axis.attrs->value;
             }
+        } else if (p->inner == 1) {
+            *to = add_elements(p, from, x);
+        } else {
+            add_rows(p, from, to, x);
         }
     }
 }
@@ -124,7 +159,10 @@ void covey__filter(const struct covey__op_call *c)
         p.inner = covey__shape_range(&s, axis + 1, s.rank);
         p.from = from;
         p.to = to;
-        run_pass(&p);
+        p.taps = (int64_t)covey__resize_taps(&p.axis);
+        p.first = (int64_t *)(void *)(p.weights + p.taps * (int64_t)p.axis.out);
+        make_table(&p);
+        covey_threads_run(c->threads, p.outer, run_outer, &p);
         s.dims[axis] = y->dims[axis];
         to = from;
         from = p.to;
