@@ -54,6 +54,7 @@ class Engine:
     """A process that answers lines with lines of JSON. Only one computes at a time."""
 
     def __init__(self, command, environment):
+        self.cpu_ms = 0.0
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env=environment)
         try:
@@ -77,7 +78,10 @@ class Engine:
         return self.answer()
 
     def run(self, count):
-        return self.ask(f"run {count}")["ms"]
+        """The times of each run; adds to cpu_ms what the process computed, if it says so."""
+        answer = self.ask(f"run {count}")
+        self.cpu_ms += answer.get("cpu_ms", 0.0)
+        return answer["ms"]
 
     def close(self):
         self.process.stdin.close()
@@ -95,6 +99,8 @@ def alternate(engines, runs, seconds):
     if runs == 0:
         runs = max(9, min(200, int(seconds * 1000 / slowest)))
     turn = max(1, min(10, int(ROUND_MS / slowest)))
+    for engine in engines:
+        engine.cpu_ms = 0.0
     times = [[] for _ in engines]
     while len(times[0]) < runs:
         count = min(turn, runs - len(times[0]))

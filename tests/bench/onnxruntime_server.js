@@ -77,13 +77,15 @@ function read_floats(path, count) {
 
 async function time_runs(model, feeds, count) {
     const ms = [];
+    const before = process.cpuUsage();
     let result = null;
     for (let i = 0; i < count; i++) {
         const start = process.hrtime.bigint();
         result = await model.session.run(feeds);
         ms.push(Number(process.hrtime.bigint() - start) / 1e6);
     }
-    return { ms, output: result === null ? null : result[model.session.outputNames[0]] };
+    const cpu = process.cpuUsage(before);
+    return { ms, cpu_ms: (cpu.user + cpu.system) / 1e3, output: result === null ? null : result[model.session.outputNames[0]] };
 }
 
 function memory_kb() {
@@ -99,7 +101,7 @@ async function serve(model, feeds) {
         if (verb === 'run') {
             const timed = await time_runs(model, feeds, Number(argument));
             output = timed.output;
-            say({ ms: timed.ms });
+            say({ ms: timed.ms, cpu_ms: timed.cpu_ms });
         } else if (verb === 'output' && output !== null) {
             const floats = output.data;
             fs.writeFileSync(argument, Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength));
