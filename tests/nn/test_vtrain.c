@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_vtrain.c - sums, batch normalisation, optimizers and transposition against plain loops.
+ * test_vtrain.c - sums, batch normalisation and optimizers against plain loops.
  */
 #include "vtest.h"
 
 #include "../../nn/kernels/norm.h"
-#include "../../nn/kernels/transpose.h"
 #include "../../nn/kernels/update.h"
 
 static struct covey_threads *three_threads(void)
@@ -255,70 +254,12 @@ static void test_adam_threads(void **state)
     covey_threads_free(threads);
 }
 
-static void check_transposed(const struct covey__transpose_call *c, size_t count)
-{
-    const unsigned char *in = c->in, *out = c->out;
-    for (size_t i = 0; i < count; i++) {
-        /* i counts output elements; its place in the input follows from its indices. */
-        size_t rest = i, at = 0, index[8] = {0};
-        for (unsigned d = c->rank; d > 0; d--) {
-            index[c->perm[d - 1]] = rest % c->dims[c->perm[d - 1]];
-            rest /= c->dims[c->perm[d - 1]];
-        }
-        for (unsigned d = 0; d < c->rank; d++) {
-            at = at * c->dims[d] + index[d];
-        }
-        assert_memory_equal(out + i * c->element_bytes, in + at * c->element_bytes,
-                            c->element_bytes);
-    }
-}
-
-/* Orders of the dimensions of arrays of rank 0 to 5, for elements of 1, 2, 4 and 8 bytes. */
-static void test_transpose(void **state)
-{
-    (void)state;
-    static const struct {
-        unsigned rank;
-        uint32_t dims[5];
-        unsigned perm[5];
-    } cases[] = {
-        {0, {0}, {0}},
-        {1, {7}, {0}},
-        {2, {17, 33}, {1, 0}},
-        {2, {300, 200}, {1, 0}},
-        {3, {4, 5, 6}, {2, 0, 1}},
-        {3, {4, 50, 60}, {0, 2, 1}},
-        {4, {2, 19, 14, 15}, {0, 2, 3, 1}},
-        {4, {2, 14, 15, 19}, {0, 3, 1, 2}},
-        {4, {2, 3, 5, 7}, {2, 3, 0, 1}},
-        {5, {1, 8, 3, 4, 5}, {0, 2, 1, 3, 4}},
-        {5, {2, 3, 1, 4, 5}, {4, 3, 2, 1, 0}},
-        {5, {2, 3, 4, 4, 5}, {1, 3, 0, 2, 4}},
-    };
-    struct covey_threads *threads = three_threads();
-    for (size_t i = 0; i < 4 * sizeof(cases) / sizeof(cases[0]); i++) {
-        unsigned bytes = 1u << i % 4, rank = cases[i / 4].rank;
-        size_t count = 1;
-        for (unsigned d = 0; d < rank; d++) {
-            count *= cases[i / 4].dims[d];
-        }
-        float *in = filled(2 * count), *out = filled(2 * count);
-        struct covey__transpose_call c = {
-            rank, cases[i / 4].dims, cases[i / 4].perm, bytes, in, out, i % 8 < 4 ? NULL : threads};
-        covey__transpose_run(&c);
-        check_transposed(&c, count);
-        free(in);
-        free(out);
-    }
-    covey_threads_free(threads);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reductions),   cmocka_unit_test(test_norm),
         cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
-        cmocka_unit_test(test_adam_threads), cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_adam_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
