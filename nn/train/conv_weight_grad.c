@@ -193,6 +193,25 @@ static void taps_group(const struct job *j, size_t g)
     }
 }
 
+/* One output row of what a tap sees; the input's row starts at x, which may be outside. */
+static void unroll_row(const struct covey__conv_shape *s, const float *row, int64_t x, float *out)
+{
+    int64_t step = s->stride[1], width = s->width, count = s->out_width;
+    int64_t first = x < 0 ? (-x + step - 1) / step : 0;
+    int64_t last = x < width ? (width - x + step - 1) / step : 0;
+    first = first > count ? count : first;
+    last = last > count ? count : last < first ? first : last;
+    memset(out, 0, (size_t)first * sizeof(float));
+    memset(out + last, 0, (size_t)(count - last) * sizeof(float));
+    if (step == 1) {
+        memcpy(out + first, row + x + first, (size_t)(last - first) * sizeof(float));
+        return;
+    }
+    for (int64_t i = first; i < last; i++) {
+        out[i] = row[x + i * step];
+    }
+}
+
 /* Row (c, tap) of the unrolled image: what the tap sees at each output pixel. */
 static void unroll(const struct covey__conv_shape *s, const struct size *z, const float *in,
                    float *out)
@@ -201,12 +220,12 @@ static void unroll(const struct covey__conv_shape *s, const struct size *z, cons
         size_t tap = row % z->taps;
         const float *plane = in + row / z->taps * s->height * s->width;
         int64_t y = (int64_t)(tap / s->kernel[1] * s->dilation[0]) - s->pads[0];
-        int64_t left = (int64_t)(tap % s->kernel[1] * s->dilation[1]) - s->pads[1];
-        for (size_t i = 0; i < s->out_height; i++, y += s->stride[0]) {
-            int64_t x = left;
-            for (size_t k = 0; k < s->out_width; k++, x += s->stride[1]) {
-                bool inside = y >= 0 && y < (int64_t)s->height && x >= 0 && x < (int64_t)s->width;
-                *out++ = inside ? plane[y * (int64_t)s->width + x] : 0.0f;
+        int64_t x = (int64_t)(tap % s->kernel[1] * s->dilation[1]) - s->pads[1];
+        for (size_t i = 0; i < s->out_height; i++, y += s->stride[0], out += s->out_width) {
+            if (y >= 0 && y < (int64_t)s->height) {
+                unroll_row(s, plane + y * (int64_t)s->width, x, out);
+            } else {
+                memset(out, 0, s->out_width * sizeof(float));
             }
         }
     }
