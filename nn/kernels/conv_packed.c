@@ -12,6 +12,7 @@ enum {
     CROSS_PIXELS_MAX = 512, /* up to here strips run across images: fewer lanes are wasted */
     BLOCK_STRIPS = 8,       /* strips unrolled together: long rows are read, A is read once */
     BLOCK_COLS = BLOCK_STRIPS * COVEY__STRIP_COLS,
+    IN_PLACE_ROWS = 32,     /* copying would not pay for so few */
     CHUNK_FLOATS = 1 << 16, /* of A: stays in the second cache while all strips use it */
 };
 
@@ -237,11 +238,20 @@ static void run_part(void *ctx, size_t part, unsigned thread)
     p.rows = covey__min(j->part_rows, j->m - p.row);
     p.cols = covey__min((end - first) * lanes, j->columns - p.col);
     p.c = p.b + (size_t)BLOCK_STRIPS * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
-    struct covey__unroll u = {.plane = j->prep.plane, .run = runs, .runs = find_runs(j, &p, runs)};
+    bool aligned = j->pixels % lanes == 0;
+    if (j->prep.linear && j->images == 1 && (aligned || j->m <= IN_PLACE_ROWS)) {
+        p.b = NULL; /* the input is read where it is */
+    }
+    struct covey__unroll u = {.plane = j->prep.plane, .run = runs, .runs = 0};
+    if (p.b != NULL) {
+        u.runs = find_runs(j, &p, runs);
+    }
     size_t depths = covey__ceil_div(j->k, COVEY__DEPTH_MAX);
     for (size_t i = 0; i < depths; i++) {
         const size_t range[2] = {j->k * i / depths, j->k * (i + 1) / depths};
-        unroll(j, &p, &u, range);
+        if (p.b != NULL) {
+            unroll(j, &p, &u, range);
+        }
         run_depth(j, &p, range);
     }
 }

@@ -91,12 +91,13 @@ struct covey__wino_out {
     float bias;
 };
 
-/* out[i] = clamp(phase[i % phases][i / phases] + residual[i]), i < count. */
-struct covey__merge_row {
-    const float *in;
-    size_t pitch, phases, count;
+/* Each row: out[i] = clamp(phase[i % phases][i / phases] + residual[i]), i < count. */
+struct covey__merge {
+    const float *in; /* [rows][phases][pitch] */
+    size_t rows, phases, pitch, count;
     const float *residual; /* or NULL */
     float *out;
+    size_t out_pitch; /* of the residual too */
     float low, high;
 };
 
@@ -109,7 +110,7 @@ struct covey__kernels {
     void (*depthwise)(const struct covey__depthwise *d);
     void (*wino_in[2])(const struct covey__wino_in *w); /* F(2, 3), F(4, 3) */
     void (*wino_out[2])(const struct covey__wino_out *w);
-    void (*merge)(const struct covey__merge_row *r);
+    void (*merge)(const struct covey__merge *m);
 };
 
 /* NULL: not built for this processor family. */

@@ -7,8 +7,8 @@
 #include "gemm_pack.h"
 
 enum {
-    TILES_MAX = 144,        /* of one block, at most */
-    BLOCK_FLOATS = 1 << 18, /* one of the two transformed blocks stays in the second cache */
+    TILES_MAX = 144,        /* of one block */
+    CACHE_FLOATS = 1 << 18, /* the part of the second cache for the transforms */
     CHUNK_FLOATS = 1 << 15, /* weights that serve all strips of a block while they are warm */
     STAGGER = 16,           /* keeps the positions of a tile off the same cache sets */
 };
@@ -44,11 +44,13 @@ bool covey__winograd_fits(const struct covey__conv_shape *s)
            s->stride[1] == 1 && s->dilation[0] == 1 && s->dilation[1] == 1;
 }
 
+/* As many tiles as the second cache holds, both transforms of them; where it holds only a few,
+ * many, so that the weights are read the less often. */
 static size_t choose_block(const struct covey__conv_shape *s, const struct geometry *g)
 {
-    size_t channels = s->in_channels > s->out_channels ? s->in_channels : s->out_channels;
-    size_t fit = BLOCK_FLOATS / (g->positions * channels) / COVEY__STRIP_COLS * COVEY__STRIP_COLS;
-    fit = fit < COVEY__STRIP_COLS ? COVEY__STRIP_COLS : covey__min(fit, TILES_MAX);
+    size_t tile = g->positions * (s->in_channels + s->out_channels);
+    size_t fit = CACHE_FLOATS / tile / COVEY__LANES_MAX * COVEY__LANES_MAX;
+    fit = fit < COVEY__STRIP_COLS ? TILES_MAX : covey__min(fit, TILES_MAX);
     size_t blocks = covey__ceil_div(g->total, fit);
     size_t even = covey__round_up(covey__ceil_div(g->total, blocks), COVEY__LANES_MAX);
     return covey__min(even, g->total);
@@ -243,22 +245,21 @@ static void scatter(const struct job *j, size_t channel, const float *tiles)
         struct segment seg = segment_at(j, at);
         size_t rows = covey__min(g->outputs, s->out_height - seg.row * g->outputs);
         size_t x = seg.col * g->outputs;
-        for (size_t i = 0; i < rows; i++) {
-            size_t y = seg.row * g->outputs + i;
-            size_t to =
-                ((seg.image * s->out_channels + channel) * s->out_height + y) * s->out_width + x;
-            const struct covey__merge_row row = {
-                .in = tiles + i * g->outputs * g->pitch + at,
-                .pitch = g->pitch,
-                .phases = g->outputs,
-                .count = covey__min(seg.count * g->outputs, s->out_width - x),
-                .residual = j->call->residual != NULL ? j->call->residual + to : NULL,
-                .out = j->call->out + to,
-                .low = j->low,
-                .high = j->high,
-            };
-            j->kernels->merge(&row);
-        }
+        size_t y = seg.row * g->outputs, plane = seg.image * s->out_channels + channel;
+        size_t to = (plane * s->out_height + y) * s->out_width + x;
+        const struct covey__merge merge = {
+            .in = tiles + at,
+            .rows = rows,
+            .phases = g->outputs,
+            .pitch = g->pitch,
+            .count = covey__min(seg.count * g->outputs, s->out_width - x),
+            .residual = j->call->residual != NULL ? j->call->residual + to : NULL,
+            .out = j->call->out + to,
+            .out_pitch = s->out_width,
+            .low = j->low,
+            .high = j->high,
+        };
+        j->kernels->merge(&merge);
         at += seg.count;
     }
 }
