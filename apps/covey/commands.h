@@ -17,8 +17,10 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_lab(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench_gemm(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_train(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv);
 
-extern const char covey__help_infer[], covey__help_model_build[], covey__help_model_show[];
+extern const char covey__help_infer[], covey__help_model_build[], covey__help_model_show[],
+    covey__help_train[];
 
 #endif /* COVEY_CLI_COMMANDS_H */

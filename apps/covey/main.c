@@ -23,6 +23,7 @@ static const struct covey__cli_command commands[] = {
      "Shows which device would hold which units of each layer, and how much travels.\n"
      "MODEL is the name or id of a model that was added.\n",
      covey__cmd_plan},
+    {"train", "train a network on this device", covey__help_train, covey__cmd_train},
     {"lab", "a mesh on this machine, for trying and testing", NULL, covey__cmd_lab},
     {"bench", "time models and this machine", NULL, covey__cmd_bench},
     {"version", "versions of this program and of the node",

@@ -124,8 +124,8 @@ static covey_err read_names(const char *dir, const char *file, struct covey_data
     return covey__why_file(err, why, path, &inner);
 }
 
-covey_err covey__open_cifar(const struct covey__place *place, enum covey_split split, bool hundred,
-                            struct covey_dataset *out, struct covey_nn_error *why)
+covey_err covey__open_cifar(const struct covey__place *place, enum covey_dataset_split split,
+                            bool hundred, struct covey_dataset *out, struct covey_nn_error *why)
 {
     /* CIFAR-100 has the coarse label first, then the fine one. */
     static const struct covey__cifar_form ten = {1, 0, 10}, fine = {2, 1, 100}, coarse = {2, 0, 20};

@@ -124,7 +124,8 @@ covey_err covey__set_append(struct covey_dataset *d, struct covey_dataset *take_
 }
 
 /* Keeps what the split has of a source that has none of its own. */
-static covey_err cut(struct covey_dataset *d, enum covey_split split, struct covey_nn_error *why)
+static covey_err cut(struct covey_dataset *d, enum covey_dataset_split split,
+                     struct covey_nn_error *why)
 {
     size_t train = covey__set_train(d->count);
     size_t values = covey_dataset_values(d) * (d->floats ? sizeof(float) : 1);
@@ -280,7 +281,7 @@ static covey_err open_npy(const struct covey__place *place, struct covey_dataset
 }
 
 static covey_err open_split(const char *kind, const struct covey__place *place,
-                            enum covey_split split, struct covey_dataset *out,
+                            enum covey_dataset_split split, struct covey_dataset *out,
                             struct covey_nn_error *why)
 {
     return strcmp(kind, "mnist") == 0

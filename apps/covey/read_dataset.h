@@ -24,7 +24,7 @@ enum covey_dataset_limits {
     COVEY_DATASET_SIDE_MAX = 4096,
 };
 
-enum covey_split {
+enum covey_dataset_split {
     COVEY_SPLIT_DEFAULT, /* as the spec says; else test where the source is split, else all */
     COVEY_SPLIT_TRAIN,
     COVEY_SPLIT_TEST,
@@ -35,7 +35,7 @@ enum covey_split {
  * to it (bilinear): channels 0 takes grey if all are grey, else colour; height and width 0 takes
  * the pictures' own, if they all have one size. */
 struct covey_dataset_config {
-    enum covey_split split;
+    enum covey_dataset_split split;
     uint32_t channels, height, width;
 };
 

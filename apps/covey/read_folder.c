@@ -166,7 +166,7 @@ static covey_err add(struct covey__folder *f, const char *path, uint16_t label,
 }
 
 /* Adds the class's pictures in dir that the split has; BOTH: all. */
-static covey_err add_class(struct covey__folder *f, const char *dir, enum covey_split split,
+static covey_err add_class(struct covey__folder *f, const char *dir, enum covey_dataset_split split,
                            uint16_t label, struct covey_nn_error *why)
 {
     char path[COVEY_READ_PATH];
@@ -211,7 +211,7 @@ static covey_err add_part(struct covey__folder *f, const char *dir, struct covey
     return err;
 }
 
-static covey_err list_parts(const char *train, const char *test, enum covey_split split,
+static covey_err list_parts(const char *train, const char *test, enum covey_dataset_split split,
                             struct covey__folder *f, struct covey_nn_error *why)
 {
     covey_err err = classes_of(train, f, why);
@@ -224,8 +224,8 @@ static covey_err list_parts(const char *train, const char *test, enum covey_spli
     return err;
 }
 
-covey_err covey__folder_list(const char *dir, enum covey_split split, struct covey__folder *out,
-                             struct covey_nn_error *why)
+covey_err covey__folder_list(const char *dir, enum covey_dataset_split split,
+                             struct covey__folder *out, struct covey_nn_error *why)
 {
     char train[COVEY_READ_PATH];
     char test[COVEY_READ_PATH];

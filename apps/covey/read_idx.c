@@ -200,7 +200,7 @@ static bool find_part(const char *dir, bool train, bool labels, char out[static 
     return false;
 }
 
-covey_err covey__open_mnist(const struct covey__place *place, enum covey_split split,
+covey_err covey__open_mnist(const struct covey__place *place, enum covey_dataset_split split,
                             struct covey_dataset *out, struct covey_nn_error *why)
 {
     char path[2][COVEY_READ_PATH];

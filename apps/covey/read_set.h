@@ -48,10 +48,11 @@ covey_err covey__decode_names(struct covey_bytes in, size_t count, struct covey_
                               struct covey_nn_error *why) COVEY_CHECK;
 
 /* Sources; they name the file. split is TRAIN or TEST. */
-covey_err covey__open_mnist(const struct covey__place *place, enum covey_split split,
+covey_err covey__open_mnist(const struct covey__place *place, enum covey_dataset_split split,
                             struct covey_dataset *out, struct covey_nn_error *why) COVEY_CHECK;
-covey_err covey__open_cifar(const struct covey__place *place, enum covey_split split, bool hundred,
-                            struct covey_dataset *out, struct covey_nn_error *why) COVEY_CHECK;
+covey_err covey__open_cifar(const struct covey__place *place, enum covey_dataset_split split,
+                            bool hundred, struct covey_dataset *out,
+                            struct covey_nn_error *why) COVEY_CHECK;
 
 /* Pictures of a folder with their labels, in the order of the classes and of their names. */
 struct covey__folder {
@@ -61,8 +62,8 @@ struct covey__folder {
     uint32_t classes;
     struct covey_dataset_name *names;
 };
-covey_err covey__folder_list(const char *dir, enum covey_split split, struct covey__folder *out,
-                             struct covey_nn_error *why) COVEY_CHECK;
+covey_err covey__folder_list(const char *dir, enum covey_dataset_split split,
+                             struct covey__folder *out, struct covey_nn_error *why) COVEY_CHECK;
 void covey__folder_done(struct covey__folder *f);
 /* Takes f's names. */
 covey_err covey__folder_load(struct covey__folder *f, const struct covey_dataset_config *ask,

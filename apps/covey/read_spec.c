@@ -45,7 +45,7 @@ static bool take_option(const char *word, struct covey__place *place)
     static const char *const splits[] = {"", "train", "test", "both"};
     for (size_t i = 1; i < sizeof splits / sizeof splits[0]; i++) {
         if (strcmp(word, splits[i]) == 0) {
-            place->ask.split = (enum covey_split)i;
+            place->ask.split = (enum covey_dataset_split)i;
             return true;
         }
     }

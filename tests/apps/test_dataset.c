@@ -50,8 +50,8 @@ static void put(void **state, const char *name, const struct file *f)
     scratch_write(state, name, f->bytes, f->len, path);
 }
 
-static covey_err load_as(void **state, const char *kind, const char *tail, enum covey_split split,
-                         struct covey_dataset *out)
+static covey_err load_as(void **state, const char *kind, const char *tail,
+                         enum covey_dataset_split split, struct covey_dataset *out)
 {
     char spec[FIXTURE_PATH + 64];
     struct covey_nn_error why = {""};
@@ -66,7 +66,7 @@ static covey_err load_as(void **state, const char *kind, const char *tail, enum 
     return err;
 }
 
-static void load(void **state, const char *kind, const char *tail, enum covey_split split,
+static void load(void **state, const char *kind, const char *tail, enum covey_dataset_split split,
                  struct covey_dataset *out)
 {
     assert_int_equal(load_as(state, kind, tail, split, out), COVEY_OK);
@@ -412,7 +412,7 @@ static void test_shared(void **state)
     (void)state;
     static const struct {
         const char *kind, *place;
-        enum covey_split split;
+        enum covey_dataset_split split;
         size_t count;
         double mean; /* of all values, divided by top */
         const char *first, *last;

@@ -34,7 +34,8 @@ static covey_err load_as(void **state, const char *tail, const struct covey_data
     return covey_dataset_load(spec, config, out, why);
 }
 
-static void load(void **state, const char *tail, enum covey_split split, struct covey_dataset *out)
+static void load(void **state, const char *tail, enum covey_dataset_split split,
+                 struct covey_dataset *out)
 {
     struct covey_nn_error why = {""};
     const struct covey_dataset_config config = {.split = split};

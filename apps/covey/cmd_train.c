@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+#include "train_report.h"
+#include "train_session.h"
+
+const char covey__help_train[] =
+    "usage: covey train --model NAME|FILE.onnx --data SPEC --out FILE.onnx --local [options]\n"
+    "Trains a network on this device. NAME is one of 'covey model build --help'; the file written\n"
+    "takes the data set's values as they are: its first nodes normalise them.\n"
+    "SPEC: mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE, folder:DIR or npy:X,Y.\n"
+    "  --epochs E, --batch B    rounds (10) and samples of a step (50); an incomplete batch at\n"
+    "                           the end of an epoch is left out\n"
+    "  --optimizer sgd|adam     sgd; --momentum M (0.9), --nesterov are for sgd\n"
+    "  --lr X                   rate at its highest (sgd 0.02, adam 0.001)\n"
+    "  --schedule constant|step|cosine   of the rate (cosine, to 0); --warmup STEPS;\n"
+    "                           --step-epochs N (a third), --step-factor F (0.1)\n"
+    "  --weight-decay W, --label-smoothing S   (0)\n"
+    "  --augment CHANGES        none, or some of flip,shift=PIXELS,crop=PIXELS\n"
+    "  --normalise auto|on|off  auto: networks by name\n"
+    "  --test SPEC|none         what accuracy is measured on (the data's own test part)\n"
+    "  --seed S, --threads N    the same seed gives the same file, on any number of threads (1, "
+    "1)\n"
+    "  --width W, --depth D, --units U   as for 'covey model build'\n"
+    "  --checkpoint FILE        written after each epoch, when stopped (Ctrl-C), and after every\n"
+    "  --every STEPS            so many steps\n"
+    "  --resume FILE            goes on from a checkpoint; what is not given is as it was\n"
+    "  --report FILE.md         write the report as Markdown\n"
+    "  --json                   one JSON document\n";
+
+enum covey_exit covey__cmd_train(struct covey__cli *cli, int argc, char **argv)
+{
+    struct covey__train t = {.cli = cli};
+    if (!covey__train_options_parse(&t.options, cli, &argc, argv)) {
+        return COVEY_EXIT_USAGE;
+    }
+    if (!t.options.local) {
+        return covey__cli_usage(cli, "training over the mesh is not there yet: --local trains on "
+                                     "this device");
+    }
+    enum covey_exit code = covey__train_open(&t);
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_loop(&t);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_finish(&t);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_report(&t);
+    }
+    covey__train_close(&t);
+    return code;
+}

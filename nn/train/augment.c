@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/augment.h"
+
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of z changes about half of the
+ * result's. */
+static uint64_t mix(uint64_t z)
+{
+    z += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+uint64_t covey_augment_draw(uint64_t seed, uint64_t round, uint64_t index)
+{
+    return mix(mix(mix(seed) ^ round) ^ index);
+}
+
+/* floor(n x / 2^32) with x the upper half of the draw: in [0, n), n below 2^32. */
+static uint32_t below(uint64_t draw, uint32_t n)
+{
+    return (uint32_t)((draw >> 32) * n >> 32);
+}
+
+/* Uniform in [-most, most]. */
+static int64_t move_of(uint64_t draw, uint32_t most)
+{
+    return (int64_t)below(draw, 2 * most + 1) - (int64_t)most;
+}
+
+/* Mirrored at the first and the last of n, which are not repeated: period 2 (n - 1). */
+static int64_t mirror(int64_t i, int64_t n)
+{
+    if (n == 1) {
+        return 0;
+    }
+    int64_t period = 2 * (n - 1);
+    i = (i % period + period) % period;
+    return i < n ? i : period - i;
+}
+
+/* How one side of a picture is read. */
+struct side {
+    int64_t count, shift, crop;
+    bool flip;
+};
+
+/* The place that is read for place i, or -1 where a zero comes in. */
+static int64_t source(const struct side *s, int64_t i)
+{
+    i += s->shift;
+    if (i < 0 || i >= s->count) {
+        return -1;
+    }
+    i = mirror(i + s->crop, s->count);
+    return s->flip ? s->count - 1 - i : i;
+}
+
+static void fill_row(const struct side *s, const float *in, float *out)
+{
+    for (int64_t x = 0; x < s->count; x++) {
+        int64_t from = source(s, x);
+        out[x] = from < 0 ? 0.0f : in[from];
+    }
+}
+
+void covey_augment_apply(const struct covey_augment *a, const uint32_t size[static 3],
+                         uint64_t draw, const float *in, float *out)
+{
+    COVEY_ASSERT(a->shift <= COVEY_AUGMENT_MOVE_MAX && a->crop <= COVEY_AUGMENT_MOVE_MAX);
+    struct side rows = {size[1], move_of(mix(draw ^ 1), a->shift), move_of(mix(draw ^ 2), a->crop),
+                        false};
+    struct side columns = {size[2], move_of(mix(draw ^ 3), a->shift),
+                           move_of(mix(draw ^ 4), a->crop), a->flip && mix(draw ^ 5) >> 63 != 0};
+    for (uint32_t c = 0; c < size[0]; c++) {
+        const float *plane = in + (size_t)c * size[1] * size[2];
+        for (uint32_t y = 0; y < size[1]; y++, out += size[2]) {
+            int64_t from = source(&rows, y);
+            if (from < 0) {
+                memset(out, 0, size[2] * sizeof(*out));
+            } else {
+                fill_row(&columns, plane + (size_t)from * size[2], out);
+            }
+        }
+    }
+}
+
+/* Fisher and Yates, Durstenfeld's form. */
+void covey_augment_order(uint64_t seed, uint64_t round, uint32_t *out, size_t count)
+{
+    COVEY_ASSERT(count <= UINT32_MAX);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (uint32_t)i;
+    }
+    for (size_t i = count; i > 1; i--) {
+        uint32_t j = below(covey_augment_draw(seed, round, i), (uint32_t)i);
+        uint32_t kept = out[i - 1];
+        out[i - 1] = out[j];
+        out[j] = kept;
+    }
+}
