@@ -35,6 +35,7 @@ struct covey_onnx_value {
 
 struct covey_onnx_build {
     struct covey_bytes file;
+    uint8_t *movable;        /* file, when its bytes may be moved; NULL: they may not */
     struct covey_onnx *onnx; /* what is being made: graph, names, external files */
     const struct covey_onnx_options *options;
     const char *folder; /* of external data; NULL: none */

@@ -287,6 +287,7 @@ covey_err covey_onnx_load(const char *path, const struct covey_onnx_options *opt
     }
     struct covey_onnx_build b = {
         .file = covey_bytes_of(onnx.file.ptr, onnx.file.len),
+        .movable = onnx.file.ptr,
         .why = &why,
         .folder = wrote > 0 && (size_t)wrote < sizeof folder ? folder : NULL,
         .options = options ? options : &defaults,

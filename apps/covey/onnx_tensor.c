@@ -144,6 +144,23 @@ static bool all_bools(struct covey_bytes raw)
     return true;
 }
 
+/* Moves raw_data in our copy of the file to where its floats are aligned, over its tag and length,
+ * which nobody reads any more: a copy would need the weights' memory twice. */
+static struct covey_bytes align_raw(struct covey_onnx_build *b, const Onnx__TensorProto *t,
+                                    const struct type *type, struct covey_bytes raw)
+{
+    enum { HEAD = 3 }; /* bytes of tag and length of 128 bytes and more */
+    size_t off = (uintptr_t)raw.ptr % covey_type_size(type->type);
+    bool inside = raw.ptr >= b->file.ptr && raw.ptr < b->file.ptr + b->file.len;
+    if (!b->movable || !inside || off == 0 || off > HEAD || raw.len < 128) {
+        return raw;
+    }
+    size_t at = (size_t)(raw.ptr - b->file.ptr) - off;
+    memmove(b->movable + at, raw.ptr, raw.len);
+    covey_store64(t->raw_data.data, at); /* where it is now */
+    return covey_bytes_of(b->file.ptr + at, raw.len);
+}
+
 /* The elements at raw, borrowed where they are aligned. */
 static uint16_t add_raw(struct covey_onnx_build *b, const Onnx__TensorProto *t,
                         const struct type *type, const struct covey_shape *shape,
@@ -201,7 +218,7 @@ uint16_t covey__onnx_tensor(struct covey_onnx_build *b, const Onnx__TensorProto 
         return 0;
     }
     if (is_raw) {
-        return add_raw(b, t, type, &shape, raw);
+        return add_raw(b, t, type, &shape, external ? raw : align_raw(b, t, type, raw));
     }
     uint8_t *copy = covey__onnx_make(b, type->type, &shape, &index);
     if (copy && count > 0 && !copy_field(t, type, count, copy)) {

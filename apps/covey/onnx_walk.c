@@ -24,8 +24,20 @@ enum message {
     MSG_SPARSE,
 };
 
-/* What a field that we read must be. LIST: repeated numbers, packed or one by one. */
-enum kind { KIND_NUMBER, KIND_FLOAT, KIND_BYTES, KIND_LIST, KIND_RAW, KIND_MESSAGE, KIND_MESSAGES };
+/* What a field that we read must be. LIST: repeated numbers, packed or one by one. FLOATS: a list
+ * of floats, which many of, packed, are what raw_data would be, and become it. */
+enum kind {
+    KIND_NUMBER,
+    KIND_FLOAT,
+    KIND_BYTES,
+    KIND_LIST,
+    KIND_FLOATS,
+    KIND_RAW,
+    KIND_MESSAGE,
+    KIND_MESSAGES
+};
+
+enum { TENSOR_RAW = 9, PACKED_MIN = 1024 };
 
 struct field {
     enum message in;
@@ -62,11 +74,11 @@ static const struct field fields[] = {
     {MSG_ATTRIBUTE, 20, KIND_NUMBER, 0},
     {MSG_TENSOR, 1, KIND_LIST, 0},
     {MSG_TENSOR, 2, KIND_NUMBER, 0},
-    {MSG_TENSOR, 4, KIND_LIST, 0},
+    {MSG_TENSOR, 4, KIND_FLOATS, 0},
     {MSG_TENSOR, 5, KIND_LIST, 0},
     {MSG_TENSOR, 7, KIND_LIST, 0},
     {MSG_TENSOR, 8, KIND_BYTES, 0},
-    {MSG_TENSOR, 9, KIND_RAW, 0},
+    {MSG_TENSOR, TENSOR_RAW, KIND_RAW, 0},
     {MSG_TENSOR, 10, KIND_LIST, 0},
     {MSG_TENSOR, 11, KIND_LIST, 0},
     {MSG_TENSOR, 13, KIND_MESSAGES, MSG_ENTRY},
@@ -204,6 +216,7 @@ static bool wire_fits(enum kind kind, enum wire wire)
     case KIND_FLOAT:
         return wire == WIRE_32;
     case KIND_LIST:
+    case KIND_FLOATS:
         return true;
     case KIND_BYTES:
     case KIND_RAW:
@@ -245,6 +258,13 @@ static covey_err message(struct walk *w, struct span s, enum message type, unsig
 static covey_err put_item(struct walk *w, const struct item *item, const struct field *field,
                           unsigned depth)
 {
+    if (field->kind == KIND_FLOATS && item->wire == WIRE_BYTES &&
+        item->body.end - item->body.at >= PACKED_MIN) {
+        static const uint8_t tag = TENSOR_RAW << 3 | WIRE_BYTES;
+        put(w, &tag, 1);
+        put_raw(w, item->body);
+        return COVEY_OK;
+    }
     put(w, w->src + item->tag.at, item->tag.end - item->tag.at);
     if (field->kind == KIND_RAW) {
         put_raw(w, item->body);

@@ -23,8 +23,9 @@ enum covey_walk_limits {
 
 enum covey_walk_root { COVEY_WALK_MODEL, COVEY_WALK_TENSOR };
 
-/* Checks in and copies it, heap, without unknown fields; each raw_data is replaced by where it is
- * in `in` (COVEY_WALK_RAW_BYTES), so that weights are not copied. MALFORMED, SHORT, LIMIT. */
+/* Checks in and copies it, heap, without unknown fields; each raw_data, and float_data of a
+ * tensor of weights, is replaced by a raw_data that says where it is in `in`
+ * (COVEY_WALK_RAW_BYTES), so that weights are not copied. MALFORMED, SHORT, LIMIT. */
 covey_err covey_onnx_walk(struct covey_bytes in, enum covey_walk_root root, struct covey_buf *out,
                           struct covey_nn_error *out_why) COVEY_CHECK;
 
