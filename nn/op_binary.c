@@ -4,7 +4,6 @@
 #include "ops_binary.h"
 
 #include <math.h>
-#include <string.h>
 
 #define REAL(name, expression)                                                                     \
     static void real_##name(double *x, const double *y, size_t count)                              \
@@ -54,7 +53,7 @@ BITS(max, a > b ? a : b)
 WHOLE(min, a < b ? a : b)
 BITS(min, a < b ? a : b)
 WHOLE(prelu, a < 0 ? (int64_t)((uint64_t)a * (uint64_t)b) : a)
-BITS(first, b == 0 ? a : a)
+BITS(prelu, a + 0 * b) /* none is below 0 */
 WHOLE(fmod, b == 0 || b == -1 ? 0 : a % b)
 BITS(mod, b == 0 ? 0 : a % b)
 
@@ -86,7 +85,7 @@ BITS(right, b > 63 ? 0 : a >> b)
 OPERATOR(sub, covey__binary_apply, FAST(SUB), real_sub, {bits_sub, bits_sub})
 OPERATOR(mul, covey__binary_apply, FAST(MUL), real_mul, {bits_mul, bits_mul})
 OPERATOR(div, covey__binary_apply, FAST(DIV), real_div, {whole_div, bits_div})
-OPERATOR(prelu, covey__binary_apply, FAST(PRELU), real_prelu, {whole_prelu, bits_first})
+OPERATOR(prelu, covey__binary_apply, FAST(PRELU), real_prelu, {whole_prelu, bits_prelu})
 OPERATOR(max, covey__variadic_apply, FAST(MAX), real_max, {whole_max, bits_max})
 OPERATOR(min, covey__variadic_apply, FAST(MIN), real_min, {whole_min, bits_min})
 OPERATOR(sum, covey__variadic_apply, FAST(ADD), real_add, {bits_add, bits_add})
@@ -171,21 +170,32 @@ covey_err covey__infer_where(const struct covey__op_call *c, struct covey_tensor
     return err;
 }
 
-/* Elements are bytes here: any type. */
-static void where_row(const struct covey__row *row)
-{
-    const struct covey__op_call *c = row->c;
-    const uint8_t *condition = (const uint8_t *)c->in[0]->data + row->at[0];
-    size_t size = covey_type_size(c->out[0]->type);
-    uint8_t *out = (uint8_t *)c->out[0]->data + row->out * size;
-    for (size_t i = 0; i < row->count; i++) {
-        unsigned choice = condition[i * row->step[0]] != 0 ? 1 : 2;
-        const uint8_t *from = c->in[choice]->data;
-        memcpy(out + i * size, from + (row->at[choice] + i * row->step[choice]) * size, size);
+/* Elements are moved as the unsigned integers of their size, whatever they are. */
+typedef uint8_t __attribute__((may_alias)) bits1;
+typedef uint16_t __attribute__((may_alias)) bits2;
+typedef uint32_t __attribute__((may_alias)) bits4;
+typedef uint64_t __attribute__((may_alias)) bits8;
+#define CHOOSE(name, plain)                                                                        \
+    static void choose_##name(const struct covey__row *row)                                        \
+    {                                                                                              \
+        const struct covey__op_call *c = row->c;                                                   \
+        const uint8_t *condition = (const uint8_t *)c->in[0]->data + row->at[0];                   \
+        const plain *x = (const plain *)c->in[1]->data + row->at[1];                               \
+        const plain *y = (const plain *)c->in[2]->data + row->at[2];                               \
+        plain *out = (plain *)c->out[0]->data + row->out;                                          \
+        for (size_t i = 0; i < row->count; i++) {                                                  \
+            bool first = condition[i * row->step[0]] != 0;                                         \
+            out[i] = first ? x[i * row->step[1]] : y[i * row->step[2]];                            \
+        }                                                                                          \
     }
-}
+CHOOSE(1, bits1)
+CHOOSE(2, bits2)
+CHOOSE(4, bits4)
+CHOOSE(8, bits8)
 
 void covey__op_where(const struct covey__op_call *c)
 {
-    covey__spread_run(c, 3, where_row, NULL);
+    static const covey__row_fn choose[9] = {
+        [1] = choose_1, [2] = choose_2, [4] = choose_4, [8] = choose_8};
+    covey__spread_run(c, 3, choose[covey_type_size(c->out[0]->type)], NULL);
 }

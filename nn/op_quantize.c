@@ -2,6 +2,7 @@
 #include "op_quantize.h"
 #include "op_binary.h"
 #include "op_cast_chunk.h"
+#include "op_integer.h"
 #include "ops_binary.h"
 
 #include <math.h>
@@ -280,9 +281,33 @@ static void dequantize_row(const struct covey__row *row)
     covey__chunk_put_reals(row->c->out[0], row->out, row->count, x);
 }
 
+/* The usual case: bytes with one scale to float32. */
+static void dequantize_bytes(const struct covey__row *row)
+{
+    const struct covey__op_call *c = row->c;
+    struct covey__bytes in = covey__bytes_of(c->in[0]);
+    float scale = ((const float *)c->in[1]->data)[row->at[1]];
+    int32_t zero = c->inputs > 2 ? (int32_t)covey__load_int(c->in[2], row->at[2]) : 0;
+    float *y = covey__out(c) + row->out;
+    covey__bytes_load(&in, row->at[0], row->step[0], zero, y, row->count);
+    for (size_t i = 0; i < row->count; i++) {
+        y[i] *= scale;
+    }
+}
+
+static void dequantize_any(const struct covey__row *row)
+{
+    const struct covey__op_call *c = row->c;
+    if (bytes(c->in[0]->type) && c->in[1]->type == COVEY_TYPE_F32 && row->step[1] == 0) {
+        dequantize_bytes(row);
+    } else {
+        dequantize_row(row);
+    }
+}
+
 void covey__op_dequantize(const struct covey__op_call *c)
 {
-    run_layout(c, dequantize_row);
+    run_layout(c, dequantize_any);
 }
 
 covey_err covey__infer_dynamicquantize(const struct covey__op_call *c, struct covey_tensor *out,

@@ -131,6 +131,8 @@ static void test_pow(void **state)
     struct held *got = optest_run(COVEY_OP_POW, &t);
     assert_true(covey__load_int(&got->t, 0) == 4052555153018976267); /* not exact in a double */
     free(got);
+    t = pair(REALS(COVEY_TYPE_F32, DIMS(3), -3, 2, NAN), REALS(COVEY_TYPE_I32, DIMS(1), 2));
+    EXPECT(optest_run(COVEY_OP_POW, &t), COVEY_TYPE_F32, DIMS(3), 9, 4, NAN);
     t = pair(REALS(COVEY_TYPE_F64, DIMS(2), 2, -8), REALS(COVEY_TYPE_F32, DIMS(2), -1, 0.5));
     EXPECT(optest_run(COVEY_OP_POW, &t), COVEY_TYPE_F64, DIMS(2), 0.5, NAN);
 }

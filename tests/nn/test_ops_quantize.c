@@ -66,6 +66,13 @@ static void test_dequantize(void **state)
         EXPECT(optest_run(COVEY_OP_DEQUANTIZE, &t), i == 1 ? COVEY_TYPE_F16 : COVEY_TYPE_F32,
                DIMS(2, 2), -1, 2, 0, 198);
     }
+    for (unsigned type = COVEY_TYPE_U8; type <= COVEY_TYPE_I8; type++) { /* one scale */
+        struct optest t = optest_of(3);
+        t.in[0] = REALS((enum covey_type)type, DIMS(3), 0, 2, 127);
+        t.in[1] = REALS(COVEY_TYPE_F32, SCALAR, 0.5);
+        t.in[2] = REALS((enum covey_type)type, SCALAR, 3);
+        EXPECT(optest_run(COVEY_OP_DEQUANTIZE, &t), COVEY_TYPE_F32, DIMS(3), -1.5, -0.5, 62);
+    }
     struct optest t = optest_of(2);
     t.attrs.axis = 0;
     t.in[0] = REALS(COVEY_TYPE_I32, DIMS(2, 2), 1, 2, 3, 100);
