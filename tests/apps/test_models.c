@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,7 +8,7 @@
 #include "onnx_import.h"
 #include "read_input.h"
 
-enum { BATCH = 50, CASES_MIN = 30 };
+enum { BATCH = 50 };
 
 /* A loaded model ready for runs of one batch. */
 struct loaded {
@@ -199,7 +198,7 @@ static float *tensor(const char *path, size_t *out_count)
 }
 
 /* Largest difference of the outputs of one published set, by the largest magnitude. */
-static float set_difference(struct loaded *l, const char *dir, float rtol, float atol)
+static float set_difference(struct loaded *l, const char *dir)
 {
     char path[2 * FIXTURE_PATH + 16];
     size_t in_count = 0;
@@ -218,10 +217,6 @@ static float set_difference(struct loaded *l, const char *dir, float rtol, float
     for (size_t i = 0; i < out_count; i++) {
         largest = fmaxf(largest, fabsf(expected[i]));
         difference = fmaxf(difference, fabsf(output[i] - expected[i]));
-        if (rtol > 0 && !(fabsf(output[i] - expected[i]) <= atol + rtol * fabsf(expected[i]))) {
-            fail_msg("%s: output %zu is %g, not %g", dir, i, (double)output[i],
-                     (double)expected[i]);
-        }
     }
     free(input);
     free(expected);
@@ -241,7 +236,7 @@ static void expect_sets(const char *name)
     for (unsigned set = 0; set < 3; set++) {
         (void)snprintf(file, sizeof file, "models/%s/test_data_set_%u", name, set);
         data_path(path, file);
-        float difference = set_difference(&l, path, 0, 0);
+        float difference = set_difference(&l, path);
         print_message("%s set %u: %g\n", name, set, (double)difference);
         assert_true(difference <= 1e-4f);
     }
@@ -267,40 +262,6 @@ static void test_sets_squeezenet(void **state)
     expect_sets("squeezenet_v1.0_deepcompression");
 }
 
-/* The conformance cases of ONNX that have one float input: each either meets its output within the
- * official tolerance or is refused as not supported. */
-static void test_conformance(void **state)
-{
-    (void)state;
-    char root[FIXTURE_PATH];
-    char path[2 * FIXTURE_PATH];
-    unsigned met = 0;
-    struct dirent *entry = NULL;
-    data_path(root, "onnx-node");
-    DIR *dir = opendir(root);
-    assert_non_null(dir);
-    while ((entry = readdir(dir))) {
-        struct loaded l;
-        struct covey_nn_error why = {""};
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        (void)snprintf(path, sizeof path, "%s/%s/model.onnx", root, entry->d_name);
-        covey_err err = load(&l, path, 0, &why);
-        if (err) {
-            expect_line(err, &why);
-            continue;
-        }
-        (void)snprintf(path, sizeof path, "%s/%s/test_data_set_0", root, entry->d_name);
-        (void)set_difference(&l, path, 1e-3f, 1e-7f);
-        unload(&l);
-        met++;
-    }
-    closedir(dir);
-    print_message("%u cases met\n", met);
-    assert_true(met >= CASES_MIN);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,7 +269,7 @@ int main(void)
         cmocka_unit_test(test_accuracy_lenet5), cmocka_unit_test(test_accuracy_avgpool),
         cmocka_unit_test(test_accuracy_dense),  cmocka_unit_test(test_accuracy_resnet),
         cmocka_unit_test(test_sets_zoo),        cmocka_unit_test(test_sets_resnet),
-        cmocka_unit_test(test_sets_squeezenet), cmocka_unit_test(test_conformance),
+        cmocka_unit_test(test_sets_squeezenet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
