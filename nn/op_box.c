@@ -3,7 +3,7 @@
 
 /* Rows of a plane shared out at a time, and of those rows how many are turned at a time: as many
  * lines of the destination stay in the first cache even where they fall into one set of it. */
-enum { BLOCK_ROWS = 64, TURN_ROWS = 16, SHARE_BYTES = 1 << 17, PARTS = 64 };
+enum { BLOCK_ROWS = 64, TURN_ROWS = 32, SHARE_BYTES = 1 << 17, PARTS = 64 };
 
 /* The innermost two dimensions. */
 struct plane {

@@ -34,10 +34,13 @@ covey_err covey__infer_slice(const struct covey__op_call *c, struct covey_tensor
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "one start and step for each dimension");
     }
     for (unsigned i = 0; i < s.rank; i++) {
-        if (a->step[i] == 0 || !inside(a->start[i], a->step[i], a->shape[i], s.dims[i])) {
+        /* -1: the whole dimension, whatever the batch is. */
+        bool whole = a->shape[i] == -1 && a->start[i] == 0 && a->step[i] == 1;
+        int64_t count = whole ? (int64_t)s.dims[i] : a->shape[i];
+        if (a->step[i] == 0 || !inside(a->start[i], a->step[i], count, s.dims[i])) {
             return covey__nn_fail(out_why, COVEY_ERR_RANGE, "slice leaves dimension %u", i);
         }
-        s.dims[i] = (uint32_t)a->shape[i];
+        s.dims[i] = (uint32_t)count;
     }
     out->shape = s;
     return COVEY_OK;

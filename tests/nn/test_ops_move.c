@@ -175,6 +175,26 @@ static void test_views(void **state)
     }
 }
 
+/* A count of -1 in Slice is the whole dimension: it follows the batch. */
+static void test_slice_whole(void **state)
+{
+    (void)state;
+    uint64_t seed = 14;
+    struct covey_op_attrs a = attrs_default();
+    a.shape_rank = 2;
+    a.shape[0] = -1, a.step[0] = a.step[1] = 1;
+    a.start[1] = a.shape[1] = 2;
+    for (uint32_t batch = 0; batch < 4; batch++) {
+        struct covey_tensor x = random_tensor(COVEY_TYPE_F32, shape_of(2, batch, 4, 0, 0), &seed);
+        struct covey_tensor y;
+        struct alone run = {COVEY_OP_SLICE, &a, {x}, 1, 1, batch, 1, 0};
+        assert_int_equal(alone_infer(&run, &y), COVEY_OK);
+        assert_true(covey_shape_equal(&y.shape, &(struct covey_shape){2, {batch, 2}}));
+        check_moves(COVEY_OP_SLICE, &a, &x, from_slice);
+        free(x.data);
+    }
+}
+
 /* One step at a time, as the names say; constant: false outside. */
 static bool pad_place(unsigned mode, int64_t *at, int64_t n)
 {
@@ -480,10 +500,10 @@ static void test_refused(void **state)
     x[2] = x[1];
     const struct covey_op_attrs base = attrs_default();
     struct covey_op_attrs a = base;
-    const int64_t slices[][3] = {{0, 0, 1},         {0, 3, 1},         {2, 1, 1},
-                                 {-1, 1, 1},        {0, 2, 2},         {1, 2, 1},
-                                 {0, 2, -1},        {1, 3, -1},        {0, -1, 1},
-                                 {0, 2, INT64_MIN}, {1, 2, INT64_MAX}, {INT64_MIN, 1, 1}};
+    const int64_t slices[][3] = {
+        {0, 0, 1},   {0, 3, 1},         {2, 1, 1},         {-1, 1, 1},       {0, 2, 2},
+        {1, 2, 1},   {0, 2, -1},        {1, 3, -1},        {1, -1, 1},       {0, -2, 1},
+        {0, -1, -1}, {0, 2, INT64_MIN}, {1, 2, INT64_MAX}, {INT64_MIN, 1, 1}};
     for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
         a = base;
         a.shape_rank = 4;
@@ -557,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_transpose_images),
         cmocka_unit_test(test_views),
+        cmocka_unit_test(test_slice_whole),
         cmocka_unit_test(test_pad),
         cmocka_unit_test(test_pad_empty),
         cmocka_unit_test(test_depth),
