@@ -112,7 +112,7 @@ void covey__onnx_slice(struct covey_onnx_build *b)
     for (size_t i = 0; i < in.rank; i++) {
         e.attrs.start[i] = 0;
         e.attrs.step[i] = 1;
-        e.attrs.shape[i] = in.dims[i];
+        e.attrs.shape[i] = -1; /* all, whatever the batch is */
     }
     for (size_t i = 0; !b->err && i < s.count[0]; i++) {
         int64_t given = s.count[2] == SIZE_MAX ? (int64_t)i : s.list[2][i];
