@@ -206,12 +206,86 @@ static void test_onehot(void **state)
     free(y.data), free(x.data), free(v.data);
 }
 
+/* Small, or one of the numbers that break things. */
+static int64_t hostile(uint64_t *seed)
+{
+    static const int64_t edges[] = {INT64_MAX,        INT64_MIN, INT32_MAX, INT32_MIN,
+                                    UINT32_MAX,       1 << 28,   -1,        (1 << 28) + 1,
+                                    (int64_t)1 << 32, -(1 << 28)};
+    return random_below(seed, 8) > 0 ? (int64_t)random_below(seed, 5) - (random_below(seed, 3) == 0)
+                                     : edges[random_below(seed, 10)];
+}
+
+static struct covey_op_attrs hostile_attrs(unsigned rank, uint64_t *seed)
+{
+    struct covey_op_attrs a = attrs_default();
+    a.axis = (int32_t)hostile(seed);
+    a.axes = (uint32_t)hostile(seed);
+    a.size = (uint32_t)hostile(seed);
+    a.mode = random_below(seed, 20) > 0 ? random_below(seed, 5) : (uint32_t)hostile(seed);
+    a.coordinates = (enum covey_coordinates)random_below(seed, COVEY_COORD_COUNT + 1);
+    a.nearest = (enum covey_nearest)random_below(seed, COVEY_NEAREST_COUNT + 1);
+    a.antialias = random_below(seed, 2) == 0;
+    a.exclude_outside = random_below(seed, 2) == 0;
+    a.alpha = (float)hostile(seed);
+    a.value = (double)hostile(seed);
+    a.to = (enum covey_type)random_below(seed, COVEY_TYPE_COUNT);
+    a.shape_rank = (uint8_t)(random_below(seed, 9) > 0 ? rank : random_below(seed, 256));
+    for (unsigned i = 0; i < COVEY_RANK_MAX; i++) {
+        a.shape[i] = hostile(seed);
+        a.start[i] = hostile(seed);
+        a.step[i] = hostile(seed);
+        a.scale[i] = (float)hostile(seed) / 2;
+        a.pad[2 * i] = (int32_t)hostile(seed);
+        a.pad[2 * i + 1] = (int32_t)hostile(seed);
+        a.roi[2 * i] = (float)hostile(seed);
+        a.roi[2 * i + 1] = (float)hostile(seed) / 3;
+        a.sizes[i] = (uint32_t)hostile(seed);
+    }
+    return a;
+}
+
+/* Whatever the attributes are: they are refused, or the kernel stays inside its buffers. */
+static void test_hostile_attributes(void **state)
+{
+    (void)state;
+    uint64_t seed = 15;
+    unsigned ran = 0;
+    for (unsigned round = 0; round < 60000; round++) {
+        enum covey_op op = (enum covey_op)(COVEY_OP_CONCAT + round % 21);
+        const struct covey__op *row = covey__op_find(op);
+        unsigned rank = random_below(&seed, 10) > 0 ? 4 : random_below(&seed, 9);
+        struct covey_op_attrs a = hostile_attrs(rank, &seed);
+        struct alone run = {op, &a, {{0}}, row->inputs_min, 1, 1 + round % 3, 1, 0};
+        struct covey_tensor out[COVEY_NODE_OUTPUTS_MAX];
+        size_t count = 0;
+        run.outputs = op == COVEY_OP_SPLIT ? 1 + round % 3 : 1;
+        for (unsigned i = 0; i < run.inputs; i++) {
+            enum covey_type type = i == 1 ? COVEY_TYPE_I64 : sizes[round / 21 % 4];
+            unsigned of = i == 0 ? rank : random_below(&seed, 5);
+            run.in[i] = random_tensor(type, random_shape(of, 4, &seed), &seed);
+        }
+        if (alone_infer(&run, out) == COVEY_OK &&
+            covey_shape_count(&out[0].shape, &count) == COVEY_OK && count < 100000) {
+            alone_run(&run, out);
+            ran++;
+            for (unsigned i = 0; i < run.outputs; i++) {
+                free(out[i].data);
+            }
+        }
+        for (unsigned i = 0; i < run.inputs; i++) {
+            free(run.in[i].data);
+        }
+    }
+    assert_true(ran > 3000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gather),        cmocka_unit_test(test_elements),
         cmocka_unit_test(test_nd_documented), cmocka_unit_test(test_scatter_types),
-        cmocka_unit_test(test_onehot),
+        cmocka_unit_test(test_onehot),        cmocka_unit_test(test_hostile_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
