@@ -236,10 +236,11 @@ static void quantize_bytes(const struct covey__row *row)
     float scale = ((const float *)c->in[1]->data)[row->at[1]];
     float zero = c->inputs > 2 ? (float)covey__load_int(c->in[2], row->at[2]) : 0.0f;
     struct covey__range r = covey__range_of(c->out[0]->type);
+    float low = (float)r.low, high = (float)r.high;
     uint8_t *y = (uint8_t *)c->out[0]->data + row->out;
-    for (size_t i = 0; i < row->count; i++) {
-        y[i] = (uint8_t)covey__requantize(x[i * row->step[0]] / scale, zero, (float)r.low,
-                                          (float)r.high);
+    size_t count = row->count; /* bytes might alias the row */
+    for (size_t i = 0; i < count; i++) {
+        y[i] = (uint8_t)covey__requantize(x[i] / scale, zero, low, high);
     }
 }
 
