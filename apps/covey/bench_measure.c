@@ -13,11 +13,21 @@
 enum { GEMM_RUNS_MIN = 3, READ_RUNS = 5 };
 static const uint64_t gemm_ns = 150000000;
 
-uint64_t covey__now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t covey__now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t covey__cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static int by_size(const void *a, const void *b)

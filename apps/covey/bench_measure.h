@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 uint64_t covey__now_ns(void); /* monotonic */
+uint64_t covey__cpu_ns(void); /* that this process has computed, whatever else the machine does */
 
 /* Sorts; share in [0, 1]: 0.5 is the median. 0 where there are none. */
 double covey__percentile(double *values, size_t count, double share);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench_measure.h"
 #include "blas_core.h"
@@ -58,25 +57,17 @@ static covey_err read_input(struct server *s, const char *path)
     return whole ? COVEY_OK : COVEY_ERR_MALFORMED;
 }
 
-/* Of this process, whatever else the machine does. */
-static double cpu_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static void answer_run(struct server *s, const char *argument)
 {
     unsigned long runs = strtoul(argument, NULL, 10);
-    double cpu_start = cpu_ms();
+    uint64_t cpu_start = covey__cpu_ns();
     printf("{\"ms\":[");
     for (unsigned long i = 0; i < runs && i < RUNS_MAX; i++) {
         uint64_t start = covey__now_ns();
         covey_run_all(s->local.run, s->input, s->output);
         printf("%s%.6f", i == 0 ? "" : ",", (double)(covey__now_ns() - start) / 1e6);
     }
-    printf("],\"cpu_ms\":%.6f}\n", cpu_ms() - cpu_start);
+    printf("],\"cpu_ms\":%.6f}\n", (double)(covey__cpu_ns() - cpu_start) / 1e6);
 }
 
 static void answer_output(const struct server *s, const char *path)

@@ -86,7 +86,9 @@ def main():
     for line in sys.stdin:
         verb, _, argument = line.strip().partition(" ")
         if verb == "run":
-            say({"ms": [trainer.step() for _ in range(int(argument))]})
+            before = time.process_time()
+            taken = [trainer.step() for _ in range(int(argument))]
+            say({"ms": taken, "cpu_ms": (time.process_time() - before) * 1e3})
         elif verb == "loss":
             say({"loss": trainer.last_loss})
         elif verb == "memory":

@@ -93,13 +93,14 @@ static covey_err answer_run(struct server *s, const char *argument)
 {
     unsigned long steps = strtoul(argument, NULL, 10);
     covey_err err = COVEY_OK;
+    uint64_t cpu_start = covey__cpu_ns();
     printf("{\"ms\":[");
     for (unsigned long i = 0; i < steps && i < STEPS_MAX && err == COVEY_OK; i++) {
         double ms = 0;
         err = step(s, &ms);
         printf("%s%.6f", i == 0 ? "" : ",", ms);
     }
-    printf("]}\n");
+    printf("],\"cpu_ms\":%.6f}\n", (double)(covey__cpu_ns() - cpu_start) / 1e6);
     return err;
 }
 
