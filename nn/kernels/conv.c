@@ -29,20 +29,20 @@ bool covey__conv_fits(const struct covey__conv_shape *shape, enum covey__conv_al
     return false;
 }
 
-/* Estimated cycles, as measured with AVX-512: two products of 16 lanes in each, and weights come
- * from memory at 3.5 bytes in each while the first third or half of the products is made. */
-static double product_cycles(double macs, double weights, size_t columns)
+/* Estimated cycles, as measured with AVX-512: two products of 16 lanes in each, while weights come
+ * from memory at 3.5 bytes in each. */
+static double product_cycles(double weights, size_t columns)
 {
-    double strips = (double)covey__ceil_div(columns, COVEY__STRIP_COLS);
-    double stream = weights * 4.0 / 3.5, compute = macs / 32.0, first = compute / strips;
-    return compute - first + (stream > first ? stream : first);
+    double compute = weights * (double)columns / 32.0, stream = weights * 4.0 / 3.5;
+    return compute > stream ? compute : stream;
 }
 
+/* Unrolling and the blocks of a long k cost about a quarter. */
 static double packed_cycles(const struct covey__conv_shape *s)
 {
     double weights = (double)s->out_channels * s->in_channels * (double)covey__taps(s);
-    size_t pixels = covey__pixels(s), columns = covey__round_up(pixels, COVEY__LANES_MAX);
-    return product_cycles(weights * (double)columns, weights, columns);
+    size_t columns = covey__round_up(covey__pixels(s), COVEY__LANES_MAX);
+    return 1.25 * product_cycles(weights, columns) * s->batch;
 }
 
 static double winograd_cycles(const struct covey__conv_shape *s, size_t outputs)
@@ -53,8 +53,7 @@ static double winograd_cycles(const struct covey__conv_shape *s, size_t outputs)
     size_t columns = covey__round_up(tiles, COVEY__LANES_MAX);
     double weights = (double)positions * s->out_channels * s->in_channels;
     double transform = (double)positions * (double)(s->in_channels + s->out_channels);
-    return product_cycles(weights * (double)columns, weights, columns) +
-           0.5 * transform * (double)columns;
+    return product_cycles(weights, columns) + 0.5 * transform * (double)columns;
 }
 
 static enum covey__conv_algorithm choose(const struct covey__conv_shape *s)
@@ -65,7 +64,7 @@ static enum covey__conv_algorithm choose(const struct covey__conv_shape *s)
     if (!covey__winograd_fits(s)) {
         return COVEY__CONV_PACKED;
     }
-    double packed = packed_cycles(s) * s->batch;
+    double packed = packed_cycles(s);
     double two = winograd_cycles(s, 2), four = winograd_cycles(s, 4);
     if (packed <= two && packed <= four) {
         return COVEY__CONV_PACKED;

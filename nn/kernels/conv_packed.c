@@ -161,7 +161,7 @@ static void copy_crossing(const struct job *j, const struct piece *p, const stru
     }
 }
 
-/* Rows [row, row + rows) of one strip. s: k, a's first column and what else the block shares. */
+/* Rows [row, row + rows) of one strip. s: the product; the rest is filled in here. */
 static void run_strip(const struct job *j, const struct piece *p, const struct copy *at,
                       struct covey__strip s)
 {
@@ -170,7 +170,6 @@ static void run_strip(const struct job *j, const struct piece *p, const struct c
     size_t to = (image * j->s->out_channels + first) * j->pixels + col % j->pixels;
     bool crosses = strip_crosses(j, p, at->strip);
     struct copy copy = *at;
-    s.a += at->row * j->k;
     s.m = at->rows;
     s.cols = p->col + strip_col(j, p, at->strip + 1) - col;
     s.bias = j->call->bias != NULL ? j->call->bias + first : NULL;
@@ -195,9 +194,11 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
 {
     size_t mr = j->kernels->mr, group = covey__gemm_packed_floats(j->m, j->k, mr);
     size_t depth = range[1] - range[0], channels = j->s->in_channels / j->groups;
-    size_t chunk = covey__round_up(CHUNK_FLOATS / depth, mr);
+    bool streams = j->m * j->k > COVEY__WARM_FLOATS && p->strips > 1 && j->blocks == 1 &&
+                   p->strips <= COVEY__STREAM_STRIPS;
+    size_t chunk = streams ? mr : covey__round_up(CHUNK_FLOATS / depth, mr);
+    const float *a = j->call->weights + p->group * group + range[0] * mr;
     struct covey__strip s = {
-        .a = j->call->weights + p->group * group + range[0] * mr,
         .a_stride = mr * j->k,
         .k = depth,
         .first = range[0] == 0,
@@ -208,6 +209,10 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
         for (size_t strip = 0; strip < p->strips; strip++) {
             const struct copy at = {
                 .strip = strip, .row = p->row + row, .rows = covey__min(chunk, p->rows - row)};
+            s.a = a + (p->row + row) * j->k;
+            if (streams) {
+                covey__strip_ahead(&s, mr, strip, p->strips);
+            }
             if (p->b != NULL) {
                 s.b = p->b + strip * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
                 s.ldb = COVEY__STRIP_COLS;

@@ -57,6 +57,17 @@ static inline size_t covey__pixels(const struct covey__conv_shape *s)
     return (size_t)s->out_height * s->out_width;
 }
 
+/* More weights than this are read from memory each time: little by little then, panel by panel. */
+enum { COVEY__WARM_FLOATS = 1 << 18, COVEY__STREAM_STRIPS = 6 };
+
+/* s->ahead for strip of strips: its share of the next panel's floats, of the same k. */
+static inline void covey__strip_ahead(struct covey__strip *s, size_t mr, size_t strip,
+                                      size_t strips)
+{
+    s->ahead = s->a + s->a_stride + s->k * mr * strip / strips;
+    s->ahead_step = covey__ceil_div(mr, strips);
+}
+
 /* The bounds that a fused activation clamps to; infinite where it does not. */
 void covey__act_bounds(const struct covey__act *act, float *out_low, float *out_high);
 

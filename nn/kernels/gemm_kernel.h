@@ -22,9 +22,11 @@ enum {
 
 /* C [m x cols] = clamp((first ? bias + init : C) + A B). */
 struct covey__strip {
-    const float *a;  /* panels [m / mr up][a_stride], each [k][mr] */
-    size_t a_stride; /* floats from one panel to the next */
-    const float *b;  /* [k][ldb], the first cols of each row */
+    const float *a;     /* panels [m / mr up][a_stride], each [k][mr] */
+    size_t a_stride;    /* floats from one panel to the next */
+    const float *ahead; /* fetched meanwhile, ahead_step floats for each k; NULL: a's own next */
+    size_t ahead_step;
+    const float *b; /* [k][ldb], the first cols of each row */
     size_t ldb;
     size_t k, m, cols; /* cols <= COVEY__STRIP_VECS lanes */
     bool first;

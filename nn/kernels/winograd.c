@@ -202,22 +202,23 @@ static void in_part(void *ctx, size_t channel, unsigned thread)
     j->kernels->wino_in[j->g.outputs / 4](&w);
 }
 
-/* Rows [row, row + chunk) of the product at one position. */
-static void product_part(void *ctx, size_t part, unsigned thread)
+/* A [rows x k] of one position times all its strips. */
+struct product {
+    const float *a;
+    size_t pos, row, rows;
+    bool streams;
+};
+
+static void run_product(const struct job *j, const struct product *p)
 {
-    (void)thread;
-    const struct job *j = ctx;
-    size_t k = j->s->in_channels, m = j->s->out_channels, mr = j->kernels->mr;
-    size_t chunks = covey__ceil_div(m, j->g.chunk);
-    size_t pos = part / chunks, row = part % chunks * j->g.chunk;
+    size_t k = j->s->in_channels, mr = j->kernels->mr;
     size_t vecs = covey__ceil_div(j->count, j->kernels->lanes);
     size_t strips = covey__ceil_div(vecs, COVEY__STRIP_VECS);
     size_t blocks = covey__ceil_div(k, COVEY__DEPTH_MAX);
-    const float *a = j->call->weights + pos * covey__gemm_packed_floats(m, k, mr) + row * k;
     struct covey__strip s = {
         .a_stride = mr * k,
         .ldb = j->g.pitch,
-        .m = covey__min(j->g.chunk, m - row),
+        .m = p->rows,
         .ldc = j->g.pitch,
         .low = -INFINITY,
         .high = INFINITY,
@@ -226,13 +227,38 @@ static void product_part(void *ctx, size_t part, unsigned thread)
         size_t strip = i / blocks, block = i % blocks;
         size_t from = k * block / blocks, col = strip * vecs / strips * j->kernels->lanes;
         size_t end = (strip + 1) * vecs / strips * j->kernels->lanes;
-        s.a = a + from * mr;
-        s.b = j->in + pos * j->g.in_stride + from * j->g.pitch + col;
-        s.c = j->out + pos * j->g.out_stride + row * j->g.pitch + col;
+        s.a = p->a + from * mr;
+        s.b = j->in + p->pos * j->g.in_stride + from * j->g.pitch + col;
+        s.c = j->out + p->pos * j->g.out_stride + p->row * j->g.pitch + col;
         s.k = k * (block + 1) / blocks - from;
         s.cols = covey__min(end, j->count) - col;
         s.first = block == 0;
+        if (p->streams) {
+            covey__strip_ahead(&s, mr, strip, strips);
+        }
         j->kernels->strip(&s);
+    }
+}
+
+/* Some rows of the product at one position. */
+static void product_part(void *ctx, size_t part, unsigned thread)
+{
+    (void)thread;
+    const struct job *j = ctx;
+    size_t k = j->s->in_channels, m = j->s->out_channels, mr = j->kernels->mr;
+    size_t chunks = covey__ceil_div(m, j->g.chunk), weights = j->g.positions * m * k;
+    struct product p = {
+        .pos = part / chunks,
+        .row = part % chunks * j->g.chunk,
+        .streams = weights > COVEY__WARM_FLOATS && j->count > COVEY__STRIP_COLS &&
+                   j->count <= COVEY__STREAM_STRIPS * COVEY__STRIP_COLS,
+    };
+    const float *a = j->call->weights + p.pos * covey__gemm_packed_floats(m, k, mr);
+    size_t end = covey__min(p.row + j->g.chunk, m), step = p.streams ? mr : end - p.row;
+    for (; p.row < end; p.row += step) {
+        p.a = a + p.row * k;
+        p.rows = covey__min(step, end - p.row);
+        run_product(j, &p);
     }
 }
 
