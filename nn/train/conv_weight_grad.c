@@ -3,6 +3,7 @@
 
 #include "gemm.h"
 #include "train/conv_grad.h"
+#include "train/winograd_grad.h"
 
 enum {
     ALIGN_FLOATS = 16,
@@ -59,6 +60,9 @@ size_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s)
     struct size z = size_of(s);
     if (is_depthwise(&z)) {
         return 0;
+    }
+    if (covey__winograd_grad_fits(s)) {
+        return covey__winograd_grad_scratch(s);
     }
     if (by_taps(s, &z)) {
         size_t run = chunk_of(s, &z) * z.plane;
@@ -258,6 +262,10 @@ void covey__conv_weight_grad_run(const struct covey__conv_shape *s,
     struct job j = {s, call, size_of(s)};
     if (is_depthwise(&j.z)) {
         covey_threads_run(call->threads, s->in_channels, depthwise_channel, &j);
+        return;
+    }
+    if (covey__winograd_grad_fits(s)) {
+        covey__winograd_grad_run(s, call);
         return;
     }
     for (size_t g = 0; g < s->groups; g++) {
