@@ -8,20 +8,54 @@
  * within the second cache. */
 enum { DEPTH = 256, TILE = 256, ROWS = 1024 };
 
-/* One thread's memory. */
-struct tiles {
-    float a[TILE * DEPTH], b[DEPTH * TILE], product[TILE * TILE];
-    int32_t sums[ROWS * TILE];
-};
-
-size_t covey__exact_scratch(const struct covey__op_call *c)
-{
-    return c->thread_count * sizeof(struct tiles);
-}
-
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+/* One thread's memory. */
+struct tiles {
+    float *a, *b, *product;
+    int32_t *sums;
+};
+
+/* Elements of the four tiles, each a multiple of a cache line. */
+struct tile_sizes {
+    size_t a, b, product, sums;
+};
+
+static size_t whole_lines(size_t elements)
+{
+    return (elements + 15) / 16 * 16;
+}
+
+static struct tile_sizes sizes_of(const struct covey__exact *e)
+{
+    size_t depth = smaller(DEPTH, e->k), rows = smaller(TILE, e->m), cols = smaller(TILE, e->n);
+    return (struct tile_sizes){whole_lines(rows * depth), whole_lines(depth * cols),
+                               whole_lines(rows * cols), whole_lines(smaller(ROWS, e->m) * cols)};
+}
+
+static size_t thread_bytes(const struct tile_sizes *s)
+{
+    return (s->a + s->b + s->product) * sizeof(float) + s->sums * sizeof(int32_t);
+}
+
+size_t covey__exact_scratch(const struct covey__exact *e, unsigned threads)
+{
+    struct tile_sizes s = sizes_of(e);
+    return threads * thread_bytes(&s);
+}
+
+static struct tiles tiles_of(const struct covey__exact *e, unsigned thread)
+{
+    struct tile_sizes s = sizes_of(e);
+    uint8_t *at = (uint8_t *)e->scratch + thread * thread_bytes(&s);
+    struct tiles t = {.a = (float *)(void *)at};
+    t.b = t.a + s.a;
+    t.product = t.b + s.b;
+    t.sums = (int32_t *)(void *)(t.product + s.product);
+    return t;
 }
 
 /* Sums wrap around, as the int32 results of ONNX do. */
@@ -34,8 +68,8 @@ static void add_product(const struct tiles *t, size_t count, int32_t *sums, bool
 }
 
 /* sums (+)= A [c->rows x depth] B [depth x c->cols], tile by tile of rows. */
-static void run_depth(const struct covey__exact *e, struct tiles *t, const struct covey__block *c,
-                      size_t k)
+static void run_depth(const struct covey__exact *e, const struct tiles *t,
+                      const struct covey__block *c, size_t k)
 {
     size_t depth = smaller(DEPTH, e->k - k);
     e->load_b(e->ctx, &(struct covey__block){c->job, k, depth, c->col, c->cols}, t->b);
@@ -58,7 +92,7 @@ static void run_depth(const struct covey__exact *e, struct tiles *t, const struc
 static void run_part(void *ctx, size_t part, unsigned thread)
 {
     const struct covey__exact *e = ctx;
-    struct tiles *t = (struct tiles *)e->scratch + thread;
+    struct tiles t = tiles_of(e, thread);
     size_t strips = (e->n + TILE - 1) / TILE, chunks = (e->m + ROWS - 1) / ROWS;
     struct covey__block c = {.job = part / (strips * chunks),
                              .row = part / strips % chunks * ROWS,
@@ -66,9 +100,9 @@ static void run_part(void *ctx, size_t part, unsigned thread)
     c.rows = smaller(ROWS, e->m - c.row);
     c.cols = smaller(TILE, e->n - c.col);
     for (size_t k = 0; k < e->k; k += DEPTH) {
-        run_depth(e, t, &c, k);
+        run_depth(e, &t, &c, k);
     }
-    e->store(e->ctx, &c, t->sums);
+    e->store(e->ctx, &c, t.sums);
 }
 
 void covey__exact_run(const struct covey__exact *e)

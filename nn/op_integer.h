@@ -28,7 +28,8 @@ struct covey__exact {
     struct covey_threads *threads;
     void *scratch; /* covey__exact_scratch() bytes */
 };
-size_t covey__exact_scratch(const struct covey__op_call *c);
+/* Of e only the sizes are read. */
+size_t covey__exact_scratch(const struct covey__exact *e, unsigned threads);
 void covey__exact_run(const struct covey__exact *e);
 
 /* Bytes of either sign: (byte ^ flip) is unsigned, and zeros are shifted by bias. */

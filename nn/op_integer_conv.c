@@ -186,21 +186,17 @@ static void load_input(const void *ctx, const struct covey__block *b, float *out
     }
 }
 
-static void run(const struct covey__op_call *c, const struct places *p,
-                void (*store)(const void *, const struct covey__block *, const int32_t *))
+static struct conv conv_of(const struct covey__op_call *c, const struct places *p)
 {
     const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     const struct covey_op_attrs *a = c->attrs;
     struct conv v = {.c = c,
                      .x = covey__bytes_of(c->in[0]),
                      .w = covey__bytes_of(c->in[p->w]),
-                     .x_zero = covey__zero_at(covey__optional(c, p->x_zero), 0),
                      .w_zero = covey__optional(c, p->w_zero),
                      .groups = a->groups,
                      .channels = x->dims[1] / a->groups,
                      .rows = y->dims[1] / a->groups,
-                     .height = 1,
-                     .out_height = 1,
                      .kernel = {1, 1},
                      .stride = {1, 1},
                      .dilation = {1, 1}};
@@ -215,16 +211,47 @@ static void run(const struct covey__op_call *c, const struct places *p,
     v.width = x->dims[x->rank - 1];
     v.out_height = spatial == 2 ? y->dims[2] : 1;
     v.out_width = y->dims[y->rank - 1];
-    covey__exact_run(&(struct covey__exact){.jobs = x->dims[0] * v.groups,
-                                            .m = v.rows,
-                                            .n = v.out_height * v.out_width,
-                                            .k = v.channels * v.kernel[0] * v.kernel[1],
-                                            .ctx = &v,
-                                            .load_a = load_filters,
-                                            .load_b = load_input,
-                                            .store = store,
-                                            .threads = c->threads,
-                                            .scratch = c->scratch});
+    return v;
+}
+
+static struct covey__exact exact_of(const struct conv *v)
+{
+    return (struct covey__exact){.jobs = v->c->in[0]->shape.dims[0] * v->groups,
+                                 .m = v->rows,
+                                 .n = v->out_height * v->out_width,
+                                 .k = v->channels * v->kernel[0] * v->kernel[1],
+                                 .ctx = v,
+                                 .load_a = load_filters,
+                                 .load_b = load_input,
+                                 .threads = v->c->threads,
+                                 .scratch = v->c->scratch};
+}
+
+static void run(const struct covey__op_call *c, const struct places *p,
+                void (*store)(const void *, const struct covey__block *, const int32_t *))
+{
+    struct conv v = conv_of(c, p);
+    v.x_zero = covey__zero_at(covey__optional(c, p->x_zero), 0);
+    struct covey__exact e = exact_of(&v);
+    e.store = store;
+    covey__exact_run(&e);
+}
+
+static size_t scratch(const struct covey__op_call *c, const struct places *p)
+{
+    struct conv v = conv_of(c, p);
+    struct covey__exact e = exact_of(&v);
+    return covey__exact_scratch(&e, c->thread_count);
+}
+
+size_t covey__scratch_convinteger(const struct covey__op_call *c)
+{
+    return scratch(c, &integer_places);
+}
+
+size_t covey__scratch_qlinearconv(const struct covey__op_call *c)
+{
+    return scratch(c, &quantized_places);
 }
 
 /* Where a row of a block goes in the output [n, groups rows, pixels]; jobs count groups within

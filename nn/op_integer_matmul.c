@@ -226,22 +226,51 @@ static void store_bytes(const void *ctx, const struct covey__block *b, const int
     }
 }
 
-static void run(const struct covey__op_call *c, const struct places *places,
-                void (*store)(const void *, const struct covey__block *, const int32_t *))
+static struct covey__exact exact_of(const struct matmul *p)
+{
+    return (struct covey__exact){.jobs = covey__shape_elements(&p->lead),
+                                 .m = p->m,
+                                 .n = p->n,
+                                 .k = p->k,
+                                 .ctx = p,
+                                 .load_a = load_a,
+                                 .load_b = load_b,
+                                 .threads = p->c->threads,
+                                 .scratch = p->c->scratch};
+}
+
+static struct matmul sizes_of(const struct covey__op_call *c, const struct places *places)
 {
     struct matmul p;
     covey_err err = find_sizes(c, places, &p, NULL);
-    COVEY_ASSERT(err == COVEY_OK);
-    covey__exact_run(&(struct covey__exact){.jobs = covey__shape_elements(&p.lead),
-                                            .m = p.m,
-                                            .n = p.n,
-                                            .k = p.k,
-                                            .ctx = &p,
-                                            .load_a = load_a,
-                                            .load_b = load_b,
-                                            .store = store,
-                                            .threads = c->threads,
-                                            .scratch = c->scratch});
+    COVEY_ASSERT(err == COVEY_OK); /* inference found the same */
+    return p;
+}
+
+static void run(const struct covey__op_call *c, const struct places *places,
+                void (*store)(const void *, const struct covey__block *, const int32_t *))
+{
+    struct matmul p = sizes_of(c, places);
+    struct covey__exact e = exact_of(&p);
+    e.store = store;
+    covey__exact_run(&e);
+}
+
+static size_t scratch(const struct covey__op_call *c, const struct places *places)
+{
+    struct matmul p = sizes_of(c, places);
+    struct covey__exact e = exact_of(&p);
+    return covey__exact_scratch(&e, c->thread_count);
+}
+
+size_t covey__scratch_matmulinteger(const struct covey__op_call *c)
+{
+    return scratch(c, &integer_places);
+}
+
+size_t covey__scratch_qlinearmatmul(const struct covey__op_call *c)
+{
+    return scratch(c, &quantized_places);
 }
 
 void covey__op_matmulinteger(const struct covey__op_call *c)

@@ -102,6 +102,9 @@ covey_err covey__infer_quantize(const struct covey__op_call *c, struct covey_ten
     covey_err err = covey__type_among(c->in[1], COVEY__TYPES_FLOAT | COVEY__TYPE_BIT(I32), out_why);
     err = err == COVEY_OK ? find_layout(c, &layout, out_why) : err;
     err = err == COVEY_OK ? check_zero(c, &type, out_why) : err;
+    if (err == COVEY_OK && covey_type_size(type) == 0) {
+        err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "no such type");
+    }
     if (err != COVEY_OK) {
         return err;
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops_integer.h"
-#include "op_integer.h"
 #include "op_quantize.h"
 
 #define ROW(op, onnx_name, least, most, function, ...)                                             \
@@ -17,9 +16,11 @@
     }
 
 const struct covey__op covey__ops_integer[COVEY_OP_FAMILY] = {
-    ROW(CONVINTEGER, "ConvInteger", 2, 4, convinteger, .scratch = covey__exact_scratch),
-    ROW(MATMULINTEGER, "MatMulInteger", 2, 4, matmulinteger, .scratch = covey__exact_scratch),
-    ROW(QLINEARCONV, "QLinearConv", 8, 9, qlinearconv, .scratch = covey__exact_scratch),
-    ROW(QLINEARMATMUL, "QLinearMatMul", 8, 8, qlinearmatmul, .scratch = covey__exact_scratch),
+    ROW(CONVINTEGER, "ConvInteger", 2, 4, convinteger, .scratch = covey__scratch_convinteger),
+    ROW(MATMULINTEGER, "MatMulInteger", 2, 4, matmulinteger,
+        .scratch = covey__scratch_matmulinteger),
+    ROW(QLINEARCONV, "QLinearConv", 8, 9, qlinearconv, .scratch = covey__scratch_qlinearconv),
+    ROW(QLINEARMATMUL, "QLinearMatMul", 8, 8, qlinearmatmul,
+        .scratch = covey__scratch_qlinearmatmul),
     ROW(QLINEARADD, "QLinearAdd", 2, 8, qlinearadd, .in_place = true, .empties = true),
 };

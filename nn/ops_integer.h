@@ -22,5 +22,9 @@ void covey__op_matmulinteger(const struct covey__op_call *c);
 void covey__op_qlinearadd(const struct covey__op_call *c);
 void covey__op_qlinearconv(const struct covey__op_call *c);
 void covey__op_qlinearmatmul(const struct covey__op_call *c);
+size_t covey__scratch_convinteger(const struct covey__op_call *c);
+size_t covey__scratch_matmulinteger(const struct covey__op_call *c);
+size_t covey__scratch_qlinearconv(const struct covey__op_call *c);
+size_t covey__scratch_qlinearmatmul(const struct covey__op_call *c);
 
 #endif
