@@ -2,6 +2,7 @@
 #include "op_unary.h"
 #include "ops_unary.h"
 
+#include <float.h>
 #include <math.h>
 
 #define REAL(name, expression)                                                                     \
@@ -90,11 +91,12 @@ WHOLE(whole_sign, x == 0 ? 0 : !is_u64 && x < 0 ? -1 : 1)
 WHOLE(whole_not, x == 0)
 WHOLE(whole_bitnot, ~x)
 
-/* min(high, max(low, x)), a NaN stays one. */
+/* min(high, max(low, x)), a NaN stays one. The ends of float32 stand for no bound: float64 goes
+ * beyond them. */
 static double real_clip(double x, const struct covey_op_attrs *a)
 {
-    double v = x < (double)a->low ? (double)a->low : x;
-    return v > (double)a->high ? (double)a->high : v;
+    double v = x < (double)a->low && a->low > -FLT_MAX ? (double)a->low : x;
+    return v > (double)a->high && a->high < FLT_MAX ? (double)a->high : v;
 }
 
 /* A bound of integers: what lies beyond their range does not bind. */

@@ -189,10 +189,12 @@ static void test_unary_integers(void **state)
         t.attrs.low = 5, t.attrs.high = 9.5f;
         EXPECT(optest_run(COVEY_OP_CLIP, &t), (enum covey_type)type, DIMS(4), 5, 5, 9, 9);
     }
+    t = single(REALS(COVEY_TYPE_F64, DIMS(2), -1e300, 1e300)); /* unbounded by default */
+    EXPECT(optest_run(COVEY_OP_CLIP, &t), COVEY_TYPE_F64, DIMS(2), -1e300, 1e300);
     t = single(hold(COVEY_TYPE_I64, DIMS(2)));
     ((int64_t *)t.in[0]->t.data)[0] = INT64_MIN;
     ((int64_t *)t.in[0]->t.data)[1] = INT64_MAX;
-    struct held *got = optest_run(COVEY_OP_CLIP, &t); /* unbounded by default */
+    struct held *got = optest_run(COVEY_OP_CLIP, &t);
     assert_true(covey__load_int(&got->t, 0) == INT64_MIN);
     assert_true(covey__load_int(&got->t, 1) == INT64_MAX);
     free(got);
