@@ -143,33 +143,39 @@ void covey__onnx_clip(struct covey_onnx_build *b)
     covey__onnx_finish(b, &e);
 }
 
-/* Inference: the identity, and a mask that keeps everything. */
+/* A mask like x that keeps everything. */
+static uint16_t keep_all(struct covey_onnx_build *b, uint16_t x)
+{
+    static const float one = 1.0f;
+    struct covey_shape shape = covey__onnx_shape(b, x);
+    enum covey_type type = b->opset < 10 ? covey__onnx_type_of(b, x) : COVEY_TYPE_BOOL;
+    const void *element = type == COVEY_TYPE_F32 ? (const void *)&one : (const void *)"\1";
+    size_t bytes = covey_type_size(type);
+    uint16_t index = 0;
+    if (type != COVEY_TYPE_BOOL && type != COVEY_TYPE_F32) {
+        covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "a mask of %s", covey_type_name(type));
+    }
+    uint8_t *data = covey__onnx_make(b, type, &shape, &index);
+    size_t count = covey__onnx_count(b, index);
+    for (size_t i = 0; data && i < count; i++) {
+        memcpy(data + i * bytes, element, bytes);
+    }
+    return index;
+}
+
+/* Inference, or training that drops nothing: the identity. */
 void covey__onnx_dropout(struct covey_onnx_build *b)
 {
     uint16_t x = covey__onnx_need(b, 0);
     covey__onnx_ignore(b, "ratio");
     covey__onnx_ignore(b, "seed");
-    if (b->opset >= 12 && covey__onnx_scalar(b, 2, 0) != 0) {
+    bool training = b->opset >= 12 && covey__onnx_scalar(b, 2, 0) != 0;
+    if (training && covey__onnx_scalar(b, 1, 0.5) != 0) {
         covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "training_mode is true");
     }
     covey__onnx_define(b, 0, x);
-    if (b->node->n_output > 1 && b->node->output[1][0] && !b->err) {
-        struct covey_shape shape = covey__onnx_shape(b, x);
-        enum covey_type type = b->opset < 10 ? covey__onnx_type_of(b, x) : COVEY_TYPE_BOOL;
-        uint16_t index = 0;
-        uint8_t *data = type == COVEY_TYPE_BOOL || type == COVEY_TYPE_F32
-                            ? covey__onnx_make(b, type, &shape, &index)
-                            : NULL;
-        size_t count = covey__onnx_count(b, index);
-        for (size_t i = 0; data && i < count; i++) {
-            static const float one = 1.0f;
-            memcpy(data + i * covey_type_size(type),
-                   type == COVEY_TYPE_F32 ? (const void *)&one : "\1", covey_type_size(type));
-        }
-        if (!data) {
-            covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "a mask of this type");
-        }
-        covey__onnx_define(b, 1, index);
+    if (b->node->n_output > 1 && b->node->output[1][0]) {
+        covey__onnx_define(b, 1, keep_all(b, x));
     }
 }
 

@@ -120,6 +120,29 @@ static uint32_t read_groups(struct covey_onnx_build *b)
     return (uint32_t)covey__onnx_int_in(b, "group", 1, (const int64_t[]){1, GROUPS_MAX});
 }
 
+/* Half and double precision are computed in single. */
+static void finish_as_float(struct covey_onnx_build *b, struct covey_onnx_emit *e)
+{
+    enum covey_type type = covey__onnx_type_of(b, e->input[0]);
+    struct covey_onnx_emit cast;
+    if (type != COVEY_TYPE_F16 && type != COVEY_TYPE_F64) {
+        covey__onnx_finish(b, e);
+        return;
+    }
+    for (unsigned i = 0; !b->err && i < e->inputs; i++) {
+        covey__onnx_emit_init(&cast, COVEY_OP_CAST);
+        covey__onnx_emit_add(b, &cast, e->input[i]);
+        cast.attrs.to = COVEY_TYPE_F32;
+        if (e->input[i] != COVEY_VALUE_NONE) {
+            e->input[i] = covey__onnx_emit(b, &cast);
+        }
+    }
+    covey__onnx_emit_init(&cast, COVEY_OP_CAST);
+    covey__onnx_emit_add(b, &cast, covey__onnx_emit(b, e));
+    cast.attrs.to = type;
+    covey__onnx_finish(b, &cast);
+}
+
 /* Any convolution whose weights are input w of e. */
 static void finish_conv(struct covey_onnx_build *b, struct covey_onnx_emit *e, size_t weights)
 {
@@ -132,7 +155,11 @@ static void finish_conv(struct covey_onnx_build *b, struct covey_onnx_emit *e, s
     e->attrs.groups = read_groups(b);
     pad_automatic(b, &in, &w);
     window_attrs(&w, &e->attrs);
-    covey__onnx_finish(b, e);
+    if (e->op == COVEY_OP_CONV) {
+        finish_as_float(b, e);
+    } else {
+        covey__onnx_finish(b, e);
+    }
 }
 
 void covey__onnx_conv(struct covey_onnx_build *b)

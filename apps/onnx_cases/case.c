@@ -135,17 +135,30 @@ static void verdict(struct case_result *out, covey_err err, const struct covey_n
     (void)covey__why(err, &out->reason, "%s", why->text[0] ? why->text : covey_strerror(err));
 }
 
-/* Runs what is not bound, in the set's order. */
-static void run_set(struct ready *r, const struct set *s)
+/* Runs what is not bound, in the set's order; what is fed must be what the model asks for. */
+static covey_err run_set(struct ready *r, const struct set *s, struct covey_nn_error *why)
 {
+    const struct covey_graph *g = r->onnx.graph;
     const void *inputs[COVEY_GRAPH_IO_MAX] = {NULL};
     size_t used = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->given[i].tensor.data && used < r->onnx.graph->inputs) {
-            inputs[used++] = s->input[i].data;
+    for (size_t i = 0; i < s->count && used < g->inputs; i++) {
+        const struct covey_graph_value *v = &g->values[g->input[used]];
+        const struct covey_tensor *t = &s->input[i];
+        if (s->given[i].tensor.data) {
+            continue;
         }
+        if (v->type != t->type || !covey_shape_equal(&v->shape, &t->shape)) {
+            return covey__why(COVEY_ERR_MALFORMED, why, "input %zu is not what the model declares",
+                              i);
+        }
+        inputs[used++] = t->data;
+    }
+    if (used != g->inputs) {
+        return covey__why(COVEY_ERR_MALFORMED, why, "%zu inputs for a model that has %u", used,
+                          (unsigned)g->inputs);
     }
     covey_run_inputs(r->run, inputs);
+    return COVEY_OK;
 }
 
 static struct covey_tensor result(struct ready *r, unsigned i)
@@ -179,6 +192,18 @@ static bool compare_output(struct ready *r, unsigned i, const char *path, double
     return same;
 }
 
+/* Inputs that are no tensors cannot be read: then it is the model that is not supported. */
+static void prefer_model(const char *path, covey_err *err, struct covey_nn_error *why)
+{
+    struct covey_onnx onnx = {.graph = NULL};
+    struct covey_nn_error inner = {""};
+    if (covey_onnx_load(path, NULL, &onnx, &inner) == COVEY_ERR_UNSUPPORTED) {
+        *err = COVEY_ERR_UNSUPPORTED;
+        *why = inner;
+    }
+    covey_onnx_free(&onnx);
+}
+
 /* False: the case is over. */
 static bool run_folder(const struct case_files *f, unsigned set, struct case_result *out)
 {
@@ -188,14 +213,18 @@ static bool run_folder(const struct case_files *f, unsigned set, struct case_res
     char path[PATH_ROOM];
     bool good = false;
     covey_err err = read_inputs(f, set, &s, &why);
-    if (!err) {
+    if (err) {
+        prefer_model(f->model, &err, &why);
+    } else {
         err = make_ready_anyhow(f->model, &s, &r, &why);
+    }
+    if (!err) {
+        err = run_set(&r, &s, &why);
     }
     if (err) {
         verdict(out, err, &why);
         goto out;
     }
-    run_set(&r, &s);
     good = true;
     for (unsigned i = 0; good && i < r.onnx.graph->outputs; i++) {
         /* An output that has no file is of no interest. */
