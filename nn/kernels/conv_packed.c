@@ -13,6 +13,8 @@ enum {
     BLOCK_STRIPS = 8,       /* strips unrolled together: long rows are read, A is read once */
     BLOCK_COLS = BLOCK_STRIPS * COVEY__STRIP_COLS,
     IN_PLACE_ROWS = 32,     /* copying would not pay for so few */
+    SHALLOW = 32,           /* with k up to this, writing is what takes time: */
+    OUT_FLOATS = 1 << 20,   /* what no cache holds is written some rows at a time */
     CHUNK_FLOATS = 1 << 16, /* of A: stays in the second cache while all strips use it */
 };
 
@@ -35,7 +37,8 @@ struct job {
 /* A block of columns and some rows of one group. */
 struct piece {
     size_t group, row, rows, col, cols, strips;
-    float *b; /* [strips][depth][strip columns] */
+    size_t edge[BLOCK_STRIPS + 1]; /* first column of each strip, and the end */
+    float *b;                      /* [strips][depth][strip columns] */
     float *c; /* [m][strip columns], of a strip that crosses from one image to the next */
 };
 
@@ -84,17 +87,19 @@ void covey__packed_pack(const struct covey__conv_plan *plan, const float *weight
     }
 }
 
-/* First column of a strip, counted from the block's: strips are evenly wide. */
-static size_t strip_col(const struct job *j, const struct piece *p, size_t strip)
+/* Strips are evenly wide, in whole vectors. */
+static void find_edges(const struct job *j, struct piece *p)
 {
     size_t lanes = j->kernels->lanes, vecs = covey__ceil_div(p->cols, lanes);
-    return covey__min(strip * vecs / p->strips * lanes, p->cols);
+    p->strips = covey__ceil_div(vecs, COVEY__STRIP_VECS);
+    for (size_t i = 0; i <= p->strips; i++) {
+        p->edge[i] = p->col + covey__min(i * vecs / p->strips * lanes, p->cols);
+    }
 }
 
 static bool strip_crosses(const struct job *j, const struct piece *p, size_t strip)
 {
-    size_t first = p->col + strip_col(j, p, strip), end = p->col + strip_col(j, p, strip + 1);
-    return first / j->pixels != (end - 1) / j->pixels;
+    return j->images > 1 && p->edge[strip] / j->pixels != (p->edge[strip + 1] - 1) / j->pixels;
 }
 
 /* Where each pixel of the block lies in the input, as runs of neighbours; returns their count. */
@@ -102,9 +107,9 @@ static size_t find_runs(const struct job *j, const struct piece *p, struct covey
 {
     size_t lanes = j->kernels->lanes, width = j->s->out_width, count = 0;
     for (size_t strip = 0; strip < p->strips; strip++) {
-        size_t first = strip_col(j, p, strip), end = strip_col(j, p, strip + 1);
+        size_t first = p->edge[strip], end = p->edge[strip + 1];
         for (size_t i = first; i < end;) {
-            size_t image = (p->col + i) / j->pixels, pixel = (p->col + i) % j->pixels;
+            size_t image = i / j->pixels, pixel = i % j->pixels;
             size_t y = pixel / width, x = pixel % width;
             size_t n = j->prep.linear ? j->pixels - pixel : width - x;
             n = covey__min(covey__min(n, end - i), lanes - (i - first) % lanes);
@@ -145,8 +150,7 @@ struct copy {
 /* Copies rows of a strip's pixels between the images' layout and p->c. */
 static void copy_crossing(const struct job *j, const struct piece *p, const struct copy *copy)
 {
-    size_t col = p->col + strip_col(j, p, copy->strip);
-    size_t cols = p->col + strip_col(j, p, copy->strip + 1) - col;
+    size_t col = p->edge[copy->strip], cols = p->edge[copy->strip + 1] - col;
     for (size_t i = 0; i < cols;) {
         size_t image = (col + i) / j->pixels, pixel = (col + i) % j->pixels;
         size_t count = covey__min(cols - i, j->pixels - pixel);
@@ -165,13 +169,13 @@ static void copy_crossing(const struct job *j, const struct piece *p, const stru
 static void run_strip(const struct job *j, const struct piece *p, const struct copy *at,
                       struct covey__strip s)
 {
-    size_t col = p->col + strip_col(j, p, at->strip);
+    size_t col = p->edge[at->strip];
     size_t image = col / j->pixels, first = p->group * j->m + at->row;
     size_t to = (image * j->s->out_channels + first) * j->pixels + col % j->pixels;
     bool crosses = strip_crosses(j, p, at->strip);
     struct copy copy = *at;
     s.m = at->rows;
-    s.cols = p->col + strip_col(j, p, at->strip + 1) - col;
+    s.cols = p->edge[at->strip + 1] - col;
     s.bias = j->call->bias != NULL ? j->call->bias + first : NULL;
     s.c = crosses ? p->c : j->out + to;
     s.ldc = crosses ? COVEY__STRIP_COLS : j->pixels;
@@ -196,7 +200,8 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
     size_t depth = range[1] - range[0], channels = j->s->in_channels / j->groups;
     bool streams = j->m * j->k > COVEY__WARM_FLOATS && p->strips > 1 && j->blocks == 1 &&
                    p->strips <= COVEY__STREAM_STRIPS;
-    size_t chunk = streams ? mr : covey__round_up(CHUNK_FLOATS / depth, mr);
+    bool writes = depth <= SHALLOW && j->m * j->pixels > OUT_FLOATS;
+    size_t chunk = streams ? mr : writes ? SHALLOW : covey__round_up(CHUNK_FLOATS / depth, mr);
     const float *a = j->call->weights + p->group * group + range[0] * mr;
     struct covey__strip s = {
         .a_stride = mr * j->k,
@@ -217,7 +222,7 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
                 s.b = p->b + strip * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
                 s.ldb = COVEY__STRIP_COLS;
             } else {
-                size_t col = p->col + strip_col(j, p, strip);
+                size_t col = p->edge[strip];
                 s.b = j->in + (p->group * channels + range[0]) * j->prep.plane +
                       col / j->pixels * j->image_stride + col % j->pixels;
                 s.ldb = j->prep.plane;
@@ -237,11 +242,11 @@ static void run_part(void *ctx, size_t part, unsigned thread)
         .group = part / j->parts / j->blocks,
         .row = part % j->parts * j->part_rows,
         .col = first * lanes,
-        .strips = covey__ceil_div(end - first, COVEY__STRIP_VECS),
         .b = j->scratch + thread * thread_floats(j->s),
     };
     p.rows = covey__min(j->part_rows, j->m - p.row);
     p.cols = covey__min((end - first) * lanes, j->columns - p.col);
+    find_edges(j, &p);
     p.c = p.b + (size_t)BLOCK_STRIPS * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
     bool aligned = j->pixels % lanes == 0;
     if (j->prep.linear && j->images == 1 && (aligned || j->m <= IN_PLACE_ROWS)) {
