@@ -277,7 +277,15 @@ covey_err covey__infer_globallppool(const struct covey__op_call *c, struct covey
 
 static void global(const struct covey__op_call *c, enum covey__reduce_kind kind)
 {
-    uint32_t all = (1u << c->in[0]->shape.rank) - 1;
+    const struct covey_shape *x = &c->in[0]->shape;
+    uint32_t all = (1u << x->rank) - 1;
+    if (c->in[0]->type == COVEY_TYPE_F32 && kind != COVEY__REDUCE_LP) {
+        const size_t planes_pixels[2] = {covey__shape_range(x, 0, 2),
+                                         covey__shape_range(x, 2, x->rank)};
+        covey__pool_global(kind == COVEY__REDUCE_MAX ? COVEY__POOL_MAX : COVEY__POOL_AVERAGE,
+                           covey__in(c, 0), covey__out(c), planes_pixels, c->threads);
+        return;
+    }
     covey__reduce(c, kind, all & ~3u, (double)c->attrs->alpha);
 }
 

@@ -133,7 +133,7 @@ static enum fold merging(enum fold fold)
     return fold == FOLD_PROD || fold == FOLD_MAX || fold == FOLD_MIN ? fold : FOLD_SUM;
 }
 
-static void start_row(const struct job *j, enum fold fold, union row *acc)
+static void start_row(const struct job *j, enum fold fold, size_t count, union row *acc)
 {
     double real = fold == FOLD_PROD  ? 1.0
                   : fold == FOLD_MAX ? -INFINITY
@@ -143,7 +143,7 @@ static void start_row(const struct job *j, enum fold fold, union row *acc)
                      : fold == FOLD_MAX ? (uint64_t)INT64_MIN
                      : fold == FOLD_MIN ? INT64_MAX
                                         : 0;
-    for (size_t i = 0; i < COVEY__ROW; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (j->whole) {
             acc->whole[i] = whole;
         } else {
@@ -192,8 +192,8 @@ static void merge_row(const struct job *j, enum fold fold, size_t count, union r
 static void fold_group(const struct job *j, enum fold fold, size_t base, const double *shift,
                        union row *acc)
 {
-    size_t run = j->g.run;
-    start_row(j, fold, acc);
+    size_t run = j->g.run, width = run < COVEY__ROW ? run : COVEY__ROW;
+    start_row(j, fold, width > 0 ? width : 1, acc);
     for (size_t i = 0; i < j->g.folded.count; i += run) {
         size_t first = base + covey__dims_offset(&j->g.folded, i);
         for (size_t at = 0; at < run; at += COVEY__ROW) {
@@ -201,14 +201,14 @@ static void fold_group(const struct job *j, enum fold fold, size_t base, const d
             fold_row(j, fold, range, shift, acc);
         }
     }
-    merge_row(j, fold, run < COVEY__ROW ? run : COVEY__ROW, acc);
+    merge_row(j, fold, width, acc);
 }
 
 /* Groups side by side, each with its own number in acc. */
 static void fold_groups(const struct job *j, enum fold fold, const size_t base_count[2],
                         const double *shift, union row *acc)
 {
-    start_row(j, fold, acc);
+    start_row(j, fold, base_count[1], acc);
     for (size_t i = 0; i < j->g.folded.count; i++) {
         const size_t range[2] = {base_count[0] + covey__dims_offset(&j->g.folded, i),
                                  base_count[1]};
@@ -255,7 +255,7 @@ static void find_shift(const struct job *j, const size_t base_count[2], double *
 {
     union row top;
     fold_part(j, FOLD_MAX, base_count, NULL, &top);
-    for (size_t i = 0; i < COVEY__ROW; i++) {
+    for (size_t i = 0; i < COVEY__ROW && (j->g.inner_folded || i < base_count[1]); i++) {
         double v = j->g.inner_folded ? top.real[0] : top.real[i];
         shift[i] = isfinite(v) ? v : 0.0;
     }
@@ -266,7 +266,7 @@ static void run_part(void *ctx, size_t part, unsigned thread)
     (void)thread;
     const struct job *j = ctx;
     size_t first = part, count = 1;
-    double shift[COVEY__ROW] = {0.0};
+    double shift[COVEY__ROW];
     union row acc;
     if (!j->g.inner_folded) {
         size_t blocks = (j->g.run + COVEY__ROW - 1) / COVEY__ROW, at = part % blocks * COVEY__ROW;
@@ -282,7 +282,8 @@ static void run_part(void *ctx, size_t part, unsigned thread)
         if (j->whole) {
             covey__store_int(j->c->out[0], first + i, (int64_t)turned(j, acc.whole[i]));
         } else {
-            acc.real[i] = finished(j, acc.real[i], shift[i]);
+            double off = j->kind == COVEY__REDUCE_LOGSUMEXP ? shift[i] : 0.0;
+            acc.real[i] = finished(j, acc.real[i], off);
         }
     }
     if (!j->whole) {
