@@ -48,7 +48,7 @@ void covey__train_batches_step(struct covey__train_batches *b, uint32_t step)
     const uint32_t size[3] = {b->set->channels, b->set->height, b->set->width};
     uint64_t seed = covey_augment_draw(b->seed, SEED_CHANGES, 0);
     size_t values = covey_dataset_values(b->set);
-    bool changed = a->flip || a->shift != 0 || a->crop != 0;
+    bool changed = a->flip || a->shift != 0 || a->crop != 0 || a->warp > 0;
     for (uint32_t i = 0; i < b->batch; i++) {
         uint32_t index = b->order[(size_t)step * b->batch + i];
         float *to = b->input + i * values;

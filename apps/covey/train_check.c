@@ -5,6 +5,12 @@
 #include "covey/threads.h"
 #include "train_options.h"
 
+enum {
+    AUGMENT_BELOW = 10000, /* samples: a network learns fewer by heart */
+    AUTO_EPOCHS = 10,
+    AUTO_STEPS = 3000, /* that small sets get at least */
+};
+
 /* The index of text in names, which end with NULL; their count: not there. */
 static size_t find(const char *const *names, const char *text)
 {
@@ -20,7 +26,7 @@ static const char *const schedules[] = {"constant", "step", "cosine", NULL};
 static const char *const normalisations[] = {"auto", "on", "off", NULL};
 
 /* "4" behind an equals sign. */
-static bool parse_move(const char *text, const char *end, uint32_t *out)
+static bool parse_count(const char *text, const char *end, uint32_t max, uint32_t *out)
 {
     uint32_t value = 0;
     if (text == end) {
@@ -31,7 +37,7 @@ static bool parse_move(const char *text, const char *end, uint32_t *out)
             return false;
         }
         value = value * 10 + (uint32_t)(*text - '0');
-        if (value > COVEY_AUGMENT_MOVE_MAX) {
+        if (value > max) {
             return false;
         }
     }
@@ -41,21 +47,29 @@ static bool parse_move(const char *text, const char *end, uint32_t *out)
 
 static bool parse_change(const char *text, const char *end, struct covey_augment *out)
 {
-    size_t len = (size_t)(end - text);
-    if (len == 4 && memcmp(text, "flip", 4) == 0) {
+    const char *equals = memchr(text, '=', (size_t)(end - text));
+    size_t len = (size_t)((equals != NULL ? equals : end) - text);
+    uint32_t percent = 0;
+    if (equals == NULL) {
         out->flip = true;
-        return true;
+        return len == 4 && memcmp(text, "flip", 4) == 0;
     }
-    if (len > 6 && memcmp(text, "shift=", 6) == 0) {
-        return parse_move(text + 6, end, &out->shift);
+    if (len == 5 && memcmp(text, "shift", 5) == 0) {
+        return parse_count(equals + 1, end, COVEY_AUGMENT_MOVE_MAX, &out->shift);
     }
-    return len > 5 && memcmp(text, "crop=", 5) == 0 && parse_move(text + 5, end, &out->crop);
+    if (len == 4 && memcmp(text, "crop", 4) == 0) {
+        return parse_count(equals + 1, end, COVEY_AUGMENT_MOVE_MAX, &out->crop);
+    }
+    bool ok =
+        len == 4 && memcmp(text, "warp", 4) == 0 && parse_count(equals + 1, end, 100, &percent);
+    out->warp = (float)percent * 0.01f;
+    return ok;
 }
 
 bool covey__train_options_augment(const char *text, struct covey_augment *out)
 {
     struct covey_augment a = {.flip = false};
-    if (strcmp(text, "none") == 0) {
+    if (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0) {
         *out = a;
         return true;
     }
@@ -135,20 +149,31 @@ enum covey_exit covey__train_options_check(struct covey__train_options *o,
     if (isnan(o->lr)) { /* not given */
         o->lr = strcmp(o->optimizer, "adam") == 0 ? 0.001 : 0.02;
     }
-    if (o->step_epochs == 0) { /* not given */
-        o->step_epochs = (o->epochs + 2) / 3;
-    }
-    if (o->epochs == 0 || o->epochs > COVEY__TRAIN_EPOCHS_MAX || o->batch == 0 ||
-        o->batch > COVEY__TRAIN_BATCH_MAX || o->threads == 0 || o->threads > COVEY_THREADS_MAX ||
-        o->step_epochs == 0) {
-        return covey__cli_usage(cli, "--epochs, --batch, --threads or --step-epochs is out of "
-                                     "range");
+    if (o->epochs > COVEY__TRAIN_EPOCHS_MAX || o->batch == 0 || o->batch > COVEY__TRAIN_BATCH_MAX ||
+        o->threads == 0 || o->threads > COVEY_THREADS_MAX) {
+        return covey__cli_usage(cli, "--epochs, --batch or --threads is out of range");
     }
     if (o->every != 0 && o->checkpoint == NULL) {
         return covey__cli_usage(cli, "--every says how often --checkpoint FILE is written: give "
                                      "both");
     }
     return check_reals(o, cli);
+}
+
+void covey__train_options_settle(struct covey__train_options *o, const struct covey_dataset *d)
+{
+    size_t epoch_steps = d->count / o->batch;
+    if (strcmp(o->augment, "auto") == 0) {
+        bool few = d->count < AUGMENT_BELOW && d->kind != COVEY_ITEM_TENSOR;
+        o->augment = few ? "warp=15" : "none";
+    }
+    if (o->epochs == 0) {
+        size_t wanted = (AUTO_STEPS + epoch_steps - 1) / epoch_steps;
+        o->epochs = wanted < AUTO_EPOCHS ? AUTO_EPOCHS : (uint32_t)wanted;
+    }
+    if (o->step_epochs == 0) {
+        o->step_epochs = (o->epochs + 2) / 3;
+    }
 }
 
 void covey__train_options_trainer(const struct covey__train_options *o, uint32_t epoch_steps,

@@ -75,9 +75,8 @@ bool covey__train_options_parse(struct covey__train_options *o, struct covey__cl
     struct covey__train_options fresh = {
         .optimizer = "sgd",
         .schedule = "cosine",
-        .augment = "none",
+        .augment = "auto",
         .normalise = "auto",
-        .epochs = 10,
         .batch = 50,
         .seed = 1,
         .threads = 1,

@@ -10,6 +10,7 @@
 #include "covey/cbor.h"
 #include "covey/graph.h"
 #include "covey/trainer.h"
+#include "read_dataset.h"
 
 enum {
     COVEY__TRAIN_EPOCHS_MAX = 10000, /* each leaves a line in the report */
@@ -45,7 +46,9 @@ enum covey_exit covey__train_options_resume(struct covey__train_options *o,
 void covey__train_options_put(struct covey_cbor_writer *w, const struct covey__train_options *o);
 void covey__train_options_get(struct covey_cbor_reader *r, struct covey__train_options *out);
 
-/* Checked options as the parts of training want them. */
+/* What is left to the data, known now: epochs, changes. */
+void covey__train_options_settle(struct covey__train_options *o, const struct covey_dataset *d);
+/* Checked and settled options as the parts of training want them. */
 void covey__train_options_trainer(const struct covey__train_options *o, uint32_t epoch_steps,
                                   struct covey_train_options *out);
 bool covey__train_options_augment(const char *text, struct covey_augment *out);

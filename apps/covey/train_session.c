@@ -248,6 +248,7 @@ enum covey_exit covey__train_open(struct covey__train *t)
     if (code != COVEY_EXIT_DONE) {
         return code;
     }
+    covey__train_options_settle(&t->options, &t->data);
     err = covey__train_model_fit(&t->model, &t->options, &t->data, &why);
     if (err != COVEY_OK) {
         return err == COVEY_ERR_NOT_FOUND ? covey__cli_usage(t->cli, "%s", why.text)

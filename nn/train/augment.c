@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/augment.h"
 
+#include <math.h>
+
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of z changes about half of the
  * result's. */
 static uint64_t mix(uint64_t z)
@@ -56,6 +58,67 @@ static int64_t source(const struct side *s, int64_t i)
     return s->flip ? s->count - 1 - i : i;
 }
 
+/* An affine map of the picture onto itself: what is read for place (y, x). */
+struct warp {
+    float yy, yx, xy, xx, y0, x0;
+};
+
+/* Uniform in [-1, 1). */
+static float share(uint64_t draw)
+{
+    return (float)(int32_t)(draw >> 40) * 0x1p-23f - 1.0f;
+}
+
+/* (1 + A) (p - centre) + centre + b with every element of A within w, of b within w side / 2. */
+static struct warp draw_warp(uint64_t draw, float w, const uint32_t size[static 3])
+{
+    float cy = (float)(size[1] - 1) * 0.5f, cx = (float)(size[2] - 1) * 0.5f;
+    struct warp a = {.yy = 1.0f + w * share(mix(draw ^ 6)),
+                     .yx = w * share(mix(draw ^ 7)),
+                     .xy = w * share(mix(draw ^ 8)),
+                     .xx = 1.0f + w * share(mix(draw ^ 9))};
+    a.y0 = cy - a.yy * cy - a.yx * cx + w * share(mix(draw ^ 10)) * (float)size[1] * 0.5f;
+    a.x0 = cx - a.xy * cy - a.xx * cx + w * share(mix(draw ^ 11)) * (float)size[2] * 0.5f;
+    return a;
+}
+
+static float pixel(const float *plane, const uint32_t size[static 3], int64_t y, int64_t x)
+{
+    bool inside = y >= 0 && x >= 0 && y < size[1] && x < size[2];
+    return inside ? plane[(size_t)y * size[2] + (size_t)x] : 0.0f;
+}
+
+/* Bilinear between four pixels; beyond the picture there are zeros. */
+static float between(const float *plane, const uint32_t size[static 3], float y, float x)
+{
+    float fy = floorf(y), fx = floorf(x);
+    int64_t iy = (int64_t)fy, ix = (int64_t)fx;
+    float dy = y - fy, dx = x - fx;
+    float top = pixel(plane, size, iy, ix) * (1.0f - dx) + pixel(plane, size, iy, ix + 1) * dx;
+    float low =
+        pixel(plane, size, iy + 1, ix) * (1.0f - dx) + pixel(plane, size, iy + 1, ix + 1) * dx;
+    return top * (1.0f - dy) + low * dy;
+}
+
+/* All that is drawn for one picture. */
+struct change {
+    struct side rows, columns;
+    struct warp warp;
+};
+
+static void apply_warped(const struct change *c, const uint32_t size[static 3], const float *plane,
+                         float *out)
+{
+    const struct warp *w = &c->warp;
+    for (uint32_t i = 0; i < size[1] * size[2]; i++) {
+        int64_t y = source(&c->rows, i / size[2]), x = source(&c->columns, i % size[2]);
+        float fy = (float)y, fx = (float)x;
+        out[i] = y < 0 || x < 0 ? 0.0f
+                                : between(plane, size, w->yy * fy + w->yx * fx + w->y0,
+                                          w->xy * fy + w->xx * fx + w->x0);
+    }
+}
+
 static void fill_row(const struct side *s, const float *in, float *out)
 {
     for (int64_t x = 0; x < s->count; x++) {
@@ -64,24 +127,33 @@ static void fill_row(const struct side *s, const float *in, float *out)
     }
 }
 
+static void apply_moved(const struct change *c, const uint32_t size[static 3], const float *plane,
+                        float *out)
+{
+    for (uint32_t y = 0; y < size[1]; y++, out += size[2]) {
+        int64_t from = source(&c->rows, y);
+        if (from < 0) {
+            memset(out, 0, size[2] * sizeof(*out));
+        } else {
+            fill_row(&c->columns, plane + (size_t)from * size[2], out);
+        }
+    }
+}
+
 void covey_augment_apply(const struct covey_augment *a, const uint32_t size[static 3],
                          uint64_t draw, const float *in, float *out)
 {
     COVEY_ASSERT(a->shift <= COVEY_AUGMENT_MOVE_MAX && a->crop <= COVEY_AUGMENT_MOVE_MAX);
-    struct side rows = {size[1], move_of(mix(draw ^ 1), a->shift), move_of(mix(draw ^ 2), a->crop),
-                        false};
-    struct side columns = {size[2], move_of(mix(draw ^ 3), a->shift),
-                           move_of(mix(draw ^ 4), a->crop), a->flip && mix(draw ^ 5) >> 63 != 0};
-    for (uint32_t c = 0; c < size[0]; c++) {
-        const float *plane = in + (size_t)c * size[1] * size[2];
-        for (uint32_t y = 0; y < size[1]; y++, out += size[2]) {
-            int64_t from = source(&rows, y);
-            if (from < 0) {
-                memset(out, 0, size[2] * sizeof(*out));
-            } else {
-                fill_row(&columns, plane + (size_t)from * size[2], out);
-            }
-        }
+    COVEY_ASSERT(a->warp >= 0.0f && a->warp <= 1.0f);
+    struct change c = {
+        .rows = {size[1], move_of(mix(draw ^ 1), a->shift), move_of(mix(draw ^ 2), a->crop), false},
+        .columns = {size[2], move_of(mix(draw ^ 3), a->shift), move_of(mix(draw ^ 4), a->crop),
+                    a->flip && mix(draw ^ 5) >> 63 != 0},
+        .warp = draw_warp(draw, a->warp, size),
+    };
+    size_t plane = (size_t)size[1] * size[2];
+    for (uint32_t i = 0; i < size[0]; i++) {
+        (a->warp > 0.0f ? apply_warped : apply_moved)(&c, size, in + i * plane, out + i * plane);
     }
 }
 

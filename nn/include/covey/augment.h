@@ -18,6 +18,7 @@ struct covey_augment {
     bool flip;      /* left and right change places, every second time */
     uint32_t shift; /* moved by up to so many pixels along each side; zeros come in */
     uint32_t crop;  /* the same, but the picture is mirrored at its edges: a window of it */
+    float warp;     /* turned, sheared, stretched and moved: each by up to this share, at most 1 */
 };
 
 /* A well-mixed number for a place in a sequence. */
