@@ -11,6 +11,7 @@
 enum {
     CROSS_PIXELS_MAX = 512, /* up to here strips run across images: fewer lanes are wasted */
     BLOCK_STRIPS = 8,       /* strips unrolled together: long rows are read, A is read once */
+    EXTRA_COLS = 64,        /* room for a strip and its extra columns */
     BLOCK_COLS = BLOCK_STRIPS * COVEY__STRIP_COLS,
     IN_PLACE_ROWS = 32,     /* copying would not pay for so few */
     SHALLOW = 32,           /* with k up to this, writing is what takes time: */
@@ -37,6 +38,7 @@ struct job {
 /* A block of columns and some rows of one group. */
 struct piece {
     size_t group, row, rows, col, cols, strips;
+    size_t ldb;                    /* floats from one row of b to the next */
     size_t edge[BLOCK_STRIPS + 1]; /* first column of each strip, and the end */
     float *b;                      /* [strips][depth][strip columns] */
     float *c; /* [m][strip columns], of a strip that crosses from one image to the next */
@@ -91,7 +93,9 @@ void covey__packed_pack(const struct covey__conv_plan *plan, const float *weight
 static void find_edges(const struct job *j, struct piece *p)
 {
     size_t lanes = j->kernels->lanes, vecs = covey__ceil_div(p->cols, lanes);
-    p->strips = covey__ceil_div(vecs, COVEY__STRIP_VECS);
+    p->strips = j->images > 1 ? covey__ceil_div(vecs, COVEY__STRIP_VECS)
+                              : covey__strips(j->kernels, p->cols);
+    p->ldb = p->cols > COVEY__STRIP_COLS && p->strips == 1 ? EXTRA_COLS : COVEY__STRIP_COLS;
     for (size_t i = 0; i <= p->strips; i++) {
         p->edge[i] = p->col + covey__min(i * vecs / p->strips * lanes, p->cols);
     }
@@ -135,8 +139,8 @@ static void unroll(const struct job *j, const struct piece *p, struct covey__unr
         size_t end = range[1] > tap ? covey__ceil_div(range[1] - tap, taps) : 0;
         if (c < end) {
             u->in = in + c * j->prep.plane + covey__prep_tap(&j->prep, j->s, tap);
-            j->kernels->unroll(u, end - c, taps * COVEY__STRIP_COLS,
-                               p->b + (c * taps + tap - range[0]) * COVEY__STRIP_COLS);
+            j->kernels->unroll(u, end - c, taps * p->ldb,
+                               p->b + (c * taps + tap - range[0]) * p->ldb);
         }
     }
 }
@@ -220,7 +224,7 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
             }
             if (p->b != NULL) {
                 s.b = p->b + strip * COVEY__DEPTH_MAX * COVEY__STRIP_COLS;
-                s.ldb = COVEY__STRIP_COLS;
+                s.ldb = p->ldb;
             } else {
                 size_t col = p->edge[strip];
                 s.b = j->in + (p->group * channels + range[0]) * j->prep.plane +

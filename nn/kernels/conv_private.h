@@ -57,6 +57,13 @@ static inline size_t covey__pixels(const struct covey__conv_shape *s)
     return (size_t)s->out_height * s->out_width;
 }
 
+/* Strips for so many columns. */
+static inline size_t covey__strips(const struct covey__kernels *kernels, size_t cols)
+{
+    size_t whole = COVEY__STRIP_VECS * kernels->lanes;
+    return kernels->extra > 0 && cols == whole + kernels->extra ? 1 : covey__ceil_div(cols, whole);
+}
+
 /* More weights than this are read from memory each time: little by little then, panel by panel. */
 enum { COVEY__WARM_FLOATS = 1 << 18, COVEY__STREAM_STRIPS = 6 };
 

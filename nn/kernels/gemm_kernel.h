@@ -28,7 +28,7 @@ struct covey__strip {
     size_t ahead_step;
     const float *b; /* [k][ldb], the first cols of each row */
     size_t ldb;
-    size_t k, m, cols; /* cols <= COVEY__STRIP_VECS lanes */
+    size_t k, m, cols; /* cols <= COVEY__STRIP_VECS lanes, or extra columns more, exactly */
     bool first;
     const float *bias; /* [m] or NULL */
     const float *init; /* [m][ldc] or NULL; may be c */
@@ -105,6 +105,7 @@ struct covey__merge {
 
 struct covey__kernels {
     size_t mr, lanes;
+    size_t extra; /* columns that a whole strip takes along: 49, of 7 x 7 pixels, are one strip */
     void (*strip)(const struct covey__strip *s);
     /* Rows of out, step floats apart, from the channels [0, count) of u->in. */
     void (*unroll)(const struct covey__unroll *u, size_t count, size_t step, float *out);

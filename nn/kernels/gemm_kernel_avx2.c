@@ -5,6 +5,7 @@
 const struct covey__kernels covey__kernels_avx2 = {
     .mr = MR,
     .lanes = VL,
+    .extra = EXTRA,
     .strip = strip,
     .unroll = unroll,
     .split = split,

@@ -213,7 +213,7 @@ static void run_product(const struct job *j, const struct product *p)
 {
     size_t k = j->s->in_channels, mr = j->kernels->mr;
     size_t vecs = covey__ceil_div(j->count, j->kernels->lanes);
-    size_t strips = covey__ceil_div(vecs, COVEY__STRIP_VECS);
+    size_t strips = covey__strips(j->kernels, j->count);
     size_t blocks = covey__ceil_div(k, COVEY__DEPTH_MAX);
     struct covey__strip s = {
         .a_stride = mr * k,
@@ -250,7 +250,7 @@ static void product_part(void *ctx, size_t part, unsigned thread)
     struct product p = {
         .pos = part / chunks,
         .row = part % chunks * j->g.chunk,
-        .streams = weights > COVEY__WARM_FLOATS && j->count > COVEY__STRIP_COLS &&
+        .streams = weights > COVEY__WARM_FLOATS && covey__strips(j->kernels, j->count) > 1 &&
                    j->count <= COVEY__STREAM_STRIPS * COVEY__STRIP_COLS,
     };
     const float *a = j->call->weights + p.pos * covey__gemm_packed_floats(m, k, mr);
