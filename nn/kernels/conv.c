@@ -6,7 +6,14 @@
 #include "conv_private.h"
 #include "winograd.h"
 
-enum { DEPTHWISE_TAPS_MAX = 128, ACT_PART = 1 << 14 };
+enum {
+    DEPTHWISE_TAPS_MAX = 128,
+    ACT_PART = 1 << 14,
+    /* F(4x4, 3x3) makes weights four times as large: where they are most of the model, as behind
+     * the last poolings, F(2x2, 3x3) with 1.8 times has to do. */
+    FEW_PIXELS = 196,
+    MANY_WEIGHTS = 1 << 17,
+};
 
 static bool depthwise_fits(const struct covey__conv_shape *s)
 {
@@ -66,10 +73,12 @@ static enum covey__conv_algorithm choose(const struct covey__conv_shape *s)
     }
     double packed = packed_cycles(s);
     double two = winograd_cycles(s, 2), four = winograd_cycles(s, 4);
+    bool bulky =
+        covey__pixels(s) <= FEW_PIXELS && (size_t)s->in_channels * s->out_channels > MANY_WEIGHTS;
     if (packed <= two && packed <= four) {
         return COVEY__CONV_PACKED;
     }
-    return two < four ? COVEY__CONV_WINOGRAD2 : COVEY__CONV_WINOGRAD4;
+    return two < four || bulky ? COVEY__CONV_WINOGRAD2 : COVEY__CONV_WINOGRAD4;
 }
 
 void covey__conv_plan_init(struct covey__conv_plan *out, const struct covey__conv_shape *shape,
