@@ -10,34 +10,53 @@
 
 enum { TEXT_MAX = 96 };
 
+/* Of each run, node by node: ns [runs x node_count]. */
+static void profile(struct covey__local *l, const float *input, uint32_t runs, uint64_t *ns)
+{
+    size_t nodes = l->onnx.graph->node_count;
+    const void *inputs[] = {input};
+    for (uint32_t i = 0; i < runs; i++) {
+        covey_run_profile(l->run, covey__now_ns, ns + i * nodes);
+        covey_run_inputs(l->run, inputs);
+    }
+    covey_run_profile(l->run, NULL, NULL);
+}
+
+/* Medians: a run that had to wait for the processor does not count for more. */
+static double summarise(const uint64_t *ns, size_t nodes, uint32_t runs, double *room,
+                        struct covey__layer_time *out_times)
+{
+    double total = 0;
+    for (size_t i = 0; i < nodes; i++) {
+        for (uint32_t k = 0; k < runs; k++) {
+            room[k] = (double)ns[k * nodes + i] / 1e6;
+        }
+        out_times[i] =
+            (struct covey__layer_time){.node = i, .ms = covey__percentile(room, runs, 0.5)};
+        total += out_times[i].ms;
+    }
+    return total;
+}
+
 covey_err covey__layers_measure(struct covey__local *l, const float *input, uint32_t runs,
                                 struct covey__layer_time *out_times)
 {
     const struct covey_graph *g = l->onnx.graph;
-    const void *inputs[] = {input};
-    uint64_t *ns = calloc(g->node_count + 1, sizeof(*ns));
-    double total = 0;
-    if (ns == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    covey_run_profile(l->run, covey__now_ns, ns);
-    for (uint32_t i = 0; i < runs; i++) {
-        covey_run_inputs(l->run, inputs);
-    }
-    covey_run_profile(l->run, NULL, NULL);
-    for (size_t i = 0; i < g->node_count; i++) {
-        total += (double)ns[i];
-    }
-    for (size_t i = 0; i < g->node_count; i++) {
-        double mean = (double)ns[i] / runs;
-        out_times[i] = (struct covey__layer_time){
-            .node = i,
-            .ms = mean / 1e6,
-            .gflops = mean > 0 ? (double)covey_graph_flops(g, i) / mean : 0,
-            .share = total > 0 ? (double)ns[i] / total : 0};
+    uint64_t *ns = calloc(runs * g->node_count + 1, sizeof(*ns));
+    double *room = calloc(runs, sizeof(*room));
+    covey_err err = ns != NULL && room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    if (err == COVEY_OK) {
+        profile(l, input, runs, ns);
+        double total = summarise(ns, g->node_count, runs, room, out_times);
+        for (size_t i = 0; i < g->node_count; i++) {
+            double ms = out_times[i].ms;
+            out_times[i].gflops = ms > 0 ? (double)covey_graph_flops(g, i) / ms / 1e6 : 0;
+            out_times[i].share = total > 0 ? ms / total : 0;
+        }
     }
     free(ns);
-    return COVEY_OK;
+    free(room);
+    return err;
 }
 
 static const char *act_name(enum covey_act act)

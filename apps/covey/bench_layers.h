@@ -11,10 +11,11 @@
 
 struct covey__layer_time {
     size_t node;
-    double ms, gflops, share; /* of one run; share of all nodes' time */
+    double ms, gflops, share; /* median of the runs; share of all nodes' */
 };
 
-/* Runs runs times with the profile on; out_times [node_count of the graph], in running order. */
+/* Runs so many times, at least once, with the profile on; out_times [node_count of the graph], in
+ * running order. */
 covey_err covey__layers_measure(struct covey__local *l, const float *input, uint32_t runs,
                                 struct covey__layer_time *out_times) COVEY_CHECK;
 
