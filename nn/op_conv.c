@@ -12,8 +12,8 @@ covey_err covey__conv_fits_filters(const struct covey__op_call *c, uint32_t in_c
 {
     const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
     const struct covey_shape *b = c->inputs > 2 && c->in[2] != NULL ? &c->in[2]->shape : NULL;
-    if ((x->rank != 3 && x->rank != 4) || w->rank != x->rank) {
-        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 1-D and 2-D convolutions");
+    if (x->rank < 3 || x->rank > 2 + COVEY_SPATIAL_MAX || w->rank != x->rank) {
+        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 1-D to 3-D convolutions");
     }
     if (x->dims[1] != in_channels) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "channels do not fit the filters");
@@ -41,6 +41,9 @@ covey_err covey__infer_conv(const struct covey__op_call *c, struct covey_tensor 
     uint64_t channels = w->rank > 1 ? (uint64_t)w->dims[1] * a->groups : 0;
     if (a->groups == 0 || channels > COVEY_TENSOR_ELEMENTS_MAX || w->dims[0] % a->groups != 0) {
         return covey__nn_fail(out_why, COVEY_ERR_RANGE, "groups do not fit the filters");
+    }
+    if (x->rank > 4) {
+        return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED, "only 1-D and 2-D convolutions");
     }
     covey_err err = covey__conv_fits_filters(c, (uint32_t)channels, w->dims[0], out_why);
     struct covey_shape s = {x->rank, {x->dims[0], w->dims[0]}};

@@ -2,12 +2,12 @@
 #include "gemm.h"
 #include "ops_layer.h"
 
-enum { STRIP_FLOATS = 1 << 20, ATTRIBUTE_MAX = 4096 };
+enum { STRIP_FLOATS = 1 << 20, ATTRIBUTE_MAX = 4096, AXES = COVEY_SPATIAL_MAX };
 
-/* A 1-D convolution is a 2-D one of height 1. */
+/* Fewer dimensions are three of which the first have size 1. */
 struct geometry {
     size_t batch, groups, in_channels, out_channels; /* of one group */
-    size_t in[2], out[2], kernel[2], stride[2], dilation[2], pads[2];
+    size_t in[AXES], out[AXES], kernel[AXES], stride[AXES], dilation[AXES], pads[AXES];
 };
 
 /* stride (in - 1) + out_pad + (kernel - 1) dilation + 1 - pads */
@@ -62,14 +62,14 @@ static struct geometry geometry_of(const struct covey__op_call *c)
                          .groups = a->groups,
                          .in_channels = w->dims[0] / a->groups,
                          .out_channels = w->dims[1],
-                         .in = {1, 1},
-                         .out = {1, 1},
-                         .kernel = {1, 1},
-                         .stride = {1, 1},
-                         .dilation = {1, 1}};
+                         .in = {1, 1, 1},
+                         .out = {1, 1, 1},
+                         .kernel = {1, 1, 1},
+                         .stride = {1, 1, 1},
+                         .dilation = {1, 1, 1}};
     unsigned spatial = x->rank - 2u;
     for (unsigned i = 0; i < spatial; i++) {
-        unsigned to = 2 - spatial + i;
+        unsigned to = AXES - spatial + i;
         g.in[to] = x->dims[2 + i];
         g.out[to] = c->out[0]->shape.dims[2 + i];
         g.kernel[to] = a->kernel[i];
@@ -80,15 +80,28 @@ static struct geometry geometry_of(const struct covey__op_call *c)
     return g;
 }
 
+static size_t product(const size_t sizes[AXES])
+{
+    return sizes[0] * sizes[1] * sizes[2];
+}
+
+/* Position number i of a box of these sizes, row by row. */
+static void position(const size_t sizes[AXES], size_t i, size_t out[AXES])
+{
+    out[2] = i % sizes[2];
+    out[1] = i / sizes[2] % sizes[1];
+    out[0] = i / sizes[2] / sizes[1];
+}
+
 /* Rows of one group's unrolled result: every tap of every output channel. */
 static size_t rows_of(const struct geometry *g)
 {
-    return g->out_channels * g->kernel[0] * g->kernel[1];
+    return g->out_channels * product(g->kernel);
 }
 
 static size_t strip_of(const struct geometry *g)
 {
-    size_t rows = rows_of(g), pixels = g->in[0] * g->in[1];
+    size_t rows = rows_of(g), pixels = product(g->in);
     size_t strip = rows < STRIP_FLOATS ? STRIP_FLOATS / rows : 1;
     return strip < pixels ? strip : pixels;
 }
@@ -107,15 +120,20 @@ struct strip {
 /* One row of the strip, a tap of one channel, added where its pixels land in that channel. */
 static void scatter_tap(const struct geometry *g, const struct strip *s, size_t row, float *plane)
 {
-    size_t ky = row / g->kernel[1] % g->kernel[0], kx = row % g->kernel[1];
+    size_t tap[AXES], at[AXES], to[AXES];
     const float *from = s->data + row * s->count;
+    position(g->kernel, row % product(g->kernel), tap);
+    position(g->in, s->first, at);
     for (size_t i = 0; i < s->count; i++) {
-        size_t pixel = s->first + i;
-        /* Below the padding the difference wraps and is too large as well. */
-        size_t y = pixel / g->in[1] * g->stride[0] + ky * g->dilation[0] - g->pads[0];
-        size_t x = pixel % g->in[1] * g->stride[1] + kx * g->dilation[1] - g->pads[1];
-        if (y < g->out[0] && x < g->out[1]) {
-            plane[y * g->out[1] + x] += from[i];
+        for (unsigned axis = 0; axis < AXES; axis++) {
+            /* Below the padding the difference wraps and is too large as well. */
+            to[axis] = at[axis] * g->stride[axis] + tap[axis] * g->dilation[axis] - g->pads[axis];
+        }
+        if (to[0] < g->out[0] && to[1] < g->out[1] && to[2] < g->out[2]) {
+            plane[(to[0] * g->out[1] + to[1]) * g->out[2] + to[2]] += from[i];
+        }
+        for (unsigned axis = AXES; axis-- > 0 && ++at[axis] == g->in[axis];) {
+            at[axis] = 0;
         }
     }
 }
@@ -123,8 +141,8 @@ static void scatter_tap(const struct geometry *g, const struct strip *s, size_t 
 /* Unrolled = W' X, strip by strip, then every row is added where it belongs. */
 static void run_group(const struct covey__op_call *c, const struct geometry *g, size_t index)
 {
-    size_t pixels = g->in[0] * g->in[1], rows = rows_of(g), strip = strip_of(g);
-    size_t taps = g->kernel[0] * g->kernel[1], plane = g->out[0] * g->out[1];
+    size_t pixels = product(g->in), rows = rows_of(g), strip = strip_of(g);
+    size_t taps = product(g->kernel), plane = product(g->out);
     float *out = covey__out(c) + index * g->out_channels * plane;
     float *unrolled = c->scratch;
     struct covey__gemm p = {.m = rows,
@@ -148,7 +166,7 @@ static void run_group(const struct covey__op_call *c, const struct geometry *g, 
 static void run_floats(const struct covey__op_call *c, const struct geometry *g)
 {
     const float *bias = covey__in(c, 2);
-    size_t channels = g->groups * g->out_channels, plane = g->out[0] * g->out[1];
+    size_t channels = g->groups * g->out_channels, plane = product(g->out);
     for (size_t i = 0; i < g->batch * channels * plane; i++) {
         covey__out(c)[i] = bias != NULL ? bias[i / plane % channels] : 0.0f;
     }
@@ -157,34 +175,41 @@ static void run_floats(const struct covey__op_call *c, const struct geometry *g)
     }
 }
 
-/* The input position whose tap k lands on output position at, or false. */
-static bool source_of(const struct geometry *g, unsigned axis, size_t at, size_t k, size_t *out)
+/* The input position whose tap lands on output position at, or false. */
+static bool source_of(const struct geometry *g, const size_t at[AXES], const size_t tap[AXES],
+                      size_t out[AXES])
 {
-    size_t shifted = at + g->pads[axis], tap = k * g->dilation[axis];
-    if (shifted < tap || (shifted - tap) % g->stride[axis] != 0) {
-        return false;
+    for (unsigned axis = 0; axis < AXES; axis++) {
+        size_t shifted = at[axis] + g->pads[axis], reach = tap[axis] * g->dilation[axis];
+        if (shifted < reach || (shifted - reach) % g->stride[axis] != 0) {
+            return false;
+        }
+        out[axis] = (shifted - reach) / g->stride[axis];
+        if (out[axis] >= g->in[axis]) {
+            return false;
+        }
     }
-    *out = (shifted - tap) / g->stride[axis];
-    return *out < g->in[axis];
+    return true;
 }
 
 /* Any type, one output after the other. channel: of the image-major list of output channels. */
 static double output_at(const struct covey__op_call *c, const struct geometry *g, size_t channel,
-                        const size_t at[2])
+                        const size_t at[AXES])
 {
     size_t image_group = channel / g->out_channels, oc = channel % g->out_channels;
-    size_t group = image_group % g->groups, taps = g->kernel[0] * g->kernel[1];
+    size_t group = image_group % g->groups, taps = product(g->kernel);
     double sum = 0.0;
     for (size_t tap = 0; tap < taps; tap++) {
-        size_t from[2];
-        if (!source_of(g, 0, at[0], tap / g->kernel[1], &from[0]) ||
-            !source_of(g, 1, at[1], tap % g->kernel[1], &from[1])) {
+        size_t from[AXES], tap_at[AXES];
+        position(g->kernel, tap, tap_at);
+        if (!source_of(g, at, tap_at, from)) {
             continue;
         }
+        size_t pixel = (from[0] * g->in[1] + from[1]) * g->in[2] + from[2];
         for (size_t ic = 0; ic < g->in_channels; ic++) {
-            size_t x = ((image_group * g->in_channels + ic) * g->in[0] + from[0]) * g->in[1];
+            size_t x = (image_group * g->in_channels + ic) * product(g->in) + pixel;
             size_t w = ((group * g->in_channels + ic) * g->out_channels + oc) * taps + tap;
-            sum += covey__load_real(c->in[0], x + from[1]) * covey__load_real(c->in[1], w);
+            sum += covey__load_real(c->in[0], x) * covey__load_real(c->in[1], w);
         }
     }
     return sum;
@@ -198,9 +223,10 @@ void covey__op_convtranspose(const struct covey__op_call *c)
         return;
     }
     const struct covey_tensor *bias = c->inputs > 2 ? c->in[2] : NULL;
-    size_t channels = g.groups * g.out_channels, plane = g.out[0] * g.out[1];
+    size_t channels = g.groups * g.out_channels, plane = product(g.out);
     for (size_t i = 0; i < g.batch * channels * plane; i++) {
-        const size_t at[2] = {i % plane / g.out[1], i % g.out[1]};
+        size_t at[AXES];
+        position(g.out, i % plane, at);
         double v = output_at(c, &g, i / plane, at);
         v += bias != NULL ? covey__load_real(bias, i / plane % channels) : 0.0;
         covey__store_real(c->out[0], i, v);
