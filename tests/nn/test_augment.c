@@ -121,10 +121,53 @@ static void test_crop(void **state)
     check_moves(&crop, true);
 }
 
+/* Sum, and sums of the places weighted by value, of one plane. */
+static void moments(const float *plane, const uint32_t form[static 3], double out[static 3])
+{
+    out[0] = out[1] = out[2] = 0;
+    for (uint32_t i = 0; i < form[1] * form[2]; i++) {
+        out[0] += (double)plane[i];
+        out[1] += (double)plane[i] * (i / form[2]);
+        out[2] += (double)plane[i] * (i % form[2]);
+    }
+}
+
+/* A warp keeps a blot about as heavy and near its place, no two are the same, and without any
+ * extent it is nothing. */
+static void test_warp(void **state)
+{
+    enum { SIDE = 32 };
+    static float in[SIDE * SIDE], out[SIDE * SIDE], before[SIDE * SIDE];
+    const uint32_t form[3] = {1, SIDE, SIDE};
+    const struct covey_augment a = {.warp = 0.1f}, none = {.warp = 0.0f};
+    double was[3], is[3];
+    (void)state;
+    for (int y = 12; y < 20; y++) {
+        for (int x = 12; x < 20; x++) {
+            in[y * SIDE + x] = 1.0f;
+        }
+    }
+    moments(in, form, was);
+    for (uint64_t i = 0; i < 200; i++) {
+        covey_augment_apply(&a, form, covey_augment_draw(1, 1, i), in, out);
+        moments(out, form, is);
+        /* Areas change by 1 / det(1 + A), the middle by at most w side / 2, over the smallest. */
+        assert_true(is[0] > was[0] / 1.25 && is[0] < was[0] / 0.75);
+        for (int k = 1; k < 3; k++) {
+            double moved = is[k] / is[0] - was[k] / was[0];
+            assert_true(moved < 2.5 && moved > -2.5);
+        }
+        assert_memory_not_equal(out, before, sizeof out);
+        memcpy(before, out, sizeof out);
+    }
+    covey_augment_apply(&none, form, 5, in, out);
+    assert_memory_equal(in, out, sizeof in);
+}
+
 /* Moves far beyond the picture and pictures of one pixel stay within memory. */
 static void test_extremes(void **state)
 {
-    const struct covey_augment a = {true, COVEY_AUGMENT_MOVE_MAX, COVEY_AUGMENT_MOVE_MAX};
+    const struct covey_augment a = {true, COVEY_AUGMENT_MOVE_MAX, COVEY_AUGMENT_MOVE_MAX, 1.0f};
     const struct covey_augment crop = {.crop = COVEY_AUGMENT_MOVE_MAX};
     const uint32_t one[3] = {1, 1, 1};
     float *in = malloc(VALUES * sizeof *in), *out = malloc(VALUES * sizeof *out);
@@ -187,10 +230,10 @@ static void test_order_is_fair(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),       cmocka_unit_test(test_flip),
-        cmocka_unit_test(test_shift),         cmocka_unit_test(test_crop),
-        cmocka_unit_test(test_extremes),      cmocka_unit_test(test_order),
-        cmocka_unit_test(test_order_is_fair),
+        cmocka_unit_test(test_nothing), cmocka_unit_test(test_flip),
+        cmocka_unit_test(test_shift),   cmocka_unit_test(test_crop),
+        cmocka_unit_test(test_warp),    cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_order),   cmocka_unit_test(test_order_is_fair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
