@@ -2,6 +2,7 @@
 #include "winograd.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "conv_private.h"
 #include "gemm_pack.h"
@@ -111,16 +112,28 @@ static void filter_rows(size_t outputs, double rows[COVEY__TILE_EDGE_MAX][3])
     }
 }
 
-/* G g G' at position (y, x). */
-static double filter_at(double rows[COVEY__TILE_EDGE_MAX][3], const float *g, size_t y, size_t x)
+/* Filters side by side: those of one channel in neighbouring rows of the product. */
+typedef float lanes[COVEY__MR_MAX];
+
+/* out [edge][edge] = G g G' of each lane. */
+static void transform_filters(size_t edge, double rows[COVEY__TILE_EDGE_MAX][3], lanes g[9],
+                              lanes *out)
 {
-    double sum = 0.0;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t y = 0; y < edge; y++) {
+        lanes half[3];
+        const float r[3] = {(float)rows[y][0], (float)rows[y][1], (float)rows[y][2]};
         for (size_t j = 0; j < 3; j++) {
-            sum += rows[y][i] * (double)g[i * 3 + j] * rows[x][j];
+            for (size_t k = 0; k < COVEY__MR_MAX; k++) {
+                half[j][k] = r[0] * g[j][k] + r[1] * g[3 + j][k] + r[2] * g[6 + j][k];
+            }
+        }
+        for (size_t x = 0; x < edge; x++) {
+            const float q[3] = {(float)rows[x][0], (float)rows[x][1], (float)rows[x][2]};
+            for (size_t k = 0; k < COVEY__MR_MAX; k++) {
+                out[y * edge + x][k] = q[0] * half[0][k] + q[1] * half[1][k] + q[2] * half[2][k];
+            }
         }
     }
-    return sum;
 }
 
 /* packed [positions][panels][channels][mr] */
@@ -129,18 +142,23 @@ void covey__winograd_pack(const struct covey__conv_plan *plan, const float *weig
     const struct covey__conv_shape *s = &plan->shape;
     struct geometry g;
     double rows[COVEY__TILE_EDGE_MAX][3];
+    lanes filters[9], out[COVEY__TILE_EDGE_MAX * COVEY__TILE_EDGE_MAX];
     geometry_init(&g, plan);
     filter_rows(g.outputs, rows);
     size_t mr = covey__kernels_of(plan->isa)->mr, c = s->in_channels;
     size_t stride = covey__gemm_packed_floats(s->out_channels, c, mr);
-    size_t filters = covey__round_up(s->out_channels, mr) * c;
-    for (size_t i = 0; i < filters; i++) {
-        size_t row = i / (mr * c) * mr + i % mr, channel = i / mr % c;
+    for (size_t at = 0; at < covey__round_up(s->out_channels, mr) * c; at += mr) {
+        size_t row = at / (mr * c) * mr, channel = at / mr % c;
+        memset(filters, 0, sizeof(filters));
+        for (size_t k = 0; k < mr && row + k < s->out_channels; k++) {
+            const float *from = weights + ((row + k) * c + channel) * 9;
+            for (size_t tap = 0; tap < 9; tap++) {
+                filters[tap][k] = from[tap];
+            }
+        }
+        transform_filters(g.edge, rows, filters, out);
         for (size_t pos = 0; pos < g.positions; pos++) {
-            packed[pos * stride + i] =
-                row < s->out_channels ? (float)filter_at(rows, weights + (row * c + channel) * 9,
-                                                         pos / g.edge, pos % g.edge)
-                                      : 0.0f;
+            memcpy(packed + pos * stride + at, out[pos], mr * sizeof(float));
         }
     }
 }
