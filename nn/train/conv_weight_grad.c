@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "kernels/skinny.h"
 #include "train/conv_grad.h"
 #include "train/winograd_grad.h"
 
@@ -32,9 +33,9 @@ static bool is_depthwise(const struct size *z)
     return z->filters == 1 && z->channels == 1;
 }
 
-static bool by_taps(const struct covey__conv_shape *s, const struct size *z)
+static bool by_taps(const struct covey__conv_shape *s)
 {
-    return s->stride[0] == 1 && s->stride[1] == 1 && z->channels >= TAPS_CHANNELS;
+    return s->stride[0] == 1 && s->stride[1] == 1;
 }
 
 static size_t round_up(size_t floats)
@@ -64,7 +65,7 @@ size_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s)
     if (covey__winograd_grad_fits(s)) {
         return covey__winograd_grad_scratch(s);
     }
-    if (by_taps(s, &z)) {
+    if (by_taps(s)) {
         size_t run = chunk_of(s, &z) * z.plane;
         return round_up(z.filters * run) + round_up(z.channels * (run + tail_of(s, &z))) +
                round_up(z.filters * z.channels * z.taps);
@@ -161,36 +162,76 @@ static void copy_chunk(const struct job *j, size_t g, const size_t images[2], fl
     }
 }
 
-/* For each tap, dW_tap [filters x channels] += dY [filters x run] X' [run x channels], X moved by
+/* Both copies of a chunk. */
+struct chunk {
+    const float *dy, *x;
+    size_t run, pitch; /* floats of a filter's and of a channel's images */
+    bool first;
+};
+
+/* For each tap, sums_tap [filters x channels] += dY [filters x run] X' [run x channels], X moved by
  * the tap's offset. */
+static void add_taps(const struct job *j, const struct chunk *k, float *sums)
+{
+    const struct covey__conv_shape *s = j->s;
+    const struct size *z = &j->z;
+    for (size_t tap = 0; tap < z->taps; tap++) {
+        size_t offset =
+            tap / s->kernel[1] * s->dilation[0] * z->pitch + tap % s->kernel[1] * s->dilation[1];
+        struct covey__gemm p = {.m = z->filters, .n = z->channels, .k = k->run, .trans_b = true};
+        p.a = k->dy;
+        p.lda = k->run;
+        p.b = k->x + offset;
+        p.ldb = k->pitch;
+        p.c = sums + tap * z->filters * z->channels;
+        p.ldc = z->channels;
+        p.accumulate = !k->first;
+        covey__gemm_threads(&p, j->call->threads);
+    }
+}
+
+/* With few channels, for each of them and each row of the filter: the row's taps are columns that
+ * begin a few floats after one another in the same memory. */
+static void add_rows(const struct job *j, const struct chunk *k, float *dweights)
+{
+    const struct covey__conv_shape *s = j->s;
+    const struct size *z = &j->z;
+    for (size_t c = 0; c < z->channels; c++) {
+        for (size_t y = 0; y < s->kernel[0]; y++) {
+            struct covey__skinny p = {.rows = z->filters, .columns = s->kernel[1], .k = k->run};
+            p.matrix = k->dy;
+            p.matrix_stride = k->run;
+            p.vectors = k->x + c * k->pitch + y * s->dilation[0] * z->pitch;
+            p.vector_stride = s->dilation[1]; /* they overlap, and are only read */
+            p.out = dweights + c * z->taps + y * s->kernel[1];
+            p.row_stride = z->channels * z->taps;
+            p.column_stride = 1;
+            p.accumulate = !k->first;
+            covey__skinny_rows(&p, 0, z->filters);
+        }
+    }
+}
+
 static void taps_group(const struct job *j, size_t g)
 {
     const struct covey__conv_shape *s = j->s;
     const struct size *z = &j->z;
+    bool rows = z->channels < TAPS_CHANNELS && s->kernel[1] <= COVEY__SKINNY_COLUMNS_MAX;
     size_t chunk = chunk_of(s, z), longest = chunk * z->plane, matrix = z->filters * z->channels;
     float *dy = j->call->scratch, *x = dy + round_up(z->filters * longest);
     float *sums = x + round_up(z->channels * (longest + tail_of(s, z)));
+    float *out = j->call->dweights + g * matrix * z->taps;
     for (size_t first = 0; first < s->batch; first += chunk) {
         size_t count = s->batch - first < chunk ? s->batch - first : chunk;
-        size_t run = count * z->plane;
+        struct chunk k = {dy, x, count * z->plane, count * z->plane + tail_of(s, z), first == 0};
         copy_chunk(j, g, (const size_t[2]){first, count}, dy, x);
-        for (size_t tap = 0; tap < z->taps; tap++) {
-            size_t offset = tap / s->kernel[1] * s->dilation[0] * z->pitch +
-                            tap % s->kernel[1] * s->dilation[1];
-            struct covey__gemm p = {.m = z->filters, .n = z->channels, .k = run};
-            p.a = dy;
-            p.lda = run;
-            p.b = x + offset;
-            p.ldb = run + tail_of(s, z);
-            p.trans_b = true;
-            p.c = sums + tap * matrix;
-            p.ldc = z->channels;
-            p.accumulate = first > 0;
-            covey__gemm_threads(&p, j->call->threads);
+        if (rows) {
+            add_rows(j, &k, out);
+        } else {
+            add_taps(j, &k, sums);
         }
     }
-    float *out = j->call->dweights + g * matrix * z->taps;
-    for (size_t i = 0; i < matrix; i++) {
+    for (size_t i = 0; i < matrix && !rows; i++) {
         for (size_t tap = 0; tap < z->taps; tap++) {
             out[i * z->taps + tap] = sums[tap * matrix + i];
         }
@@ -269,7 +310,7 @@ void covey__conv_weight_grad_run(const struct covey__conv_shape *s,
         return;
     }
     for (size_t g = 0; g < s->groups; g++) {
-        if (by_taps(s, &j.z)) {
+        if (by_taps(s)) {
             taps_group(&j, g);
         } else {
             unrolled_group(&j, g);

@@ -106,20 +106,26 @@ struct source {
     size_t rows, cols; /* tiles of an image */
 };
 
-/* One row of element (i, j) of neighbouring tiles; zero outside. */
-static void cut_row(const struct source *s, const float *row, int64_t x, float *out)
-{
-    for (size_t t = 0; t < s->cols; t++, x += STEP) {
-        out[t] = x >= 0 && x < (int64_t)s->width ? row[x] : 0.0f;
-    }
-}
-
 struct cut_job {
     const struct source *s;
     float *out;
 };
 
-/* out [side^2][channels][images tiles]: one channel of it. */
+/* Tiles [first, last) of a row of tiles whose element at x lies in the input's row. */
+static void columns_inside(const struct source *s, int64_t x, size_t *out_first, size_t *out_last)
+{
+    size_t first = 0, last = s->cols;
+    while (first < last && x + (int64_t)first * STEP < 0) {
+        first++;
+    }
+    while (last > first && x + (int64_t)(last - 1) * STEP >= (int64_t)s->width) {
+        last--;
+    }
+    *out_first = first;
+    *out_last = last;
+}
+
+/* out [side^2][channels][images tiles]: one channel of it, zero outside. */
 static void cut_channel(void *ctx, size_t channel, unsigned thread)
 {
     const struct cut_job *job = ctx;
@@ -128,15 +134,19 @@ static void cut_channel(void *ctx, size_t channel, unsigned thread)
     (void)thread;
     for (size_t point = 0; point < s->side * s->side; point++) {
         float *out = job->out + (point * s->channels + channel) * run;
+        int64_t top = (int64_t)(point / s->side) - s->top;
         int64_t x = (int64_t)(point % s->side) - s->left;
+        size_t first, last;
+        columns_inside(s, x, &first, &last);
+        memset(out, 0, run * sizeof(float));
         for (size_t image = 0; image < s->images; image++) {
             const float *plane = s->data + (image * s->channels + channel) * s->height * s->width;
-            int64_t y = (int64_t)(point / s->side) - s->top;
+            int64_t y = top;
             for (size_t r = 0; r < s->rows; r++, y += STEP, out += s->cols) {
                 if (y >= 0 && y < (int64_t)s->height) {
-                    cut_row(s, plane + y * (int64_t)s->width, x, out);
-                } else {
-                    memset(out, 0, s->cols * sizeof(float));
+                    for (size_t t = first; t < last; t++) {
+                        out[t] = plane[y * (int64_t)s->width + x + (int64_t)t * STEP];
+                    }
                 }
             }
         }
