@@ -16,7 +16,7 @@
 #include "read_why.h"
 
 enum covey_onnx_limits {
-    COVEY_ONNX_OPSET_MIN = 7,
+    COVEY_ONNX_OPSET_MIN = 1,
     COVEY_ONNX_OPSET_MAX = 24,
     /* Elements of a list read at import: pads of the largest rank, sizes of the most outputs. */
     COVEY_ONNX_INTS_MAX = 16,

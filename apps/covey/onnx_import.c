@@ -137,7 +137,9 @@ static void read_node(struct covey_onnx_build *b, const Onnx__NodeProto *node)
         covey__onnx_fail(b, COVEY_ERR_UNSUPPORTED, "this operator is not supported");
     } else {
         b->op = row->op;
-        row->read(b);
+        if (!covey__onnx_legacy(b, row)) {
+            row->read(b);
+        }
         covey__onnx_attributes_done(b);
     }
     b->node = NULL;

@@ -21,6 +21,9 @@ struct covey_onnx_row {
 /* NULL: not known. */
 const struct covey_onnx_row *covey__onnx_row(const char *domain, const char *name);
 
+/* onnx_legacy.c: what was different before opset 7. True: the node is read, or refused. */
+bool covey__onnx_legacy(struct covey_onnx_build *b, const struct covey_onnx_row *row);
+
 /* onnx_window.c */
 void covey__onnx_conv(struct covey_onnx_build *b);
 void covey__onnx_conv_integer(struct covey_onnx_build *b);

@@ -26,7 +26,7 @@ if(NOT TARGET covey_readers)
         ${covey_readers_dir}/onnx_attributes.c ${covey_readers_dir}/onnx_constant.c
         ${covey_readers_dir}/onnx_dense.c ${covey_readers_dir}/onnx_emit.c
         ${covey_readers_dir}/onnx_export.c ${covey_readers_dir}/onnx_external.c
-        ${covey_readers_dir}/onnx_import.c ${covey_readers_dir}/onnx_inputs.c
+        ${covey_readers_dir}/onnx_import.c ${covey_readers_dir}/onnx_inputs.c ${covey_readers_dir}/onnx_legacy.c
         ${covey_readers_dir}/onnx_norm.c ${covey_readers_dir}/onnx_parts.c
         ${covey_readers_dir}/onnx_plain.c ${covey_readers_dir}/onnx_resize.c
         ${covey_readers_dir}/onnx_shape.c ${covey_readers_dir}/onnx_table.c
