@@ -6,9 +6,11 @@
 #include "train_options.h"
 
 enum {
-    AUGMENT_BELOW = 10000, /* samples: a network learns fewer by heart */
+    FEW_SAMPLES = 10000,   /* a network learns fewer by heart */
+    MANY_SAMPLES = 100000, /* more need no help */
     AUTO_EPOCHS = 10,
     AUTO_STEPS = 3000, /* that small sets get at least */
+    WARMUP_STEPS = 100,
 };
 
 /* The index of text in names, which end with NULL; their count: not there. */
@@ -96,8 +98,8 @@ static enum covey_exit check_reals(const struct covey__train_options *o,
     } reals[] = {
         {"--lr", o->lr, 1e-9, 1000},
         {"--momentum", o->momentum, 0, 0.9999},
-        {"--weight-decay", o->weight_decay, 0, 1},
-        {"--label-smoothing", o->label_smoothing, 0, 0.99},
+        {"--weight-decay", isnan(o->weight_decay) ? 0 : o->weight_decay, 0, 1},
+        {"--label-smoothing", isnan(o->label_smoothing) ? 0 : o->label_smoothing, 0, 0.99},
         {"--step-factor", o->step_factor, 1e-6, 1},
         {"--width", o->width, 0, 64},
     };
@@ -147,7 +149,7 @@ enum covey_exit covey__train_options_check(struct covey__train_options *o,
         return code;
     }
     if (isnan(o->lr)) { /* not given */
-        o->lr = strcmp(o->optimizer, "adam") == 0 ? 0.001 : 0.02;
+        o->lr = strcmp(o->optimizer, "adam") == 0 ? 0.001 : 0.05;
     }
     if (o->epochs > COVEY__TRAIN_EPOCHS_MAX || o->batch == 0 || o->batch > COVEY__TRAIN_BATCH_MAX ||
         o->threads == 0 || o->threads > COVEY_THREADS_MAX) {
@@ -163,9 +165,16 @@ enum covey_exit covey__train_options_check(struct covey__train_options *o,
 void covey__train_options_settle(struct covey__train_options *o, const struct covey_dataset *d)
 {
     size_t epoch_steps = d->count / o->batch;
+    bool few = d->count < FEW_SAMPLES;
+    if (isnan(o->weight_decay)) {
+        o->weight_decay = few ? 0.002 : 0;
+    }
+    if (isnan(o->label_smoothing)) {
+        o->label_smoothing = few ? 0.1 : 0;
+    }
     if (strcmp(o->augment, "auto") == 0) {
-        bool few = d->count < AUGMENT_BELOW && d->kind != COVEY_ITEM_TENSOR;
-        o->augment = few ? "warp=15" : "none";
+        bool picture = d->kind != COVEY_ITEM_TENSOR && d->count < MANY_SAMPLES;
+        o->augment = !picture ? "none" : few ? "warp=20" : "warp=8";
     }
     if (o->epochs == 0) {
         size_t wanted = (AUTO_STEPS + epoch_steps - 1) / epoch_steps;
@@ -173,6 +182,10 @@ void covey__train_options_settle(struct covey__train_options *o, const struct co
     }
     if (o->step_epochs == 0) {
         o->step_epochs = (o->epochs + 2) / 3;
+    }
+    if (o->warmup == COVEY__TRAIN_WARMUP_AUTO) {
+        size_t part = epoch_steps * o->epochs / 20;
+        o->warmup = part < WARMUP_STEPS ? (uint32_t)part : WARMUP_STEPS;
     }
 }
 

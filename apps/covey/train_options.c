@@ -35,7 +35,7 @@ static const struct row rows[] = {
     {"--schedule", COVEY__OPTION_TEXT, 12, true, FIELD(schedule), 0, 0},
     {"--step-epochs", COVEY__OPTION_NUMBER, 13, true, FIELD(step_epochs), 1, UINT32_MAX},
     {"--step-factor", COVEY__OPTION_REAL, 14, true, FIELD(step_factor), 0, 0},
-    {"--warmup", COVEY__OPTION_NUMBER, 15, true, FIELD(warmup), 0, UINT32_MAX},
+    {"--warmup", COVEY__OPTION_NUMBER, 15, true, FIELD(warmup), 0, UINT32_MAX - 1},
     {"--augment", COVEY__OPTION_TEXT, 16, true, FIELD(augment), 0, 0},
     {"--normalise", COVEY__OPTION_TEXT, 17, true, FIELD(normalise), 0, 0},
     {"--seed", COVEY__OPTION_NUMBER, 18, true, FIELD(seed), 0, UINT32_MAX},
@@ -78,9 +78,12 @@ bool covey__train_options_parse(struct covey__train_options *o, struct covey__cl
         .augment = "auto",
         .normalise = "auto",
         .batch = 50,
+        .warmup = COVEY__TRAIN_WARMUP_AUTO,
         .seed = 1,
         .threads = 1,
-        .lr = NAN,
+        .lr = NAN, /* NAN: settled later */
+        .weight_decay = NAN,
+        .label_smoothing = NAN,
         .momentum = 0.9,
         .step_factor = 0.1,
     };

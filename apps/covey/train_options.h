@@ -19,6 +19,8 @@ enum {
     COVEY__TRAIN_ROWS = 28,
 };
 
+#define COVEY__TRAIN_WARMUP_AUTO UINT32_MAX /* not given */
+
 /* Texts are borrowed from the arguments or the checkpoint; NULL: not given. */
 struct covey__train_options {
     const char *model, *data, *test, *out, *checkpoint, *resume, *report;

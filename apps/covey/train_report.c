@@ -195,6 +195,8 @@ static void json_options(const struct covey__train_options *o, cJSON *document)
     cJSON_AddStringToObject(document, "augment", o->augment);
     cJSON_AddNumberToObject(document, "lr", o->lr);
     cJSON_AddNumberToObject(document, "momentum", o->momentum);
+    cJSON_AddNumberToObject(document, "weight_decay", o->weight_decay);
+    cJSON_AddNumberToObject(document, "label_smoothing", o->label_smoothing);
     cJSON_AddNumberToObject(document, "batch", o->batch);
     cJSON_AddNumberToObject(document, "seed", o->seed);
     cJSON_AddNumberToObject(document, "threads", o->threads);

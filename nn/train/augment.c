@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/augment.h"
 
-#include <math.h>
-
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of z changes about half of the
  * result's. */
 static uint64_t mix(uint64_t z)
@@ -33,6 +31,9 @@ static int64_t move_of(uint64_t draw, uint32_t most)
 /* Mirrored at the first and the last of n, which are not repeated: period 2 (n - 1). */
 static int64_t mirror(int64_t i, int64_t n)
 {
+    if (i >= 0 && i < n) {
+        return i;
+    }
     if (n == 1) {
         return 0;
     }
@@ -88,15 +89,32 @@ static float pixel(const float *plane, const uint32_t size[static 3], int64_t y,
     return inside ? plane[(size_t)y * size[2] + (size_t)x] : 0.0f;
 }
 
+/* The integer below; coordinates are small. */
+static int32_t below_of(float v)
+{
+    int32_t i = (int32_t)v;
+    return i - ((float)i > v);
+}
+
 /* Bilinear between four pixels; beyond the picture there are zeros. */
 static float between(const float *plane, const uint32_t size[static 3], float y, float x)
 {
-    float fy = floorf(y), fx = floorf(x);
-    int64_t iy = (int64_t)fy, ix = (int64_t)fx;
-    float dy = y - fy, dx = x - fx;
-    float top = pixel(plane, size, iy, ix) * (1.0f - dx) + pixel(plane, size, iy, ix + 1) * dx;
-    float low =
-        pixel(plane, size, iy + 1, ix) * (1.0f - dx) + pixel(plane, size, iy + 1, ix + 1) * dx;
+    int32_t iy = below_of(y), ix = below_of(x);
+    int32_t rows = (int32_t)size[1], columns = (int32_t)size[2];
+    float dy = y - (float)iy, dx = x - (float)ix, corner[4];
+    if (iy >= 0 && ix >= 0 && iy + 1 < rows && ix + 1 < columns) {
+        const float *at = plane + (size_t)iy * size[2] + (size_t)ix;
+        corner[0] = at[0];
+        corner[1] = at[1];
+        corner[2] = at[columns];
+        corner[3] = at[columns + 1];
+    } else {
+        for (int32_t i = 0; i < 4; i++) {
+            corner[i] = pixel(plane, size, iy + i / 2, ix + i % 2);
+        }
+    }
+    float top = corner[0] * (1.0f - dx) + corner[1] * dx;
+    float low = corner[2] * (1.0f - dx) + corner[3] * dx;
     return top * (1.0f - dy) + low * dy;
 }
 
@@ -110,12 +128,15 @@ static void apply_warped(const struct change *c, const uint32_t size[static 3], 
                          float *out)
 {
     const struct warp *w = &c->warp;
-    for (uint32_t i = 0; i < size[1] * size[2]; i++) {
-        int64_t y = source(&c->rows, i / size[2]), x = source(&c->columns, i % size[2]);
-        float fy = (float)y, fx = (float)x;
-        out[i] = y < 0 || x < 0 ? 0.0f
-                                : between(plane, size, w->yy * fy + w->yx * fx + w->y0,
-                                          w->xy * fy + w->xx * fx + w->x0);
+    for (uint32_t row = 0; row < size[1]; row++, out += size[2]) {
+        int64_t y = source(&c->rows, row);
+        float y_of_y = w->yy * (float)y + w->y0, x_of_y = w->xy * (float)y + w->x0;
+        for (uint32_t column = 0; column < size[2]; column++) {
+            int64_t x = source(&c->columns, column);
+            out[column] = y < 0 || x < 0 ? 0.0f
+                                         : between(plane, size, y_of_y + w->yx * (float)x,
+                                                   x_of_y + w->xx * (float)x);
+        }
     }
 }
 

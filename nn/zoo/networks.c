@@ -18,10 +18,10 @@ void covey__build_lenet5(struct covey__build *b)
 {
     covey__build_conv(b, (struct covey__build_conv){.filters = 6, .kernel = 5, .pad = 2});
     covey__build_relu(b);
-    covey__build_maxpool(b, (struct covey__build_pool){.kernel = 2, .stride = 2});
-    /* Padded where what is left is smaller than the window, as of 8 x 8. */
-    uint32_t pad = covey__build_side(b) < 5 ? 2 : 0;
-    covey__build_conv(b, (struct covey__build_conv){.filters = 16, .kernel = 5, .pad = pad});
+    if (covey__build_side(b) >= 10) { /* else the next window would not fit */
+        covey__build_maxpool(b, (struct covey__build_pool){.kernel = 2, .stride = 2});
+    }
+    covey__build_conv(b, (struct covey__build_conv){.filters = 16, .kernel = 5});
     covey__build_relu(b);
     covey__build_maxpool(b, (struct covey__build_pool){.kernel = 2, .stride = 2});
     covey__build_flatten(b);
