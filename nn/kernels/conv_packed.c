@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <math.h>
-
 #include "gemm_pack.h"
 
 enum {
@@ -14,8 +12,9 @@ enum {
     EXTRA_COLS = 64,        /* room for a strip and its extra columns */
     BLOCK_COLS = BLOCK_STRIPS * COVEY__STRIP_COLS,
     IN_PLACE_ROWS = 32,     /* copying would not pay for so few */
-    SHALLOW = 32,           /* with k up to this, writing is what takes time: */
-    OUT_FLOATS = 1 << 20,   /* what no cache holds is written some rows at a time */
+    SHALLOW = 64,           /* with k up to this, writing is what takes time: */
+    OUT_FLOATS = 1 << 18,   /* what the second cache does not hold is written */
+    OUT_ROWS = 16,          /* so many rows at a time, in longer runs */
     CHUNK_FLOATS = 1 << 16, /* of A: stays in the second cache while all strips use it */
 };
 
@@ -205,7 +204,7 @@ static void run_depth(const struct job *j, const struct piece *p, const size_t r
     bool streams = j->m * j->k > COVEY__WARM_FLOATS && p->strips > 1 && j->blocks == 1 &&
                    p->strips <= COVEY__STREAM_STRIPS;
     bool writes = depth <= SHALLOW && j->m * j->pixels > OUT_FLOATS;
-    size_t chunk = streams ? mr : writes ? SHALLOW : covey__round_up(CHUNK_FLOATS / depth, mr);
+    size_t chunk = streams ? mr : writes ? OUT_ROWS : covey__round_up(CHUNK_FLOATS / depth, mr);
     const float *a = j->call->weights + p->group * group + range[0] * mr;
     struct covey__strip s = {
         .a_stride = mr * j->k,
