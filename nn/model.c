@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "arena.h"
 #include "memory_plan.h"
 #include "model_private.h"
 
@@ -12,7 +13,8 @@ struct covey_model {
     const struct covey_graph *g;
     struct covey_model_options options;
     struct covey__plan plan;
-    void **state; /* of each node, or NULL */
+    uint8_t *states; /* of all nodes */
+    void **state;    /* of each node, in there, or NULL */
     size_t state_bytes;
     uint16_t *node_layer; /* of each node: its split layer, or NO_LAYER */
     struct covey_layer layers[COVEY_LAYERS_MAX];
@@ -79,25 +81,36 @@ static covey_err find_layers(struct covey_model *m, struct covey_nn_error *out_w
     return COVEY_OK;
 }
 
+/* Bytes of a node's state; 0: it has none. */
+static size_t state_bytes(const struct covey_model *m, size_t node)
+{
+    const struct covey__op *op = covey__op_find(m->g->nodes[node].op);
+    struct covey__graph_frame frame;
+    if (op->state == NULL) {
+        return 0;
+    }
+    model_frame(m, node, &frame);
+    return align(op->state(&frame.call));
+}
+
 static covey_err prepare_nodes(struct covey_model *m)
 {
     for (size_t i = 0; i < m->g->node_count; i++) {
-        const struct covey__op *op = covey__op_find(m->g->nodes[i].op);
+        m->state_bytes += state_bytes(m, i);
+    }
+    m->states = covey__arena_new(m->state_bytes);
+    if (m->states == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    for (size_t i = 0, at = 0; i < m->g->node_count; i++) {
         struct covey__graph_frame frame;
-        if (op->state == NULL) {
-            continue;
+        size_t bytes = state_bytes(m, i);
+        if (bytes != 0) {
+            m->state[i] = m->states + at;
+            at += bytes;
+            model_frame(m, i, &frame);
+            covey__op_find(m->g->nodes[i].op)->prepare(&frame.call, m->state[i]);
         }
-        model_frame(m, i, &frame);
-        size_t bytes = op->state(&frame.call);
-        if (bytes == 0) {
-            continue;
-        }
-        m->state[i] = aligned_alloc(COVEY__ALIGN, align(bytes));
-        if (m->state[i] == NULL) {
-            return COVEY_ERR_NOMEM;
-        }
-        op->prepare(&frame.call, m->state[i]);
-        m->state_bytes += align(bytes);
     }
     return COVEY_OK;
 }
@@ -149,10 +162,8 @@ void covey_model_free(struct covey_model *m)
     if (m == NULL) {
         return;
     }
-    for (size_t i = 0; m->state != NULL && i < m->g->node_count; i++) {
-        free(m->state[i]);
-    }
     covey__plan_done(&m->plan);
+    free(m->states);
     free(m->state);
     free(m->node_layer);
     free(m);

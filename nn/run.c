@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "arena.h"
 #include "graph_private.h"
 #include "model_private.h"
 
-enum { HUGE_PAGE = 2 << 20 };
 enum run_state { RUN_IDLE, RUN_READY, RUN_STOPPED, RUN_DONE };
 
 /* node is the next to run; in STOPPED it is a split layer. tensors, calls and memory are made once:
@@ -67,22 +66,6 @@ static void bind_node(struct covey_run *r, size_t i)
     r->ops[i] = covey__op_find(node->op);
 }
 
-/* Large arenas lie on huge pages where the system has them: what streams through misses the
- * translation buffer less (a third of MobileNet-v2's time with a batch of 8). */
-static uint8_t *arena_new(size_t bytes)
-{
-    if (bytes < 4 * (size_t)HUGE_PAGE) {
-        return aligned_alloc(COVEY__ALIGN, bytes);
-    }
-    uint8_t *arena = aligned_alloc(HUGE_PAGE, (bytes / HUGE_PAGE + 1) * HUGE_PAGE);
-#ifdef MADV_HUGEPAGE
-    if (arena != NULL) {
-        madvise(arena, bytes, MADV_HUGEPAGE); /* only advice: whatever it answers, this works */
-    }
-#endif
-    return arena;
-}
-
 covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
 {
     struct covey_run *r = calloc(1, sizeof(*r));
@@ -92,7 +75,7 @@ covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
     }
     r->m = m;
     r->g = covey__model_graph(m);
-    r->arena = arena_new(covey__model_arena(m) + covey__model_work(m));
+    r->arena = covey__arena_new(covey__model_arena(m) + covey__model_work(m));
     r->tensors = calloc(r->g->value_count + 1, sizeof(*r->tensors));
     r->calls = calloc(r->g->node_count + 1, sizeof(*r->calls));
     r->ops = calloc(r->g->node_count + 1, sizeof(struct covey__op *));

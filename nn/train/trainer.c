@@ -4,12 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "arena.h"
 #include "graph_private.h"
 #include "kernels/update.h"
 #include "train/loss.h"
 #include "train/plan.h"
-
-enum { ALIGN = 64 };
 
 /* Arena bytes of one trainer: 16 GiB, or half of what a pointer reaches. */
 #define ARENA_MAX ((uint64_t)(SIZE_MAX / 2 < 0x400000000u ? SIZE_MAX / 2 : 0x400000000u))
@@ -144,7 +143,7 @@ static covey_err allocate_states(struct covey_trainer *t)
         if (bytes == 0) {
             continue;
         }
-        t->states[i] = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
+        t->states[i] = covey__arena_new(bytes);
         if (t->states[i] == NULL) {
             return COVEY_ERR_NOMEM;
         }
@@ -159,9 +158,9 @@ static covey_err allocate(struct covey_trainer *t)
     if (t->plan.arena_bytes > ARENA_MAX) {
         return COVEY_ERR_LIMIT;
     }
-    size_t bytes = (vector_floats(t) * sizeof(float) + ALIGN) / ALIGN * ALIGN + ALIGN;
-    t->arena = aligned_alloc(ALIGN, t->plan.arena_bytes + ALIGN);
-    t->vectors = aligned_alloc(ALIGN, bytes);
+    size_t bytes = vector_floats(t) * sizeof(float);
+    t->arena = covey__arena_new(t->plan.arena_bytes);
+    t->vectors = covey__arena_new(bytes);
     t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
     t->calls = calloc(g->node_count + 1, sizeof(*t->calls));
     t->states = calloc(g->node_count + 1, sizeof(*t->states));
