@@ -43,6 +43,15 @@ uint64_t covey_graph_flops(const struct covey_graph *g, size_t i)
     return moves || node->op == COVEY_OP_IDENTITY || node->op == COVEY_OP_DROPOUT ? 0 : made;
 }
 
+uint64_t covey_graph_total_flops(const struct covey_graph *g)
+{
+    uint64_t flops = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        flops += covey_graph_flops(g, i);
+    }
+    return flops;
+}
+
 /* Inputs of a node that training changes, as bits. */
 static uint32_t trained_inputs(enum covey_op op)
 {

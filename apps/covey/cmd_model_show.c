@@ -20,15 +20,6 @@ static void value_text(const struct covey_graph *g, uint16_t value, char *out)
     covey__dims_text(out, s->rank, s->dims);
 }
 
-static uint64_t total_flops(const struct covey_graph *g)
-{
-    uint64_t flops = 0;
-    for (size_t i = 0; i < g->node_count; i++) {
-        flops += covey_graph_flops(g, i);
-    }
-    return flops;
-}
-
 static cJSON *value_json(const struct covey_graph *g, uint16_t value)
 {
     cJSON *o = cJSON_CreateObject();
@@ -65,7 +56,7 @@ static enum covey_exit print_json(struct covey__cli *cli, const char *path,
         cJSON_AddItemToArray(nodes, o);
     }
     cJSON_AddNumberToObject(document, "parameters", (double)covey_graph_parameters(g));
-    cJSON_AddNumberToObject(document, "flops", (double)total_flops(g));
+    cJSON_AddNumberToObject(document, "flops", (double)covey_graph_total_flops(g));
     cJSON_AddNumberToObject(document, "weights_bytes", (double)covey_graph_constant_bytes(g));
     return covey__cli_print(cli, document);
 }
@@ -86,7 +77,7 @@ static void print_table(const struct covey_graph *g)
                (double)covey_graph_flops(g, i) / 1e6);
     }
     printf("%zu operators, %llu parameters, %.3f MFLOP, %.1f MB of constants\n", g->node_count,
-           (unsigned long long)covey_graph_parameters(g), (double)total_flops(g) / 1e6,
+           (unsigned long long)covey_graph_parameters(g), (double)covey_graph_total_flops(g) / 1e6,
            (double)covey_graph_constant_bytes(g) / 1e6);
 }
 

@@ -91,15 +91,6 @@ static void test_build_refuses_bad_options(void **state)
     }
 }
 
-static uint64_t total_flops(const struct covey_graph *g)
-{
-    uint64_t flops = 0;
-    for (size_t i = 0; i < g->node_count; i++) {
-        flops += covey_graph_flops(g, i);
-    }
-    return flops;
-}
-
 /* Mobile and wide networks follow their multipliers. */
 static void test_build_follows_width(void **state)
 {
@@ -112,7 +103,7 @@ static void test_build_follows_width(void **state)
         o.scale = 2.0f;
         struct covey_graph *wide = build(names[i], o);
         assert_true(covey_graph_parameters(wide) > 3 * covey_graph_parameters(narrow));
-        assert_true(total_flops(wide) > 3 * total_flops(narrow));
+        assert_true(covey_graph_total_flops(wide) > 3 * covey_graph_total_flops(narrow));
         covey_graph_free(narrow);
         covey_graph_free(wide);
     }

@@ -11,6 +11,8 @@
  * (convolutions, dense layers, matrices) exactly, every other operator one for each element made,
  * 0 for those that only move elements. For a checked graph. */
 uint64_t covey_graph_flops(const struct covey_graph *g, size_t node);
+/* Of all nodes. */
+uint64_t covey_graph_total_flops(const struct covey_graph *g);
 /* Elements of all constants that nodes of products and normalisations take: weights, biases,
  * scales; running statistics are left out. */
 uint64_t covey_graph_parameters(const struct covey_graph *g);
