@@ -237,8 +237,10 @@ static void test_unsupported(void **state)
     onnx_attr_int(&attrs, "axis", 7);
     node_model(&model, "Softmax", "x", &attrs, 13);
     expect_refused(&model, "axis 7");
-    node_model(&model, "Relu", "x", NULL, 3);
-    expect_refused(&model, "opset 3");
+    node_model(&model, "Relu", "x", NULL, 0);
+    expect_refused(&model, "opset 0");
+    node_model(&model, "Cosh", "x", NULL, 6);
+    expect_refused(&model, "its form of opset 6 is not supported");
     node_model(&model, "Relu", "x", NULL, 1000);
     expect_refused(&model, "opset 1000");
 }
