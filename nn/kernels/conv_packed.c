@@ -299,6 +299,10 @@ static void run_images(struct job *j, size_t first)
 void covey__packed_run(const struct covey__conv_call *call)
 {
     const struct covey__conv_shape *s = &call->plan->shape;
+    if (covey__rows_fit(call->plan)) {
+        covey__rows_run(call);
+        return;
+    }
     struct job j = {
         .call = call,
         .s = s,

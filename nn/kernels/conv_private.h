@@ -82,6 +82,11 @@ void covey__packed_plan(struct covey__conv_plan *plan);
 void covey__packed_pack(const struct covey__conv_plan *plan, const float *weights, float *packed);
 void covey__packed_run(const struct covey__conv_call *call);
 
+/* conv_rows.c: the same, an output row at a time, the prepared input read where it lies: for few
+ * rows of A, where unrolling would take longer than multiplying. */
+bool covey__rows_fit(const struct covey__conv_plan *plan);
+void covey__rows_run(const struct covey__conv_call *call);
+
 void covey__depthwise_plan(struct covey__conv_plan *plan);
 void covey__depthwise_run(const struct covey__conv_call *call);
 

@@ -28,7 +28,8 @@ struct covey__strip {
     size_t ahead_step;
     const float *b; /* [k][ldb], the first cols of each row */
     size_t ldb;
-    size_t k, m, cols; /* cols <= COVEY__STRIP_VECS lanes, or extra columns more, exactly */
+    const size_t *offsets; /* [k]: rows of b lie there instead of ldb apart; NULL: they do not */
+    size_t k, m, cols;     /* cols <= COVEY__STRIP_VECS lanes, or extra columns more, exactly */
     bool first;
     const float *bias; /* [m] or NULL */
     const float *init; /* [m][ldc] or NULL; may be c */
