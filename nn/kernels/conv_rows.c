@@ -3,7 +3,8 @@
 #include "gemm_pack.h"
 
 enum {
-    FILTERS_MAX = 16, /* with more, unrolling pays */
+    FILTERS_FEW = 16, /* unrolling takes longer than multiplying: some lanes may stay empty */
+    FILTERS_MAX = 64, /* with more, unrolling pays */
     DEPTH_MAX = 512,  /* k: places of the rows of B */
 };
 
@@ -20,18 +21,15 @@ struct job {
     float low, high;
 };
 
-/* At least three of four lanes are used. */
-static bool fills_lanes(size_t cols, size_t lanes)
-{
-    return 4 * cols >= 3 * covey__round_up(cols, lanes);
-}
-
 bool covey__rows_fit(const struct covey__conv_plan *plan)
 {
     const struct covey__conv_shape *s = &plan->shape;
     size_t taps = covey__taps(s), k = s->in_channels / s->groups * taps;
-    return taps > 1 && k <= DEPTH_MAX && s->out_channels / s->groups <= FILTERS_MAX &&
-           fills_lanes(s->out_width, covey__kernels_of(plan->isa)->lanes);
+    size_t filters = s->out_channels / s->groups;
+    size_t room = covey__round_up(s->out_width, covey__kernels_of(plan->isa)->lanes);
+    bool lanes =
+        filters <= FILTERS_FEW ? 4 * (size_t)s->out_width >= 3 * room : s->out_width == room;
+    return taps > 1 && k <= DEPTH_MAX && filters <= FILTERS_MAX && lanes;
 }
 
 /* One row of the output of one group, in strips of equal width. */
