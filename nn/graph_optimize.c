@@ -77,17 +77,28 @@ bool covey__opt_has_data(const struct covey_graph *g, uint16_t value)
            covey_shape_count(&v->shape, &count) == COVEY_OK && count > 0;
 }
 
-/* Whether any value has its data in this buffer. */
-static bool is_shared(const struct covey_graph *g, const void *data, size_t bytes)
+/* Values that have their data in this buffer. */
+static size_t users_of(const struct covey_graph *g, const void *data, size_t bytes)
 {
     uintptr_t first = (uintptr_t)data;
+    size_t users = 0;
     for (size_t v = 0; v < g->value_count; v++) {
         uintptr_t at = (uintptr_t)g->values[v].data;
-        if (g->values[v].constant && at >= first && at - first < bytes) {
-            return true;
-        }
+        users += g->values[v].constant && at >= first && at - first < bytes;
     }
-    return false;
+    return users;
+}
+
+float *covey__opt_own_data(const struct covey__optimizer *o, uint16_t value)
+{
+    const struct covey_graph_value *v = &o->g->values[value];
+    union { /* constants are written here alone */
+        const void *in;
+        void *out;
+    } bridge = {.in = v->data};
+    bool own = v->writable || covey__graph_owned(o->g, v->data) > 0;
+    bool alone = o->uses[value] == 1 && users_of(o->g, v->data, covey__graph_bytes(v)) == 1;
+    return own && alone ? bridge.out : NULL;
 }
 
 void covey__opt_drop_use(struct covey__optimizer *o, uint16_t value)
@@ -99,7 +110,7 @@ void covey__opt_drop_use(struct covey__optimizer *o, uint16_t value)
     const void *data = v->data;
     v->data = NULL;
     size_t bytes = covey__graph_owned(o->g, data);
-    if (bytes > 0 && !is_shared(o->g, data, bytes)) {
+    if (bytes > 0 && users_of(o->g, data, bytes) == 0) {
         covey_graph_release(o->g, data);
     }
 }

@@ -24,6 +24,9 @@ struct covey__optimizer {
 bool covey__opt_has_data(const struct covey_graph *g, uint16_t value);
 /* One use less; a constant that nobody uses any more gives its buffer back if the graph owns it. */
 void covey__opt_drop_use(struct covey__optimizer *o, uint16_t value);
+/* The data of a constant that one node alone uses and that the graph may change; NULL: it may not.
+ */
+float *covey__opt_own_data(const struct covey__optimizer *o, uint16_t value);
 /* The node that makes value, for this consumer alone unless shared; or NULL. */
 struct covey_graph_node *covey__opt_producer(const struct covey__optimizer *o, uint16_t value,
                                              bool shared);

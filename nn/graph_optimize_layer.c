@@ -104,7 +104,7 @@ static bool constants_of(const struct covey_graph *g, const struct covey_graph_n
 static covey_err new_constant(struct covey__optimizer *o, struct covey_graph_node *layer,
                               unsigned at, const struct covey_shape *shape, float **out_data)
 {
-    struct covey_graph_value value = {COVEY_TYPE_F32, *shape, true, NULL};
+    struct covey_graph_value value = {.shape = *shape, .constant = true};
     void *data = NULL;
     covey_err err = covey_graph_alloc(o->g, covey__shape_elements(shape) * sizeof(float), &data);
     if (err != COVEY_OK) {
@@ -127,14 +127,15 @@ static covey_err scale_weights(struct covey__optimizer *o, struct covey_graph_no
     uint16_t old = layer->input[1];
     struct covey_shape shape = o->g->values[old].shape;
     size_t k = covey__shape_range(&shape, 1, shape.rank), same = 0;
-    float *weights = NULL;
+    float *weights = covey__opt_own_data(o, old);
+    bool in_place = weights != NULL;
     while (same < a->channels && a->scale[same] == 1.0) {
         same++;
     }
     if (same == a->channels) {
         return COVEY_OK;
     }
-    covey_err err = new_constant(o, layer, 1, &shape, &weights);
+    covey_err err = in_place ? COVEY_OK : new_constant(o, layer, 1, &shape, &weights);
     if (err != COVEY_OK) {
         return err;
     }
@@ -142,7 +143,9 @@ static covey_err scale_weights(struct covey__optimizer *o, struct covey_graph_no
     for (size_t i = 0; i < a->channels * k; i++) {
         weights[i] = (float)((double)from[i] * a->scale[i / k]);
     }
-    covey__opt_drop_use(o, old);
+    if (!in_place) {
+        covey__opt_drop_use(o, old);
+    }
     return COVEY_OK;
 }
 

@@ -180,6 +180,7 @@ static uint16_t add_raw(struct covey_onnx_build *b, const Onnx__TensorProto *t,
         return index;
     }
     v.data = raw.ptr;
+    v.writable = b->movable && raw.ptr >= b->file.ptr && raw.ptr < b->file.ptr + b->file.len;
     covey_err err = covey_graph_add_value(b->graph, &v, &index);
     if (err) {
         refuse(b, err, t, covey_strerror(err));

@@ -326,9 +326,42 @@ static void test_optimize_keeps_shared_weights(void **state)
     covey_graph_free(g);
 }
 
+/* Weights that one layer alone uses are scaled where they lie; those of two layers are copied, and
+ * the other layer keeps what it had. */
+static void test_norm_scales_weights_in_place(void **state)
+{
+    (void)state;
+    for (unsigned layers = 1; layers <= 2; layers++) {
+        uint64_t seed = 21;
+        struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 5, 5));
+        uint16_t w = add_random(g, shape_of(4, 3, 3, 1, 1), &seed);
+        const void *data = g->values[w].data;
+        size_t count = 0, same = 0;
+        uint16_t x = add_op(g, COVEY_OP_CONV, NULL, (const uint16_t[2]){g->input[0], w}, 2);
+        x = add_batchnorm(g, x, 3, &seed);
+        if (layers == 2) {
+            x = add_op(g, COVEY_OP_CONV, NULL, (const uint16_t[2]){x, w}, 2);
+        }
+        float *input = random_floats(&seed, 75);
+        float *expected = run_graph(g, 1, input, &count);
+        expect_ok(covey_graph_optimize(g, NULL), NULL);
+        assert_int_equal(g->node_count, layers);
+        float *got = run_graph(g, 1, input, &same);
+        assert_int_equal(count, same);
+        assert_true(relative_error(got, expected, count) < 1e-5);
+        bool stays = g->values[g->nodes[0].input[1]].data == data;
+        assert_int_equal(stays, layers == 1);
+        free(input);
+        free(expected);
+        free(got);
+        covey_graph_free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_norm_scales_weights_in_place),
         cmocka_unit_test(test_optimize_keeps_the_answer),
         cmocka_unit_test(test_optimize_folds_batchnorm),
         cmocka_unit_test(test_optimize_folds_added_bias),

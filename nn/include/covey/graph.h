@@ -26,6 +26,7 @@ struct covey_graph_value {
     enum covey_type type;
     struct covey_shape shape;
     bool constant;
+    bool writable;    /* borrowed data that is nobody else's: optimising may change it in place */
     const void *data; /* of constants: borrowed, or owned by the graph if it made it (folding) */
 };
 
