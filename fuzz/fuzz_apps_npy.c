@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     covey_err err = covey__decode_npy(covey_bytes_of(data, size), &out, &why);
     if (err == COVEY_OK) {
         COVEY_ASSERT(covey_shape_count(&out.shape, &count) == COVEY_OK && count <= size);
-        volatile double last = count > 0 ? covey__typed_element(&out, count - 1) : 0;
+        volatile double last = count > 0 ? covey_tensor_element(&out, count - 1) : 0;
         (void)last;
     } else {
         COVEY_ASSERT(out.data == NULL && why.text[0] != '\0');

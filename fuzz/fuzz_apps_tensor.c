@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err == COVEY_OK) {
         COVEY_ASSERT(covey_shape_count(&out.shape, &count) == COVEY_OK && count <= size);
         for (size_t i = 0; i < count; i++) {
-            double v = covey__typed_element(&out, i);
+            double v = covey_tensor_element(&out, i);
             COVEY_ASSERT(out.type != COVEY_TYPE_BOOL || v == 0 || v == 1);
         }
     }

@@ -3,7 +3,7 @@
 
 #include "ops.h"
 
-bool covey__type_is_float(enum covey_type type)
+bool covey_type_is_float(enum covey_type type)
 {
     return type == COVEY_TYPE_F32 || type == COVEY_TYPE_F64 || type == COVEY_TYPE_F16;
 }
@@ -43,7 +43,7 @@ uint16_t covey__float_to_half(float v)
     return (uint16_t)(sign | (((unsigned)(exponent + 14) << 10) + (fraction - 1024u)));
 }
 
-double covey__load_real(const struct covey_tensor *t, size_t i)
+double covey_tensor_element(const struct covey_tensor *t, size_t i)
 {
     switch (t->type) {
     case COVEY_TYPE_F32:
@@ -85,7 +85,7 @@ int64_t covey__load_int(const struct covey_tensor *t, size_t i)
     case COVEY_TYPE_F32:
     case COVEY_TYPE_F64:
     case COVEY_TYPE_F16:
-        return saturate(covey__load_real(t, i));
+        return saturate(covey_tensor_element(t, i));
     case COVEY_TYPE_U8:
     case COVEY_TYPE_BOOL:
         return ((const uint8_t *)t->data)[i];

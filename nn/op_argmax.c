@@ -30,7 +30,7 @@ static size_t best_of(const struct covey__op_call *c, size_t first, struct covey
     size_t best_at = 0;
     for (size_t i = 0; i < l.count; i++) {
         uint64_t key = covey__order_key(c->in[0], first + i * l.inner);
-        if (least && !(covey__type_is_float(c->in[0]->type) && key == UINT64_MAX)) {
+        if (least && !(covey_type_is_float(c->in[0]->type) && key == UINT64_MAX)) {
             key = ~key;
         }
         if (i == 0 || key > best || (key == best && c->attrs->mode == 1)) {
@@ -75,12 +75,12 @@ covey_err covey__infer_cumsum(const struct covey__op_call *c, struct covey_tenso
 
 static void sum_line(const struct covey__op_call *c, size_t first, struct covey__lines l)
 {
-    bool whole = !covey__type_is_float(c->in[0]->type);
+    bool whole = !covey_type_is_float(c->in[0]->type);
     double real = 0.0;
     uint64_t sum = 0;
     for (size_t i = 0; i < l.count; i++) {
         size_t at = first + ((c->attrs->mode & REVERSE) != 0 ? l.count - 1 - i : i) * l.inner;
-        double v = whole ? 0.0 : covey__load_real(c->in[0], at);
+        double v = whole ? 0.0 : covey_tensor_element(c->in[0], at);
         uint64_t n = whole ? (uint64_t)covey__load_int(c->in[0], at) : 0;
         double shown = (c->attrs->mode & EXCLUSIVE) != 0 ? real : real + v;
         uint64_t shown_n = (c->attrs->mode & EXCLUSIVE) != 0 ? sum : sum + n;

@@ -142,7 +142,7 @@ void covey__op_bitshift(const struct covey__op_call *c)
 covey_err covey__infer_mod(const struct covey__op_call *c, struct covey_tensor *out,
                            struct covey_nn_error *out_why)
 {
-    if (covey__type_is_float(c->in[0]->type) && (c->attrs->mode & 1u) == 0) {
+    if (covey_type_is_float(c->in[0]->type) && (c->attrs->mode & 1u) == 0) {
         return covey__nn_fail(out_why, COVEY_ERR_UNSUPPORTED,
                               "numbers with fractions need the attribute fmod");
     }

@@ -61,8 +61,8 @@ static bool is_square(const struct covey__op_call *c)
 {
     return c->in[0]->type == COVEY_TYPE_F32 &&
            covey__shape_elements(&c->in[0]->shape) == covey__shape_elements(&c->out[0]->shape) &&
-           covey__shape_elements(&c->in[1]->shape) == 1 && covey__load_real(c->in[1], 0) >= 2.0 &&
-           covey__load_real(c->in[1], 0) <= 2.0;
+           covey__shape_elements(&c->in[1]->shape) == 1 &&
+           covey_tensor_element(c->in[1], 0) >= 2.0 && covey_tensor_element(c->in[1], 0) <= 2.0;
 }
 
 void covey__op_pow(const struct covey__op_call *c)
@@ -72,6 +72,6 @@ void covey__op_pow(const struct covey__op_call *c)
                          covey__out(c), covey__shape_elements(&c->out[0]->shape), c->threads);
         return;
     }
-    bool real = covey__type_is_float(c->in[0]->type) || covey__type_is_float(c->in[1]->type);
+    bool real = covey_type_is_float(c->in[0]->type) || covey_type_is_float(c->in[1]->type);
     covey__spread_run(c, 2, real ? real_row : whole_row, NULL);
 }

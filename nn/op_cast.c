@@ -22,7 +22,7 @@ covey_err covey__infer_cast(const struct covey__op_call *c, struct covey_tensor 
 static void cast_chunk(const struct covey__op_call *c, size_t first, size_t count)
 {
     enum covey_type from = c->in[0]->type, to = c->out[0]->type;
-    bool real = covey__type_is_float(from) || (from == COVEY_TYPE_U64 && covey__type_is_float(to));
+    bool real = covey_type_is_float(from) || (from == COVEY_TYPE_U64 && covey_type_is_float(to));
     if (real) {
         double v[CHUNK];
         covey__chunk_reals(c->in[0], first, count, v);

@@ -209,7 +209,7 @@ static double output_at(const struct covey__op_call *c, const struct geometry *g
         for (size_t ic = 0; ic < g->in_channels; ic++) {
             size_t x = (image_group * g->in_channels + ic) * product(g->in) + pixel;
             size_t w = ((group * g->in_channels + ic) * g->out_channels + oc) * taps + tap;
-            sum += covey__load_real(c->in[0], x) * covey__load_real(c->in[1], w);
+            sum += covey_tensor_element(c->in[0], x) * covey_tensor_element(c->in[1], w);
         }
     }
     return sum;
@@ -228,7 +228,7 @@ void covey__op_convtranspose(const struct covey__op_call *c)
         size_t at[AXES];
         position(g.out, i % plane, at);
         double v = output_at(c, &g, i / plane, at);
-        v += bias != NULL ? covey__load_real(bias, i / plane % channels) : 0.0;
+        v += bias != NULL ? covey_tensor_element(bias, i / plane % channels) : 0.0;
         covey__store_real(c->out[0], i, v);
     }
 }

@@ -75,7 +75,7 @@ void covey__binary_apply(const struct covey__op_call *c, const struct covey__bin
 {
     if (rule->fast != COVEY__NOT_FAST && c->in[0]->type == COVEY_TYPE_F32) {
         fast(c, (enum covey__binary_kind)rule->fast);
-    } else if (covey__type_is_float(c->in[0]->type)) {
+    } else if (covey_type_is_float(c->in[0]->type)) {
         covey__spread_run(c, 2, real_row, rule);
     } else {
         covey__spread_run(c, 2, whole_row, rule);

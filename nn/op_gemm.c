@@ -85,7 +85,7 @@ static void run_row(const struct covey__op_call *c, const struct sizes *s, size_
     d.first_a = s->trans_a ? row : row * s->k;
     d.step_a = s->trans_a ? s->m : 1;
     d.step_b = s->trans_b ? 1 : s->n;
-    bool whole = !covey__type_is_float(d.a->type) && alpha == 1.0 && beta == 1.0;
+    bool whole = !covey_type_is_float(d.a->type) && alpha == 1.0 && beta == 1.0;
     for (size_t col = 0; col < s->n; col++) {
         size_t at = row * s->n + col;
         size_t add_at = add != NULL ? addend_at(&add->shape, row, col) : 0;
@@ -94,7 +94,7 @@ static void run_row(const struct covey__op_call *c, const struct sizes *s, size_
             uint64_t extra = add != NULL ? (uint64_t)covey__load_int(add, add_at) : 0;
             covey__store_int(c->out[0], at, (int64_t)((uint64_t)covey__dot_int(&d) + extra));
         } else {
-            double extra = add != NULL ? covey__load_real(add, add_at) : 0.0;
+            double extra = add != NULL ? covey_tensor_element(add, add_at) : 0.0;
             covey__store_real(c->out[0], at, alpha * covey__dot_real(&d) + beta * extra);
         }
     }

@@ -152,7 +152,7 @@ int32_t covey__zero_at(const struct covey_tensor *zero, size_t index)
 float covey__scale_at(const struct covey_tensor *scale, size_t index)
 {
     size_t count = covey__shape_elements(&scale->shape);
-    return (float)covey__load_real(scale, count == 1 ? 0 : index);
+    return (float)covey_tensor_element(scale, count == 1 ? 0 : index);
 }
 
 covey_err covey__check_scalar(const struct covey__op_call *c, struct covey__scalar_rule rule,

@@ -27,7 +27,7 @@ struct block {
 static void add_squares(const struct block *b, size_t channel, double sign, double *sums)
 {
     double row[COVEY__ROW];
-    covey__load_reals(b->c->in[0], b->first + channel * b->pixels, b->count, row);
+    covey_tensor_elements(b->c->in[0], b->first + channel * b->pixels, b->count, row);
     for (size_t i = 0; i < b->count; i++) {
         sums[i] += sign * (row[i] * row[i]);
     }
@@ -75,7 +75,7 @@ static void run_block(const struct block *b)
         }
         inverse_power(scale, b->count, a->beta);
         size_t at = b->first + ch * b->pixels;
-        covey__load_reals(b->c->in[0], at, b->count, row);
+        covey_tensor_elements(b->c->in[0], at, b->count, row);
         for (size_t i = 0; i < b->count; i++) {
             row[i] *= scale[i];
         }

@@ -149,8 +149,8 @@ double covey__dot_real(const struct covey__dot *d)
 {
     double sum = 0.0;
     for (size_t i = 0; i < d->count; i++) {
-        sum += covey__load_real(d->a, d->first_a + i * d->step_a) *
-               covey__load_real(d->b, d->first_b + i * d->step_b);
+        sum += covey_tensor_element(d->a, d->first_a + i * d->step_a) *
+               covey_tensor_element(d->b, d->first_b + i * d->step_b);
     }
     return sum;
 }
@@ -178,7 +178,7 @@ static void run_row(void *ctx, size_t part, unsigned thread)
     d.step_b = p->n;
     for (size_t col = 0; col < p->n; col++) {
         d.first_b = matrix_at(p, 1, index) * p->k * p->n + col;
-        if (covey__type_is_float(d.a->type)) {
+        if (covey_type_is_float(d.a->type)) {
             covey__store_real(j->c->out[0], part * p->n + col, covey__dot_real(&d));
         } else {
             covey__store_int(j->c->out[0], part * p->n + col, covey__dot_int(&d));

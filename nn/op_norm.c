@@ -39,9 +39,9 @@ covey_err covey__infer_batchnorm(const struct covey__op_call *c, struct covey_te
 /* scale / sqrt(var + epsilon), and bias - mean times it, of channel ch. */
 static void affine_of(const struct covey__op_call *c, size_t ch, double out[2])
 {
-    double var = covey__load_real(c->in[4], ch) + (double)c->attrs->epsilon;
-    out[0] = covey__load_real(c->in[1], ch) / sqrt(var);
-    out[1] = covey__load_real(c->in[2], ch) - covey__load_real(c->in[3], ch) * out[0];
+    double var = covey_tensor_element(c->in[4], ch) + (double)c->attrs->epsilon;
+    out[0] = covey_tensor_element(c->in[1], ch) / sqrt(var);
+    out[1] = covey_tensor_element(c->in[2], ch) - covey_tensor_element(c->in[3], ch) * out[0];
 }
 
 size_t covey__scratch_batchnorm(const struct covey__op_call *c)
@@ -84,7 +84,8 @@ void covey__op_batchnorm(const struct covey__op_call *c)
         double affine[2];
         affine_of(c, p % channels, affine);
         for (size_t i = p * pixels; i < (p + 1) * pixels; i++) {
-            covey__store_real(c->out[0], i, covey__load_real(c->in[0], i) * affine[0] + affine[1]);
+            covey__store_real(c->out[0], i,
+                              covey_tensor_element(c->in[0], i) * affine[0] + affine[1]);
         }
     }
 }

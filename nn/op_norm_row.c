@@ -20,7 +20,7 @@ static void moments(const struct covey_tensor *x, size_t first, size_t count, do
     for (unsigned pass = 0; pass < 2; pass++) {
         for (size_t at = 0; at < count; at += COVEY__ROW) {
             size_t some = count - at < COVEY__ROW ? count - at : COVEY__ROW;
-            covey__load_reals(x, first + at, some, row);
+            covey_tensor_elements(x, first + at, some, row);
             for (size_t i = 0; i < some; i++) {
                 sum[pass] += pass == 0 ? row[i] : (row[i] - mean) * (row[i] - mean);
             }
@@ -38,7 +38,7 @@ static void affine_row(const struct covey__op_call *c, size_t first, size_t coun
     double row[COVEY__ROW];
     for (size_t at = 0; at < count; at += COVEY__ROW) {
         size_t some = count - at < COVEY__ROW ? count - at : COVEY__ROW;
-        covey__load_reals(c->in[0], first + at, some, row);
+        covey_tensor_elements(c->in[0], first + at, some, row);
         for (size_t i = 0; i < some; i++) {
             row[i] = row[i] * a[0] + a[1];
         }
@@ -57,8 +57,8 @@ static void channel_row(void *ctx, size_t part, unsigned thread)
     double inverse = 1.0 / sqrt(m[1] + (double)c->attrs->epsilon);
     for (size_t i = 0; i < j->row_channels; i++) {
         size_t channel = (part * j->row_channels + i) % j->channels;
-        a[0] = covey__load_real(c->in[1], channel) * inverse;
-        a[1] = covey__load_real(c->in[2], channel) - m[0] * a[0];
+        a[0] = covey_tensor_element(c->in[1], channel) * inverse;
+        a[1] = covey_tensor_element(c->in[2], channel) - m[0] * a[0];
         affine_row(c, part * j->count + i * j->pixels, j->pixels, a);
     }
 }
@@ -167,10 +167,10 @@ static void combine(const struct job *j, unsigned which, const size_t range[2], 
     }
     if (covey__shape_elements(&t->shape) == j->count &&
         covey__shape_range(x, x->rank - t->shape.rank, x->rank) == j->count) {
-        covey__load_reals(t, range[0] % j->count, range[1], other);
+        covey_tensor_elements(t, range[0] % j->count, range[1], other);
     } else {
         for (size_t i = 0; i < range[1]; i++) {
-            other[i] = covey__load_real(t, repeated_at(&t->shape, x, range[0] + i));
+            other[i] = covey_tensor_element(t, repeated_at(&t->shape, x, range[0] + i));
         }
     }
     for (size_t i = 0; i < range[1]; i++) {
@@ -189,7 +189,7 @@ static void layer_row(void *ctx, size_t part, unsigned thread)
     for (size_t at = 0; at < j->count; at += COVEY__ROW) {
         size_t some = j->count - at < COVEY__ROW ? j->count - at : COVEY__ROW;
         const size_t range[2] = {part * j->count + at, some};
-        covey__load_reals(c->in[0], range[0], some, row);
+        covey_tensor_elements(c->in[0], range[0], some, row);
         for (size_t i = 0; i < some; i++) {
             row[i] = (row[i] - m[0]) * inverse;
         }
@@ -231,12 +231,12 @@ void covey__op_lpnorm(const struct covey__op_call *c)
         size_t first = line / l.inner * l.count * l.inner + line % l.inner;
         double norm = 0.0;
         for (size_t i = 0; i < l.count; i++) {
-            double v = covey__load_real(c->in[0], first + i * l.inner);
+            double v = covey_tensor_element(c->in[0], first + i * l.inner);
             norm += c->attrs->size == 1 ? fabs(v) : v * v;
         }
         norm = c->attrs->size == 1 ? norm : sqrt(norm);
         for (size_t i = 0; i < l.count; i++) {
-            double v = covey__load_real(c->in[0], first + i * l.inner);
+            double v = covey_tensor_element(c->in[0], first + i * l.inner);
             covey__store_real(c->out[0], first + i * l.inner, norm == 0.0 ? 0.0 : v / norm);
         }
     }
@@ -261,16 +261,18 @@ void covey__op_mvn(const struct covey__op_call *c)
         size_t first = covey__dims_offset(&g.kept, kept);
         double mean = 0.0, var = 0.0, count = (double)g.folded.count;
         for (size_t i = 0; i < g.folded.count; i++) {
-            mean += covey__load_real(c->in[0], first + covey__dims_offset(&g.folded, i)) / count;
+            mean +=
+                covey_tensor_element(c->in[0], first + covey__dims_offset(&g.folded, i)) / count;
         }
         for (size_t i = 0; i < g.folded.count; i++) {
-            double d = covey__load_real(c->in[0], first + covey__dims_offset(&g.folded, i)) - mean;
+            double d =
+                covey_tensor_element(c->in[0], first + covey__dims_offset(&g.folded, i)) - mean;
             var += d * d / count;
         }
         double divisor = sqrt(var) + 1e-9;
         for (size_t i = 0; i < g.folded.count; i++) {
             size_t at = first + covey__dims_offset(&g.folded, i);
-            covey__store_real(c->out[0], at, (covey__load_real(c->in[0], at) - mean) / divisor);
+            covey__store_real(c->out[0], at, (covey_tensor_element(c->in[0], at) - mean) / divisor);
         }
     }
 }

@@ -120,7 +120,7 @@ static void take_row(const struct job *j, size_t plane, const size_t row[2], str
     size_t step = (size_t)j->g.dilation[2];
     for (size_t i = 0; i < row[1]; i++) {
         size_t at = row[0] + i * step;
-        double v = covey__load_real(j->c->in[0], plane + at);
+        double v = covey_tensor_element(j->c->in[0], plane + at);
         if (j->kind == POOL_AVERAGE) {
             f->value += v;
         } else if (j->kind == POOL_LP) {

@@ -165,7 +165,7 @@ static void fold_row(const struct job *j, enum fold fold, const size_t range[2],
         }
         return;
     }
-    covey__load_reals(x, range[0], range[1], row);
+    covey_tensor_elements(x, range[0], range[1], row);
     for (size_t i = 0; i < range[1] && fold == FOLD_EXP; i++) {
         row[i] -= shift[i];
     }
@@ -297,7 +297,7 @@ void covey__reduce(const struct covey__op_call *c, enum covey__reduce_kind kind,
     enum fold fold = fold_of(kind);
     struct job j = {.c = c, .kind = kind, .power = power};
     covey__groups_init(&j.g, &c->in[0]->shape, axes);
-    j.whole = !covey__type_is_float(c->in[0]->type) && kind != COVEY__REDUCE_MEAN &&
+    j.whole = !covey_type_is_float(c->in[0]->type) && kind != COVEY__REDUCE_MEAN &&
               kind != COVEY__REDUCE_L2 && kind != COVEY__REDUCE_LOGSUM && fold != FOLD_EXP &&
               fold != FOLD_POWER;
     if (j.g.kept.count == 0) {

@@ -133,7 +133,7 @@ static void store(const struct covey__op_call *c, const double *from)
 {
     struct covey_tensor *y = c->out[0];
     size_t count = covey__shape_elements(&y->shape);
-    bool real = covey__type_is_float(y->type);
+    bool real = covey_type_is_float(y->type);
     for (size_t i = 0; i < count; i++) {
         double near = nearbyint(from[i]);
         bool snap = !real && fabs(from[i] - near) < 1e-9;
@@ -150,7 +150,7 @@ void covey__filter(const struct covey__op_call *c)
     double *from = c->scratch, *to = from + room;
     struct pass p = {.weights = from + 2 * room};
     for (size_t i = 0; i < count; i++) {
-        from[i] = covey__load_real(c->in[0], i);
+        from[i] = covey_tensor_element(c->in[0], i);
     }
     for (unsigned i = 0; i < o.count; i++) {
         unsigned axis = o.axis[i];

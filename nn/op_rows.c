@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-void covey__load_reals(const struct covey_tensor *t, size_t first, size_t count, double *out)
+void covey_tensor_elements(const struct covey_tensor *t, size_t first, size_t count, double *out)
 {
     if (t->type == COVEY_TYPE_F32) {
         const float *in = (const float *)t->data + first;
@@ -13,7 +13,7 @@ void covey__load_reals(const struct covey_tensor *t, size_t first, size_t count,
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        out[i] = covey__load_real(t, first + i);
+        out[i] = covey_tensor_element(t, first + i);
     }
 }
 
@@ -90,10 +90,10 @@ uint64_t covey__order_key(const struct covey_tensor *t, size_t i)
     if (t->type == COVEY_TYPE_U64) {
         return ((const uint64_t *)t->data)[i];
     }
-    if (!covey__type_is_float(t->type)) {
+    if (!covey_type_is_float(t->type)) {
         return (uint64_t)covey__load_int(t, i) ^ sign;
     }
-    double v = covey__load_real(t, i) + 0.0; /* -0 becomes 0 */
+    double v = covey_tensor_element(t, i) + 0.0; /* -0 becomes 0 */
     uint64_t bits;
     if (isnan(v)) {
         return UINT64_MAX;

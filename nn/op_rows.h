@@ -12,7 +12,7 @@
 enum { COVEY__ROW = 256 };
 
 /* out [count] = elements [first, first + count) of t, and back (saturating). */
-void covey__load_reals(const struct covey_tensor *t, size_t first, size_t count, double *out);
+void covey_tensor_elements(const struct covey_tensor *t, size_t first, size_t count, double *out);
 void covey__store_reals(struct covey_tensor *t, size_t first, size_t count, const double *in);
 
 /* A tensor seen along one axis: element i of line (o, j) is at (o count + i) inner + j. */

@@ -103,9 +103,9 @@ static void combine(unsigned mode, struct covey_tensor *y, size_t at, const stru
     uint8_t *to = (uint8_t *)y->data + at * size;
     if (mode == COVEY_SCATTER_SET) {
         memcpy(to, (const uint8_t *)u->data + i * size, size);
-    } else if (covey__type_is_float(y->type)) {
-        covey__store_real(y, at,
-                          combine_real(mode, covey__load_real(y, at), covey__load_real(u, i)));
+    } else if (covey_type_is_float(y->type)) {
+        covey__store_real(
+            y, at, combine_real(mode, covey_tensor_element(y, at), covey_tensor_element(u, i)));
     } else {
         uint64_t v = combine_int(mode, covey__load_int(y, at), covey__load_int(u, i),
                                  y->type == COVEY_TYPE_U64);

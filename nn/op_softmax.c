@@ -28,20 +28,20 @@ static void run_line(const struct job *j, size_t first)
     const struct covey_tensor *x = j->c->in[0];
     struct covey_tensor *y = j->c->out[0];
     size_t step = j->lines.inner, top_at = 0;
-    double top = covey__load_real(x, first), sum = 0.0;
+    double top = covey_tensor_element(x, first), sum = 0.0;
     for (size_t i = 1; i < j->lines.count; i++) {
-        double v = covey__load_real(x, first + i * step);
+        double v = covey_tensor_element(x, first + i * step);
         if (v > top) {
             top = v;
             top_at = i;
         }
     }
     for (size_t i = 0; i < j->lines.count && j->kind != HARDMAX; i++) {
-        sum += exp(covey__load_real(x, first + i * step) - top);
+        sum += exp(covey_tensor_element(x, first + i * step) - top);
     }
     double log_sum = log(sum);
     for (size_t i = 0; i < j->lines.count; i++) {
-        double v = covey__load_real(x, first + i * step) - top;
+        double v = covey_tensor_element(x, first + i * step) - top;
         covey__store_real(y, first + i * step,
                           j->kind == SOFTMAX      ? exp(v) / sum
                           : j->kind == LOGSOFTMAX ? v - log_sum

@@ -14,7 +14,7 @@ struct job {
 
 static void run_chunk(const struct job *j, size_t first, size_t count)
 {
-    if (covey__type_is_float(j->in->type) || j->rule->whole == NULL) {
+    if (covey_type_is_float(j->in->type) || j->rule->whole == NULL) {
         double v[CHUNK];
         covey__chunk_reals(j->in, first, count, v);
         for (size_t i = 0; i < count; i++) {

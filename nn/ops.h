@@ -105,12 +105,10 @@ enum {
 covey_err covey__type_among(const struct covey_tensor *t, unsigned types,
                             struct covey_nn_error *out_why);
 
-/* Element i of any type as a double or an int64, and back (saturating, NaN to 0). */
-double covey__load_real(const struct covey_tensor *t, size_t i);
+/* Element i of any type as an int64, and back from a double or an int64 (saturating, NaN to 0). */
 int64_t covey__load_int(const struct covey_tensor *t, size_t i);
 void covey__store_real(struct covey_tensor *t, size_t i, double v);
 void covey__store_int(struct covey_tensor *t, size_t i, int64_t v);
-bool covey__type_is_float(enum covey_type type);
 float covey__half_to_float(uint16_t bits);
 uint16_t covey__float_to_half(float v); /* to nearest, ties to even */
 

@@ -91,7 +91,7 @@ double covey__onnx_element(const struct covey_onnx_build *b, uint16_t index, siz
         void *data;
     } bridge = {.in = v->data};
     struct covey_tensor t = {v->type, v->shape, bridge.data};
-    return covey__typed_element(&t, i);
+    return covey_tensor_element(&t, i);
 }
 
 int64_t covey__onnx_element_int(const struct covey_onnx_build *b, uint16_t index, size_t i)

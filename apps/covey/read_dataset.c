@@ -224,12 +224,12 @@ static covey_err npy_labels(struct covey_bytes file, struct covey_dataset *d,
         return err;
     }
     bool column = y.shape.rank == 1 || (y.shape.rank == 2 && y.shape.dims[1] == 1);
-    if (!covey__typed_is_integer(y.type) || !column || y.shape.dims[0] != d->count) {
+    if (covey_type_is_float(y.type) || !column || y.shape.dims[0] != d->count) {
         err = covey__why(COVEY_ERR_RANGE, why, "it is not one integer for each of %zu samples",
                          d->count);
     }
     for (size_t i = 0; !err && i < d->count; i++) {
-        double label = covey__typed_element(&y, i);
+        double label = covey_tensor_element(&y, i);
         if (label < 0 || label >= COVEY_DATASET_CLASSES_MAX) {
             err = covey__why(COVEY_ERR_RANGE, why, "label %zu is %.0f", i, label);
             break;

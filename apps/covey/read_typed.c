@@ -9,55 +9,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files' elements are little-endian");
 
-bool covey__typed_is_integer(enum covey_type type)
-{
-    return type != COVEY_TYPE_F32 && type != COVEY_TYPE_F64 && type != COVEY_TYPE_F16;
-}
-
-/* IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction. */
-static double half(uint16_t bits)
-{
-    int exponent = bits >> 10 & 0x1f;
-    double fraction = bits & 0x3ff;
-    double sign = bits >> 15 ? -1.0 : 1.0;
-    if (exponent == 0x1f) {
-        return fraction == 0.0 ? sign * (double)INFINITY : (double)NAN;
-    }
-    return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(fraction + 1024.0, exponent - 25));
-}
-
-double covey__typed_element(const struct covey_tensor *t, size_t i)
-{
-    switch (t->type) {
-    case COVEY_TYPE_F32:
-        return (double)((const float *)t->data)[i];
-    case COVEY_TYPE_F64:
-        return ((const double *)t->data)[i];
-    case COVEY_TYPE_F16:
-        return half(((const uint16_t *)t->data)[i]);
-    case COVEY_TYPE_U8:
-    case COVEY_TYPE_BOOL:
-        return ((const uint8_t *)t->data)[i];
-    case COVEY_TYPE_I8:
-        return ((const int8_t *)t->data)[i];
-    case COVEY_TYPE_U16:
-        return ((const uint16_t *)t->data)[i];
-    case COVEY_TYPE_I16:
-        return ((const int16_t *)t->data)[i];
-    case COVEY_TYPE_U32:
-        return ((const uint32_t *)t->data)[i];
-    case COVEY_TYPE_I32:
-        return ((const int32_t *)t->data)[i];
-    case COVEY_TYPE_U64:
-        return (double)((const uint64_t *)t->data)[i];
-    case COVEY_TYPE_I64:
-        return (double)((const int64_t *)t->data)[i];
-    case COVEY_TYPE_COUNT:
-        break;
-    }
-    return 0.0;
-}
-
 float covey__to_float(double v)
 {
     /* The first value that rounds to infinity; the conversion beyond it is undefined in C. */
@@ -77,7 +28,7 @@ void covey__typed_floats(const struct covey_tensor *t, size_t count, float *out)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        out[i] = covey__to_float(covey__typed_element(t, i));
+        out[i] = covey__to_float(covey_tensor_element(t, i));
     }
 }
 

@@ -26,8 +26,6 @@ covey_err covey__decode_pb(struct covey_bytes in, struct covey_tensor *out,
                            struct covey_nn_error *why) COVEY_CHECK;
 bool covey__is_npy(struct covey_bytes in);
 
-bool covey__typed_is_integer(enum covey_type type); /* BOOL is one */
-double covey__typed_element(const struct covey_tensor *t, size_t i);
 /* The first count elements; what is beyond float's range becomes infinite, as numpy has it. */
 void covey__typed_floats(const struct covey_tensor *t, size_t count, float *out);
 float covey__to_float(double v);

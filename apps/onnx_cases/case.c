@@ -73,7 +73,7 @@ static bool is_bound(const struct covey_tensor *t, size_t place, enum binding bi
     bool list = t->shape.rank <= 1 && covey_shape_count(&t->shape, &count) == COVEY_OK &&
                 count <= BOUND_MAX;
     bool first = binding == BIND_ALL_LISTS || binding == BIND_ALL_NUMBERS || place > 0;
-    bool kind = covey__typed_is_integer(t->type) || binding >= BIND_NUMBERS;
+    bool kind = !covey_type_is_float(t->type) || binding >= BIND_NUMBERS;
     return binding != BIND_NONE && list && first && kind;
 }
 

@@ -55,10 +55,10 @@ bool case_close(const struct covey_tensor *got, const struct covey_tensor *expec
     if (!same_kind(got, expected, why) || covey_shape_count(&got->shape, &count)) {
         return false;
     }
-    bool exact = covey__typed_is_integer(got->type);
+    bool exact = !covey_type_is_float(got->type);
     for (size_t i = 0; i < count; i++) {
-        double a = covey__typed_element(got, i);
-        double b = covey__typed_element(expected, i);
+        double a = covey_tensor_element(got, i);
+        double b = covey_tensor_element(expected, i);
         const uint8_t *x = (const uint8_t *)got->data + i * size;
         const uint8_t *y = (const uint8_t *)expected->data + i * size;
         if (exact ? memcmp(x, y, size) != 0 : !close_enough(a, b, atol)) {

@@ -43,9 +43,9 @@ static void expect_form(void **state, const char *name, const void *bytes, size_
     assert_int_equal(t.shape.dims[0], 3);
     assert_int_equal(t.shape.dims[1], 1);
     assert_memory_equal(t.data, form->data, form->len);
-    assert_true(covey__typed_element(&t, 0) == 1.0);
-    assert_true(covey__typed_element(&t, 1) == 0.0);
-    assert_true(covey__typed_element(&t, 2) == form->last);
+    assert_true(covey_tensor_element(&t, 0) == 1.0);
+    assert_true(covey_tensor_element(&t, 1) == 0.0);
+    assert_true(covey_tensor_element(&t, 2) == form->last);
     free(t.data);
 }
 
@@ -150,7 +150,7 @@ static void add_elements(struct wire *t, const struct form *form)
         case COVEY_TYPE_BOOL:
         case COVEY_TYPE_COUNT: {
             struct covey_tensor whole = {.type = form->type, .data = (void *)(uintptr_t)form->data};
-            wire_number(t, 5, (int64_t)covey__typed_element(&whole, i));
+            wire_number(t, 5, (int64_t)covey_tensor_element(&whole, i));
             break;
         }
         }
@@ -219,7 +219,7 @@ static void test_small(void **state)
         expect_ok(covey_read_typed(path, &t.type, &t.shape, &t.data, &why), &why);
         assert_int_equal(t.shape.rank, empty);
         assert_non_null(t.data);
-        assert_true(empty || covey__typed_element(&t, 0) == 5.0);
+        assert_true(empty || covey_tensor_element(&t, 0) == 5.0);
         free(t.data);
     }
 }

@@ -140,7 +140,7 @@ static inline void expect_reals(struct held *got, enum covey_type type, struct c
     assert_int_equal(got->t.type, type);
     assert_true(covey_shape_equal(&got->t.shape, &shape));
     for (size_t i = 0; i < covey__shape_elements(&shape); i++) {
-        double v = covey__load_real(&got->t, i), e = values[i];
+        double v = covey_tensor_element(&got->t, i), e = values[i];
         bool same = v <= e && v >= e;
         double d = v > e ? v - e : e - v, size = e < 0 ? -e : e;
         bool near = same || (v != v && e != e) || d <= tolerance * (size > 1.0 ? size : 1.0);

@@ -152,7 +152,7 @@ static void test_comparisons(void **state)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         for (unsigned k = 0; k < COVEY_TYPE_BOOL; k++) {
             enum covey_type type = (enum covey_type)k;
-            bool real = covey__type_is_float(type);
+            bool real = covey_type_is_float(type);
             uint32_t count = real ? 4 : 3;
             struct optest t = pair(hold_reals(type, DIMS(count), (const double[]){1, 2, 3, NAN}),
                                    hold_reals(type, SCALAR, (const double[]){2}));

@@ -6,7 +6,7 @@
 
 static double at(const struct held *h, size_t i)
 {
-    return covey__load_real(&h->t, i);
+    return covey_tensor_element(&h->t, i);
 }
 
 /* Within rounding of the type; frees got. */

@@ -6,7 +6,7 @@
 
 static double at(const struct held *h, size_t i)
 {
-    return covey__load_real(&h->t, i);
+    return covey_tensor_element(&h->t, i);
 }
 
 /* Within rounding of the type; frees got. */
@@ -91,7 +91,7 @@ static void check_reduction(enum covey_op op, enum covey_type type, uint32_t axe
     struct covey_shape s = DIMS(2, 3, 4, 5), y = reduced_shape(s, axes, keep);
     struct optest t = optest_of(1);
     double expected[120], list[120];
-    bool real = covey__type_is_float(type);
+    bool real = covey_type_is_float(type);
     t.attrs.axes = axes;
     t.attrs.keepdims = keep;
     t.threads = keep ? 2 : 1;

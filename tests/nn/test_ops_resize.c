@@ -267,7 +267,7 @@ static double naive(const struct covey_op_attrs *a, const struct covey_tensor *x
                     int64_t *from, unsigned axis)
 {
     if (axis == x->shape.rank) {
-        return covey__load_real(x, flat_of(&x->shape, from));
+        return covey_tensor_element(x, flat_of(&x->shape, from));
     }
     int64_t in = x->shape.dims[axis], out = a->shape[axis];
     double at, sum = 0, weights = 0,
@@ -335,7 +335,7 @@ static void test_naive(void **state)
         for (size_t i = 0; i < covey__shape_elements(&y.shape); i++) {
             int64_t to[COVEY_RANK_MAX], from[COVEY_RANK_MAX];
             place(&y.shape, i, to);
-            double expected = naive(&a, &x, to, from, 0), got = covey__load_real(&y, i);
+            double expected = naive(&a, &x, to, from, 0), got = covey_tensor_element(&y, i);
             double room = x.type == COVEY_TYPE_I16 ? 1.0 : 1e-4;
             if (fabs(got - expected) >= room) {
                 fail_msg("round %u: element %zu is %f, not %f (mode %u coordinates %u)", round, i,

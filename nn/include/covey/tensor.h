@@ -42,6 +42,10 @@ struct covey_tensor {
     void *data;
 };
 
+bool covey_type_is_float(enum covey_type type);
+/* Element i, whatever the type: 64-bit integers beyond 2^53 are rounded. */
+double covey_tensor_element(const struct covey_tensor *t, size_t i);
+
 /* Product of the dimensions; LIMIT above COVEY_TENSOR_ELEMENTS_MAX. Rank 0 has one element. */
 covey_err covey_shape_count(const struct covey_shape *shape, size_t *out_count) COVEY_CHECK;
 bool covey_shape_equal(const struct covey_shape *a, const struct covey_shape *b);
