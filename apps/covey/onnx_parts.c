@@ -9,7 +9,8 @@ static int32_t read_axis(struct covey_onnx_build *b, int64_t fallback, uint16_t 
 void covey__onnx_concat(struct covey_onnx_build *b)
 {
     struct covey_onnx_emit e;
-    covey__onnx_begin(b, &e, b->node->n_input, SIZE_MAX);
+    size_t inputs = b->node->n_input;
+    covey__onnx_begin(b, &e, inputs > 0 ? inputs : 1, SIZE_MAX);
     e.attrs.axis = read_axis(b, 1, e.input[0]);
     covey__onnx_finish(b, &e);
 }

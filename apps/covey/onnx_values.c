@@ -58,26 +58,33 @@ uint16_t covey__onnx_need(struct covey_onnx_build *b, size_t i)
     return b->err ? 0 : index;
 }
 
+/* False after an error, and of an input that is left out. */
+static bool is_value(const struct covey_onnx_build *b, uint16_t index)
+{
+    return !b->err && index < b->graph->value_count;
+}
+
 struct covey_shape covey__onnx_shape(const struct covey_onnx_build *b, uint16_t index)
 {
-    return b->err ? (struct covey_shape){0} : b->graph->values[index].shape;
+    return !is_value(b, index) ? (struct covey_shape){0} : b->graph->values[index].shape;
 }
 
 enum covey_type covey__onnx_type_of(const struct covey_onnx_build *b, uint16_t index)
 {
-    return b->err ? COVEY_TYPE_F32 : b->graph->values[index].type;
+    return is_value(b, index) ? b->graph->values[index].type : COVEY_TYPE_F32;
 }
 
 size_t covey__onnx_count(const struct covey_onnx_build *b, uint16_t index)
 {
     size_t count = 0;
-    bool bad = b->err || covey_shape_count(&b->graph->values[index].shape, &count) != COVEY_OK;
+    bool bad = !is_value(b, index) ||
+               covey_shape_count(&b->graph->values[index].shape, &count) != COVEY_OK;
     return bad ? 0 : count;
 }
 
 const void *covey__onnx_constant(const struct covey_onnx_build *b, uint16_t index)
 {
-    if (b->err || index == COVEY_VALUE_NONE || covey__onnx_count(b, index) == 0) {
+    if (covey__onnx_count(b, index) == 0) {
         return NULL;
     }
     return b->graph->values[index].constant ? b->graph->values[index].data : NULL;
