@@ -52,8 +52,9 @@ static struct covey_task *list_pop(struct covey_task_list *list)
 
 float *covey__scratch_get(struct covey_scratch *scratch, size_t floats)
 {
-    if (scratch->floats < floats) {
-        size_t rounded = (floats + 15) / 16 * 16;
+    /* Also for 0 floats there is a place: a dense layer may be a thread's first work. */
+    if (scratch->data == NULL || scratch->floats < floats) {
+        size_t rounded = floats / 16 * 16 + 16;
         float *bigger = aligned_alloc(64, rounded * sizeof(float));
         if (bigger == NULL) {
             return NULL;

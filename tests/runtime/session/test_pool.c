@@ -78,9 +78,23 @@ static void test_pool_free_finishes_the_queue(void **state)
     covey_loop_free(loop);
 }
 
+/* A thread whose first work needs no scratch gets some all the same: NULL means no memory. */
+static void test_scratch_of_nothing_is_there(void **state)
+{
+    (void)state;
+    struct covey_scratch scratch = {0};
+    const float *first = covey__scratch_get(&scratch, 0);
+    assert_non_null(first);
+    assert_ptr_equal(covey__scratch_get(&scratch, 1), first);
+    assert_non_null(covey__scratch_get(&scratch, 1000));
+    assert_true(scratch.floats >= 1000);
+    free(scratch.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scratch_of_nothing_is_there),
         cmocka_unit_test(test_pool_brings_every_task_back),
         cmocka_unit_test(test_pool_free_finishes_the_queue),
     };
