@@ -19,7 +19,10 @@ enum {
     RECORD_MFLOPS,
     RECORD_MEMORY,
     RECORD_ADDRS,
-    RECORD_KEYS = RECORD_ADDRS,
+    RECORD_STREAM,
+    RECORD_LINK,
+    RECORD_MESSAGE,
+    RECORD_KEYS = RECORD_MESSAGE,
 };
 enum {
     ACCUSE_ACCUSER = 1,
@@ -237,13 +240,22 @@ static void get_record_field(struct covey_cbor_reader *r, uint64_t key,
         record->channel_port = (uint16_t)covey_cbor_get_uint(r, UINT16_MAX);
         break;
     case RECORD_MFLOPS:
-        record->mflops = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        record->rates.mflops = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
         break;
     case RECORD_MEMORY:
         record->memory_bytes = covey_cbor_get_uint(r, UINT64_MAX);
         break;
     case RECORD_ADDRS:
         get_addrs(r, record);
+        break;
+    case RECORD_STREAM:
+        record->rates.stream_mbytes = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case RECORD_LINK:
+        record->rates.link_mbytes = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case RECORD_MESSAGE:
+        record->rates.message_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
         break;
     default:
         covey_cbor_skip(r);
@@ -295,13 +307,16 @@ covey_err covey_record_encode(const struct covey_record_body *record, struct cov
     covey_cbor_put_bytes(&w, covey_bytes_of(record->cert.bytes, sizeof(record->cert.bytes)));
     put_number(&w, RECORD_GOSSIP_PORT, record->gossip_port);
     put_number(&w, RECORD_CHANNEL_PORT, record->channel_port);
-    put_number(&w, RECORD_MFLOPS, record->mflops);
+    put_number(&w, RECORD_MFLOPS, record->rates.mflops);
     put_number(&w, RECORD_MEMORY, record->memory_bytes);
     covey_cbor_put_uint(&w, RECORD_ADDRS);
     covey_cbor_put_array(&w, record->addrs);
     for (size_t i = 0; i < record->addrs; i++) {
         covey_cbor_put_bytes(&w, covey_bytes_of(record->addr[i], sizeof(record->addr[i])));
     }
+    put_number(&w, RECORD_STREAM, record->rates.stream_mbytes);
+    put_number(&w, RECORD_LINK, record->rates.link_mbytes);
+    put_number(&w, RECORD_MESSAGE, record->rates.message_us);
     return covey_cbor_writer_done(&w, out_len);
 }
 

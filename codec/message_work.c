@@ -16,12 +16,24 @@ enum {
     KEY_SLOTS,
     KEY_MISSING,
     KEY_INDEX,
+    KEY_PLAN,
+    KEY_MODEL,
+    KEY_ATTEMPT,
+    KEY_RUN,
+    KEY_SEGMENT,
+    KEY_SOURCE,
+    KEY_LAYOUT,
+    KEY_SPENT,
+    KEY_DIGESTS,
+    KEY_DIGEST,
+    KEY_STALL,
     KEY_COUNT,
 };
 
 #define BIT(key) (1U << (key))
 #define FENCE (BIT(KEY_SESSION) | BIT(KEY_EPOCH) | BIT(KEY_VERSION))
 #define WORK (FENCE | BIT(KEY_REQUEST) | BIT(KEY_LAYER) | BIT(KEY_WORK))
+#define TILE (FENCE | BIT(KEY_REQUEST) | BIT(KEY_ATTEMPT) | BIT(KEY_RUN))
 
 /* All fields of all types: a message is the subset that keys_of() names. */
 struct fields {
@@ -30,8 +42,12 @@ struct fields {
     uint16_t layer;
     uint32_t work;
     enum covey_work_status status;
-    struct covey_bytes payload, slots, missing;
+    struct covey_bytes payload, slots, missing, plan, layout, digests;
     uint32_t index;
+    struct covey_digest model, digest;
+    uint8_t attempt, run, segment, source;
+    uint16_t stall_ms;
+    uint32_t spent_us;
 };
 
 static unsigned keys_of(enum covey_work_type type)
@@ -41,7 +57,7 @@ static unsigned keys_of(enum covey_work_type type)
     case COVEY_WORK_PLACEMENT:
         return BIT(KEY_SESSION) | BIT(KEY_VERSION) | BIT(KEY_PAYLOAD);
     case COVEY_WORK_ASSIGN:
-        return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS);
+        return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS) | BIT(KEY_PLAN) | BIT(KEY_MODEL);
     case COVEY_WORK_NEED:
         return FENCE | BIT(KEY_MISSING);
     case COVEY_WORK_UNIT:
@@ -53,11 +69,69 @@ static unsigned keys_of(enum covey_work_type type)
     case COVEY_WORK_CANCEL:
         return WORK;
     case COVEY_WORK_ANSWER:
-        return WORK | BIT(KEY_STATUS);
+        return WORK | BIT(KEY_STATUS) | BIT(KEY_SPENT);
+    case COVEY_WORK_START:
+        return TILE | BIT(KEY_LAYOUT) | BIT(KEY_STALL);
+    case COVEY_WORK_PIECE:
+        return TILE | BIT(KEY_SEGMENT) | BIT(KEY_SOURCE);
+    case COVEY_WORK_STALLED:
+        return TILE | BIT(KEY_SEGMENT) | BIT(KEY_MISSING);
+    case COVEY_WORK_DROP:
+        return FENCE | BIT(KEY_REQUEST);
+    case COVEY_WORK_WANT:
+    case COVEY_WORK_LACK:
+        return BIT(KEY_DIGESTS);
+    case COVEY_WORK_GIVE:
+        return BIT(KEY_DIGEST);
+    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBED:
+        return BIT(KEY_WORK);
     case COVEY_WORK_NONE:
         break;
     }
     return 0;
+}
+
+static void get_tile_field(struct covey_cbor_reader *r, uint64_t key, struct fields *f)
+{
+    switch (key) {
+    case KEY_PLAN:
+        f->plan = covey_cbor_get_bytes(r, COVEY_CONTROL_MAX);
+        break;
+    case KEY_MODEL:
+        covey_cbor_get_fixed(r, f->model.bytes, sizeof(f->model.bytes));
+        break;
+    case KEY_ATTEMPT:
+        f->attempt = (uint8_t)covey_cbor_get_uint(r, UINT8_MAX);
+        break;
+    case KEY_RUN:
+        f->run = (uint8_t)covey_cbor_get_uint(r, COVEY_TILE_RUNS_MAX - 1);
+        break;
+    case KEY_SEGMENT:
+        f->segment = (uint8_t)covey_cbor_get_uint(r, COVEY_TILE_SEGMENTS_MAX);
+        break;
+    case KEY_SOURCE:
+        f->source = (uint8_t)covey_cbor_get_uint(r, COVEY_PLAN_DEVICES_MAX - 1);
+        break;
+    case KEY_LAYOUT:
+        f->layout = covey_cbor_get_bytes(r, COVEY_WORK_LAYOUT_MAX);
+        break;
+    case KEY_SPENT:
+        f->spent_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+        break;
+    case KEY_DIGESTS:
+        f->digests = covey_cbor_get_bytes(r, COVEY_WORK_WANT_MAX * sizeof(struct covey_digest));
+        break;
+    case KEY_DIGEST:
+        covey_cbor_get_fixed(r, f->digest.bytes, sizeof(f->digest.bytes));
+        break;
+    case KEY_STALL:
+        f->stall_ms = (uint16_t)covey_cbor_get_uint(r, UINT16_MAX);
+        break;
+    default:
+        covey_cbor_skip(r);
+        break;
+    }
 }
 
 static void get_field(struct covey_cbor_reader *r, uint64_t key, struct fields *f)
@@ -97,7 +171,7 @@ static void get_field(struct covey_cbor_reader *r, uint64_t key, struct fields *
         f->index = (uint32_t)covey_cbor_get_uint(r, COVEY_WORK_SLOTS_MAX - 1);
         break;
     default:
-        covey_cbor_skip(r);
+        get_tile_field(r, key, f);
         break;
     }
 }
@@ -115,6 +189,8 @@ static void from_fields(const struct fields *f, struct covey_work_message *m)
         m->assign.fence = f->fence;
         m->assign.layers = f->payload;
         m->assign.slots = f->slots;
+        m->assign.plan = f->plan;
+        m->assign.model = f->model;
         break;
     case COVEY_WORK_NEED:
         m->need.fence = f->fence;
@@ -133,7 +209,33 @@ static void from_fields(const struct fields *f, struct covey_work_message *m)
         m->execute = (struct covey_work_execute){f->fence, f->request, f->layer, f->work};
         break;
     case COVEY_WORK_ANSWER:
-        m->answer = (struct covey_work_answer){f->fence, f->request, f->layer, f->work, f->status};
+        m->answer = (struct covey_work_answer){f->fence, f->request, f->layer,
+                                                f->work,  f->status,  f->spent_us};
+        break;
+    case COVEY_WORK_START:
+    case COVEY_WORK_PIECE:
+    case COVEY_WORK_STALLED:
+    case COVEY_WORK_DROP:
+        m->tile = (struct covey_work_tile){.fence = f->fence,
+                                           .request = f->request,
+                                           .attempt = f->attempt,
+                                           .run = f->run,
+                                           .segment = f->segment,
+                                           .source = f->source,
+                                           .stall_ms = f->stall_ms,
+                                           .layout = f->layout,
+                                           .missing = f->missing};
+        break;
+    case COVEY_WORK_WANT:
+    case COVEY_WORK_LACK:
+        m->blobs.digests = f->digests;
+        break;
+    case COVEY_WORK_GIVE:
+        m->give = f->digest;
+        break;
+    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBED:
+        m->probe = f->work;
         break;
     case COVEY_WORK_NONE:
         break;
@@ -153,6 +255,8 @@ static void to_fields(const struct covey_work_message *m, struct fields *f)
         f->fence = m->assign.fence;
         f->payload = m->assign.layers;
         f->slots = m->assign.slots;
+        f->plan = m->assign.plan;
+        f->model = m->assign.model;
         break;
     case COVEY_WORK_NEED:
         f->fence = m->need.fence;
@@ -179,6 +283,32 @@ static void to_fields(const struct covey_work_message *m, struct fields *f)
         f->layer = m->answer.layer;
         f->work = m->answer.work;
         f->status = m->answer.status;
+        f->spent_us = m->answer.spent_us;
+        break;
+    case COVEY_WORK_START:
+    case COVEY_WORK_PIECE:
+    case COVEY_WORK_STALLED:
+    case COVEY_WORK_DROP:
+        f->fence = m->tile.fence;
+        f->request = m->tile.request;
+        f->attempt = m->tile.attempt;
+        f->run = m->tile.run;
+        f->segment = m->tile.segment;
+        f->source = m->tile.source;
+        f->stall_ms = m->tile.stall_ms;
+        f->layout = m->tile.layout;
+        f->missing = m->tile.missing;
+        break;
+    case COVEY_WORK_WANT:
+    case COVEY_WORK_LACK:
+        f->digests = m->blobs.digests;
+        break;
+    case COVEY_WORK_GIVE:
+        f->digest = m->give;
+        break;
+    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBED:
+        f->work = m->probe;
         break;
     case COVEY_WORK_NONE:
         break;
@@ -192,7 +322,7 @@ static enum covey_work_type get_type(struct covey_cbor_reader *r, uint64_t *inou
         return COVEY_WORK_NONE;
     }
     uint64_t type = covey_cbor_get_uint(r, UINT64_MAX);
-    if (type < COVEY_WORK_PLACE || type > COVEY_WORK_RETIRE) {
+    if (type < COVEY_WORK_PLACE || type > COVEY_WORK_PROBED) {
         return COVEY_WORK_NONE;
     }
     return (enum covey_work_type)type;
@@ -227,12 +357,59 @@ covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *ou
     if (err != COVEY_OK) {
         return err;
     }
-    if (seen != wanted || f.slots.len % COVEY_WORK_SLOT_BYTES != 0) {
+    bool blobs = (wanted & BIT(KEY_DIGESTS)) != 0;
+    if (seen != wanted || f.slots.len % COVEY_WORK_SLOT_BYTES != 0 ||
+        f.digests.len % sizeof(struct covey_digest) != 0 || (blobs && f.digests.len == 0) ||
+        (m.type == COVEY_WORK_STALLED && f.missing.len != 4)) {
         return COVEY_ERR_MALFORMED;
     }
     from_fields(&f, &m);
     *out = m;
     return COVEY_OK;
+}
+
+static void put_digest(struct covey_cbor_writer *w, const struct covey_digest *digest)
+{
+    covey_cbor_put_bytes(w, covey_bytes_of(digest->bytes, sizeof(digest->bytes)));
+}
+
+static void put_tile_field(struct covey_cbor_writer *w, unsigned key, const struct fields *f)
+{
+    switch (key) {
+    case KEY_PLAN:
+        covey_cbor_put_bytes(w, f->plan);
+        break;
+    case KEY_MODEL:
+        put_digest(w, &f->model);
+        break;
+    case KEY_ATTEMPT:
+        covey_cbor_put_uint(w, f->attempt);
+        break;
+    case KEY_RUN:
+        covey_cbor_put_uint(w, f->run);
+        break;
+    case KEY_SEGMENT:
+        covey_cbor_put_uint(w, f->segment);
+        break;
+    case KEY_SOURCE:
+        covey_cbor_put_uint(w, f->source);
+        break;
+    case KEY_LAYOUT:
+        covey_cbor_put_bytes(w, f->layout);
+        break;
+    case KEY_SPENT:
+        covey_cbor_put_uint(w, f->spent_us);
+        break;
+    case KEY_DIGESTS:
+        covey_cbor_put_bytes(w, f->digests);
+        break;
+    case KEY_DIGEST:
+        put_digest(w, &f->digest);
+        break;
+    default:
+        covey_cbor_put_uint(w, f->stall_ms);
+        break;
+    }
 }
 
 static void put_field(struct covey_cbor_writer *w, unsigned key, const struct fields *f)
@@ -270,8 +447,11 @@ static void put_field(struct covey_cbor_writer *w, unsigned key, const struct fi
     case KEY_MISSING:
         covey_cbor_put_bytes(w, f->missing);
         break;
-    default:
+    case KEY_INDEX:
         covey_cbor_put_uint(w, f->index);
+        break;
+    default:
+        put_tile_field(w, key, f);
         break;
     }
 }

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         COVEY_EVENT_HELLO,      COVEY_EVENT_GOSSIP,       COVEY_EVENT_MESSAGE,
         COVEY_EVENT_CHANNEL_UP, COVEY_EVENT_CHANNEL_DOWN, COVEY_EVENT_TICK};
     const struct covey_identity *self = fuzz_member(0), *peer = fuzz_member(1);
-    struct covey_node_config config = {.identity = self, .mflops = 1, .memory_bytes = 1 << 20};
+    struct covey_node_config config = {.identity = self, .rates.mflops = 1, .memory_bytes = 1 << 20};
     struct covey_event event = {.type = COVEY_EVENT_CHANNEL_UP, .wall_s = 1};
     struct covey_node *node = NULL;
     event.peer = peer->cert.node;

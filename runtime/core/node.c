@@ -74,7 +74,7 @@ static unsigned rank_of(const struct covey_node *node)
         int tier = (int)cold->cert.tier - (int)self->cert.tier;
         int order = covey_node_id_compare(id, &node->election.self);
         /* Powers of two: small differences between equal boards must not matter. */
-        int rate = __builtin_clz(self->record.mflops | 1) - __builtin_clz(cold->record.mflops | 1);
+        int rate = __builtin_clz(self->record.rates.mflops | 1) - __builtin_clz(cold->record.rates.mflops | 1);
         rank += tier > 0 || (tier == 0 && (rate > 0 || (rate == 0 && order > 0)));
     }
     return rank;
@@ -152,6 +152,15 @@ static void start_leaving(struct covey_node *node)
     }
 }
 
+/* A new incarnation, or the others would keep the record they have. */
+static covey_err measured(struct covey_node *node, const struct covey_event *event)
+{
+    node->config.rates = event->rates;
+    node->members.hot[COVEY_SELF].incarnation++;
+    node->view_stale = true;
+    return covey__node_sign_record(node);
+}
+
 static covey_err dispatch(struct covey_node *node, const struct covey_event *event)
 {
     switch (event->type) {
@@ -179,6 +188,8 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_LEAVE:
         start_leaving(node);
         return COVEY_OK;
+    case COVEY_EVENT_MEASURED:
+        return measured(node, event);
     case COVEY_EVENT_ASSIGN_CHECKED:
     case COVEY_EVENT_ASSIGN_READY:
     case COVEY_EVENT_COMPUTED:
@@ -189,6 +200,10 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_LAYER:
     case COVEY_EVENT_COMPUTED_LOCAL:
     case COVEY_EVENT_REQUEST_END:
+    case COVEY_EVENT_TILE_COMPUTED:
+    case COVEY_EVENT_LIED:
+    case COVEY_EVENT_TILES:
+    case COVEY_EVENT_TILES_CUT:
         return covey__node_work_event(node, event);
     }
     return COVEY_ERR_STATE;

@@ -14,7 +14,7 @@ static void fill(const struct covey_node *node, uint16_t index, struct covey_mem
     out->gossip_addr = cold->gossip_addr;
     out->channel_port = cold->record.channel_port;
     out->rtt_us = hot->rtt_us;
-    out->mflops = cold->record.mflops;
+    out->rates = cold->record.rates;
     out->memory_bytes = cold->record.memory_bytes;
     out->incarnation = hot->incarnation;
     out->channel = hot->channel;

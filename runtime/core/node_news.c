@@ -67,7 +67,7 @@ covey_err covey__node_sign_record(struct covey_node *node)
                                        .cert = node->identity->cert_digest,
                                        .gossip_port = node->config.gossip_port,
                                        .channel_port = node->config.channel_port,
-                                       .mflops = node->config.mflops,
+                                       .rates = node->config.rates,
                                        .memory_bytes = node->config.memory_bytes,
                                        .addrs = node->config.addr_count};
     for (unsigned i = 0; i < node->config.addr_count; i++) {

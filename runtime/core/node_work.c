@@ -38,8 +38,14 @@ static uint8_t devices_of(const struct covey_node *node, struct covey_plan_devic
     uint8_t count = 0;
     for (uint16_t i = 0; i < node->members.used; i++) {
         const struct covey__member_cold *cold = &node->members.cold[i];
-        struct covey_plan_device device = {node->members.hot[i].id, cold->record.mflops,
-                                           cold->record.memory_bytes};
+        const struct covey_rates *rates = &cold->record.rates;
+        struct covey_plan_device device = {.id = node->members.hot[i].id,
+                                           .mflops = rates->mflops,
+                                           .stream_mbytes = rates->stream_mbytes,
+                                           .link_mbytes = rates->link_mbytes,
+                                           .message_us = rates->message_us,
+                                           .memory_bytes = cold->record.memory_bytes,
+                                           .owner = i == COVEY_SELF};
         if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {
             break;
         }
@@ -64,9 +70,7 @@ void covey__node_view(struct covey_node *node)
     node->view_stale = false;
     bool same = count == view->devices;
     for (unsigned i = 0; same && i < count; i++) {
-        same = covey_node_id_equal(&list[i].id, &view->device[i].id) &&
-               list[i].mflops == view->device[i].mflops &&
-               list[i].memory_bytes == view->device[i].memory_bytes;
+        same = memcmp(&list[i], &view->device[i], sizeof(list[i])) == 0;
     }
     if (!same) {
         memcpy(view->device, list, sizeof(list));
@@ -104,6 +108,9 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     covey__node_view(node);
     request->devices = node->view.devices;
     memcpy(request->device, node->view.device, sizeof(request->device));
+    for (unsigned i = 0; i < request->devices; i++) {
+        request->device[i].owner = covey_node_id_equal(&request->device[i].id, peer);
+    }
     if (covey_plan_make(request, plan) != COVEY_OK) {
         return COVEY_OK;
     }
@@ -122,6 +129,15 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     return covey__update_send(node->out, peer, &answer, 0);
 }
 
+/* The job takes the pieces of its own sessions' results; all others are a holder's. */
+static covey_err piece(struct covey_node *node, const struct covey_incoming *in)
+{
+    covey__node_view(node);
+    return covey__job_owns(node->job, &in->message->tile)
+               ? covey__job_message(node->job, &node->view, in, node->out)
+               : covey__worker_message(node->worker, in, node->out);
+}
+
 static covey_err route(struct covey_node *node, uint16_t from, const struct covey_incoming *in)
 {
     bool owner_allowed = node->members.cold[from].cert.trust == COVEY_TRUST_FULL;
@@ -133,6 +149,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     case COVEY_WORK_NEED:
     case COVEY_WORK_READY:
     case COVEY_WORK_ANSWER:
+    case COVEY_WORK_STALLED:
         covey__node_view(node);
         return covey__job_message(node->job, &node->view, in, node->out);
     case COVEY_WORK_ASSIGN:
@@ -140,9 +157,19 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     case COVEY_WORK_EXECUTE:
     case COVEY_WORK_CANCEL:
     case COVEY_WORK_RETIRE:
+    case COVEY_WORK_START:
+    case COVEY_WORK_DROP:
         if (owner_allowed) {
             return covey__worker_message(node->worker, in, node->out);
         }
+        break;
+    case COVEY_WORK_PIECE:
+        return piece(node, in);
+    case COVEY_WORK_WANT:
+    case COVEY_WORK_GIVE:
+    case COVEY_WORK_LACK:
+    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBED:
         break;
     case COVEY_WORK_NONE:
         break;
@@ -156,7 +183,7 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
 {
     struct covey_work_message message;
     uint16_t from = covey__member_find(&node->members, &event->peer);
-    if (from == COVEY_NOBODY || from == COVEY_SELF) {
+    if (from == COVEY_NOBODY) {
         node->dropped++;
         release(node, event->body);
         return COVEY_OK;
@@ -167,7 +194,9 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
         return route(node, from, &in);
     }
     release(node, event->body);
-    covey__node_gossip_message(node, from, true, event->bytes);
+    if (from != COVEY_SELF) {
+        covey__node_gossip_message(node, from, true, event->bytes);
+    }
     return COVEY_OK;
 }
 
@@ -177,6 +206,7 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_ASSIGN_CHECKED:
     case COVEY_EVENT_ASSIGN_READY:
     case COVEY_EVENT_COMPUTED:
+    case COVEY_EVENT_TILE_COMPUTED:
         return covey__worker_event(node->worker, event, node->out);
     case COVEY_EVENT_SESSION_OPEN:
     case COVEY_EVENT_SESSION_CLOSE:
@@ -185,8 +215,12 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_LAYER:
     case COVEY_EVENT_COMPUTED_LOCAL:
     case COVEY_EVENT_REQUEST_END:
+    case COVEY_EVENT_LIED:
+    case COVEY_EVENT_TILES:
+    case COVEY_EVENT_TILES_CUT:
         covey__node_view(node);
         return covey__job_event(node->job, &node->view, event, node->out);
+    case COVEY_EVENT_MEASURED:
     case COVEY_EVENT_TICK:
     case COVEY_EVENT_HELLO:
     case COVEY_EVENT_GOSSIP:

@@ -29,7 +29,7 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
         covey_cbor_put_uint(&w, cost->unit_bytes);
         covey_cbor_put_uint(&w, cost->input_bytes);
         covey_cbor_put_uint(&w, cost->answer_bytes);
-        covey_cbor_put_uint(&w, cost->unit_flops);
+        covey_cbor_put_uint(&w, cost->unit.flops);
     }
     return covey_cbor_writer_done(&w, out_len);
 }
@@ -61,7 +61,7 @@ static void get_costs(struct covey_cbor_reader *r, struct covey_plan_request *re
         cost->unit_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
         cost->input_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
         cost->answer_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
-        cost->unit_flops = covey_cbor_get_uint(r, UINT64_MAX);
+        cost->unit.flops = covey_cbor_get_uint(r, UINT64_MAX);
         covey_cbor_leave(r);
     }
     covey_cbor_leave(r);

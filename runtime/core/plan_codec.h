@@ -3,7 +3,7 @@
  * plan_codec.h - the payloads of PLACE and PLACEMENT.
  *
  * A request is {1: parity, 2: devices_max, 3: [[units, unit_bytes, input_bytes, answer_bytes,
- * unit_flops]]}: whoever plans knows the devices itself. A plan is {1: term, 2: coordinator,
+ * unit.flops]]}: whoever plans knows the devices itself. A plan is {1: term, 2: coordinator,
  * 3: parity, 4: [device id], 5: [[units, group_units, holders as bytes]]}.
  */
 #ifndef COVEY_CORE_PLAN_CODEC_H

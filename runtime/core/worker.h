@@ -13,8 +13,10 @@ struct covey_worker;
 
 size_t covey__worker_size(void);
 void covey__worker_init(struct covey_worker *worker);
-/* ASSIGN, UNIT, EXECUTE, CANCEL, RETIRE from an owner whose certificate has full trust. A body it
- * does not keep is RELEASEd. */
+/* ASSIGN, UNIT, EXECUTE, CANCEL, RETIRE, START, DROP from an owner whose certificate has full
+ * trust; PIECE from anyone: taken when it comes from the device that the assignment's plan names.
+ * The owner may be this node itself: it assigns itself tiles, never slots. A body it does not keep
+ * is RELEASEd. */
 covey_err covey__worker_message(struct covey_worker *worker, const struct covey_incoming *in,
                                 struct covey_update *out) COVEY_CHECK;
 /* ASSIGN_CHECKED, ASSIGN_READY, COMPUTED. */

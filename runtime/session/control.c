@@ -71,7 +71,7 @@ static void fill_member(const struct covey_daemon *d, const struct covey_member_
         .trust = (uint8_t)info->trust,
         .state = info->incompatible ? 0xff : (uint8_t)info->state,
         .rtt_us = info->rtt_us,
-        .mflops = info->mflops,
+        .mflops = info->rates.mflops,
         .memory_bytes = info->memory_bytes,
         .self = info->self,
         .channel = info->channel,

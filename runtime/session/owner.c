@@ -103,7 +103,7 @@ static void fill_costs(struct covey_session *s)
             .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
             .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
             .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
-            .unit_flops = 2 * columns * covey_layer_unit_floats(l),
+            .unit.flops = 2 * columns * covey_layer_unit_floats(l),
         };
         /* What does not fit a message is computed here: a plan without layers. */
         uint64_t answers = (uint64_t)c->cost[i].answer_bytes * l->units;

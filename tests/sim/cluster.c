@@ -62,10 +62,11 @@ void sim_start(struct cluster *c, unsigned node)
                                        .channel_port = CLUSTER_PORT_CHANNEL,
                                        .addrs = {sim_addr(node, 0)},
                                        .addr_count = 1,
-                                       .mflops = 1000,
+                                       .rates.mflops = 1000,
                                        .memory_bytes = UINT64_C(1) << 30,
                                        .seed = covey__random_next(&c->rng)};
-    config.mflops = c->config.mflops != NULL ? c->config.mflops(node) : config.mflops;
+    config.rates.mflops =
+        c->config.mflops != NULL ? c->config.mflops(node) : config.rates.mflops;
     if (n->memory == NULL) {
         size_t size = (covey_node_size(&config) + ALIGN - 1) / ALIGN * ALIGN;
         n->memory = aligned_alloc(ALIGN, size);

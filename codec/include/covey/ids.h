@@ -36,6 +36,14 @@ struct covey_addr {
     uint16_t port;
 };
 
+/* What a device measured of itself; 0: not known. */
+struct covey_rates {
+    uint32_t mflops;        /* of a large matrix product */
+    uint32_t stream_mbytes; /* a second, of weights read once */
+    uint32_t link_mbytes;   /* a second, of bodies to and from another device: AEAD, socket, link */
+    uint32_t message_us;    /* what a small message costs its sender, and its receiver */
+};
+
 static inline bool covey_node_id_equal(const struct covey_node_id *a, const struct covey_node_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;

@@ -37,6 +37,12 @@ enum covey_limits {
     COVEY_LAYER_SLOTS_MAX = 128,
     /* Distributed (dense and convolution) layers in one model: ResNet-152 has 156. */
     COVEY_LAYERS_MAX = 192,
+    /* Cells of one model (pieces of it between which only one tensor goes on): more than layers,
+     * since poolings are cells too. */
+    COVEY_CELLS_MAX = 256,
+    /* Tile runs of one plan, and segments (between which rows are exchanged) of one run. */
+    COVEY_TILE_RUNS_MAX = 4,
+    COVEY_TILE_SEGMENTS_MAX = 32,
     /* Graph bounds: nodes, values, dimensions, elements of one tensor. */
     COVEY_GRAPH_NODES_MAX = 4096,
     COVEY_GRAPH_VALUES_MAX = 16384,

@@ -66,7 +66,7 @@ struct covey_record_body {
     uint64_t incarnation; /* high half: boot counter */
     struct covey_digest cert;
     uint16_t gossip_port, channel_port;
-    uint32_t mflops;
+    struct covey_rates rates;
     uint64_t memory_bytes;
     uint8_t addrs;
     uint8_t addr[COVEY_RECORD_ADDRS_MAX][16]; /* IPv4 as ::ffff:a.b.c.d */

@@ -31,6 +31,23 @@ enum covey_work_type {
     COVEY_WORK_ANSWER = 39,    /* holder -> owner: body is the product of all its slots */
     COVEY_WORK_CANCEL = 40,    /* owner -> holder: not needed any more */
     COVEY_WORK_RETIRE = 41, /* owner -> holder: versions up to this one, or the session, are over */
+    COVEY_WORK_START = 42,  /* owner -> holder: a tile run of a request, its layout; the body is the
+                               rows this holder's first tile needs, none if it needs none */
+    COVEY_WORK_PIECE = 43,  /* holder -> holder, owner: rows of a segment's input */
+    COVEY_WORK_STALLED = 44, /* holder -> owner: these devices' pieces are overdue; naming oneself:
+                                I cannot go on */
+    COVEY_WORK_DROP = 45,    /* owner -> holder: forget this request's tiles */
+    COVEY_WORK_WANT = 46,    /* any -> any: give me these blobs */
+    COVEY_WORK_GIVE = 47,    /* the body is the blob */
+    COVEY_WORK_LACK = 48,    /* I have none of these */
+    COVEY_WORK_PROBE = 49,   /* any -> any: answered by PROBED once the body is here */
+    COVEY_WORK_PROBED = 50,
+};
+
+enum {
+    COVEY_WORK_WANT_MAX = 256,                /* digests of one WANT or LACK */
+    COVEY_WORK_LAYOUT_MAX = 4096,             /* bytes */
+    COVEY_WORK_OWNER = 255,                   /* as a source: not a device of the plan */
 };
 
 /* Work is fenced by (session, epoch); version counts the plans of a session. */
@@ -59,6 +76,7 @@ struct covey_work_answer {
     uint16_t layer;
     uint32_t work;
     enum covey_work_status status;
+    uint32_t spent_us; /* of the holder's processor on this answer */
 };
 
 /* The plan and the costs are opaque here: struct covey_plan and covey_plan_request are encoded by
@@ -82,6 +100,8 @@ struct covey_work_assign {
     struct covey_fence fence;
     struct covey_bytes layers;
     struct covey_bytes slots;
+    struct covey_bytes plan;    /* with tile runs: the plan as plan_codec.c writes it; else empty */
+    struct covey_digest model;  /* manifest the cells of the tile runs are of; else zeros */
 };
 
 struct covey_work_need {
@@ -92,6 +112,23 @@ struct covey_work_need {
 struct covey_work_unit {
     struct covey_fence fence;
     uint32_t index; /* slot entry of the assignment */
+};
+
+/* One attempt at one tile run of one request. */
+struct covey_work_tile {
+    struct covey_fence fence;
+    uint64_t request;
+    uint8_t attempt, run;
+    uint8_t segment;            /* PIECE: whose input this is, `segments` for the run's result;
+                                   STALLED: which waits */
+    uint8_t source;             /* PIECE: device index in the plan */
+    uint16_t stall_ms;          /* START: tell STALLED after waiting so long for one segment */
+    struct covey_bytes layout;  /* START: rows by segment and device (runtime/core/tiles.c) */
+    struct covey_bytes missing; /* STALLED: 4 bytes, bit d: device d, least bit first */
+};
+
+struct covey_work_blobs {
+    struct covey_bytes digests; /* 32 bytes each, 1 to COVEY_WORK_WANT_MAX */
 };
 
 struct covey_work_message {
@@ -105,11 +142,16 @@ struct covey_work_message {
         struct covey_work_execute execute;
         struct covey_work_answer answer;
         struct covey_work_execute cancel;
+        struct covey_work_tile tile;   /* START, PIECE, STALLED; DROP: fence and request only */
+        struct covey_work_blobs blobs; /* WANT, LACK */
+        struct covey_digest give;      /* GIVE */
+        uint32_t probe;                /* PROBE, PROBED: a number */
     };
 };
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
- * layers, 9 slots, 10 missing, 11 index. A type has all of its keys. Views in the result borrow
+ * layers, 9 slots, 10 missing, 11 index, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
+ * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall. A type has all of its keys. Views in the result borrow
  * from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,

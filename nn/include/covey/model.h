@@ -3,8 +3,8 @@
  * model.h - a checked graph made ready to run: memory planned once, nothing allocated while
  * running.
  *
- * A run either computes everything here, or stops in front of every split layer and takes its
- * answer from elsewhere.
+ * A run either computes everything here, or stops in front of every stage and takes its answer from
+ * elsewhere.
  */
 #ifndef COVEY_MODEL_H
 #define COVEY_MODEL_H
@@ -17,6 +17,9 @@ struct covey_model_options {
     unsigned threads; /* of each run, 1..COVEY_THREADS_MAX; 0: 1. Results do not depend on it. */
     bool small;       /* weights stay as they are: slower, but nothing is held twice */
     bool plan_only;   /* layers and memory only: it can not be run */
+    /* Laid-out weights shared with other models of the same constants; NULL: the model's own. Must
+     * outlive the model. */
+    struct covey_layouts *layouts;
 };
 
 /* Plans for the shapes that covey_graph_check() found, and lays constant weights out for the
@@ -46,17 +49,32 @@ struct covey_run;
 covey_err covey_run_new(const struct covey_model *m, struct covey_run **out) COVEY_CHECK;
 void covey_run_free(struct covey_run *r);
 
+/* What a run does not compute itself: one split layer (its product is the answer: bias and
+ * activation are added here), or nodes [first_node, last_node) (the value `out` is the answer). */
+struct covey_stage {
+    bool nodes;
+    uint16_t layer;
+    uint32_t first_node, last_node;
+    uint16_t in, out; /* values; of nodes */
+};
+/* In running order, apart from one another; borrowed until the next call or free. At first every
+ * split layer is a stage. Only before a start. */
+void covey_run_stages(struct covey_run *r, const struct covey_stage *stages, size_t count);
+
 /* Starts with all inputs, in the graph's order, in their own types (copied). */
 void covey_run_start(struct covey_run *r, const void *const *inputs);
-/* Runs up to the next split layer or to the end. True: stopped at *out_layer, whose raw input is at
- * *out_input (valid until resume). False: done, see covey_run_result(). */
-bool covey_run_next(struct covey_run *r, size_t *out_layer, const float **out_input);
-/* Room for the layer's product [units x unit_rows x n] as computed by workers. */
+/* Where input i goes: what is written here before a start with inputs[i] NULL is not copied. */
+void *covey_run_input(struct covey_run *r, unsigned i);
+/* Runs up to the next stage or to the end. True: stopped at stage *out_stage, whose input is at
+ * *out_input (valid until resume or local; of nodes only until covey_run_answer() is written).
+ * False: done, see covey_run_result(). */
+bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_input);
+/* Room for the answer: a layer's product [units x unit_rows x n] as computed by workers, or the
+ * value `out`. */
 float *covey_run_answer(struct covey_run *r);
-/* The product at covey_run_answer() is complete: adds bias, activation, puts it where the layer's
- * output belongs; the next covey_run_next() goes on behind it. */
+/* The answer is complete: the next covey_run_next() goes on behind the stage. */
 void covey_run_resume(struct covey_run *r);
-/* Computes the layer it stopped at here, instead of answer and resume. */
+/* Computes the stage it stopped at here, instead of answer and resume. */
 void covey_run_local(struct covey_run *r);
 /* Output i, valid until the next start; its type and shape are those of the graph's value. */
 const void *covey_run_result(const struct covey_run *r, unsigned i);

@@ -33,17 +33,26 @@ size_t covey_layer_columns(const struct covey_layer *layer);       /* n = batch 
 size_t covey_layer_input_floats(const struct covey_layer *layer);  /* batch x c x h x w */
 size_t covey_layer_unit_floats(const struct covey_layer *layer);   /* unit_rows x k */
 size_t covey_layer_answer_floats(const struct covey_layer *layer); /* unit_rows x n, one slot */
-/* Floats of scratch covey_layer_compute needs for slots slots. */
-size_t covey_layer_scratch_floats(const struct covey_layer *layer);
 
 /* Cuts m rows for the manifest: unit_rows and units (<= COVEY_LAYER_UNITS_MAX). */
 void covey_layer_cut(uint32_t m, uint32_t *out_unit_rows, uint32_t *out_units);
 
-/* Worker: out [slots x unit_rows x n] = weights [slots x unit_rows x k] * unroll(input), as one
- * product. input is the raw activation [batch c h w] (or [batch k]). Columns are batch-major:
- * column = image x (out_h x out_w) + pixel. */
+size_t covey_layer_scratch_floats(const struct covey_layer *layer);
 void covey_layer_compute(const struct covey_layer *layer, const float *weights, size_t slots,
                          const float *input, float *scratch, float *out);
+/* Holder: out [slots x unit_rows x n] = weights [slots x unit_rows x k] * unroll(input), as one
+ * product, by the same kernels as a model's. input is the raw activation [batch c h w] (or
+ * [batch k]). Columns are batch-major: column = image x (out_h x out_w) + pixel. */
+struct covey_product;
+/* weights: borrowed while covey_product_reads(), else laid out anew. */
+covey_err covey_product_new(const struct covey_layer *layer, const float *weights, size_t slots,
+                            struct covey_product **out) COVEY_CHECK;
+void covey_product_free(struct covey_product *p);
+bool covey_product_reads(const struct covey_product *p);
+size_t covey_product_bytes(const struct covey_product *p);   /* laid out, 0 while it reads */
+size_t covey_product_scratch(const struct covey_product *p); /* bytes */
+void covey_product_run(const struct covey_product *p, const float *input, void *scratch,
+                       float *out);
 
 /* Where the slots of a layer are: filled by covey_split_init, pure arithmetic. */
 struct covey_split {
@@ -59,17 +68,22 @@ unsigned covey_split_group(const struct covey_split *s, unsigned group, unsigned
 /* Group and place of a slot: place < group's units is unit first_unit + place, else parity. */
 unsigned covey_split_slot(const struct covey_split *s, unsigned slot, unsigned *out_place);
 
-/* Coefficient g_tj of unit j in parity t of a group of count units: the first row is all ones; t =
- * 1 is equally spaced in [-1, 1]. Rows t >= 2 are reserved: COVEY_ERR_UNSUPPORTED. */
+/* Coefficient g_tj of unit j in parity t of a group: row 0 is all ones, the others are the pinned
+ * table of split_table.c, the same whatever the group's size, so that changed groups keep what they
+ * share. Every square part is well conditioned: docs/coding.md has the bounds. */
 covey_err covey_split_coefficient(unsigned t, unsigned j, unsigned count, float *out) COVEY_CHECK;
 
 /* parity [floats] = sum_j g_tj unit_j; units are count pointers to floats each. Used on weights. */
 covey_err covey_split_encode(unsigned t, unsigned count, const float *const *units, size_t floats,
                              float *parity) COVEY_CHECK;
 
-/* One group, r = 1: rebuilds the missing unit: missing = parity - sum of the others. answers:
- * count pointers, answers[missing] is written. */
 void covey_split_recover(unsigned count, float *const *answers, unsigned missing,
                          const float *parity, size_t floats);
+/* One group: out[j] is unit j's product, for all count of them. answers [count + r]: units, then
+ * parities, floats each, NULL: did not come; at least count came (else STATE). out[j] may be
+ * answers[j]. One loss with parity 0 is a subtraction; more are solved with the parities that came,
+ * the lowest first. */
+covey_err covey_split_rebuild(unsigned count, unsigned r, const float *const *answers,
+                              float *const *out, size_t floats) COVEY_CHECK;
 
 #endif /* COVEY_SPLIT_H */

@@ -97,7 +97,7 @@ static void test_largest_record(void **state)
     struct covey_record_body record = {.incarnation = UINT64_MAX,
                                        .gossip_port = UINT16_MAX,
                                        .channel_port = UINT16_MAX,
-                                       .mflops = UINT32_MAX,
+                                       .rates = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
                                        .memory_bytes = UINT64_MAX,
                                        .addrs = COVEY_RECORD_ADDRS_MAX},
                              back;

@@ -45,7 +45,7 @@ static int setup(void **state)
         struct covey_node_config config = {.identity = f->id[i],
                                            .gossip_port = 5684,
                                            .channel_port = 5685,
-                                           .mflops = 1000,
+                                           .rates.mflops = 1000,
                                            .memory_bytes = 1 << 20,
                                            .seed = i};
         size_t size = (covey_node_size(&config) + ALIGN - 1) / ALIGN * ALIGN;
@@ -243,7 +243,7 @@ static void test_forged_record(void **state)
     size_t len = 0, wire_len = 0;
     assert_int_equal(covey_record_decode(record.body, &body), COVEY_OK);
     body.incarnation++;
-    body.mflops = 1;
+    body.rates.mflops = 1;
     assert_int_equal(covey_record_encode(&body, (struct covey_buf){forged, sizeof(forged)}, &len),
                      COVEY_OK);
     struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
@@ -254,7 +254,7 @@ static void test_forged_record(void **state)
     step(f, 0, message(f, 2, covey_bytes_of(wire, wire_len)));
     struct covey_member_info info;
     assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
-    assert_int_equal(info.mflops, 1000);
+    assert_int_equal(info.rates.mflops, 1000);
     assert_true(info.incarnation == body.incarnation - 1);
 }
 

@@ -63,7 +63,7 @@ static void plan_for(struct world *w, uint8_t devices)
             .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
             .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
             .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
-            .unit_flops = 1000,
+            .unit.flops = 1000,
         };
     }
     for (uint8_t i = 0; i < devices; i++) {

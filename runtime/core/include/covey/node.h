@@ -20,7 +20,7 @@ struct covey_node_config {
     struct covey_addr addrs[4]; /* own addresses for the record (ports ignored); may be none: then
                                    peers use the source address they see */
     uint8_t addr_count;
-    uint32_t mflops; /* measured GEMM rate */
+    struct covey_rates rates;
     uint64_t memory_bytes;
     uint64_t seed;
 };
@@ -39,7 +39,9 @@ enum covey_event_type {
     COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: bitmap of missing units, empty: none; err:
                                    bad */
     COVEY_EVENT_ASSIGN_READY,   /* peer, fence: all units are there */
-    COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused */
+    COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */
+    COVEY_EVENT_TILE_COMPUTED,  /* peer, work, pieces by destination (COVEY_TILE_OWNER: the owner),
+                                   0: nothing goes there; err: could not; spent_us */
     /* owner */
     COVEY_EVENT_SESSION_OPEN,  /* fence (version ignored), costs; parity and devices_max in costs */
     COVEY_EVENT_SESSION_CLOSE, /* fence */
@@ -48,7 +50,13 @@ enum covey_event_type {
     COVEY_EVENT_LAYER,         /* request, layer, body: the input (not given: session keeps it until
                                   LAYER_DONE) */
     COVEY_EVENT_COMPUTED_LOCAL, /* request, layer, slots, body */
+    COVEY_EVENT_LIED,           /* request, layer, peer: its answer was wrong. The layer is over; it
+                                   is asked of the others with EVENT_LAYER again */
+    COVEY_EVENT_TILES,          /* request, run: reached; session keeps the input until TILES_DONE */
+    COVEY_EVENT_TILES_CUT,      /* request, run, attempt, pieces by device; err: could not */
     COVEY_EVENT_REQUEST_END,    /* request */
+    /* this device */
+    COVEY_EVENT_MEASURED, /* rates: this device's, told to all in its record */
 };
 
 struct covey_event {
@@ -66,6 +74,10 @@ struct covey_event {
     uint32_t work;
     uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
     covey_err err;
+    uint8_t run, attempt;
+    uint32_t spent_us;
+    const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */
+    struct covey_rates rates;
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
 };
 
@@ -97,12 +109,13 @@ struct covey_member_info {
     struct covey_addr gossip_addr;
     uint16_t channel_port;
     uint32_t rtt_us; /* smoothed; 0: unknown, or oneself */
-    uint32_t mflops;
+    struct covey_rates rates;
     uint64_t memory_bytes;
     uint64_t incarnation;
     bool channel; /* a channel to it is up */
     bool self;
     bool incompatible;
+    bool lied; /* to this owner: it gets no more work from here */
 };
 size_t covey_node_members(const struct covey_node *node);
 void covey_node_member(const struct covey_node *node, size_t index, struct covey_member_info *out);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * plan.h - placement: from layer sizes and devices to who holds what. A pure function.
+ * plan.h - placement: from the costs of a model and the devices to who does what. A pure function.
  *
- * Knows no model: a layer is its rows, units, work and bytes. Slots and groups are numbered as
- * nn/split.h says: group by group, the units in order, then the parities.
+ * Knows no model. A model is a chain of cells, between which only one tensor goes on; a cell is
+ * computed at the owner, or its split layers are coded over devices (coded-computing.md section 1),
+ * or it is part of a tile run: cells cut into strips of rows, one strip a device, whose halos go
+ * between neighbours (section 5). Slots and groups are numbered as nn's split.h says: group by
+ * group, the units in order, then the parities.
  */
 #ifndef COVEY_PLAN_H
 #define COVEY_PLAN_H
@@ -12,60 +15,127 @@
 #include "covey/ids.h"
 #include "covey/limits.h"
 
+/* A device needs flops / mflops + bytes / stream_mbytes microseconds for it. */
+struct covey_plan_work {
+    uint64_t flops; /* of a large matrix product that takes as long */
+    uint64_t bytes; /* of weights that come from memory */
+};
+
+/* A split layer, in the model's numbering. */
 struct covey_plan_cost {
+    uint16_t cell;
     uint16_t units;
     uint32_t unit_bytes;   /* weights of one unit */
     uint32_t input_bytes;  /* sent to every holder */
     uint32_t answer_bytes; /* of one unit */
-    uint64_t unit_flops;
+    struct covey_plan_work unit;
+};
+
+/* What rows [a, b) of an output need of its input: rows [a * stride - before,
+ * (b - 1) * stride + after + 1), clipped to what there is. Row: all channels (and images). */
+struct covey_row_map {
+    uint16_t in_rows, out_rows; /* out_rows 0: cannot be cut */
+    uint16_t stride, before, after;
+    uint32_t in_row_bytes, out_row_bytes; /* float32 */
+};
+
+struct covey_plan_cell {
+    uint16_t first_layer, layers; /* split layers inside; 0: none */
+    uint64_t weight_bytes;
+    struct covey_plan_work whole;      /* all of it on one device */
+    struct covey_plan_work row, strip; /* of a strip: strip + rows * row */
+    struct covey_row_map map;
 };
 
 struct covey_plan_device {
     struct covey_node_id id;
-    uint32_t mflops;       /* measured, quantised; 0 counts as 1 */
-    uint64_t memory_bytes; /* for units; 0: none */
+    uint32_t mflops;        /* measured rate of large products; 0 counts as 1 */
+    uint32_t stream_mbytes; /* per second: weights read once; 0: mflops / 8 */
+    uint32_t link_mbytes;   /* per second: bodies through AEAD, socket and link; 0: unknown, 90 */
+    uint32_t message_us;    /* what a message costs its sender, and its receiver; 0: 200 */
+    uint32_t delay_us;      /* one way, on the link */
+    uint64_t memory_bytes;  /* for units and tiles' weights; 0: none */
+    bool owner;             /* asks; at most one */
 };
 
 struct covey_plan_layer {
-    uint16_t units, groups, slots;
+    uint16_t units, groups, slots;         /* slots 0: not coded */
     uint8_t group_units;                   /* N of the largest group */
     uint8_t holder[COVEY_LAYER_SLOTS_MAX]; /* index into device, by slot */
+    uint32_t predicted_us;                 /* of the layer, input to combined answer */
+};
+
+/* Cells computed without an exchange. The map is theirs put together (covey_row_map_join). */
+struct covey_plan_segment {
+    uint16_t first_cell, cells;
+    struct covey_row_map map;
+    struct covey_plan_work row, strip;
+    uint32_t predicted_us;
+    /* Device d makes rows [rows[d], rows[d + 1]) of the output; rows[devices] == out_rows. */
+    uint16_t rows[COVEY_PLAN_DEVICES_MAX + 1];
+};
+
+struct covey_plan_run {
+    uint16_t first_cell, cells;
+    uint8_t segments;
+    struct covey_plan_segment segment[COVEY_TILE_SEGMENTS_MAX];
+    uint32_t predicted_us; /* of the whole run, cutting to joining */
 };
 
 struct covey_plan {
     uint64_t term; /* of the coordinator that made it; 0: the owner itself */
     struct covey_node_id coordinator;
     uint8_t parity; /* r */
+    bool half;      /* activations travel as float16 */
     uint8_t devices;
     struct covey_node_id device[COVEY_PLAN_DEVICES_MAX];
-    uint16_t layers; /* 0: everything at the owner */
+    uint16_t layers; /* of the model, or 0 where none is coded */
     struct covey_plan_layer layer[COVEY_LAYERS_MAX];
+    uint8_t runs; /* in running order */
+    struct covey_plan_run run[COVEY_TILE_RUNS_MAX];
+    uint32_t predicted_us, local_us; /* of a request so, and all of it at the owner */
 };
 
 struct covey_plan_request {
+    uint16_t cells;
+    struct covey_plan_cell cell[COVEY_CELLS_MAX];
     uint16_t layers;
     struct covey_plan_cost cost[COVEY_LAYERS_MAX];
     uint8_t devices; /* alive and trusted, the owner among them */
     struct covey_plan_device device[COVEY_PLAN_DEVICES_MAX];
-    uint8_t parity;      /* 0..1 here */
-    uint8_t devices_max; /* 0: all */
+    uint8_t parity;        /* 0..COVEY_PARITY_MAX */
+    uint8_t devices_max;   /* 0: all */
+    bool coded_all;        /* every split layer is coded, no tiles, whatever it costs */
+    bool half;
+    uint64_t owner_bytes;  /* what the owner can hold of the model, 0: all of it */
 };
 
 /* D devices and parity r: groups of N = min(D - r, COVEY_GROUP_UNITS_MAX, units) units; no device
  * holds two slots of one group; parities and shares are spread over the devices, in proportion to
- * mflops, within memory (groups are smaller than N where full ones would force equal shares on
- * unequal devices). Deterministic: device order does not matter. Fewer than r + 1 devices, or
- * not enough memory: layers = 0. */
+ * their rates, within memory. Chooses for each cell what ends soonest, never slower than all of it
+ * at the owner unless coded_all or owner_bytes says so. Devices whose rates are within a quarter
+ * count as equal. Deterministic: device order does not matter. Nothing worth distributing, fewer
+ * than r + 1 devices, or not enough memory: layers = 0 and runs = 0. */
 covey_err covey_plan_make(const struct covey_plan_request *request,
                           struct covey_plan *out) COVEY_CHECK;
 
 /* A plan that came from outside against the request it answers: device set within the request's,
- * every slot held, no device twice in one group, numbers consistent. */
+ * every slot held, no device twice in one group, runs and rows consistent with the cells. */
 covey_err covey_plan_check(const struct covey_plan *plan,
                            const struct covey_plan_request *request) COVEY_CHECK;
+
+static inline bool covey_plan_is_local(const struct covey_plan *plan)
+{
+    return plan->layers == 0 && plan->runs == 0;
+}
 
 /* First slot, and number of units, of a group (the same arithmetic as nn/split.h). */
 unsigned covey_plan_group(const struct covey_plan_layer *layer, unsigned parity, unsigned group,
                           unsigned *out_first_unit, unsigned *out_first_slot);
+
+/* Shares a run out anew among the devices in mask (bit d: device d of the plan), each as fast as
+ * rate[d] says: segment[].rows of *inout_run. False: none is in mask. */
+bool covey_plan_share(struct covey_plan_run *inout_run, unsigned devices, uint32_t mask,
+                      const uint32_t rate[static COVEY_PLAN_DEVICES_MAX]);
 
 #endif /* COVEY_PLAN_H */

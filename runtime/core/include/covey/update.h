@@ -10,7 +10,7 @@
 
 #include "covey/ids.h"
 #include "covey/message_work.h"
-#include "covey/plan.h"
+#include "covey/tiles.h"
 
 typedef uint32_t covey_handle; /* 0: none */
 
@@ -33,6 +33,9 @@ enum covey_action_type {
     COVEY_ACTION_STORE, /* peer, fence, index, body (takes) -> EVENT_ASSIGN_READY at the last one */
     COVEY_ACTION_COMPUTE, /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
     COVEY_ACTION_RETIRED, /* peer, fence: forget assignments up to this version */
+    COVEY_ACTION_TILE,    /* peer (the owner), fence, request, work, tile (takes all its pieces)
+                             -> EVENT_TILE_COMPUTED */
+    COVEY_ACTION_TILES_DROPPED, /* peer (the owner), fence, request: forget what its tiles kept */
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device: send it its ASSIGN */
@@ -41,6 +44,10 @@ enum covey_action_type {
     COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
     COVEY_ACTION_LAYER_DONE,    /* request, layer, done (takes all its handles) */
+    COVEY_ACTION_TILES_CUT,  /* request, fence, run, attempt, layout: cut the run's input into the
+                                pieces of segment 0 -> EVENT_TILES_CUT */
+    COVEY_ACTION_TILES_DONE, /* request, run, layout, done (takes its answers: the pieces of the
+                                result by device) */
 };
 
 /* Every group has N of its N + r answers (or its missing units in `local`). */
@@ -51,6 +58,17 @@ struct covey_layer_done {
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
     uint16_t recovered_dead; /* units rebuilt (or computed here) because their device was gone */
     uint16_t recovered_late; /* the same, because it had not answered yet */
+};
+
+/* One strip of one segment, at its holder. */
+struct covey_tile_task {
+    uint8_t run, attempt, segment;
+    uint8_t device; /* who this holder is in the plan */
+    const struct covey_tile_layout *layout;
+    const struct covey_plan *plan;
+    /* By source; 0: nothing comes from there. Of the holder itself nothing comes: session kept what
+     * it made of the segment before, of this attempt. */
+    covey_handle piece[COVEY_PLAN_DEVICES_MAX + 1];
 };
 
 struct covey_action {
@@ -69,6 +87,9 @@ struct covey_action {
     uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
     const struct covey_plan *plan;       /* in the node: until FORGET of its fence */
     const struct covey_layer_done *done; /* in the update */
+    uint8_t run, attempt;
+    const struct covey_tile_layout *layout; /* in the node: until the next step */
+    const struct covey_tile_task *tile;     /* in the node: until the next step */
 };
 
 enum {

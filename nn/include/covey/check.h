@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * check.h - whether a holder's answer is the product it should be, by a secret vector
+ * (coded-computing.md sections 1 and 4; Freivalds 1977).
+ *
+ * For a holder with rows R of W: s [R] is random and known to the owner only, c = s' W_R [k] is made
+ * once. An answer Y [R x n] is right when s' Y equals c X within rounding. Costs R + k
+ * multiplications a column, against R x k of the product. Projected on random columns too for
+ * convolutions, so that c X needs no unrolling of more than one row.
+ */
+#ifndef COVEY_CHECK_H
+#define COVEY_CHECK_H
+
+#include "covey/split.h"
+
+/* c [k] += s [unit_rows]' unit [unit_rows x k]; start with zeros; all slots of the holder in order.
+ */
+void covey_check_add(const struct covey_layer *layer, const float *s, const float *unit, float *c);
+
+struct covey_check_answer {
+    const float *s;      /* [slots x unit_rows] */
+    const float *c;      /* [k] */
+    const float *answer; /* [slots x unit_rows x n]; NULL: none came, nothing is checked */
+    size_t slots;
+    bool wrong;          /* set by the check */
+};
+/* Checks the answers of several holders to one input. scratch: covey_check_scratch() bytes. False:
+ * one is wrong. */
+size_t covey_check_scratch(const struct covey_layer *layer, size_t count);
+bool covey_check_answers(const struct covey_layer *layer, const float *input,
+                         struct covey_check_answer *answers, size_t count, void *scratch);
+
+#endif /* COVEY_CHECK_H */
