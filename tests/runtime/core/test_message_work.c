@@ -10,9 +10,24 @@
 
 static const struct covey_fence fence = {{{1, 2, 3}}, 7, 9};
 
-static size_t sample(enum covey_work_type type, struct covey_work_message *m)
+static void sample_tile(struct covey_work_tile *tile, const uint8_t *blob)
 {
-    static const uint8_t blob[72] = {5};
+    *tile = (struct covey_work_tile){
+        .fence = fence,
+        .request = UINT64_MAX,
+        .attempt = UINT8_MAX,
+        .run = COVEY_TILE_RUNS_MAX - 1,
+        .segment = COVEY_TILE_SEGMENTS_MAX,
+        .source = COVEY_PLAN_DEVICES_MAX - 1,
+        .stall_ms = UINT16_MAX,
+        .layout = covey_bytes_of(blob, 6),
+        .missing = covey_bytes_of(blob, 4),
+    };
+}
+
+static void sample(enum covey_work_type type, struct covey_work_message *m)
+{
+    static const uint8_t blob[72] = {5, 6, 7, 8, 9, 10};
     memset(m, 0, sizeof(*m));
     m->type = type;
     switch (type) {
@@ -26,6 +41,8 @@ static size_t sample(enum covey_work_type type, struct covey_work_message *m)
         m->assign.fence = fence;
         m->assign.layers = covey_bytes_of(blob, 3);
         m->assign.slots = covey_bytes_of(blob, 72);
+        m->assign.plan = covey_bytes_of(blob, 5);
+        memset(&m->assign.model, 3, sizeof(m->assign.model));
         break;
     case COVEY_WORK_NEED:
         m->need.fence = fence;
@@ -44,12 +61,28 @@ static size_t sample(enum covey_work_type type, struct covey_work_message *m)
         m->execute = (struct covey_work_execute){fence, UINT64_MAX, COVEY_LAYERS_MAX - 1, 70000};
         break;
     case COVEY_WORK_ANSWER:
-        m->answer = (struct covey_work_answer){fence, 12, 3, 4, COVEY_WORK_STATUS_REFUSED};
+        m->answer = (struct covey_work_answer){fence, 12, 3, 4, COVEY_WORK_STATUS_REFUSED, 900};
+        break;
+    case COVEY_WORK_START:
+    case COVEY_WORK_PIECE:
+    case COVEY_WORK_STALLED:
+    case COVEY_WORK_DROP:
+        sample_tile(&m->tile, blob);
+        break;
+    case COVEY_WORK_WANT:
+    case COVEY_WORK_LACK:
+        m->blobs.digests = covey_bytes_of(blob, 64);
+        break;
+    case COVEY_WORK_GIVE:
+        memset(&m->give, 6, sizeof(m->give));
+        break;
+    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBED:
+        m->probe = 70000;
         break;
     case COVEY_WORK_NONE:
         break;
     }
-    return sizeof(*m);
 }
 
 static size_t encode(const struct covey_work_message *m, uint8_t *out, size_t cap)
@@ -63,10 +96,10 @@ static size_t encode(const struct covey_work_message *m, uint8_t *out, size_t ca
 static void test_work_messages_round_trip(void **state)
 {
     (void)state;
-    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RETIRE; type++) {
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_PROBED; type++) {
         struct covey_work_message in, out;
         uint8_t first[256], second[256];
-        (void)sample((enum covey_work_type)type, &in);
+        sample((enum covey_work_type)type, &in);
         size_t len = encode(&in, first, sizeof(first));
         assert_int_equal(covey_work_decode(covey_bytes_of(first, len), &out), COVEY_OK);
         assert_int_equal(out.type, type);
@@ -81,7 +114,7 @@ static void test_answer_fields_come_back(void **state)
     (void)state;
     struct covey_work_message in, out;
     uint8_t bytes[256];
-    (void)sample(COVEY_WORK_ANSWER, &in);
+    sample(COVEY_WORK_ANSWER, &in);
     size_t len = encode(&in, bytes, sizeof(bytes));
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
     assert_memory_equal(&out.answer.fence, &fence, sizeof(fence));
@@ -89,16 +122,42 @@ static void test_answer_fields_come_back(void **state)
     assert_int_equal(out.answer.layer, 3);
     assert_int_equal(out.answer.work, 4);
     assert_int_equal(out.answer.status, COVEY_WORK_STATUS_REFUSED);
+    assert_int_equal(out.answer.spent_us, 900);
+}
+
+/* A START and a STALLED bring what belongs to them and nothing else. */
+static void test_tile_fields_come_back(void **state)
+{
+    (void)state;
+    struct covey_work_message in, out;
+    uint8_t bytes[256];
+    sample(COVEY_WORK_START, &in);
+    size_t len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_memory_equal(&out.tile.fence, &fence, sizeof(fence));
+    assert_int_equal(out.tile.request, UINT64_MAX);
+    assert_int_equal(out.tile.attempt, UINT8_MAX);
+    assert_int_equal(out.tile.run, COVEY_TILE_RUNS_MAX - 1);
+    assert_int_equal(out.tile.stall_ms, UINT16_MAX);
+    assert_true(covey_bytes_equal(out.tile.layout, in.tile.layout));
+    assert_int_equal(out.tile.segment, 0);
+    assert_int_equal(out.tile.missing.len, 0);
+    sample(COVEY_WORK_STALLED, &in);
+    len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_int_equal(out.tile.segment, COVEY_TILE_SEGMENTS_MAX);
+    assert_true(covey_bytes_equal(out.tile.missing, in.tile.missing));
+    assert_int_equal(out.tile.layout.len, 0);
 }
 
 /* A message that ends early, or goes on after its end, is refused and not half believed. */
 static void test_cut_messages_are_refused(void **state)
 {
     (void)state;
-    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RETIRE; type++) {
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_PROBED; type++) {
         struct covey_work_message in, out;
         uint8_t bytes[256];
-        (void)sample((enum covey_work_type)type, &in);
+        sample((enum covey_work_type)type, &in);
         size_t len = encode(&in, bytes, sizeof(bytes));
         for (size_t cut = 0; cut < len; cut++) {
             assert_int_not_equal(covey_work_decode(covey_bytes_of(bytes, cut), &out), COVEY_OK);
@@ -144,7 +203,7 @@ static void test_unknown_keys_and_types(void **state)
     size_t len = craft(bytes, sizeof(bytes), COVEY_WORK_READY, later, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
     assert_memory_equal(&out.fence, &fence, sizeof(fence));
-    static const uint64_t types[] = {0, 31, 42, UINT64_MAX};
+    static const uint64_t types[] = {0, 31, 51, UINT64_MAX};
     for (size_t i = 0; i < 4; i++) {
         len = craft(bytes, sizeof(bytes), types[i], NULL, 0);
         assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out),
@@ -158,7 +217,7 @@ static void test_missing_keys_and_large_numbers(void **state)
     (void)state;
     static const uint64_t bad_layer[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX}, {6, 1}};
     static const uint64_t good[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX - 1}, {6, 1}};
-    static const uint64_t bad_status[][2] = {{4, 1}, {5, 1}, {6, 1}, {7, 3}};
+    static const uint64_t bad_status[][2] = {{4, 1}, {5, 1}, {6, 1}, {7, 3}, {19, 1}};
     static const uint64_t bad_index[][2] = {{11, COVEY_WORK_SLOTS_MAX}};
     struct covey_work_message out;
     uint8_t b[128];
@@ -168,10 +227,65 @@ static void test_missing_keys_and_large_numbers(void **state)
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_MALFORMED);
     len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, bad_layer, 3);
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
-    len = craft(b, sizeof(b), COVEY_WORK_ANSWER, bad_status, 4);
+    len = craft(b, sizeof(b), COVEY_WORK_ANSWER, bad_status, 5);
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
     len = craft(b, sizeof(b), COVEY_WORK_UNIT, bad_index, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
+}
+
+/* Runs, segments and sources beyond a plan's arrays are refused, a byte beyond each. */
+static void test_pieces_are_bounded(void **state)
+{
+    (void)state;
+    enum { RUN = COVEY_TILE_RUNS_MAX, SEGMENT = COVEY_TILE_SEGMENTS_MAX };
+    enum { SOURCE = COVEY_PLAN_DEVICES_MAX };
+    static const struct {
+        uint64_t key[5][2];
+        covey_err err;
+    } rows[] = {
+        {{{4, 1}, {14, 255}, {15, RUN - 1}, {16, SEGMENT}, {17, SOURCE - 1}}, COVEY_OK},
+        {{{4, 1}, {14, 256}, {15, 0}, {16, 0}, {17, 0}}, COVEY_ERR_RANGE},
+        {{{4, 1}, {14, 0}, {15, RUN}, {16, 0}, {17, 0}}, COVEY_ERR_RANGE},
+        {{{4, 1}, {14, 0}, {15, 0}, {16, SEGMENT + 1}, {17, 0}}, COVEY_ERR_RANGE},
+        {{{4, 1}, {14, 0}, {15, 0}, {16, 0}, {17, SOURCE}}, COVEY_ERR_RANGE},
+    };
+    struct covey_work_message out;
+    uint8_t b[128];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t len = craft(b, sizeof(b), COVEY_WORK_PIECE, rows[i].key, 5);
+        assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), rows[i].err);
+    }
+}
+
+static covey_err again(const struct covey_work_message *in)
+{
+    static uint8_t bytes[16 * 1024];
+    struct covey_work_message out;
+    size_t len = encode(in, bytes, sizeof(bytes));
+    return covey_work_decode(covey_bytes_of(bytes, len), &out);
+}
+
+/* Digests are whole, one at least and no more than a WANT may ask; STALLED names 32 devices. */
+static void test_lists_have_their_lengths(void **state)
+{
+    (void)state;
+    static const uint8_t many[(COVEY_WORK_WANT_MAX + 1) * 32];
+    struct covey_work_message in;
+    sample(COVEY_WORK_WANT, &in);
+    in.blobs.digests = covey_bytes_of(many, sizeof(many) - 32);
+    assert_int_equal(again(&in), COVEY_OK);
+    in.blobs.digests = covey_bytes_of(many, sizeof(many));
+    assert_int_equal(again(&in), COVEY_ERR_LIMIT);
+    in.blobs.digests.len = 33;
+    assert_int_equal(again(&in), COVEY_ERR_MALFORMED);
+    in.blobs.digests.len = 0;
+    assert_int_equal(again(&in), COVEY_ERR_MALFORMED);
+    sample(COVEY_WORK_STALLED, &in);
+    in.tile.missing.len = 3;
+    assert_int_equal(again(&in), COVEY_ERR_MALFORMED);
+    sample(COVEY_WORK_START, &in);
+    in.tile.layout = covey_bytes_of(many, COVEY_WORK_LAYOUT_MAX + 1);
+    assert_int_equal(again(&in), COVEY_ERR_LIMIT);
 }
 
 /* Slots are whole entries: 36 bytes each. */
@@ -180,7 +294,7 @@ static void test_partial_slots_are_refused(void **state)
     (void)state;
     struct covey_work_message in, out;
     uint8_t bytes[256];
-    (void)sample(COVEY_WORK_ASSIGN, &in);
+    sample(COVEY_WORK_ASSIGN, &in);
     in.assign.slots.len = 71;
     size_t len = encode(&in, bytes, sizeof(bytes));
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_MALFORMED);
@@ -191,9 +305,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_work_messages_round_trip),
         cmocka_unit_test(test_answer_fields_come_back),
+        cmocka_unit_test(test_tile_fields_come_back),
         cmocka_unit_test(test_cut_messages_are_refused),
         cmocka_unit_test(test_unknown_keys_and_types),
         cmocka_unit_test(test_missing_keys_and_large_numbers),
+        cmocka_unit_test(test_pieces_are_bounded),
+        cmocka_unit_test(test_lists_have_their_lengths),
         cmocka_unit_test(test_partial_slots_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
