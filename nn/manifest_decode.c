@@ -8,22 +8,6 @@
 /* Bytes of all constants together: 4 GiB. */
 #define CONSTANT_BYTES_MAX ((uint64_t)1 << 32)
 
-/* A constant's blobs: [first, first + cut.blobs). blobs 0: no constant. */
-struct constant {
-    size_t first;
-    struct covey__cut cut;
-};
-
-struct covey_manifest {
-    char name[COVEY_NAME_MAX + 1];
-    struct covey_graph *graph;
-    struct constant *constants; /* of each value */
-    struct covey_blob *blobs;
-    size_t blob_count;
-    uint16_t layer_weights[COVEY_LAYERS_MAX];
-    size_t layer_count;
-};
-
 static void get_shape(struct covey_cbor_reader *r, struct covey_shape *out)
 {
     size_t rank = covey_cbor_enter_array(r, COVEY_RANK_MAX);
@@ -35,7 +19,8 @@ static void get_shape(struct covey_cbor_reader *r, struct covey_shape *out)
 }
 
 /* The digests' bytes are in the input, so that memory follows the input's length. */
-static covey_err add_blobs(struct covey_manifest *mf, struct constant *c, struct covey_bytes bytes)
+static covey_err add_blobs(struct covey_manifest *mf, struct covey__constant *c,
+                           struct covey_bytes bytes)
 {
     if (bytes.len != c->cut.blobs * sizeof(struct covey_digest)) {
         return COVEY_ERR_MALFORMED;
@@ -55,8 +40,8 @@ static covey_err add_blobs(struct covey_manifest *mf, struct constant *c, struct
     return COVEY_OK;
 }
 
-static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf, struct constant *c,
-                         struct covey_graph_value *out)
+static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf,
+                         struct covey__constant *c, struct covey_graph_value *out)
 {
     struct covey_bytes digests = {NULL, 0};
     uint32_t unit_rows = 0;
@@ -94,7 +79,7 @@ static void get_constant(struct covey_cbor_reader *r, struct covey_manifest *mf,
 static void get_value(struct covey_cbor_reader *r, struct covey_manifest *mf, uint64_t *inout_bytes)
 {
     struct covey_graph_value value = {.constant = false};
-    struct constant *c = &mf->constants[mf->graph->value_count];
+    struct covey__constant *c = &mf->constants[mf->graph->value_count];
     enum covey_cbor_type type = covey_cbor_peek(r);
     uint16_t index;
     if (type == COVEY_CBOR_MAP) {
@@ -302,6 +287,7 @@ void covey_manifest_free(struct covey_manifest *mf)
         return;
     }
     covey_graph_free(mf->graph);
+    covey__manifest_release(mf);
     free(mf->constants);
     free(mf->blobs);
     free(mf);
@@ -337,45 +323,7 @@ const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, 
                                                size_t unit)
 {
     COVEY_ASSERT(layer < mf->layer_count);
-    const struct constant *c = &mf->constants[mf->layer_weights[layer]];
+    const struct covey__constant *c = &mf->constants[mf->layer_weights[layer]];
     COVEY_ASSERT(unit < c->cut.blobs);
     return &mf->blobs[c->first + unit].digest;
-}
-
-/* Room for whole units: the padding of the last one follows the rows. */
-static covey_err bind_value(struct covey_manifest *mf, size_t value, covey_fetch_fn fetch,
-                            void *user)
-{
-    const struct constant *c = &mf->constants[value];
-    void *room = NULL;
-    covey_err err = covey_graph_alloc(mf->graph, c->cut.blobs * c->cut.blob_bytes, &room);
-    uint8_t *data = room;
-    for (size_t i = 0; i < c->cut.blobs && err == COVEY_OK; i++) {
-        const struct covey_blob *b = &mf->blobs[c->first + i];
-        err = fetch(user, &b->digest, data + i * c->cut.blob_bytes, b->len);
-    }
-    if (err == COVEY_OK) {
-        mf->graph->values[value].data = data;
-    }
-    return err;
-}
-
-covey_err covey_manifest_bind(struct covey_manifest *mf, uint32_t batch, covey_fetch_fn fetch,
-                              void *user, struct covey_graph **out_graph,
-                              struct covey_nn_error *out_why)
-{
-    for (size_t i = 0; i < mf->graph->value_count; i++) {
-        if (!mf->graph->values[i].constant || mf->graph->values[i].data != NULL) {
-            continue;
-        }
-        covey_err err = bind_value(mf, i, fetch, user);
-        if (err != COVEY_OK) {
-            return covey__nn_fail(out_why, err, "weights: %s", covey_strerror(err));
-        }
-    }
-    covey_err err = covey_graph_check(mf->graph, batch, out_why);
-    if (err == COVEY_OK) {
-        *out_graph = mf->graph;
-    }
-    return err;
 }

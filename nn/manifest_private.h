@@ -52,4 +52,27 @@ struct covey__cut {
 covey_err covey__manifest_cut(const struct covey_graph_value *v, uint32_t unit_rows,
                               struct covey__cut *out);
 
+/* A constant's blobs: [first, first + cut.blobs). blobs 0: no constant. */
+struct covey__constant {
+    size_t first;
+    struct covey__cut cut;
+    bool lazy;   /* its place is in the reserve, whole pages of its own */
+    bool loaded; /* all blobs are in their place */
+};
+
+struct covey_manifest {
+    char name[COVEY_NAME_MAX + 1];
+    struct covey_graph *graph;
+    struct covey__constant *constants; /* of each value */
+    struct covey_blob *blobs;
+    size_t blob_count;
+    uint16_t layer_weights[COVEY_LAYERS_MAX];
+    size_t layer_count;
+    uint8_t *reserve; /* address space of the lazy constants; NULL: none */
+    size_t reserve_bytes;
+};
+
+/* Gives the reserve back; the graph must not be used any more. */
+void covey__manifest_release(struct covey_manifest *mf);
+
 #endif /* COVEY_NN_MANIFEST_PRIVATE_H */

@@ -54,4 +54,28 @@ covey_err covey_manifest_bind(struct covey_manifest *mf, uint32_t batch, covey_f
                               void *user, struct covey_graph **out_graph,
                               struct covey_nn_error *out_why) COVEY_CHECK;
 
+/* The range of blobs, as covey_manifest_blob() numbers them, that make up a constant of the graph;
+ * no blobs when the value is none. */
+void covey_manifest_value_blobs(const struct covey_manifest *mf, uint16_t value, size_t *out_first,
+                                size_t *out_count);
+
+/* The same without most of the weights: only constants of at most COVEY_MANIFEST_SMALL bytes are
+ * fetched. The others have an address that stays as long as the manifest, but take no memory and
+ * read as zeros until they are loaded. A model of plan_only does without them; what another model
+ * lays out must be loaded before it is made. A later bind loads what is missing. */
+enum { COVEY_MANIFEST_SMALL = 4096 };
+covey_err covey_manifest_reserve(struct covey_manifest *mf, uint32_t batch, covey_fetch_fn fetch,
+                                 void *user, struct covey_graph **out_graph,
+                                 struct covey_nn_error *out_why) COVEY_CHECK;
+
+/* After bind or reserve. Different constants may be loaded and unloaded by different threads. */
+/* Fetches a constant's blobs to their place; nothing to do when it is loaded. After a failure it is
+ * not. RANGE: the value is no constant. */
+covey_err covey_manifest_load(struct covey_manifest *mf, uint16_t value, covey_fetch_fn fetch,
+                              void *user) COVEY_CHECK;
+/* Gives the memory back, not the address. Small constants, and those that bind fetched without a
+ * reserve before, stay. */
+void covey_manifest_unload(struct covey_manifest *mf, uint16_t value);
+bool covey_manifest_loaded(const struct covey_manifest *mf, uint16_t value);
+
 #endif /* COVEY_MANIFEST_H */
