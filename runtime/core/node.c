@@ -192,6 +192,8 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
         return measured(node, event);
     case COVEY_EVENT_ASSIGN_CHECKED:
     case COVEY_EVENT_ASSIGN_READY:
+    case COVEY_EVENT_STORED:
+    case COVEY_EVENT_LACKED:
     case COVEY_EVENT_COMPUTED:
     case COVEY_EVENT_SESSION_OPEN:
     case COVEY_EVENT_SESSION_CLOSE:

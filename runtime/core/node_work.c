@@ -220,6 +220,8 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_TILES_CUT:
         covey__node_view(node);
         return covey__job_event(node->job, &node->view, event, node->out);
+    case COVEY_EVENT_STORED:
+    case COVEY_EVENT_LACKED:
     case COVEY_EVENT_MEASURED:
     case COVEY_EVENT_TICK:
     case COVEY_EVENT_HELLO:

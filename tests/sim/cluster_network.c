@@ -213,6 +213,8 @@ void sim_action(struct cluster *c, unsigned from, const struct covey_action *act
     case COVEY_ACTION_NONE:
     case COVEY_ACTION_ASSIGNED:
     case COVEY_ACTION_STORE:
+    case COVEY_ACTION_FETCHED:
+    case COVEY_ACTION_SERVE:
     case COVEY_ACTION_COMPUTE:
     case COVEY_ACTION_RETIRED:
     case COVEY_ACTION_PREPARE:

@@ -36,9 +36,11 @@ enum covey_event_type {
     COVEY_EVENT_JOIN,         /* addr: dial it now and until someone is known there */
     COVEY_EVENT_LEAVE,        /* tell everyone, then ACTION_LEFT */
     /* worker */
-    COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: bitmap of missing units, empty: none; err:
-                                   bad */
+    COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: the blobs it lacks (covey/wants.h), empty:
+                                   none, it is ready; err: bad. Comes again after FETCHED */
     COVEY_EVENT_ASSIGN_READY,   /* peer, fence: all units are there */
+    COVEY_EVENT_STORED,         /* digest; err: AUTH when the bytes are others */
+    COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */
     COVEY_EVENT_TILE_COMPUTED,  /* peer, work, pieces by destination (COVEY_TILE_OWNER: the owner),
                                    0: nothing goes there; err: could not; spent_us */
@@ -68,6 +70,7 @@ struct covey_event {
     struct covey_bytes bytes;
     covey_handle body;
     size_t body_len;
+    struct covey_digest digest;
     struct covey_fence fence;
     uint64_t request;
     uint16_t layer;

@@ -30,7 +30,12 @@ enum covey_action_type {
     COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
     /* worker: session does it and comes back with an event */
     COVEY_ACTION_ASSIGNED, /* peer, bytes: an ASSIGN to check -> EVENT_ASSIGN_CHECKED */
-    COVEY_ACTION_STORE, /* peer, fence, index, body (takes) -> EVENT_ASSIGN_READY at the last one */
+    COVEY_ACTION_STORE, /* peer (who gave it), digest, body (takes): verify and keep
+                           -> EVENT_STORED */
+    COVEY_ACTION_FETCHED, /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or
+                             cannot be had -> EVENT_ASSIGN_CHECKED again */
+    COVEY_ACTION_SERVE, /* peer, bytes: digests; send it those blobs as GIVE, a few at a time
+                           -> EVENT_LACKED for what is not there */
     COVEY_ACTION_COMPUTE, /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
     COVEY_ACTION_RETIRED, /* peer, fence: forget assignments up to this version */
     COVEY_ACTION_TILE,    /* peer (the owner), fence, request, work, tile (takes all its pieces)
@@ -78,6 +83,8 @@ struct covey_action {
     struct covey_addr addr;
     struct covey_bytes bytes; /* in the update's arena or in the event: until the next step */
     covey_handle body;
+    struct covey_digest digest;
+    covey_err err;
     struct covey_fence fence;
     uint64_t request;
     uint16_t layer;
