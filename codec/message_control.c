@@ -16,13 +16,13 @@ enum control_key {
 };
 
 enum {
-    INFER_FIELDS = 5,
+    INFER_FIELDS = 7,
     ERROR_FIELDS = 2,
     STATUS_FIELDS = 6,
-    MEMBER_FIELDS = 11,
+    MEMBER_FIELDS = 12,
     MODEL_FIELDS = 5,
-    RESULT_FIELDS = 7,
-    LAYER_FIELDS = 7,
+    RESULT_FIELDS = 9,
+    LAYER_FIELDS = 8,
     PLAN_FIELDS = 5,
     PLAN_LAYER_FIELDS = 8,
 };
@@ -65,6 +65,8 @@ static void put_infer(struct covey_cbor_writer *w, const struct covey_control_in
     covey_cbor_put_uint(w, infer->parity);
     covey_cbor_put_bool(w, infer->trace);
     covey_cbor_put_uint(w, infer->timeout_ms);
+    covey_cbor_put_bool(w, infer->coded_all);
+    covey_cbor_put_bool(w, infer->half);
 }
 
 static void put_error(struct covey_cbor_writer *w, const struct covey_control_error *error)
@@ -88,6 +90,7 @@ static void put_member(struct covey_cbor_writer *w, const struct covey_control_m
     covey_cbor_put_uint(w, m->memory_bytes);
     covey_cbor_put_bool(w, m->self);
     covey_cbor_put_bool(w, m->channel);
+    covey_cbor_put_bool(w, m->lied);
 }
 
 static void put_status(struct covey_cbor_writer *w, const struct covey_control_status *status)
@@ -122,25 +125,32 @@ static void put_models(struct covey_cbor_writer *w, const struct covey_control_m
 
 static void put_result(struct covey_cbor_writer *w, const struct covey_control_result *result)
 {
-    COVEY_ASSERT(result->layer_count <= COVEY_LAYERS_MAX);
+    COVEY_ASSERT(result->layer_count <= COVEY_LAYERS_MAX &&
+                 result->liar_count <= COVEY_CONTROL_LIARS_MAX);
     covey_cbor_put_array(w, RESULT_FIELDS);
     covey_cbor_put_uint(w, result->elapsed_us);
     covey_cbor_put_uint(w, result->devices);
     covey_cbor_put_uint(w, result->recovered_dead);
     covey_cbor_put_uint(w, result->recovered_late);
     covey_cbor_put_uint(w, result->plan_version);
+    covey_cbor_put_bool(w, result->checked);
+    covey_cbor_put_array(w, result->liar_count);
+    for (size_t i = 0; i < result->liar_count; i++) {
+        put_id(w, &result->liar[i]);
+    }
     put_dims(w, result->output_rank, result->output);
     covey_cbor_put_array(w, result->layer_count);
     for (size_t i = 0; i < result->layer_count; i++) {
         const struct covey_control_layer *l = &result->layer[i];
         covey_cbor_put_array(w, LAYER_FIELDS);
         covey_cbor_put_text(w, l->name);
-        covey_cbor_put_bool(w, l->split);
+        covey_cbor_put_uint(w, l->mode);
         covey_cbor_put_uint(w, l->units);
         covey_cbor_put_uint(w, l->parity_units);
         covey_cbor_put_uint(w, l->recovered_dead);
         covey_cbor_put_uint(w, l->recovered_late);
         covey_cbor_put_uint(w, l->us);
+        covey_cbor_put_uint(w, l->predicted_us);
     }
 }
 
@@ -333,6 +343,8 @@ static void get_infer(struct covey_cbor_reader *r, struct covey_control_infer *o
     out->parity = (uint8_t)covey_cbor_get_uint(r, COVEY_PARITY_MAX);
     out->trace = covey_cbor_get_bool(r);
     out->timeout_ms = get_u32(r);
+    out->coded_all = covey_cbor_get_bool(r);
+    out->half = covey_cbor_get_bool(r);
     covey_cbor_leave(r);
 }
 
@@ -358,6 +370,7 @@ static void get_member(struct covey_cbor_reader *r, struct covey_control_member 
     out->memory_bytes = covey_cbor_get_uint(r, UINT64_MAX);
     out->self = covey_cbor_get_bool(r);
     out->channel = covey_cbor_get_bool(r);
+    out->lied = covey_cbor_get_bool(r);
     covey_cbor_leave(r);
 }
 
@@ -403,18 +416,26 @@ static void get_result(struct covey_cbor_reader *r, struct covey_control_result 
     out->recovered_dead = get_u16(r);
     out->recovered_late = get_u16(r);
     out->plan_version = get_u32(r);
+    out->checked = covey_cbor_get_bool(r);
+    size_t liars = covey_cbor_enter_array(r, COVEY_CONTROL_LIARS_MAX);
+    for (size_t i = 0; i < liars && r->err == COVEY_OK; i++) {
+        get_id(r, &out->liar[i]);
+    }
+    out->liar_count = (uint8_t)liars;
+    covey_cbor_leave(r);
     out->output_rank = get_dims(r, out->output);
     size_t count = covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
         struct covey_control_layer *l = &out->layer[i];
         enter_record(r, LAYER_FIELDS);
         get_line(r, l->name, sizeof(l->name));
-        l->split = covey_cbor_get_bool(r);
+        l->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_TILES);
         l->units = get_u16(r);
         l->parity_units = get_u16(r);
         l->recovered_dead = get_u16(r);
         l->recovered_late = get_u16(r);
         l->us = get_u32(r);
+        l->predicted_us = get_u32(r);
         covey_cbor_leave(r);
     }
     out->layer_count = (uint16_t)count;

@@ -14,7 +14,9 @@ const char covey__help_infer[] =
     ",train ,test or ,both.\n"
     "  --local            compute here, without a node; MODEL is a file\n"
     "  --devices N        at most N devices (all)\n"
-    "  --parity 0|1       devices that may be lost at any moment (1)\n"
+    "  --parity R         devices that may be lost at any moment, 0 to 4 (1)\n"
+    "  --coded auto|all   code a layer where that is sooner, or every layer (auto)\n"
+    "  --half             activations travel as 16-bit numbers\n"
     "  --timeout S        seconds for one answer (30)\n"
     "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
     "  --scale X, --mean A[,B,C], --std A[,B,C]   x becomes (x * scale - mean) / std\n"
@@ -96,7 +98,7 @@ static bool ends_with(const char *text, const char *ending)
 
 static bool parse(struct infer *f, int *argc, char **argv)
 {
-    const char *mean = NULL, *std = NULL, *layout = NULL;
+    const char *mean = NULL, *std = NULL, *layout = NULL, *coded = "auto";
     double scale = 1, timeout_s = 0;
     uint32_t devices = 0, parity = 1;
     const struct covey__option options[] = {
@@ -104,10 +106,12 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--trace", COVEY__OPTION_FLAG, &f->request.trace, 0, 0, NULL},
         {"--stream", COVEY__OPTION_FLAG, &f->stream, 0, 0, NULL},
         {"--devices", COVEY__OPTION_NUMBER, &devices, 1, COVEY_PLAN_DEVICES_MAX, NULL},
-        {"--parity", COVEY__OPTION_NUMBER, &parity, 0, 1, NULL},
+        {"--parity", COVEY__OPTION_NUMBER, &parity, 0, COVEY_PARITY_MAX, NULL},
         {"--timeout", COVEY__OPTION_REAL, &timeout_s, 0, 0, NULL},
         {"--skip", COVEY__OPTION_NUMBER, &f->skip, 0, UINT32_MAX, NULL},
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
+        {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
+        {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
         {"--mean", COVEY__OPTION_TEXT, &mean, 0, 0, NULL},
         {"--std", COVEY__OPTION_TEXT, &std, 0, 0, NULL},
         {"--scale", COVEY__OPTION_REAL, &scale, 0, 0, NULL},
@@ -130,6 +134,11 @@ static bool parse(struct infer *f, int *argc, char **argv)
         return false;
     }
     f->request.devices = (uint8_t)devices;
+    if (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0) {
+        covey__cli_usage(f->cli, "--coded is auto or all");
+        return false;
+    }
+    f->request.coded_all = strcmp(coded, "all") == 0;
     f->request.parity = (uint8_t)parity;
     f->request.timeout_ms = (uint32_t)(timeout_s * 1000);
     f->prepare.scale = (float)scale;

@@ -59,6 +59,12 @@ static cJSON *top_json(const float *values, size_t count)
     return list;
 }
 
+static const char *mode_name(const struct covey_control_layer *l)
+{
+    static const char *const names[] = {"local", "coded", "tiles"};
+    return names[l->mode <= COVEY_CONTROL_TILES ? l->mode : COVEY_CONTROL_LOCAL];
+}
+
 static cJSON *layers_json(const struct covey_control_result *r)
 {
     cJSON *list = cJSON_CreateArray();
@@ -66,12 +72,15 @@ static cJSON *layers_json(const struct covey_control_result *r)
         const struct covey_control_layer *l = &r->layer[i];
         cJSON *o = cJSON_CreateObject();
         cJSON_AddStringToObject(o, "name", l->name);
-        cJSON_AddStringToObject(o, "mode", l->split ? "split" : "local");
+        cJSON_AddStringToObject(o, "mode", mode_name(l));
         cJSON_AddNumberToObject(o, "units", l->units);
         cJSON_AddNumberToObject(o, "parity", l->parity_units);
         cJSON_AddNumberToObject(o, "recovered_dead", l->recovered_dead);
         cJSON_AddNumberToObject(o, "recovered_late", l->recovered_late);
         cJSON_AddNumberToObject(o, "ms", l->us / 1000.0);
+        if (l->predicted_us != 0) {
+            cJSON_AddNumberToObject(o, "predicted_ms", l->predicted_us / 1000.0);
+        }
         cJSON_AddItemToArray(list, o);
     }
     return list;
@@ -84,6 +93,25 @@ static void add_recovered(cJSON *o, const struct covey__answer *answer)
     cJSON_AddNumberToObject(o, "recovered_late", r != NULL ? r->recovered_late : 0);
 }
 
+/* Ids as `covey peers` shows them. */
+static void liar_text(const struct covey_node_id *id, char out[static 2 * sizeof(*id) + 1])
+{
+    for (size_t i = 0; i < sizeof(id->bytes); i++) {
+        snprintf(out + 2 * i, 3, "%02x", id->bytes[i]);
+    }
+}
+
+static void add_liars(cJSON *o, const struct covey_control_result *r)
+{
+    cJSON_AddBoolToObject(o, "checked", r != NULL && r->checked);
+    cJSON *list = cJSON_AddArrayToObject(o, "wrong");
+    for (size_t i = 0; r != NULL && i < r->liar_count; i++) {
+        char text[2 * sizeof(r->liar[i]) + 1];
+        liar_text(&r->liar[i], text);
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+    }
+}
+
 cJSON *covey__report_answer(const struct covey__target *t, const struct covey__answer *answer)
 {
     cJSON *o = cJSON_CreateObject();
@@ -94,7 +122,7 @@ cJSON *covey__report_answer(const struct covey__target *t, const struct covey__a
     cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
     cJSON_AddItemToObject(o, "layers", layers_json(answer->result));
     add_recovered(o, answer);
-    cJSON_AddBoolToObject(o, "checked", false);
+    add_liars(o, answer->result);
     return o;
 }
 
@@ -149,12 +177,21 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
     }
     for (size_t i = 0; i < r->layer_count; i++) {
         const struct covey_control_layer *l = &r->layer[i];
-        printf("%-24s %-6s %3u units + %u parity, recovered %u dead %u late, %.2f ms\n", l->name,
-               l->split ? "split" : "local", l->units, l->parity_units, l->recovered_dead,
-               l->recovered_late, l->us / 1000.0);
+        printf("%-24s %-6s %3u units + %u parity, recovered %u dead %u late, %.2f ms", l->name,
+               mode_name(l), l->units, l->parity_units, l->recovered_dead, l->recovered_late,
+               l->us / 1000.0);
+        if (l->predicted_us != 0) {
+            printf(" (predicted %.2f)", l->predicted_us / 1000.0);
+        }
+        putchar('\n');
     }
     printf("%.2f ms on %u devices; units recovered: %u of dead devices, %u that were late\n",
            answer->elapsed_ms, r->devices, r->recovered_dead, r->recovered_late);
+    for (size_t i = 0; i < r->liar_count; i++) {
+        char text[2 * sizeof(r->liar[i]) + 1];
+        liar_text(&r->liar[i], text);
+        printf("returned wrong numbers and was left out: %s\n", text);
+    }
 }
 
 void covey__print_tally(const struct covey__target *t, struct covey__tally *tally)

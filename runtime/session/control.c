@@ -75,6 +75,7 @@ static void fill_member(const struct covey_daemon *d, const struct covey_member_
         .memory_bytes = info->memory_bytes,
         .self = info->self,
         .channel = info->channel,
+        .lied = info->lied,
     };
     memcpy(m->name, info->name, sizeof(m->name));
     covey_addr_format(info->self ? &d->own_addr : &info->gossip_addr, m->address);

@@ -263,7 +263,7 @@ static void account_layer(struct covey_request *r, const struct covey_layer_done
     const struct covey_plan_layer *pl = &r->version->plan.layer[r->layer];
     struct covey_control_layer *l = &result->layer[result->layer_count++];
     *l = (struct covey_control_layer){
-        .split = true,
+        .mode = COVEY_CONTROL_CODED,
         .units = pl->units,
         .parity_units = (uint16_t)(pl->slots - pl->units),
         .recovered_dead = done->recovered_dead,

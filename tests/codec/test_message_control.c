@@ -60,6 +60,7 @@ static void fill_member(struct covey_control_member *m, unsigned i)
     m->memory_bytes = UINT64_MAX;
     m->self = i == 0;
     m->channel = i != 0;
+    m->lied = i == 1;
 }
 
 /* As much of everything as there may be. */
@@ -72,6 +73,7 @@ static void fill(struct fixture *f)
     c->infer.devices = 9;
     c->infer.parity = 1;
     c->infer.trace = true;
+    c->infer.half = true;
     c->infer.timeout_ms = 12345;
     c->error.code = COVEY_ERR_NOT_FOUND;
     long_text(c->error.text, sizeof(c->error.text));
@@ -88,6 +90,9 @@ static void fill(struct fixture *f)
         m->input_rank = m->output_rank = COVEY_RANK_MAX;
         m->input[COVEY_RANK_MAX - 1] = UINT32_MAX;
     }
+    c->result.checked = true;
+    c->result.liar_count = COVEY_CONTROL_LIARS_MAX;
+    memset(c->result.liar, 0xab, sizeof(c->result.liar));
     c->result.output_rank = COVEY_RANK_MAX;
     c->result.layer_count = COVEY_LAYERS_MAX;
     c->plan.devices = COVEY_PLAN_DEVICES_MAX;
@@ -162,12 +167,16 @@ static void test_fields_keep_their_places(void **state)
     assert_int_equal(f->out.result.recovered_dead, 3);
     assert_int_equal(f->out.result.recovered_late, 4);
     assert_int_equal(f->out.result.plan_version, 5);
+    assert_true(f->out.result.checked);
+    assert_memory_equal(f->out.result.liar, f->in.result.liar, sizeof(f->in.result.liar));
     len = encode(f, COVEY_CONTROL_INFER);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
     assert_string_equal(f->out.infer.model, f->in.infer.model);
     assert_int_equal(f->out.infer.devices, 9);
     assert_int_equal(f->out.infer.parity, 1);
     assert_true(f->out.infer.trace);
+    assert_true(f->out.infer.half);
+    assert_false(f->out.infer.coded_all);
     assert_int_equal(f->out.infer.timeout_ms, 12345);
 }
 

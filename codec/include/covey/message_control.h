@@ -41,6 +41,7 @@ struct covey_control_member {
     uint32_t mflops;
     uint64_t memory_bytes;
     bool self, channel;
+    bool lied; /* to this node, as an owner */
 };
 
 struct covey_control_status {
@@ -74,17 +75,27 @@ struct covey_control_infer {
     char model[2 * 32 +
                1];       /* name, or the id in hexadecimal (64 digits or a unique prefix of >= 8) */
     uint8_t devices;     /* 0: all */
-    uint8_t parity;      /* 0 or 1 */
+    uint8_t parity;      /* 0..COVEY_PARITY_MAX */
+    bool coded_all;      /* code every layer that can be, whatever it costs */
+    bool half;           /* activations travel as float16 */
     bool trace;          /* report layers */
     uint32_t timeout_ms; /* 0: 30 s */
 };
 
+enum covey_control_mode {
+    COVEY_CONTROL_LOCAL,
+    COVEY_CONTROL_CODED,
+    COVEY_CONTROL_TILES, /* a run of layers in strips; units: devices it was shared out over */
+};
+
+enum { COVEY_CONTROL_LIARS_MAX = 8 };
+
 struct covey_control_layer {
     char name[COVEY_NAME_MAX + 1];
-    bool split; /* else local */
+    uint8_t mode; /* enum covey_control_mode */
     uint16_t units, parity_units;
     uint16_t recovered_dead, recovered_late;
-    uint32_t us;
+    uint32_t us, predicted_us; /* predicted 0: not known */
 };
 
 struct covey_control_result {
@@ -92,6 +103,9 @@ struct covey_control_result {
     uint8_t devices;     /* in the plan, the owner among them */
     uint16_t recovered_dead, recovered_late;
     uint32_t plan_version;
+    bool checked;       /* every answer of another device that was used, by the secret vector */
+    uint8_t liar_count; /* devices whose answers were wrong */
+    struct covey_node_id liar[COVEY_CONTROL_LIARS_MAX];
     uint8_t output_rank;
     uint32_t output[COVEY_RANK_MAX];
     uint16_t layer_count; /* 0 unless traced */
