@@ -4,6 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "body_shared.h"
+#include "covey/crypto.h"
+
 enum { BODY_ALIGN = 64 };
 
 static size_t rounded(size_t n)
@@ -22,6 +25,7 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     }
     b->capacity = rounded(len);
     b->len = len;
+    b->shared = NULL;
     b->data = aligned_alloc(BODY_ALIGN, b->capacity);
     if (b->data == NULL) {
         free(b);
@@ -32,7 +36,20 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     return COVEY_OK;
 }
 
-static covey_err body_reserve(struct covey_body *b, size_t need)
+covey_err covey_body_share(struct covey_body *b)
+{
+    COVEY_ASSERT(b->shared == NULL);
+    struct covey_body_shared *shared = malloc(sizeof(*shared) + b->len);
+    if (shared == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_random(shared->key.bytes, sizeof(shared->key.bytes));
+    covey_shared_xor(&shared->key, 0, b->data, b->len, shared->sealed);
+    b->shared = shared;
+    return COVEY_OK;
+}
+
+covey_err covey__body_reserve(struct covey_body *b, size_t need)
 {
     if (need <= b->capacity) {
         return COVEY_OK;
@@ -61,7 +78,7 @@ covey_err covey_body_append(struct covey_body *b, struct covey_bytes more)
     if (more.len > COVEY_BODY_MAX || b->len > COVEY_BODY_MAX - more.len) {
         return COVEY_ERR_LIMIT;
     }
-    covey_err err = body_reserve(b, b->len + more.len);
+    covey_err err = covey__body_reserve(b, b->len + more.len);
     if (err != COVEY_OK) {
         return err;
     }
@@ -81,6 +98,10 @@ struct covey_body *covey_body_ref(struct covey_body *b)
 void covey_body_unref(struct covey_body *b)
 {
     if (b != NULL && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
+        if (b->shared != NULL) {
+            covey_wipe(&b->shared->key, sizeof(b->shared->key));
+            free(b->shared);
+        }
         free(b->data);
         free(b);
     }

@@ -3,6 +3,15 @@
 
 #include <stdlib.h>
 
+#include "body_shared.h"
+#include "covey/crypto.h"
+
+enum {
+    /* Taken at once when a body is announced: what may be open in all streams stays small. Larger
+     * ones grow with what arrives. */
+    BODY_AT_ONCE = 1024 * 1024,
+};
+
 void covey__in_message_free(struct covey__in_message *m)
 {
     if (m != NULL) {
@@ -63,6 +72,9 @@ static covey_err finish_control(struct covey__receiver *r)
     bool has_body = (r->partial_flags & COVEY__FRAME_BODY) != 0;
     if (has_body) {
         covey_err err = covey_body_new(0, &m->body);
+        if (err == COVEY_OK && r->partial_body_len <= BODY_AT_ONCE) {
+            err = covey__body_reserve(m->body, r->partial_body_len);
+        }
         if (err != COVEY_OK) {
             return err;
         }
@@ -77,8 +89,12 @@ static covey_err finish_control(struct covey__receiver *r)
         r->open_bytes + r->partial_body_len > COVEY__FRAME_OPEN_MAX) {
         return COVEY_ERR_MALFORMED;
     }
-    *s = (struct covey__in_stream){
-        .open = true, .stream = r->partial_stream, .body_len = r->partial_body_len, .message = m};
+    *s = (struct covey__in_stream){.open = true,
+                                   .stream = r->partial_stream,
+                                   .body_len = r->partial_body_len,
+                                   .shared = (r->partial_flags & COVEY__FRAME_SHARED) != 0,
+                                   .key = r->partial_key,
+                                   .message = m};
     r->open_bytes += r->partial_body_len;
     r->partial = NULL;
     return COVEY_OK;
@@ -87,8 +103,13 @@ static covey_err finish_control(struct covey__receiver *r)
 static covey_err begin_control(struct covey__receiver *r, uint8_t flags, uint16_t stream,
                                uint32_t body_len)
 {
-    if (body_len > COVEY_BODY_MAX || (body_len > 0 && (flags & COVEY__FRAME_BODY) == 0)) {
+    bool shared = (flags & COVEY__FRAME_SHARED) != 0;
+    if (body_len > COVEY_BODY_MAX || (body_len > 0 && (flags & COVEY__FRAME_BODY) == 0) ||
+        (shared && body_len == 0)) {
         return COVEY_ERR_MALFORMED;
+    }
+    if (shared) {
+        memcpy(r->partial_key.bytes, r->plain + COVEY__FRAME_HEAD, sizeof(r->partial_key.bytes));
     }
     r->partial = calloc(1, sizeof(*r->partial));
     if (r->partial == NULL) {
@@ -133,7 +154,7 @@ static covey_err feed_mark(struct covey__receiver *r, uint8_t flags, size_t len)
 
 static covey_err feed_control(struct covey__receiver *r, const struct covey_record *record)
 {
-    enum { KNOWN = COVEY__FRAME_MORE | COVEY__FRAME_BODY };
+    enum { KNOWN = COVEY__FRAME_MORE | COVEY__FRAME_BODY | COVEY__FRAME_SHARED };
     if (record->len < COVEY__FRAME_HEAD) {
         return COVEY_ERR_MALFORMED;
     }
@@ -146,6 +167,10 @@ static covey_err feed_control(struct covey__receiver *r, const struct covey_reco
     if ((flags & ~KNOWN) != 0) {
         return feed_mark(r, flags, record->len);
     }
+    size_t head = covey__frame_head(flags);
+    if (record->len < head) {
+        return COVEY_ERR_MALFORMED;
+    }
     bool more = (flags & COVEY__FRAME_MORE) != 0;
     flags = (uint8_t)(flags & ~COVEY__FRAME_MORE);
     covey_err err = COVEY_OK;
@@ -155,12 +180,11 @@ static covey_err feed_control(struct covey__receiver *r, const struct covey_reco
                body_len != r->partial_body_len) {
         err = COVEY_ERR_MALFORMED;
     }
-    if (err == COVEY_OK && more && record->len == COVEY__FRAME_HEAD) {
+    if (err == COVEY_OK && more && record->len == head) {
         err = COVEY_ERR_MALFORMED; /* a chain of nothing */
     }
     if (err == COVEY_OK) {
-        err = append_control(r->partial, covey_bytes_of(r->plain + COVEY__FRAME_HEAD,
-                                                        record->len - COVEY__FRAME_HEAD));
+        err = append_control(r->partial, covey_bytes_of(r->plain + head, record->len - head));
     }
     if (err == COVEY_OK && !more) {
         err = finish_control(r);
@@ -168,43 +192,77 @@ static covey_err feed_control(struct covey__receiver *r, const struct covey_reco
     return err;
 }
 
-static covey_err feed_body(struct covey__receiver *r, const struct covey_record *record)
+/* Where the bytes of the record at the front go: body pieces that fit straight behind what their
+ * stream has. Nothing of it is believed before it is opened. */
+static covey_err place(struct covey__receiver *r, struct covey_bytes in,
+                       struct covey__in_stream **out_stream, struct covey_buf *out)
 {
-    struct covey__in_stream *s = find_stream(r, record->stream);
-    if (s == NULL || record->len == 0 || record->len > s->body_len - s->message->body->len) {
-        return COVEY_ERR_MALFORMED;
+    struct covey_record record;
+    covey_err err = covey_record_peek(in, &record);
+    *out_stream = NULL;
+    *out = (struct covey_buf){r->plain, sizeof(r->plain)};
+    if (err != COVEY_OK || record.kind == COVEY_RECORD_CONTROL) {
+        return err;
     }
-    covey_err err = covey_body_append(s->message->body, covey_bytes_of(r->plain, record->len));
-    if (err == COVEY_OK && s->message->body->len == s->body_len) {
+    struct covey__in_stream *s = find_stream(r, record.stream);
+    if (s == NULL || record.len == 0 || s->shared != (record.kind == COVEY_RECORD_SHARED) ||
+        record.len > s->body_len - s->message->body->len) {
+        return COVEY_OK;
+    }
+    struct covey_body *body = s->message->body;
+    err = covey__body_reserve(body, body->len + record.len);
+    *out_stream = s;
+    *out = (struct covey_buf){body->data + body->len, record.len};
+    return err;
+}
+
+/* A piece has been opened into its place. */
+static covey_err feed_body(struct covey__receiver *r, struct covey__in_stream *s, size_t len)
+{
+    struct covey_body *body = s->message->body;
+    if (s->shared) {
+        if (body->len % COVEY_SHARED_ALIGN != 0) {
+            return COVEY_ERR_MALFORMED;
+        }
+        covey_shared_xor(&s->key, body->len, body->data + body->len, len, body->data + body->len);
+    }
+    body->len += len;
+    if (body->len == s->body_len) {
         finish(r, s->message);
         r->open_bytes -= s->body_len;
-        *s = (struct covey__in_stream){0};
+        covey_wipe(s, sizeof(*s));
     }
-    return err;
+    return COVEY_OK;
+}
+
+static covey_err feed_record(struct covey__receiver *r, const struct covey_record *record,
+                             struct covey__in_stream *stream)
+{
+    if (stream != NULL) {
+        return feed_body(r, stream, record->len);
+    }
+    return record->kind == COVEY_RECORD_CONTROL ? feed_control(r, record) : COVEY_ERR_MALFORMED;
 }
 
 covey_err covey__receiver_feed(struct covey__receiver *r, struct covey_bytes in, size_t *out_used)
 {
     size_t used = 0;
     for (;;) {
+        struct covey_bytes left = covey_bytes_of(in.ptr + used, in.len - used);
         struct covey_record record;
-        struct covey_buf plain = {r->plain, sizeof(r->plain)};
-        covey_err err = covey_record_open(&r->sealer, covey_bytes_of(in.ptr + used, in.len - used),
-                                          plain, &record);
+        struct covey__in_stream *stream;
+        struct covey_buf room;
+        covey_err err = place(r, left, &stream, &room);
         if (err == COVEY_ERR_SHORT) {
             *out_used = used;
             return COVEY_OK;
         }
         if (err == COVEY_OK) {
+            err = covey_record_open(&r->sealer, left, room, &record);
+        }
+        if (err == COVEY_OK) {
             used += record.used;
-            switch (record.kind) {
-            case COVEY_RECORD_CONTROL:
-                err = feed_control(r, &record);
-                break;
-            case COVEY_RECORD_BODY:
-                err = feed_body(r, &record);
-                break;
-            }
+            err = feed_record(r, &record, stream);
         }
         if (err != COVEY_OK) {
             return err;
@@ -216,12 +274,13 @@ void covey__receiver_done(struct covey__receiver *r)
 {
     covey_sealer_done(&r->sealer);
     covey_wipe(r->plain, sizeof(r->plain));
+    covey_wipe(&r->partial_key, sizeof(r->partial_key));
     covey__in_message_free(r->partial);
     r->partial = NULL;
     for (size_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
         if (r->streams[i].open) {
             covey__in_message_free(r->streams[i].message);
-            r->streams[i].open = false;
+            covey_wipe(&r->streams[i], sizeof(r->streams[i]));
         }
     }
     struct covey__in_message *m;

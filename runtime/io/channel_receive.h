@@ -22,6 +22,8 @@ struct covey__in_stream {
     bool open;
     uint16_t stream;
     uint32_t body_len;
+    bool shared;
+    struct covey_shared_key key; /* if shared */
     struct covey__in_message *message;
 };
 
@@ -33,6 +35,7 @@ struct covey__receiver {
     uint8_t partial_flags;
     uint16_t partial_stream;
     uint32_t partial_body_len;
+    struct covey_shared_key partial_key;
     struct covey__in_message *first, *last; /* whole ones, for the loop to take */
     uint8_t plain[COVEY_RECORD_MAX];
 };

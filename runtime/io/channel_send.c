@@ -3,7 +3,13 @@
 
 #include <stdlib.h>
 
-enum { CHUNK = COVEY_RECORD_MAX - COVEY__FRAME_HEAD };
+#include "body_shared.h"
+#include "covey/crypto.h"
+
+static size_t chunk(uint8_t flags)
+{
+    return COVEY_RECORD_MAX - covey__frame_head(flags);
+}
 
 static void queue_push(struct covey__out_queue *q, struct covey__out_message *m)
 {
@@ -32,6 +38,9 @@ static struct covey__out_message *queue_pop(struct covey__out_queue *q)
 static void message_free(struct covey__out_message *m)
 {
     covey_body_unref(m->body);
+    if ((m->flags & COVEY__FRAME_SHARED) != 0) {
+        covey_wipe(m->plain, m->plain_len);
+    }
     free(m);
 }
 
@@ -44,20 +53,24 @@ static void queue_free(struct covey__out_queue *q)
 }
 
 /* Writes the control records of a message in clear, one behind the other. */
-static void frame_control(struct covey__out_message *m, uint8_t flags, struct covey_bytes control)
+static void frame_control(struct covey__out_message *m, struct covey_bytes control)
 {
     uint8_t *p = m->plain;
     size_t body_len = m->body == NULL ? 0 : m->body->len;
+    size_t head = covey__frame_head(m->flags);
     do {
-        size_t n = control.len > CHUNK ? CHUNK : control.len;
+        size_t n = control.len > chunk(m->flags) ? chunk(m->flags) : control.len;
         bool more = control.len > n;
-        p[0] = (uint8_t)(flags | (more ? COVEY__FRAME_MORE : 0));
+        p[0] = (uint8_t)(m->flags | (more ? COVEY__FRAME_MORE : 0));
         covey_store16(p + 1, m->stream);
         covey_store32(p + 3, (uint32_t)body_len);
-        if (n > 0) {
-            memcpy(p + COVEY__FRAME_HEAD, control.ptr, n);
+        if (head > COVEY__FRAME_HEAD) {
+            memcpy(p + COVEY__FRAME_HEAD, m->body->shared->key.bytes, head - COVEY__FRAME_HEAD);
         }
-        p += COVEY__FRAME_HEAD + n;
+        if (n > 0) {
+            memcpy(p + head, control.ptr, n);
+        }
+        p += head + n;
         control.ptr += n;
         control.len -= n;
     } while (control.len > 0);
@@ -66,17 +79,17 @@ static void frame_control(struct covey__out_message *m, uint8_t flags, struct co
 static covey_err message_new(uint8_t flags, uint16_t stream, struct covey_bytes control,
                              struct covey_body *body, struct covey__out_message **out)
 {
-    size_t records = control.len == 0 ? 1 : (control.len + CHUNK - 1) / CHUNK;
-    size_t plain_len = control.len + records * COVEY__FRAME_HEAD;
+    size_t records = control.len == 0 ? 1 : (control.len + chunk(flags) - 1) / chunk(flags);
+    size_t plain_len = control.len + records * covey__frame_head(flags);
     struct covey__out_message *m = malloc(sizeof(*m) + plain_len);
     if (m == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    *m = (struct covey__out_message){.stream = stream, .plain_len = plain_len};
+    *m = (struct covey__out_message){.stream = stream, .flags = flags, .plain_len = plain_len};
     if (body != NULL) {
         m->body = covey_body_ref(body);
     }
-    frame_control(m, flags, control);
+    frame_control(m, control);
     *out = m;
     return COVEY_OK;
 }
@@ -89,6 +102,7 @@ covey_err covey__sender_push(struct covey__sender *s, struct covey_bytes control
     }
     struct covey__out_message *m = NULL;
     uint8_t flags = body == NULL ? 0 : COVEY__FRAME_BODY;
+    flags |= body != NULL && body->len > 0 && body->shared != NULL ? COVEY__FRAME_SHARED : 0;
     uint16_t stream = body == NULL || body->len == 0 ? 0 : s->next_stream++;
     covey_err err = message_new(flags, stream, control, body, &m);
     if (err == COVEY_OK) {
@@ -159,7 +173,7 @@ static void take_control(struct covey__sender *s, struct covey__batch *b)
     take(b, COVEY_RECORD_CONTROL, m->stream, covey_bytes_of(m->plain + m->plain_off, n));
     m->plain_off += n;
     b->control_len += n;
-    b->message_bytes += n - COVEY__FRAME_HEAD;
+    b->message_bytes += n - covey__frame_head(m->flags);
     if (m->plain_off < m->plain_len) {
         return;
     }
@@ -199,9 +213,11 @@ static void fill_body(struct covey__sender *s, struct covey__batch *b)
         if (m == NULL) {
             return;
         }
+        const struct covey_body_shared *shared = m->body->shared;
         size_t left = m->body->len - m->body_off;
         size_t n = left > COVEY_RECORD_MAX ? COVEY_RECORD_MAX : left;
-        take(b, COVEY_RECORD_BODY, m->stream, covey_bytes_of(m->body->data + m->body_off, n));
+        take(b, shared != NULL ? COVEY_RECORD_SHARED : COVEY_RECORD_BODY, m->stream,
+             covey_bytes_of((shared != NULL ? shared->sealed : m->body->data) + m->body_off, n));
         m->body_off += n;
         b->body_len += n;
         b->message_bytes += n;
@@ -244,7 +260,9 @@ void covey__batch_seal(struct covey__batch *b, struct covey_sealer *sealer)
         const struct covey__piece *p = &b->pieces[i];
         struct covey_buf room = {b->out + b->out_len, b->out_capacity - b->out_len};
         size_t n = 0;
-        b->err = covey_record_seal(sealer, p->kind, p->stream, p->plain, room, &n);
+        b->err = p->kind == COVEY_RECORD_SHARED
+                     ? covey_record_wrap(sealer, p->stream, p->plain, room, &n)
+                     : covey_record_seal(sealer, p->kind, p->stream, p->plain, room, &n);
         if (b->err != COVEY_OK) {
             return;
         }

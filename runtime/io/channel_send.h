@@ -3,8 +3,9 @@
  * channel_send.h - the sending half of a channel: whole messages in, batches of sealed records out.
  *
  * Knows no socket. Frames: each control record is flags u8 || stream u16 || body length u32 ||
- * control bytes; body records carry the next piece of their stream. Control messages without a body
- * come first; bodies take turns, a piece each.
+ * control bytes; body records carry the next piece of their stream. With SHARED the key of the
+ * body, 32 bytes, follows the body length, and its pieces are sealed by it. Control messages
+ * without a body come first; bodies take turns, a piece each.
  */
 #ifndef COVEY_CHANNEL_SEND_H
 #define COVEY_CHANNEL_SEND_H
@@ -17,6 +18,7 @@ enum covey__frame_flag {
     COVEY__FRAME_BODY = 2,
     COVEY__FRAME_PING = 4, /* no message: answered by a PONG */
     COVEY__FRAME_PONG = 8, /* no message: the acceptor's first record, and the answer to a PING */
+    COVEY__FRAME_SHARED = 16, /* with BODY: sealed once for many */
 };
 
 enum {
@@ -28,15 +30,23 @@ enum {
     COVEY__BATCH_CONTROL = 64 * 1024,
     COVEY__BATCH_BODY = 128 * 1024,
     COVEY__BATCH_PIECES = 64,
-    /* Sealed and opened on the loop when no larger: 3 us, where a worker costs 50. */
-    COVEY__INLINE_MAX = 4 * 1024,
+    /* Sealed and opened on the loop when no larger (docs/decisions/0006). */
+    COVEY__INLINE_MAX = 64 * 1024 + 4 * 1024,
 };
+
+/* Bytes in front of a record's control bytes. */
+static inline size_t covey__frame_head(uint8_t flags)
+{
+    return COVEY__FRAME_HEAD +
+           ((flags & COVEY__FRAME_SHARED) != 0 ? sizeof(struct covey_shared_key) : 0);
+}
 
 struct covey__out_message {
     struct covey__out_message *next;
     struct covey_body *body;
     size_t body_off;
     uint16_t stream;
+    uint8_t flags;
     size_t plain_len, plain_off; /* framed control records: COVEY_RECORD_MAX each but the last */
     uint8_t plain[];
 };
@@ -56,7 +66,7 @@ struct covey__sender {
 struct covey__piece {
     enum covey_record_kind kind;
     uint16_t stream;
-    struct covey_bytes plain;
+    struct covey_bytes plain; /* of kind SHARED: sealed already */
 };
 
 struct covey__batch {

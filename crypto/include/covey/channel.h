@@ -10,7 +10,8 @@
  *   acceptor: length u16 || noise message 2 (payload: certificate)
  *   dialler:  length u16 || noise message 3 (payload: certificate)
  *   records:  length u16 (of the ciphertext) || kind u8 || stream u16 || ciphertext;
- *             kind and stream are associated data
+ *             kind and stream are associated data. Of a piece sealed once for many (kind SHARED)
+ *             the ciphertext before the tag is the piece's own, and associated data too
  * The prologue is challenge || magic || version || epoch: the mac cannot be in it, as it covers
  * message 1, whose tag depends on the prologue. All integers little-endian.
  */
@@ -20,7 +21,7 @@
 #include "covey/identity.h"
 #include "covey/noise.h"
 
-enum covey_record_kind { COVEY_RECORD_CONTROL = 1, COVEY_RECORD_BODY = 2 };
+enum covey_record_kind { COVEY_RECORD_CONTROL = 1, COVEY_RECORD_BODY, COVEY_RECORD_SHARED };
 
 enum {
     COVEY_RECORD_HEADER = 5,
@@ -66,6 +67,13 @@ void covey_handshake_init(struct covey_handshake *h, bool initiator,
 covey_err covey_handshake_step(struct covey_handshake *h, struct covey_bytes in, uint64_t wall_s,
                                struct covey_buf out, size_t *out_len, size_t *out_used) COVEY_CHECK;
 
+struct covey_record {
+    enum covey_record_kind kind;
+    uint16_t stream;
+    size_t len;  /* plaintext bytes in out */
+    size_t used; /* bytes consumed of in */
+};
+
 /* One direction of an open channel. Each has exactly one owner thread at a time. */
 struct covey_sealer {
     struct covey_noise_cipher cipher;
@@ -83,14 +91,28 @@ covey_err covey_record_seal(struct covey_sealer *s, enum covey_record_kind kind,
                             struct covey_bytes in, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;
 
-/* Takes one record from the front of in: SHORT when it is not all there yet (nothing consumed).
- * AUTH or MALFORMED ends the channel. Plaintext goes to out (>= COVEY_RECORD_MAX). */
-struct covey_record {
-    enum covey_record_kind kind;
-    uint16_t stream;
-    size_t len;  /* plaintext bytes in out */
-    size_t used; /* bytes consumed of in */
+/* The same for a piece that covey_shared_xor() has sealed already: this channel authenticates it,
+ * and does not encrypt it again. Kind SHARED. */
+covey_err covey_record_wrap(struct covey_sealer *s, uint16_t stream, struct covey_bytes sealed,
+                            struct covey_buf out, size_t *out_len) COVEY_CHECK;
+
+/* A body sealed once for many receivers (docs/decisions/0005): ChaCha20 under a key of its own,
+ * which is random, used for this one body, and told to each receiver inside its channel. */
+struct covey_shared_key {
+    uint8_t bytes[32];
 };
+enum { COVEY_SHARED_ALIGN = 64 }; /* offsets are multiples of it */
+/* Seals, or opens what was sealed: len bytes from offset on of the body. data may be out. */
+void covey_shared_xor(const struct covey_shared_key *key, size_t offset, const uint8_t *data,
+                      size_t len, uint8_t *out);
+
+/* What the front of in says it is, before anything is verified: for choosing where it shall go.
+ * SHORT, MALFORMED as covey_record_open(). */
+covey_err covey_record_peek(struct covey_bytes in, struct covey_record *out_record) COVEY_CHECK;
+
+/* Takes one record from the front of in: SHORT when it is not all there yet (nothing consumed).
+ * AUTH or MALFORMED ends the channel. Plaintext goes to out, of kind SHARED the piece as it was
+ * sealed; SPACE when it does not fit (nothing consumed). */
 covey_err covey_record_open(struct covey_sealer *s, struct covey_bytes in, struct covey_buf out,
                             struct covey_record *out_record) COVEY_CHECK;
 void covey_sealer_done(struct covey_sealer *s); /* wipes */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <cmocka.h>
 
 #include "channel_receive.h"
+#include "covey/crypto.h"
 #include "gate.h"
 
 /* A sealer and a receiver under the same key: a member that seals what it likes. */
@@ -157,6 +159,9 @@ static void test_frames_sender_to_receiver(void **state)
         struct covey_body *b = NULL;
         assert_int_equal(covey_body_new(i * 331, &b), COVEY_OK);
         memset(b->data, (int)i, b->len);
+        if (i % 5 == 1) {
+            assert_int_equal(covey_body_share(b), COVEY_OK);
+        }
         text[0] = (uint8_t)i;
         assert_int_equal(covey__sender_push(&s, covey_bytes_of(text, i + 1), i % 3 == 0 ? NULL : b),
                          COVEY_OK);
@@ -196,12 +201,95 @@ static void test_frames_sender_to_receiver(void **state)
         assert_int_equal(m->control_len, i + 1);
         assert_int_equal(m->body == NULL, i % 3 == 0);
         assert_int_equal(m->body == NULL ? i * 331 : m->body->len, i * 331);
+        for (size_t j = 0; m->body != NULL && j < m->body->len; j++) {
+            assert_int_equal(m->body->data[j], i);
+        }
         covey__in_message_free(m);
     }
     for (unsigned i = 0; i < 100; i++) {
         assert_true(seen[i]);
     }
     covey__sender_done(&s);
+}
+
+/* Sends body through a channel of its own to f, piece by piece; the wire's bytes are kept. */
+static covey_err send_whole(struct fixture *f, struct covey_body *b, uint8_t *wire, size_t *len)
+{
+    struct covey__sender s = {0};
+    struct covey__batch *batch = NULL;
+    size_t used = 0;
+    assert_int_equal(covey__sender_push(&s, covey_bytes_of("c", 1), b), COVEY_OK);
+    assert_int_equal(covey__sender_next(&s, &batch), COVEY_OK);
+    covey__batch_seal(batch, &f->sealer);
+    assert_int_equal(batch->err, COVEY_OK);
+    memcpy(wire, batch->out, batch->out_len);
+    *len = batch->out_len;
+    covey__batch_free(batch);
+    assert_true(covey__sender_empty(&s));
+    covey__sender_done(&s);
+    return covey__receiver_feed(&f->receiver, covey_bytes_of(wire, *len), &used);
+}
+
+/* A body sealed once goes through two channels with the same ciphertext, is whole behind each, and
+ * not in clear on the wire; a bit of it that is changed on the way ends the channel. */
+static void test_frames_shared_body(void **state)
+{
+    enum { LEN = 40000, WIRE = LEN + 4096 };
+    struct fixture *f = *state;
+    struct fixture *other = calloc(1, sizeof(*other));
+    uint8_t *first = malloc(WIRE), *second = malloc(WIRE);
+    size_t first_len = 0, second_len = 0;
+    struct covey_body *b = NULL;
+    assert_true(other != NULL && first != NULL && second != NULL);
+    covey_random(other->sealer.cipher.key, sizeof(other->sealer.cipher.key));
+    other->receiver.sealer = other->sealer;
+    assert_int_equal(covey_body_new(LEN, &b), COVEY_OK);
+    memset(b->data, 'x', LEN);
+    assert_int_equal(covey_body_share(b), COVEY_OK);
+    assert_int_equal(send_whole(f, b, first, &first_len), COVEY_OK);
+    assert_int_equal(send_whole(other, b, second, &second_len), COVEY_OK);
+    assert_int_equal(first_len, second_len);
+    assert_memory_equal(first + first_len - 1000, second + second_len - 1000, 900);
+    assert_null(memmem(first, first_len, "xxxxxxxx", 8));
+    struct fixture *both[2] = {f, other};
+    for (int i = 0; i < 2; i++) {
+        struct covey__in_message *m = covey__receiver_take(&both[i]->receiver);
+        assert_non_null(m);
+        assert_int_equal(m->body->len, LEN);
+        assert_memory_equal(m->body->data, b->data, LEN);
+        covey__in_message_free(m);
+    }
+    size_t used = 0;
+    struct covey_sealer before = f->sealer; /* what the next message will be sealed with */
+    assert_int_equal(send_whole(f, b, first, &first_len), COVEY_OK);
+    covey__in_message_free(covey__receiver_take(&f->receiver));
+    f->receiver.sealer = before;
+    first[first_len - 500] ^= 1;
+    assert_int_equal(covey__receiver_feed(&f->receiver, covey_bytes_of(first, first_len), &used),
+                     COVEY_ERR_AUTH);
+    covey__receiver_done(&other->receiver);
+    covey_body_unref(b);
+    free(first);
+    free(second);
+    free(other);
+}
+
+/* A stream's pieces are all of the kind that its control record said. */
+static void test_frames_refuses_mixed_kinds(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[COVEY_RECORD_MAX + COVEY_RECORD_OVERHEAD];
+    size_t len = 0, used = 0;
+    assert_int_equal(control(f, BODY, 7, 100, 3), COVEY_OK);
+    assert_int_equal(covey_record_wrap(&f->sealer, 7, covey_bytes_of("abc", 3),
+                                       (struct covey_buf){room, sizeof(room)}, &len),
+                     COVEY_OK);
+    assert_int_equal(covey__receiver_feed(&f->receiver, covey_bytes_of(room, len), &used),
+                     COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, COVEY__FRAME_SHARED, 9, 0, 40), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, BODY | COVEY__FRAME_SHARED, 9, 10, 3), COVEY_ERR_MALFORMED);
+    assert_int_equal(control(f, BODY | COVEY__FRAME_SHARED, 9, 100, 32), COVEY_OK);
+    assert_int_equal(body(f, 9, 100), COVEY_ERR_MALFORMED);
 }
 
 /* A source has its burst, then its rate; others are not touched; a table that is full recycles. */
@@ -244,7 +332,8 @@ int main(void)
         TEST(test_frames_refuses_first),       TEST(test_frames_refuses_body),
         TEST(test_frames_refuses_same_stream), TEST(test_frames_bounds_streams),
         TEST(test_frames_bounds_declared),     TEST(test_frames_bounds_control),
-        TEST(test_frames_sender_to_receiver),  cmocka_unit_test(test_gate_limits_sources),
+        TEST(test_frames_sender_to_receiver),  TEST(test_frames_shared_body),
+        TEST(test_frames_refuses_mixed_kinds), cmocka_unit_test(test_gate_limits_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

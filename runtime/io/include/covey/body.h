@@ -15,6 +15,7 @@ struct covey_body {
     uint8_t *data;
     size_t len;
     size_t capacity;
+    struct covey_body_shared *shared; /* sealed once for many; or NULL */
     _Atomic uint32_t refs;
 };
 
@@ -22,6 +23,9 @@ struct covey_body {
  * LIMIT above COVEY_BODY_MAX. */
 covey_err covey_body_new(size_t len, struct covey_body **out) COVEY_CHECK;
 covey_err covey_body_append(struct covey_body *b, struct covey_bytes more) COVEY_CHECK;
+/* Seals the body once for all whom it will be sent to; worth it from two receivers on. Any thread,
+ * before the body is sent. On NOMEM it is sealed for each, as always. */
+covey_err covey_body_share(struct covey_body *b) COVEY_CHECK;
 struct covey_body *covey_body_ref(struct covey_body *b);
 void covey_body_unref(struct covey_body *b); /* NULL is a no-op */
 
