@@ -7,8 +7,8 @@
 
 enum run_state { RUN_IDLE, RUN_READY, RUN_STOPPED, RUN_DONE };
 
-/* node is the next to run; in STOPPED it is a split layer. tensors, calls and memory are made once:
- * running allocates nothing. */
+/* node is the next to run; in STOPPED it is the first of a stage. tensors, calls and memory are
+ * made once: running allocates nothing. */
 struct covey_run {
     const struct covey_model *m;
     const struct covey_graph *g;
@@ -17,8 +17,12 @@ struct covey_run {
     struct covey_tensor *tensors; /* of each value */
     struct covey__op_call *calls; /* of each node */
     const struct covey__op **ops; /* of each node */
-    covey_clock_fn clock;         /* of the profile */
-    uint64_t *node_ns;            /* the caller's, or NULL */
+    uint32_t *layer_node;         /* of each split layer */
+    struct covey_stage *layers;   /* the stages at first: every split layer */
+    const struct covey_stage *stages;
+    size_t stage_count, stage; /* stage: the next one, or the one it stopped at */
+    covey_clock_fn clock;      /* of the profile */
+    uint64_t *node_ns;         /* the caller's, or NULL */
     size_t node;
     enum run_state state;
 };
@@ -28,7 +32,8 @@ size_t covey_model_memory(const struct covey_model *m)
     const struct covey_graph *g = covey__model_graph(m);
     return sizeof(struct covey_run) + covey__model_arena(m) + covey__model_work(m) +
            g->value_count * sizeof(struct covey_tensor) +
-           g->node_count * (sizeof(struct covey__op_call) + sizeof(struct covey__op *));
+           g->node_count * (sizeof(struct covey__op_call) + sizeof(struct covey__op *)) +
+           covey_model_layers(m) * (sizeof(uint32_t) + sizeof(struct covey_stage));
 }
 
 static void bind_values(struct covey_run *r)
@@ -66,6 +71,34 @@ static void bind_node(struct covey_run *r, size_t i)
     r->ops[i] = covey__op_find(node->op);
 }
 
+/* Every split layer is a stage. */
+static void bind_stages(struct covey_run *r)
+{
+    for (size_t i = 0; i < r->g->node_count; i++) {
+        size_t layer;
+        if (covey__model_node_layer(r->m, i, &layer) != NULL) {
+            r->layer_node[layer] = (uint32_t)i;
+            r->layers[layer] = (struct covey_stage){.layer = (uint16_t)layer};
+        }
+    }
+    covey_run_stages(r, r->layers, covey_model_layers(r->m));
+}
+
+static covey_err alloc_run(struct covey_run *r)
+{
+    size_t layers = covey_model_layers(r->m);
+    r->arena = covey__arena_new(covey__model_arena(r->m) + covey__model_work(r->m));
+    r->tensors = calloc(r->g->value_count + 1, sizeof(*r->tensors));
+    r->calls = calloc(r->g->node_count + 1, sizeof(*r->calls));
+    r->ops = calloc(r->g->node_count + 1, sizeof(struct covey__op *));
+    r->layer_node = calloc(layers + 1, sizeof(*r->layer_node));
+    r->layers = calloc(layers + 1, sizeof(*r->layers));
+    return r->arena != NULL && r->tensors != NULL && r->calls != NULL && r->ops != NULL &&
+                   r->layer_node != NULL && r->layers != NULL
+               ? COVEY_OK
+               : COVEY_ERR_NOMEM;
+}
+
 covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
 {
     struct covey_run *r = calloc(1, sizeof(*r));
@@ -75,11 +108,8 @@ covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
     }
     r->m = m;
     r->g = covey__model_graph(m);
-    r->arena = covey__arena_new(covey__model_arena(m) + covey__model_work(m));
-    r->tensors = calloc(r->g->value_count + 1, sizeof(*r->tensors));
-    r->calls = calloc(r->g->node_count + 1, sizeof(*r->calls));
-    r->ops = calloc(r->g->node_count + 1, sizeof(struct covey__op *));
-    if (r->arena == NULL || r->tensors == NULL || r->calls == NULL || r->ops == NULL) {
+    err = alloc_run(r);
+    if (err != COVEY_OK) {
         goto out;
     }
     r->work = r->arena + covey__model_arena(m);
@@ -93,6 +123,7 @@ covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
     for (size_t i = 0; i < r->g->node_count; i++) {
         bind_node(r, i);
     }
+    bind_stages(r);
     *out = r;
     r = NULL;
     err = COVEY_OK;
@@ -109,6 +140,8 @@ void covey_run_free(struct covey_run *r)
         free(r->tensors);
         free(r->calls);
         free(r->ops);
+        free(r->layer_node);
+        free(r->layers);
         free(r);
     }
 }
@@ -132,42 +165,77 @@ static void run_node(struct covey_run *r)
     r->node++;
 }
 
+void covey_run_stages(struct covey_run *r, const struct covey_stage *stages, size_t count)
+{
+    COVEY_ASSERT(r->state != RUN_READY && r->state != RUN_STOPPED);
+    r->stages = stages;
+    r->stage_count = count;
+}
+
+void *covey_run_input(struct covey_run *r, unsigned i)
+{
+    COVEY_ASSERT(i < r->g->inputs);
+    return r->tensors[r->g->input[i]].data;
+}
+
 void covey_run_start(struct covey_run *r, const void *const *inputs)
 {
     for (unsigned i = 0; i < r->g->inputs; i++) {
         uint16_t v = r->g->input[i];
         size_t bytes = covey__graph_bytes(&r->g->values[v]);
-        if (bytes > 0) {
+        if (bytes > 0 && inputs[i] != NULL) {
             memcpy(r->tensors[v].data, inputs[i], bytes);
         }
     }
     r->node = 0;
+    r->stage = 0;
     r->state = RUN_READY;
 }
 
-bool covey_run_next(struct covey_run *r, size_t *out_layer, const float **out_input)
+/* The nodes of the stage it stopped at or comes to next: [first, last). */
+static size_t stage_first(const struct covey_run *r)
 {
-    COVEY_ASSERT(r->state == RUN_READY);
-    for (; r->node < r->g->node_count; run_node(r)) {
-        if (covey__model_node_layer(r->m, r->node, out_layer) != NULL) {
-            r->state = RUN_STOPPED;
-            *out_input = r->calls[r->node].in[0]->data;
-            return true;
-        }
-    }
-    r->state = RUN_DONE;
-    return false;
+    const struct covey_stage *s = &r->stages[r->stage];
+    COVEY_ASSERT(s->nodes || s->layer < covey_model_layers(r->m));
+    return s->nodes ? s->first_node : r->layer_node[s->layer];
 }
 
+static size_t stage_last(const struct covey_run *r)
+{
+    const struct covey_stage *s = &r->stages[r->stage];
+    return s->nodes ? s->last_node : r->layer_node[s->layer] + 1u;
+}
+
+bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_input)
+{
+    COVEY_ASSERT(r->state == RUN_READY);
+    size_t end = r->stage < r->stage_count ? stage_first(r) : r->g->node_count;
+    COVEY_ASSERT(r->node <= end && end <= r->g->node_count);
+    while (r->node < end) {
+        run_node(r);
+    }
+    if (r->stage == r->stage_count) {
+        r->state = RUN_DONE;
+        return false;
+    }
+    const struct covey_stage *s = &r->stages[r->stage];
+    r->state = RUN_STOPPED;
+    *out_stage = r->stage;
+    *out_input = s->nodes ? r->tensors[s->in].data : r->calls[r->node].in[0]->data;
+    return true;
+}
+
+/* Of nodes the value's own place: no value but `in` lives while the run stands there, and none
+ * but `out` behind the stage, so that whatever else shares these bytes is dead. */
 float *covey_run_answer(struct covey_run *r)
 {
     COVEY_ASSERT(r->state == RUN_STOPPED);
-    return (float *)(void *)r->work;
+    const struct covey_stage *s = &r->stages[r->stage];
+    return s->nodes ? (float *)r->tensors[s->out].data : (float *)(void *)r->work;
 }
 
-void covey_run_resume(struct covey_run *r)
+static void finish_layer(struct covey_run *r)
 {
-    COVEY_ASSERT(r->state == RUN_STOPPED);
     size_t layer;
     const struct covey_layer *l = covey__model_node_layer(r->m, r->node, &layer);
     const struct covey__op_call *c = &r->calls[r->node];
@@ -180,15 +248,33 @@ void covey_run_resume(struct covey_run *r)
                               .pixels = (size_t)l->out_height * l->out_width,
                               .out = covey__out(c)};
     covey__finish(&f);
-    r->node++;
+}
+
+static void pass_stage(struct covey_run *r)
+{
+    r->node = stage_last(r);
+    r->stage++;
     r->state = RUN_READY;
+}
+
+void covey_run_resume(struct covey_run *r)
+{
+    COVEY_ASSERT(r->state == RUN_STOPPED);
+    if (!r->stages[r->stage].nodes) {
+        finish_layer(r);
+    }
+    pass_stage(r);
 }
 
 void covey_run_local(struct covey_run *r)
 {
     COVEY_ASSERT(r->state == RUN_STOPPED);
-    run_node(r);
-    r->state = RUN_READY;
+    size_t last = stage_last(r);
+    COVEY_ASSERT(last <= r->g->node_count);
+    while (r->node < last) {
+        run_node(r);
+    }
+    pass_stage(r);
 }
 
 const void *covey_run_result(const struct covey_run *r, unsigned i)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/tile.h"
+
+#include "ops.h"
+
+static size_t strip_floats(const struct covey_plane_rows *r)
+{
+    return (size_t)(r->end - r->begin) * r->width;
+}
+
+/* Where plane p of the strip starts in the tensor. */
+static size_t plane_at(const struct covey_plane_rows *r, uint32_t p)
+{
+    return ((size_t)p * r->rows + r->begin) * r->width;
+}
+
+void covey_rows_cut(const struct covey_plane_rows *r, const float *tensor, float *strip)
+{
+    size_t count = strip_floats(r);
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        memcpy(strip + p * count, tensor + plane_at(r, p), count * sizeof(float));
+    }
+}
+
+void covey_rows_join(const struct covey_plane_rows *r, const float *strip, float *tensor)
+{
+    size_t count = strip_floats(r);
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        memcpy(tensor + plane_at(r, p), strip + p * count, count * sizeof(float));
+    }
+}
+
+void covey_rows_cut_half(const struct covey_plane_rows *r, const float *tensor, uint16_t *strip)
+{
+    size_t count = strip_floats(r);
+    for (uint32_t p = 0; p < r->planes; p++) {
+        const float *from = tensor + plane_at(r, p);
+        for (size_t i = 0; i < count; i++) {
+            strip[p * count + i] = covey__float_to_half(from[i]);
+        }
+    }
+}
+
+void covey_rows_join_half(const struct covey_plane_rows *r, const uint16_t *strip, float *tensor)
+{
+    size_t count = strip_floats(r);
+    for (uint32_t p = 0; p < r->planes; p++) {
+        float *to = tensor + plane_at(r, p);
+        for (size_t i = 0; i < count; i++) {
+            to[i] = covey__half_to_float(strip[p * count + i]);
+        }
+    }
+}
