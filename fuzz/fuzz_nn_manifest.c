@@ -22,6 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (covey_manifest_decode(covey_bytes_of(data, size), &mf, &why) != COVEY_OK) {
         return 0;
     }
+    if (covey_manifest_reserve(mf, 2, fetch, NULL, &g, &why) == COVEY_OK) {
+        const struct covey_model_options plan_only = {.plan_only = true};
+        if (covey_model_new(g, &plan_only, &m, &why) == COVEY_OK) {
+            covey_model_free(m);
+            m = NULL;
+        }
+    }
     for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
         total += covey_manifest_blob(mf, i)->len;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "covey/layouts.h"
 #include "memory_plan.h"
 #include "model_private.h"
 
@@ -37,8 +38,8 @@ static void need_work(struct covey_model *m, size_t bytes)
 static void model_frame(const struct covey_model *m, size_t node, struct covey__graph_frame *out)
 {
     covey__graph_frame(m->g, &m->g->nodes[node], out);
-    out->call.small = m->options.small;
-    out->call.thread_count = m->options.threads;
+    covey__model_call(m, node, &out->call);
+    out->call.state = NULL;
 }
 
 static covey_err add_layer(struct covey_model *m, size_t node, const struct covey__op_call *call)
@@ -81,20 +82,48 @@ static covey_err find_layers(struct covey_model *m, struct covey_nn_error *out_w
     return COVEY_OK;
 }
 
+/* Whether a constant that the node's state replaces is not there. */
+static bool lacks(const struct covey_model *m, size_t node, const struct covey__op *op)
+{
+    const struct covey_graph_node *n = &m->g->nodes[node];
+    bool lacks = false;
+    for (unsigned i = 0; i < n->inputs && m->options.absent != NULL; i++) {
+        bool replaced = i < 32 && (op->replaces >> i & 1) != 0 && n->input[i] != COVEY_VALUE_NONE;
+        lacks = lacks || (replaced && m->options.absent[n->input[i]]);
+    }
+    return lacks;
+}
+
 /* Bytes of a node's state; 0: it has none. */
 static size_t state_bytes(const struct covey_model *m, size_t node)
 {
     const struct covey__op *op = covey__op_find(m->g->nodes[node].op);
     struct covey__graph_frame frame;
-    if (op->state == NULL) {
+    if (op->state == NULL || lacks(m, node, op)) {
         return 0;
     }
     model_frame(m, node, &frame);
     return align(op->state(&frame.call));
 }
 
+static covey_err prepare_node(struct covey_model *m, size_t node)
+{
+    const struct covey__op *op = covey__op_find(m->g->nodes[node].op);
+    struct covey__graph_frame frame;
+    model_frame(m, node, &frame);
+    covey_err err = COVEY_OK;
+    if (m->options.layouts != NULL) {
+        err = op->share(&frame.call);
+    }
+    if (err == COVEY_OK) {
+        op->prepare(&frame.call, m->state[node]);
+    }
+    return err;
+}
+
 static covey_err prepare_nodes(struct covey_model *m)
 {
+    covey_err err = COVEY_OK;
     for (size_t i = 0; i < m->g->node_count; i++) {
         m->state_bytes += state_bytes(m, i);
     }
@@ -102,17 +131,15 @@ static covey_err prepare_nodes(struct covey_model *m)
     if (m->states == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    for (size_t i = 0, at = 0; i < m->g->node_count; i++) {
-        struct covey__graph_frame frame;
+    for (size_t i = 0, at = 0; i < m->g->node_count && err == COVEY_OK; i++) {
         size_t bytes = state_bytes(m, i);
         if (bytes != 0) {
             m->state[i] = m->states + at;
             at += bytes;
-            model_frame(m, i, &frame);
-            covey__op_find(m->g->nodes[i].op)->prepare(&frame.call, m->state[i]);
+            err = prepare_node(m, i);
         }
     }
-    return COVEY_OK;
+    return err;
 }
 
 covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_options *options,
@@ -135,6 +162,12 @@ covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_
         err = covey__nn_fail(out_why, COVEY_ERR_RANGE, "at most %d threads", COVEY_THREADS_MAX);
         goto out;
     }
+    if (m->options.layouts != NULL && !m->options.small && !m->options.plan_only) {
+        err = covey_layouts_choose(m->options.layouts, g);
+        if (err != COVEY_OK) {
+            goto out;
+        }
+    }
     err = find_layers(m, out_why);
     if (err != COVEY_OK) {
         goto out;
@@ -145,6 +178,7 @@ covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_
     }
     if (err == COVEY_OK && !m->options.plan_only) {
         err = prepare_nodes(m);
+        m->options.absent = NULL; /* the caller's, and done with */
     }
     if (err != COVEY_OK) {
         covey__nn_fail(out_why, err, "needs too much memory to run");
@@ -279,4 +313,5 @@ void covey__model_call(const struct covey_model *m, size_t node, struct covey__o
     call->state = m->state[node];
     call->small = m->options.small;
     call->thread_count = m->options.threads;
+    call->layouts = m->options.layouts;
 }

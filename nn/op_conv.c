@@ -3,6 +3,7 @@
 #include "im2col.h"
 #include "kernels/conv.h"
 #include "layers.h"
+#include "layouts_private.h"
 #include "ops_layer.h"
 
 enum { ALIGNMENT = 64 };
@@ -123,7 +124,7 @@ void covey__conv_product(const struct covey__product *p)
 }
 
 /* A 1-D convolution is a 2-D one of height 1. */
-static struct covey__conv_shape shape_of(const struct covey__op_call *c)
+void covey__conv_call_shape(const struct covey__op_call *c, struct covey__conv_shape *out)
 {
     const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     const struct covey_op_attrs *a = c->attrs;
@@ -151,15 +152,28 @@ static struct covey__conv_shape shape_of(const struct covey__op_call *c)
         s.pads[to] = a->pads[i];
         s.pads_end[to] = a->pads_end[i];
     }
-    return s;
+    *out = s;
 }
 
-/* laid_out: with weights in the kernel's own layout; else as they are. */
+static struct covey__layout_use use_of(const struct covey__op_call *c)
+{
+    struct covey__layout_use use = {.data = c->in[1]->data};
+    covey__conv_call_shape(c, &use.shape);
+    return use;
+}
+
+/* laid_out: with weights in the kernel's own layout, the one they have if they are shared; else as
+ * they are. */
 static struct covey__conv_plan plan_of(const struct covey__op_call *c, bool laid_out)
 {
     struct covey__conv_plan plan;
-    struct covey__conv_shape s = shape_of(c);
-    covey__conv_plan_init(&plan, &s, !laid_out, c->thread_count);
+    struct covey__layout_use use = use_of(c);
+    enum covey__conv_algorithm algorithm;
+    if (laid_out && c->layouts != NULL && covey__layouts_algorithm(c->layouts, &use, &algorithm)) {
+        covey__conv_plan_with(&plan, &use.shape, algorithm, c->thread_count);
+    } else {
+        covey__conv_plan_init(&plan, &use.shape, !laid_out, c->thread_count);
+    }
     return plan;
 }
 
@@ -178,32 +192,53 @@ size_t covey__scratch_conv(const struct covey__op_call *c)
     return floats * sizeof(float);
 }
 
-/* The state is the plan, then the packed weights. */
-static size_t plan_bytes(void)
+/* The state, and behind it the packed weights unless they are shared. */
+struct conv_state {
+    struct covey__conv_plan plan;
+    const float *packed;
+};
+
+static size_t head_bytes(void)
 {
-    return (sizeof(struct covey__conv_plan) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (sizeof(struct conv_state) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 size_t covey__state_conv(const struct covey__op_call *c)
 {
     size_t floats = lays_out(c) ? plan_of(c, true).packed_floats : 0;
-    return floats > 0 ? plan_bytes() + floats * sizeof(float) : 0;
+    size_t own = c->layouts == NULL ? floats * sizeof(float) : 0;
+    return floats > 0 ? head_bytes() + own : 0;
+}
+
+covey_err covey__share_conv(const struct covey__op_call *c)
+{
+    struct covey__layout_use use = use_of(c);
+    return covey__layouts_fill(c->layouts, &use);
 }
 
 void covey__prepare_conv(const struct covey__op_call *c, void *state)
 {
-    struct covey__conv_plan *plan = state;
-    *plan = plan_of(c, true);
-    covey__conv_pack(plan, covey__in(c, 1), (float *)(void *)((uint8_t *)state + plan_bytes()));
+    struct conv_state *s = state;
+    s->plan = plan_of(c, true);
+    if (c->layouts != NULL) {
+        struct covey__layout_use use = use_of(c);
+        s->packed = covey__layouts_packed(c->layouts, &use);
+        return;
+    }
+    float *packed = (float *)(void *)((uint8_t *)state + head_bytes());
+    covey__conv_pack(&s->plan, covey__in(c, 1), packed);
+    s->packed = packed;
 }
 
 void covey__op_conv(const struct covey__op_call *c)
 {
     struct covey__conv_plan own;
-    const struct covey__conv_plan *plan = c->state;
+    const struct conv_state *state = c->state;
+    const struct covey__conv_plan *plan = NULL;
     const float *weights = covey__in(c, 1);
-    if (plan != NULL) {
-        weights = (const float *)(const void *)((const uint8_t *)c->state + plan_bytes());
+    if (state != NULL) {
+        plan = &state->plan;
+        weights = state->packed;
     } else {
         own = plan_of(c, false);
         plan = &own;
@@ -222,8 +257,8 @@ void covey__op_conv(const struct covey__op_call *c)
 
 const char *covey__kernel_conv(const struct covey__op_call *c)
 {
-    const struct covey__conv_plan *plan = c->state;
-    switch (plan != NULL ? plan->algorithm : plan_of(c, false).algorithm) {
+    const struct conv_state *state = c->state;
+    switch (state != NULL ? state->plan.algorithm : plan_of(c, false).algorithm) {
     case COVEY__CONV_IM2COL:
         return "im2col";
     case COVEY__CONV_PACKED:

@@ -16,8 +16,9 @@
 struct covey__op_call {
     const struct covey_op_attrs *attrs;
     unsigned inputs, outputs;
-    uint32_t batch; /* the graph's */
-    bool small;     /* no state: weights are used as they are */
+    uint32_t batch;                /* the graph's */
+    bool small;                    /* no state: weights are used as they are */
+    struct covey_layouts *layouts; /* of constants, shared; NULL: none */
     const struct covey_tensor *in[COVEY_NODE_INPUTS_MAX];
     struct covey_tensor *out[COVEY_NODE_OUTPUTS_MAX];
     void *scratch;     /* as many bytes as the scratch function asks for, 64-byte aligned */
@@ -47,6 +48,8 @@ struct covey__op {
      */
     size_t (*state)(const struct covey__op_call *c); /* bytes; 0: none */
     void (*prepare)(const struct covey__op_call *c, void *state);
+    /* Fills call->layouts, before prepare. */
+    covey_err (*share)(const struct covey__op_call *c);
     uint32_t replaces; /* bit i: input i is not read any more once there is a state */
     const char *(*kernel)(
         const struct covey__op_call *c); /* its kernel's name, for tables; or NULL */

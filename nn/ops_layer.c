@@ -20,6 +20,7 @@ const struct covey__op covey__ops_layer[COVEY_OP_FAMILY] = {
                 .scratch = covey__scratch_conv,
                 .state = covey__state_conv,
                 .prepare = covey__prepare_conv,
+                .share = covey__share_conv,
                 .replaces = 1u << 1,
                 .kernel = covey__kernel_conv},
     AT(DENSE) = {.name = "Gemm",

@@ -33,6 +33,7 @@ size_t covey__scratch_conv(const struct covey__op_call *c);
 size_t covey__scratch_convtranspose(const struct covey__op_call *c);
 size_t covey__state_conv(const struct covey__op_call *c);
 void covey__prepare_conv(const struct covey__op_call *c, void *state);
+covey_err covey__share_conv(const struct covey__op_call *c);
 const char *covey__kernel_conv(const struct covey__op_call *c);
 const char *covey__kernel_dense(const struct covey__op_call *c);
 

@@ -63,6 +63,14 @@ static double winograd_cycles(const struct covey__conv_shape *s, size_t outputs)
     return product_cycles(weights, columns) + 0.5 * transform * (double)columns;
 }
 
+double covey__conv_cycles(const struct covey__conv_shape *shape,
+                          enum covey__conv_algorithm algorithm)
+{
+    bool winograd = algorithm == COVEY__CONV_WINOGRAD2 || algorithm == COVEY__CONV_WINOGRAD4;
+    return winograd ? winograd_cycles(shape, algorithm == COVEY__CONV_WINOGRAD4 ? 4 : 2)
+                    : packed_cycles(shape);
+}
+
 static enum covey__conv_algorithm choose(const struct covey__conv_shape *s)
 {
     if (depthwise_fits(s)) {

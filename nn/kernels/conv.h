@@ -44,6 +44,10 @@ bool covey__conv_fits(const struct covey__conv_shape *shape, enum covey__conv_al
 void covey__conv_plan_with(struct covey__conv_plan *out, const struct covey__conv_shape *shape,
                            enum covey__conv_algorithm algorithm, unsigned threads);
 
+/* Estimated cycles, for comparing algorithms that fit the shape. */
+double covey__conv_cycles(const struct covey__conv_shape *shape,
+                          enum covey__conv_algorithm algorithm);
+
 /* The same plan for another instruction set, which this processor must have. */
 void covey__conv_plan_isa(struct covey__conv_plan *plan, enum covey__isa isa);
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "covey/manifest.h"
 
@@ -247,12 +249,152 @@ static bool try_decode(struct covey_bytes in)
     for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
         total += covey_manifest_blob(mf, i)->len;
     }
+    if (covey_manifest_reserve(mf, 0, zero_fetch, NULL, &g, &why) == COVEY_OK) {
+        const struct covey_model_options plan_only = {.plan_only = true};
+        assert_true(covey_model_new(g, &plan_only, &m, &why) != COVEY_OK || m != NULL);
+        covey_model_free(m);
+        m = NULL;
+    }
     if (total < 1 << 22 && covey_manifest_bind(mf, 0, zero_fetch, NULL, &g, &why) == COVEY_OK &&
         covey_model_new(g, NULL, &m, &why) == COVEY_OK) {
         covey_model_free(m);
     }
     covey_manifest_free(mf);
     return true;
+}
+
+/* Resident pages of a constant. */
+static size_t resident(const struct covey_graph *g, uint16_t value)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    size_t bytes = floats_of(&g->values[value].shape) * sizeof(float);
+    union {
+        const void *in;
+        void *data;
+    } at = {.in = g->values[value].data};
+    unsigned char pages[256];
+    assert_true(bytes / page < 255 && (uintptr_t)at.data % page == 0);
+    assert_int_equal(mincore(at.data, bytes, pages), 0);
+    for (size_t i = 0; i * page < bytes; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
+/* A dense network with weights of 150 x 300 and 7 x 150, the second in units that need padding. */
+static struct covey_graph *dense_network(void)
+{
+    uint64_t seed = 5;
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 300, 0, 0));
+    struct covey_op_attrs a = attrs_default();
+    uint16_t in[2] = {g->input[0], add_random(g, shape_of(2, 150, 300, 0, 0), &seed)};
+    in[0] = add_op(g, COVEY_OP_DENSE, &a, in, 2);
+    in[1] = add_random(g, shape_of(2, 7, 150, 0, 0), &seed);
+    add_op(g, COVEY_OP_DENSE, &a, in, 2);
+    return g;
+}
+
+static bool is_lazy(const struct covey_graph *g, size_t value)
+{
+    return g->values[value].constant &&
+           floats_of(&g->values[value].shape) * sizeof(float) > COVEY_MANIFEST_SMALL;
+}
+
+/* Reserving takes no memory for large constants, planning touches none, loading and unloading bring
+ * and give back one constant each, and with all of them loaded the answers are those of a bound
+ * manifest. */
+static void test_manifest_loads_lazily(void **state)
+{
+    (void)state;
+    static struct store s;
+    s.count = 0;
+    struct covey_graph *g = dense_network(), *lazy = NULL;
+    struct covey_manifest *mf = NULL;
+    struct covey_model *m = NULL;
+    struct covey_nn_error why = {""};
+    const struct covey_model_options plan_only = {.plan_only = true};
+    struct covey_bytes bytes = encode(g, &s);
+    expect_ok(covey_manifest_decode(bytes, &mf, &why), &why);
+    expect_ok(covey_manifest_reserve(mf, 0, store_fetch, &s, &lazy, &why), &why);
+    assert_int_equal(lazy->value_count, g->value_count);
+    expect_ok(covey_model_new(lazy, &plan_only, &m, &why), &why);
+    assert_int_equal(covey_model_layers(m), 2);
+    covey_model_free(m);
+    size_t seen = 0;
+    for (uint16_t i = 0; i < lazy->value_count; i++) {
+        assert_int_equal(covey_manifest_loaded(mf, i),
+                         lazy->values[i].constant && !is_lazy(lazy, i));
+        if (!is_lazy(lazy, i)) {
+            continue;
+        }
+        const void *at = lazy->values[i].data;
+        assert_int_equal(resident(lazy, i), 0);
+        s.fail_at = 2; /* of several units */
+        assert_int_equal(covey_manifest_load(mf, i, store_fetch, &s), COVEY_ERR_NOT_FOUND);
+        s.fail_at = 0;
+        assert_false(covey_manifest_loaded(mf, i));
+        expect_ok(covey_manifest_load(mf, i, store_fetch, &s), NULL);
+        assert_true(covey_manifest_loaded(mf, i) && resident(lazy, i) > 0);
+        covey_manifest_unload(mf, i);
+        assert_false(covey_manifest_loaded(mf, i));
+        assert_int_equal(resident(lazy, i), 0);
+        assert_ptr_equal(lazy->values[i].data, at);
+        expect_ok(covey_manifest_load(mf, i, store_fetch, &s), NULL);
+        assert_memory_equal(at, g->values[i].data, floats_of(&g->values[i].shape) * sizeof(float));
+        seen++;
+    }
+    assert_int_equal(seen, 2);
+    uint64_t seed = 8;
+    size_t count, again;
+    float *input = random_floats(&seed, floats_of(&g->values[g->input[0]].shape));
+    float *expected = run_graph(g, 0, input, &count), *got = run_graph(lazy, 0, input, &again);
+    assert_memory_equal(got, expected, count * sizeof(*got));
+    free(input);
+    free(expected);
+    free(got);
+    free_bytes(bytes);
+    store_done(&s);
+    covey_manifest_free(mf);
+    covey_graph_free(g);
+}
+
+/* A value's blobs are those of its constant, in order; other values have none and cannot be
+ * loaded; a bind after a reserve loads what is missing. */
+static void test_manifest_values_have_blobs(void **state)
+{
+    (void)state;
+    static struct store s;
+    s.count = 0;
+    struct covey_graph *g = dense_network(), *lazy = NULL;
+    struct covey_manifest *mf = NULL;
+    size_t first = 7, count = 7, next = 0;
+    struct covey_bytes bytes = encode(g, &s);
+    expect_ok(covey_manifest_decode(bytes, &mf, NULL), NULL);
+    for (uint16_t i = 0; i < g->value_count; i++) {
+        covey_manifest_value_blobs(mf, i, &first, &count);
+        assert_int_equal(count > 0, g->values[i].constant);
+        assert_true(count == 0 || first == next);
+        next += count;
+    }
+    assert_int_equal(next, covey_manifest_blobs(mf));
+    covey_manifest_value_blobs(mf, COVEY_VALUE_NONE, &first, &count);
+    assert_int_equal(count, 0);
+    uint16_t lazy_value = 0;
+    while (!is_lazy(g, lazy_value)) {
+        lazy_value++;
+    }
+    assert_int_equal(covey_manifest_load(mf, lazy_value, store_fetch, &s), COVEY_ERR_STATE);
+    expect_ok(covey_manifest_reserve(mf, 0, store_fetch, &s, &lazy, NULL), NULL);
+    assert_int_equal(covey_manifest_load(mf, g->input[0], store_fetch, &s), COVEY_ERR_RANGE);
+    assert_int_equal(covey_manifest_load(mf, COVEY_VALUE_NONE, store_fetch, &s), COVEY_ERR_RANGE);
+    expect_ok(covey_manifest_bind(mf, 0, store_fetch, &s, &lazy, NULL), NULL);
+    for (uint16_t i = 0; i < lazy->value_count; i++) {
+        assert_int_equal(covey_manifest_loaded(mf, i), lazy->values[i].constant);
+    }
+    free_bytes(bytes);
+    store_done(&s);
+    covey_manifest_free(mf);
+    covey_graph_free(g);
 }
 
 /* No part of a manifest is a manifest; the input is a block of exactly that size. */
@@ -342,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_manifest_round_trip),
         cmocka_unit_test(test_manifest_names_units),
         cmocka_unit_test(test_manifest_bind_can_be_retried),
+        cmocka_unit_test(test_manifest_loads_lazily),
+        cmocka_unit_test(test_manifest_values_have_blobs),
         cmocka_unit_test(test_manifest_refuses_truncation),
         cmocka_unit_test(test_manifest_survives_flipped_bytes),
         cmocka_unit_test(test_manifest_seeds_are_current),

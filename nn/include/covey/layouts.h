@@ -11,7 +11,7 @@
 #ifndef COVEY_LAYOUTS_H
 #define COVEY_LAYOUTS_H
 
-#include "covey/err.h"
+#include "covey/graph.h"
 
 struct covey_layouts;
 
@@ -21,7 +21,18 @@ covey_err covey_layouts_new(uint64_t max_bytes, struct covey_layouts **out) COVE
 /* After all models that use it. */
 void covey_layouts_free(struct covey_layouts *l);
 uint64_t covey_layouts_bytes(const struct covey_layouts *l);
-/* Whether every model with these layouts does without the constant's own data. */
+
+/* Optional, before models are made: decides for all convolutions of a checked graph at once, so
+ * that max_bytes goes where it saves the most time; else it goes to the first models. Nothing is
+ * laid out yet, and no data is read. g: what will typically run, with the constants of the models
+ * to come. */
+covey_err covey_layouts_choose(struct covey_layouts *l, const struct covey_graph *g) COVEY_CHECK;
+/* Lays one constant out as it was decided, if it was, so that its own data can be given back before
+ * the next one's is fetched. */
+covey_err covey_layouts_fill(struct covey_layouts *l, const void *data) COVEY_CHECK;
+
+/* Whether the constant is laid out and every model made with these layouts so far does
+ * without its own data. */
 bool covey_layouts_has(const struct covey_layouts *l, const void *data);
 
 #endif /* COVEY_LAYOUTS_H */

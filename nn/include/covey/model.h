@@ -20,6 +20,9 @@ struct covey_model_options {
     /* Laid-out weights shared with other models of the same constants; NULL: the model's own. Must
      * outlive the model. */
     struct covey_layouts *layouts;
+    /* [value_count] or NULL: constants whose data is not there. Nodes that lay them out do not, and
+     * may only be run once the data is there. Used while the model is made. */
+    const bool *absent;
 };
 
 /* Plans for the shapes that covey_graph_check() found, and lays constant weights out for the
