@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * plan_codec.h - the payloads of PLACE and PLACEMENT.
+ * plan_codec.h - the payloads of PLACE and PLACEMENT; a plan also travels inside ASSIGN.
  *
- * A request is {1: parity, 2: devices_max, 3: [[units, unit_bytes, input_bytes, answer_bytes,
- * unit.flops]]}: whoever plans knows the devices itself. A plan is {1: term, 2: coordinator,
- * 3: parity, 4: [device id], 5: [[units, group_units, holders as bytes]]}.
+ * docs/messages.cddl has their form. A request has no devices: whoever plans knows them itself.
+ * What can be counted from the rest is left out: a layer's groups, a run's cells, a segment's first
+ * cell.
  */
 #ifndef COVEY_CORE_PLAN_CODEC_H
 #define COVEY_CORE_PLAN_CODEC_H
@@ -12,10 +12,14 @@
 #include "covey/plan.h"
 
 enum {
-    /* Bytes: 5 numbers of at most 9 bytes a layer, and some. */
-    COVEY__PLAN_REQUEST_MAX = 64 + COVEY_LAYERS_MAX * 48,
-    /* Bytes: a holder for each slot of each layer, ids of devices, and some. */
-    COVEY__PLAN_MAX = 64 + COVEY_PLAN_DEVICES_MAX * 20 + COVEY_LAYERS_MAX * 144,
+    /* Bytes: 7 numbers of a layer, 16 of a cell, and some. */
+    COVEY__PLAN_REQUEST_MAX = 64 + COVEY_LAYERS_MAX * 48 + COVEY_CELLS_MAX * 128,
+    /* Bytes: map, works and rows of a segment. */
+    COVEY__PLAN_SEGMENT_MAX = 96 + COVEY_PLAN_DEVICES_MAX * 3,
+    /* Bytes: a holder for each slot of each layer, segments, ids of devices, and some. */
+    COVEY__PLAN_MAX =
+        128 + COVEY_PLAN_DEVICES_MAX * 20 + COVEY_LAYERS_MAX * 144 +
+        COVEY_TILE_RUNS_MAX * (16 + COVEY_TILE_SEGMENTS_MAX * COVEY__PLAN_SEGMENT_MAX),
 };
 
 covey_err covey__plan_request_encode(const struct covey_plan_request *request, struct covey_buf out,
@@ -25,8 +29,9 @@ covey_err covey__plan_request_decode(struct covey_bytes in,
                                      struct covey_plan_request *out) COVEY_CHECK;
 covey_err covey__plan_encode(const struct covey_plan *plan, struct covey_buf out,
                              size_t *out_len) COVEY_CHECK;
-/* Numbers within their arrays; whether it is a good plan is covey_plan_check()'s. On an error *out
- * is of no use: it is too large for a second copy. */
+/* Consistent in itself: holders are devices, runs ascend, rows ascend to each segment's out_rows.
+ * Whether it answers a request is covey_plan_check()'s. On an error *out is of no use: it is too
+ * large for a second copy. */
 covey_err covey__plan_decode(struct covey_bytes in, struct covey_plan *out) COVEY_CHECK;
 
 #endif /* COVEY_CORE_PLAN_CODEC_H */

@@ -18,7 +18,11 @@ static void set_request(unsigned devices, unsigned parity, unsigned units)
     request.parity = (uint8_t)parity;
     request.devices = (uint8_t)devices;
     for (unsigned i = 0; i < request.layers; i++) {
-        request.cost[i] = (struct covey_plan_cost){(uint16_t)units, 100, 10, 20, 1000};
+        request.cost[i] = (struct covey_plan_cost){.units = (uint16_t)units,
+                                                   .unit_bytes = 100,
+                                                   .input_bytes = 10,
+                                                   .answer_bytes = 20,
+                                                   .unit.flops = 1000};
     }
     for (unsigned d = 0; d < devices; d++) {
         request.device[d].id.bytes[0] = (uint8_t)(d * 37 + 1);
@@ -78,17 +82,18 @@ static void test_plan_places_everything(void **state)
     (void)state;
     for (unsigned devices = 1; devices <= 20; devices++) {
         for (unsigned units = 1; units <= COVEY_LAYER_UNITS_MAX; units++) {
-            for (unsigned parity = 0; parity <= 1; parity++) {
+            for (unsigned parity = 0; parity <= COVEY_PARITY_MAX; parity++) {
                 set_request(devices, parity, units);
                 make(&plan);
-                assert_int_equal(plan.layers, devices < 2 ? 0 : request.layers);
-                if (devices < 2) {
+                unsigned n = devices > parity ? devices - parity : 0;
+                n = n < COVEY_GROUP_UNITS_MAX ? n : COVEY_GROUP_UNITS_MAX;
+                n = n < units ? n : units;
+                bool fits = n > 0 && units + (units + n - 1) / n * parity <= COVEY_LAYER_SLOTS_MAX;
+                assert_int_equal(plan.layers, devices < 2 || !fits ? 0 : request.layers);
+                if (plan.layers == 0) {
                     continue;
                 }
                 check_groups(&plan);
-                unsigned n = devices - parity;
-                n = n < COVEY_GROUP_UNITS_MAX ? n : COVEY_GROUP_UNITS_MAX;
-                n = n < units ? n : units;
                 assert_int_equal(plan.layer[0].groups, (units + n - 1) / n);
                 unsigned low = UINT32_MAX, high = 0;
                 for (unsigned d = 0; d < devices; d++) {
@@ -226,7 +231,7 @@ static void test_plan_largest(void **state)
 static void test_plan_refuses_bad_requests(void **state)
 {
     (void)state;
-    set_request(4, 2, 8);
+    set_request(4, COVEY_PARITY_MAX + 1, 8);
     assert_int_equal(covey_plan_make(&request, &plan), COVEY_ERR_RANGE);
     set_request(4, 1, 0);
     assert_int_equal(covey_plan_make(&request, &plan), COVEY_ERR_RANGE);
@@ -295,7 +300,8 @@ static void test_plan_codec_round_trip(void **state)
     size_t len = 0;
     set_request(COVEY_PLAN_DEVICES_MAX, 1, COVEY_LAYER_UNITS_MAX);
     request.devices_max = 31;
-    request.cost[3] = (struct covey_plan_cost){3, COVEY_BODY_MAX, 7, 8, UINT64_MAX};
+    request.cost[3] =
+        (struct covey_plan_cost){0, 3, COVEY_BODY_MAX, 7, 8, {UINT64_MAX, UINT64_MAX}};
     make(&plan);
     plan.term = UINT64_MAX;
     plan.coordinator.bytes[15] = 200;

@@ -97,17 +97,17 @@ struct covey_plan {
 };
 
 struct covey_plan_request {
-    uint16_t cells;
+    uint16_t cells; /* 0: nothing is known of the whole, all layers are coded */
     struct covey_plan_cell cell[COVEY_CELLS_MAX];
-    uint16_t layers;
+    uint16_t layers; /* in the order of their cells */
     struct covey_plan_cost cost[COVEY_LAYERS_MAX];
     uint8_t devices; /* alive and trusted, the owner among them */
     struct covey_plan_device device[COVEY_PLAN_DEVICES_MAX];
-    uint8_t parity;        /* 0..COVEY_PARITY_MAX */
-    uint8_t devices_max;   /* 0: all */
-    bool coded_all;        /* every split layer is coded, no tiles, whatever it costs */
+    uint8_t parity;      /* 0..COVEY_PARITY_MAX */
+    uint8_t devices_max; /* 0: all */
+    bool coded_all;      /* every split layer is coded, no tiles, whatever it costs */
     bool half;
-    uint64_t owner_bytes;  /* what the owner can hold of the model, 0: all of it */
+    uint64_t owner_bytes; /* what the owner can hold of the model, 0: all of it */
 };
 
 /* D devices and parity r: groups of N = min(D - r, COVEY_GROUP_UNITS_MAX, units) units; no device

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * plan_private.h - the parts of the planner: rates and times, deals of coded layers, tile runs.
+ */
+#ifndef COVEY_CORE_PLAN_PRIVATE_H
+#define COVEY_CORE_PLAN_PRIVATE_H
+
+#include "covey/plan.h"
+
+/* What counts of a device, in microseconds. Equal devices have equal bits here. */
+struct covey__pace {
+    double flop_us, byte_us; /* of its own work */
+    double message_us;       /* sending or receiving one, without its body */
+    double body_us;          /* of one byte of a body, sending or receiving it */
+    double delay_us;
+};
+
+/* The devices of a plan, in the order of their ids. */
+struct covey__team {
+    unsigned devices, parity;
+    unsigned owner; /* its place, or devices: it is none of them */
+    bool half;
+    struct covey__pace asker; /* the owner, a device or not */
+    struct covey__pace pace[COVEY_PLAN_DEVICES_MAX];
+    struct covey_node_id id[COVEY_PLAN_DEVICES_MAX];
+    uint64_t memory[COVEY_PLAN_DEVICES_MAX];
+};
+
+/* A deal in progress, over all layers. */
+struct covey__deal {
+    const struct covey__team *team;
+    uint32_t slots[COVEY_PLAN_DEVICES_MAX];    /* dealt so far */
+    uint32_t parities[COVEY_PLAN_DEVICES_MAX]; /* of these: parities */
+    uint64_t used_bytes[COVEY_PLAN_DEVICES_MAX];
+};
+
+/* Who may hold slots of one layer, and how fast each is. */
+struct covey__seats {
+    uint32_t mask;
+    unsigned group_units;
+    double unit_us[COVEY_PLAN_DEVICES_MAX];
+    double base_us[COVEY_PLAN_DEVICES_MAX]; /* before and after its units */
+};
+
+/* One layer dealt in one way. */
+struct covey__hand {
+    struct covey_plan_layer layer;
+    uint32_t slots[COVEY_PLAN_DEVICES_MAX];
+    uint32_t parities[COVEY_PLAN_DEVICES_MAX];
+};
+
+/* ---- plan_check.c ---- */
+
+covey_err covey__plan_request_check(const struct covey_plan_request *request) COVEY_CHECK;
+
+/* ---- plan_time.c ---- */
+
+/* The usable devices of the request: within devices_max, the fastest. */
+void covey__team_choose(const struct covey_plan_request *request, struct covey__team *out);
+double covey__work_us(const struct covey__pace *pace, const struct covey_plan_work *work);
+/* A layer dealt so, from its input to its last needed answer, without decoding. */
+double covey__coded_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       const struct covey__hand *hand);
+uint32_t covey__round_us(double us);
+
+/* ---- plan_deal.c ---- */
+
+unsigned covey__group_units_max(unsigned devices, unsigned parity, unsigned units);
+void covey__layer_shape(unsigned units, unsigned group_units, unsigned parity,
+                        struct covey_plan_layer *out);
+/* False: the devices' memory does not allow groups of this size. */
+bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                       const struct covey__seats *seats, struct covey__hand *out);
+/* Over all devices, whatever it costs; false: the memory does not do. */
+bool covey__deal_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                     struct covey__hand *out);
+void covey__deal_take(struct covey__deal *deal, const struct covey_plan_cost *cost,
+                      const struct covey__hand *hand);
+
+/* ---- plan_runs.c ---- */
+
+/* Rows of a segment's output by device, contiguous; rates below 2^32, one of them at least 1. */
+void covey__rows_share(unsigned out_rows, unsigned devices, const uint64_t *rate,
+                       uint16_t *out_rows_of);
+
+#endif /* COVEY_CORE_PLAN_PRIVATE_H */
