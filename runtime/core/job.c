@@ -74,7 +74,7 @@ uint16_t covey__peer_keep(struct covey_job *job, const struct covey_node_id *id)
         }
     }
     for (uint16_t i = 1; found == COVEY__JOB_NO_PEER && i < COVEY__JOB_PEERS; i++) {
-        if (job->peer[i].plans == 0 && job->peer[i].state != COVEY_PEER_UP) {
+        if (job->peer[i].plans == 0 && job->peer[i].state != COVEY_PEER_UP && !job->peer[i].lied) {
             found = i;
             job->peer[i].used = false;
         }
@@ -91,6 +91,26 @@ uint16_t covey__peer_keep(struct covey_job *job, const struct covey_node_id *id)
 enum covey_peer_state covey__peer_state(const struct covey_job *job, uint16_t peer)
 {
     return peer == COVEY__JOB_NO_PEER ? COVEY_PEER_GONE : job->peer[peer].state;
+}
+
+bool covey__peer_is_there(const struct covey__turn *turn, uint16_t peer)
+{
+    if (peer == COVEY__JOB_NO_PEER || turn->job->peer[peer].lied ||
+        turn->job->peer[peer].state == COVEY_PEER_GONE) {
+        return false;
+    }
+    for (unsigned i = 0; i < turn->view->devices; i++) {
+        if (covey_node_id_equal(&turn->view->device[i].id, &turn->job->peer[peer].id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *peer)
+{
+    uint16_t index = covey__job_peer_find(job, peer);
+    return index != COVEY__JOB_NO_PEER && job->peer[index].lied;
 }
 
 bool covey__peer_dial(struct covey__turn *turn, uint16_t peer)
@@ -128,8 +148,20 @@ static void pump(struct covey__turn *turn)
 
 bool covey__job_owns(const struct covey_job *job, const struct covey_work_tile *tile)
 {
-    (void)job;
-    (void)tile;
+    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        const struct covey__session *session = &job->session[i];
+        if (!session->used || session->epoch != tile->fence.epoch ||
+            !covey_session_id_equal(&session->id, &tile->fence.session)) {
+            continue;
+        }
+        for (unsigned v = 0; v < COVEY__JOB_VERSIONS; v++) {
+            const struct covey__version *version = &session->version[v];
+            if (version->state != COVEY__VERSION_FREE && version->number == tile->fence.version) {
+                return tile->run < version->plan.runs &&
+                       tile->segment == version->plan.run[tile->run].segments;
+            }
+        }
+    }
     return false;
 }
 
@@ -157,6 +189,12 @@ covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *v
         err = covey__request_layer(&turn, event);
     } else if (event->type == COVEY_EVENT_COMPUTED_LOCAL) {
         err = covey__request_computed(&turn, event);
+    } else if (event->type == COVEY_EVENT_LIED) {
+        err = covey__request_lied(&turn, event);
+    } else if (event->type == COVEY_EVENT_TILES) {
+        err = covey__tiles_begin(&turn, event);
+    } else if (event->type == COVEY_EVENT_TILES_CUT) {
+        err = covey__tiles_cut(&turn, event);
     } else if (event->type == COVEY_EVENT_REQUEST_END) {
         err = covey__request_end(&turn, event);
     }
@@ -170,10 +208,14 @@ covey_err covey__job_message(struct covey_job *job, const struct covey_job_view 
     struct covey__turn turn = turn_of(job, view, out);
     if (in->message->type == COVEY_WORK_ANSWER) {
         covey__request_answer(&turn, in);
-    } else {
+    } else if (in->message->type != COVEY_WORK_PIECE || !covey__tiles_piece(&turn, in)) {
         bool released = covey__job_release(&turn, in->body);
         (void)released; /* node.c gives an empty update, so there is room. */
-        covey__session_message(&turn, in);
+        if (in->message->type == COVEY_WORK_STALLED) {
+            covey__tiles_stalled(&turn, in);
+        } else {
+            covey__session_message(&turn, in);
+        }
     }
     pump(&turn);
     return COVEY_OK;

@@ -55,6 +55,8 @@ covey_err covey__job_message(struct covey_job *job, const struct covey_job_view 
 covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *view,
                           const struct covey_node_id *peer, enum covey_peer_state state,
                           struct covey_update *out) COVEY_CHECK;
+/* Whether it once answered wrong numbers: it gets no more work from here. */
+bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *peer);
 covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey__job_deadline_ms(const struct covey_job *job);

@@ -23,40 +23,19 @@ struct covey__version *covey__request_version(struct covey_job *job,
     return &job->session[request->session].version[request->version];
 }
 
-/* Middle of the recent layer times; 0 while there are too few to tell. */
-static uint32_t median_ms(const struct covey__session *session)
+static uint64_t patience_ms(const struct covey__session *session, unsigned layer)
 {
-    uint32_t sorted[COVEY__JOB_TIMES];
-    uint32_t count = session->times < COVEY__JOB_TIMES ? session->times : COVEY__JOB_TIMES;
-    if (count < 4) {
-        return 0;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t j = i;
-        for (; j > 0 && sorted[j - 1] > session->time_ms[i]; j--) {
-            sorted[j] = sorted[j - 1];
-        }
-        sorted[j] = session->time_ms[i];
-    }
-    return sorted[count / 2];
-}
-
-static uint64_t patience_ms(const struct covey__session *session)
-{
-    if (session->times < 4) {
-        return COVEY__JOB_OVERDUE_MS;
-    }
-    uint64_t ms = (uint64_t)median_ms(session) * COVEY__JOB_OVERDUE_FACTOR;
-    return ms > COVEY__JOB_OVERDUE_MIN_MS ? ms : COVEY__JOB_OVERDUE_MIN_MS;
+    uint32_t ms = covey__times_patience(&session->layer_times[layer]);
+    return ms != 0 ? ms : COVEY__JOB_OVERDUE_MS;
 }
 
 /* Asking a device that answers nothing any more only fills buffers. The slowest of many healthy
  * devices is late again and again too, but it answers something in each layer's time. */
 static bool is_behind(const struct covey__turn *turn, const struct covey__session *session,
-                      uint16_t peer)
+                      unsigned layer, uint16_t peer)
 {
     const struct covey__job_peer_entry *entry = &turn->job->peer[peer];
-    uint32_t layer_ms = median_ms(session);
+    uint32_t layer_ms = covey__times_median(&session->layer_times[layer]);
     return entry->late >= COVEY__JOB_BEHIND &&
            turn->now_ms > entry->heard_ms + (layer_ms > 1 ? layer_ms : 1);
 }
@@ -69,12 +48,15 @@ static void count_late(struct covey__turn *turn, uint16_t peer)
     }
 }
 
-static bool may_ask(const struct covey__turn *turn, const struct covey__session *session,
-                    const struct covey__version *version, unsigned device)
+static bool may_ask(const struct covey__turn *turn, const struct covey__request *request,
+                    unsigned device)
 {
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    const struct covey__version *version = covey__request_version(turn->job, request);
     uint16_t peer = version->peer[device];
-    return version->holder[device] == COVEY__HOLDER_READY &&
-           covey__peer_state(turn->job, peer) == COVEY_PEER_UP && !is_behind(turn, session, peer);
+    bool is_ready = device == version->self || version->holder[device] == COVEY__HOLDER_READY;
+    return is_ready && covey__peer_state(turn->job, peer) == COVEY_PEER_UP &&
+           !turn->job->peer[peer].lied && !is_behind(turn, session, request->layer, peer);
 }
 
 covey_err covey__request_layer(struct covey__turn *turn, const struct covey_event *event)
@@ -85,10 +67,10 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
     }
     struct covey__session *session = covey__request_session(turn->job, request);
     const struct covey__version *version = covey__request_version(turn->job, request);
-    if (request->running) {
+    if (request->running || request->tiles.state != COVEY__TILES_NONE) {
         return COVEY_ERR_STATE;
     }
-    if (event->layer >= version->plan.layers) {
+    if (event->layer >= version->plan.layers || version->plan.layer[event->layer].slots == 0) {
         return COVEY_ERR_RANGE;
     }
     request->running = true;
@@ -96,15 +78,14 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
     request->layer = event->layer;
     request->input = event->body;
     request->began_ms = turn->now_ms;
-    request->overdue_ms = turn->now_ms + patience_ms(session);
+    request->overdue_ms = turn->now_ms + patience_ms(session, event->layer);
     request->local = COVEY__LOCAL_NONE;
     memset(request->local_slots, 0, sizeof(request->local_slots));
     memset(request->out, 0, sizeof(request->out));
     const struct covey_plan_layer *layer = &version->plan.layer[event->layer];
     for (unsigned slot = 0; slot < layer->slots; slot++) {
         unsigned d = layer->holder[slot];
-        request->out[d].state =
-            may_ask(turn, session, version, d) ? COVEY__OUT_TO_ASK : COVEY__OUT_FAILED;
+        request->out[d].state = may_ask(turn, request, d) ? COVEY__OUT_TO_ASK : COVEY__OUT_FAILED;
         request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
     return COVEY_OK;
@@ -334,12 +315,7 @@ static void close_layer(struct covey__turn *turn, struct covey__request *request
     }
     /* A rescue that was not needed after all means that the deadline was too short. */
     if (!request->ending && (!request->rescued || request->local != COVEY__LOCAL_DONE)) {
-        uint64_t ms = turn->now_ms - request->began_ms;
-        session->time_ms[session->times++ % COVEY__JOB_TIMES] =
-            ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
-        if (session->times == 2 * COVEY__JOB_TIMES) {
-            session->times = COVEY__JOB_TIMES;
-        }
+        covey__times_add(&session->layer_times[request->layer], turn->now_ms - request->began_ms);
     }
     request->local_body = 0;
     request->local = COVEY__LOCAL_NONE;
@@ -407,7 +383,7 @@ static bool pump_end(struct covey__turn *turn, struct covey__request *request)
     if (request->running) {
         close_layer(turn, request);
     }
-    if (!pump_cancels(turn, request)) {
+    if (!pump_cancels(turn, request) || !covey__tiles_end(turn, request)) {
         return false;
     }
     covey__request_version(turn->job, request)->requests--;
@@ -422,6 +398,9 @@ bool covey__request_pump(struct covey__turn *turn, struct covey__request *reques
     }
     if (request->ending) {
         return pump_end(turn, request);
+    }
+    if (!covey__tiles_pump(turn, request)) {
+        return false;
     }
     if (request->running && !pump_layer(turn, request)) {
         return false;

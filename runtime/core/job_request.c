@@ -108,11 +108,11 @@ static bool is_right(const struct covey__turn *turn, const struct covey__request
     for (unsigned slot = 0; slot < layer->slots; slot++) {
         slots += layer->holder[slot] == device;
     }
+    size_t bytes = slots * (size_t)session->costs.cost[request->layer].answer_bytes;
     return answer->status == COVEY_WORK_STATUS_DONE && answer->layer == request->layer &&
            covey_session_id_equal(&answer->fence.session, &session->id) &&
            answer->fence.epoch == session->epoch && answer->fence.version == version->number &&
-           in->body != 0 &&
-           in->body_len == slots * (size_t)session->costs.cost[request->layer].answer_bytes;
+           in->body != 0 && in->body_len == (version->plan.half ? bytes / 2 : bytes);
 }
 
 /* True: it is what this request waits for, and the body was taken. */
@@ -135,6 +135,20 @@ static bool take_answer(struct covey__turn *turn, struct covey__request *request
     }
     turn->job->peer[version->peer[d]].heard_ms = turn->now_ms;
     return true;
+}
+
+covey_err covey__request_lied(struct covey__turn *turn, const struct covey_event *event)
+{
+    struct covey__request *request = covey__request_find(turn->job, event->request);
+    uint16_t peer = covey__job_peer_find(turn->job, &event->peer);
+    if (peer == COVEY__JOB_NO_PEER || peer == 0) {
+        return COVEY_ERR_NOT_FOUND;
+    }
+    turn->job->peer[peer].lied = true;
+    if (request != NULL) {
+        covey__request_session(turn->job, request)->replan_ms = turn->now_ms;
+    }
+    return COVEY_OK;
 }
 
 void covey__request_answer(struct covey__turn *turn, const struct covey_incoming *in)
@@ -172,6 +186,7 @@ void covey__request_peer(struct covey_job *job, uint16_t peer)
             } else if (state == COVEY__OUT_TO_CANCEL) {
                 request->out[d].state = COVEY__OUT_NONE;
             }
+            covey__tiles_peer(request, d);
         }
     }
 }

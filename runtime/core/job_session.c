@@ -80,9 +80,11 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     session->closing = session->alone = session->distrust = false;
     session->id = event->fence.session;
     session->epoch = event->fence.epoch;
-    session->versions = session->times = session->retired_version = 0;
+    session->versions = session->retired_version = 0;
     session->generation = turn->view->device_generation;
     session->costs = *event->costs;
+    memset(session->layer_times, 0, sizeof(session->layer_times));
+    memset(session->run_times, 0, sizeof(session->run_times));
     memset(session->touched, 0, sizeof(session->touched));
     memset(session->retire, 0, sizeof(session->retire));
     for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {
@@ -125,7 +127,7 @@ covey_err covey__session_prepared(struct covey__turn *turn, const struct covey_e
         return COVEY_OK;
     }
     if (event->err != COVEY_OK) {
-        bool later = version->plan.layers == 0 || covey__version_active(session) != NULL;
+        bool later = covey_plan_is_local(&version->plan) || covey__version_active(session) != NULL;
         covey__version_retire(version);
         session->alone = covey__version_active(session) == NULL;
         session->replan_ms = turn->now_ms + (later ? COVEY__JOB_REPLAN_MS : 0);
@@ -167,7 +169,8 @@ static void take_placement(struct covey__turn *turn, const struct covey_incoming
             version->asked != covey__job_peer_find(turn->job, &in->peer)) {
             continue;
         }
-        bool all = covey__session_devices(turn, session);
+        uint64_t again_ms;
+        bool all = covey__session_devices(turn, session, &again_ms);
         covey_err err = covey__plan_decode(place->payload, &version->plan);
         if (err == COVEY_OK && all) {
             err = covey_plan_check(&version->plan, &session->costs);
@@ -221,7 +224,7 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
         return;
     }
     uint8_t d = covey__version_device(turn->job, version, &in->peer);
-    if (d == COVEY__JOB_NO_DEVICE || d == version->self) {
+    if (d == COVEY__JOB_NO_DEVICE) {
         return;
     }
     if (is_need) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * job_state.h - what job.c, job_session.c and job_request.c share.
+ * job_state.h - what the files of the job machine share.
  *
  * Events and messages only change the state below; whatever that makes due is put into the update
  * by the pumps, which run at the end of each call. So an update that is full loses nothing: the
@@ -17,7 +17,8 @@ enum {
     COVEY__JOB_PEERS = COVEY_MEMBERS_MAX,
     COVEY__JOB_NO_PEER = UINT16_MAX,
     COVEY__JOB_NO_DEVICE = UINT8_MAX,
-    COVEY__JOB_TIMES = 15,     /* layers that the adaptive deadline looks back on */
+    COVEY__JOB_TIMES = 15,     /* of a layer or a run: what a deadline looks back on */
+    COVEY__JOB_TIMES_MIN = 4,  /* before, it has nothing to adapt to */
     COVEY__JOB_BEHIND = 4,     /* unanswered executes of layers gone by: more only fill buffers */
     COVEY__JOB_PLACE_MS = 200, /* protocol.md: no request ever waits for an election */
     COVEY__JOB_ASSIGN_FIRST_MS = 5000,
@@ -28,7 +29,13 @@ enum {
     COVEY__JOB_AVOID_MS = 30000, /* a device that could not be made ready is tried again */
     COVEY__JOB_OVERDUE_MS = 250, /* before there are times to adapt to */
     COVEY__JOB_OVERDUE_MIN_MS = 30,
-    COVEY__JOB_OVERDUE_FACTOR = 8,
+    COVEY__JOB_DEVIATIONS = 6, /* median deviations above the median that are still in time */
+    /* tile runs */
+    COVEY__JOB_ATTEMPTS = 6,         /* at one run; then it is computed here */
+    COVEY__JOB_GRACE_MS = 5,         /* whoever waits for others itself complains by then */
+    COVEY__JOB_STALL_MIN_MS = 20,    /* that a holder waits for one segment's rows at least */
+    COVEY__JOB_TILE_AVOID_MS = 3000, /* the first time, then twice as long each time */
+    COVEY__JOB_TILE_AVOIDS = 4,      /* doublings */
 };
 
 /* Peer 0 is this node: always up. An entry stays while a plan names it or its channel is up. */
@@ -37,11 +44,14 @@ struct covey__job_peer_entry {
     enum covey_peer_state state;
     uint16_t plans;
     struct covey_node_id id;
-    uint32_t work;     /* the last number given */
-    uint32_t late;     /* executes unanswered when their layer ended */
-    uint64_t heard_ms; /* its last answer, or when it first fell late */
-    uint64_t dial_ms;  /* not dialled again before */
-    uint64_t avoid_ms; /* not planned with before */
+    uint32_t work;          /* the last number given */
+    uint32_t late;          /* executes unanswered when their layer ended */
+    uint64_t heard_ms;      /* its last answer, or when it first fell late */
+    uint64_t dial_ms;       /* not dialled again before */
+    uint64_t avoid_ms;      /* not planned with before */
+    uint64_t tile_avoid_ms; /* gets no strip before */
+    uint8_t stalls;         /* strips that held others up, one after another */
+    bool lied;              /* gets no more work, whatever happens */
 };
 
 enum covey__version_state {
@@ -59,6 +69,12 @@ enum covey__holder_state {
     COVEY__HOLDER_ASSIGNED,
     COVEY__HOLDER_NEEDED, /* it told what it lacks */
     COVEY__HOLDER_READY,
+};
+
+/* The last times of one kind of work. */
+struct covey__times {
+    uint32_t ms[COVEY__JOB_TIMES];
+    uint8_t count, next;
 };
 
 /* At most one version of a session is ACTIVE, at most one PLACING, PREPARING or ASSIGNING. */
@@ -91,9 +107,9 @@ struct covey__session {
     uint64_t touched[COVEY__JOB_PEERS / 64]; /* peers that got an assignment */
     uint64_t retire[COVEY__JOB_PEERS / 64];  /* of these: must still hear of retired_version */
     uint32_t retired_version;
-    uint32_t time_ms[COVEY__JOB_TIMES];
-    uint32_t times;
     struct covey_plan_request costs;
+    struct covey__times layer_times[COVEY_LAYERS_MAX];
+    struct covey__times run_times[COVEY_TILE_RUNS_MAX];
     struct covey__version version[COVEY__JOB_VERSIONS];
 };
 
@@ -120,6 +136,39 @@ struct covey__out {
     covey_handle answer; /* ANSWERED: owned until LAYER_DONE */
 };
 
+enum covey__tiles_state {
+    COVEY__TILES_NONE,
+    COVEY__TILES_TO_SHARE, /* gives back what the attempt before left, then chooses a layout */
+    COVEY__TILES_TO_CUT,
+    COVEY__TILES_CUTTING,
+    COVEY__TILES_TO_START,
+    COVEY__TILES_WAITING,
+    COVEY__TILES_COMPLETE,
+    COVEY__TILES_TO_COMPUTE, /* nobody is left: session computes the run here */
+};
+
+/* One tile run of a request. Masks: bit d is device d of the plan. */
+struct covey__tiles {
+    enum covey__tiles_state state;
+    uint8_t run, attempt;
+    uint8_t tries;       /* attempts at this run */
+    bool again;          /* CUTTING: the layout is of no use any more */
+    bool patient;        /* WAITING: all were late, and were given more time */
+    uint32_t used;       /* devices of the layout */
+    uint32_t tell;       /* START is due */
+    uint32_t told;       /* START was sent */
+    uint32_t drop;       /* DROP is due */
+    uint32_t lost;       /* get no strip of this run any more */
+    uint32_t missed;     /* named by holders that wait for them */
+    uint32_t complained; /* wait themselves */
+    uint32_t unable;     /* cannot go on */
+    uint64_t began_ms, overdue_ms;
+    uint64_t grace_ms; /* 0: no complaint */
+    struct covey_tile_layout layout;
+    covey_handle cut[COVEY_PLAN_DEVICES_MAX];    /* until START is sent */
+    covey_handle answer[COVEY_PLAN_DEVICES_MAX]; /* until TILES_DONE */
+};
+
 struct covey__request {
     bool used, ending;
     bool running;  /* in a layer */
@@ -136,6 +185,8 @@ struct covey__request {
     covey_handle local_body;
     covey_handle dropped; /* to RELEASE */
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
+    uint8_t attempts; /* at tile runs, all together */
+    struct covey__tiles tiles;
 };
 
 struct covey_job {
@@ -163,6 +214,8 @@ enum covey_peer_state covey__peer_state(const struct covey_job *job, uint16_t pe
 /* False: the update is full. */
 bool covey__peer_dial(struct covey__turn *turn, uint16_t peer);
 bool covey__job_release(struct covey__turn *turn, covey_handle body);
+/* Alive, not suspected, not gone, and never caught lying. */
+bool covey__peer_is_there(const struct covey__turn *turn, uint16_t peer);
 struct covey_fence covey__job_fence(const struct covey__session *session,
                                     const struct covey__version *version);
 
@@ -183,9 +236,10 @@ void covey__session_peer(struct covey_job *job, uint16_t peer);
 bool covey__session_pump(struct covey__turn *turn, struct covey__session *session);
 
 /* job_version.c: one plan from placing to retiring */
-/* Fills costs.device with the members of now, without those that could not be made ready lately;
- * true: that is all of them. */
-bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session);
+/* Fills costs.device with the members of now, without those that lied or could not be made ready
+ * lately; true: that is all of them. *out_again_ms: when to try those again. */
+bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
+                            uint64_t *out_again_ms);
 void covey__version_start(struct covey__turn *turn, struct covey__session *session);
 void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
                          struct covey__version *version);
@@ -219,6 +273,29 @@ void covey__layer_slots(const struct covey_plan_layer *layer, unsigned device,
                         uint64_t out[static COVEY_LAYER_SLOTS_MAX / 64]);
 covey_err covey__request_layer(struct covey__turn *turn,
                                const struct covey_event *event) COVEY_CHECK;
+covey_err covey__request_lied(struct covey__turn *turn,
+                              const struct covey_event *event) COVEY_CHECK;
 bool covey__request_pump(struct covey__turn *turn, struct covey__request *request);
+
+/* job_times.c */
+void covey__times_add(struct covey__times *times, uint64_t ms);
+/* The middle one; 0 while there are too few to tell. */
+uint32_t covey__times_median(const struct covey__times *times);
+/* Until when something that began now is not late yet: the median, some median deviations and a
+ * quarter above; 0 while there are too few to tell. */
+uint32_t covey__times_patience(const struct covey__times *times);
+
+/* job_tiles.c: one tile run of a request, from sharing out to TILES_DONE */
+covey_err covey__tiles_begin(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
+covey_err covey__tiles_cut(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
+/* True: the body was taken. */
+bool covey__tiles_piece(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__tiles_peer(struct covey__request *request, unsigned device);
+/* Devices with rows in any segment of the run. */
+uint32_t covey__tiles_holders(const struct covey_plan *plan, unsigned run);
+bool covey__tiles_pump(struct covey__turn *turn, struct covey__request *request);
+/* Gives everything back; false: the update is full. */
+bool covey__tiles_end(struct covey__turn *turn, struct covey__request *request);
 
 #endif /* COVEY_CORE_JOB_STATE_H */

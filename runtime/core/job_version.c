@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_state.h"
 
-/* What the members are now, without those that could not be made ready lately; true: all of them.
- */
-bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session)
+bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
+                            uint64_t *out_again_ms)
 {
     struct covey_plan_request *costs = &session->costs;
     bool all = true;
     costs->devices = 0;
+    *out_again_ms = UINT64_MAX;
     for (unsigned i = 0; i < turn->view->devices; i++) {
         uint16_t peer = covey__job_peer_find(turn->job, &turn->view->device[i].id);
-        if (peer != COVEY__JOB_NO_PEER && turn->job->peer[peer].avoid_ms > turn->now_ms) {
+        const struct covey__job_peer_entry *entry =
+            peer != COVEY__JOB_NO_PEER ? &turn->job->peer[peer] : NULL;
+        if (entry != NULL && (entry->lied || entry->avoid_ms > turn->now_ms)) {
+            if (!entry->lied && entry->avoid_ms < *out_again_ms) {
+                *out_again_ms = entry->avoid_ms;
+            }
             all = false;
             continue;
         }
@@ -25,15 +30,35 @@ static void plan_alone(struct covey_plan *plan, uint8_t parity)
     plan->parity = parity;
 }
 
+static bool is_same_run(const struct covey_plan_run *a, const struct covey_plan_run *b,
+                        unsigned devices)
+{
+    bool same =
+        a->first_cell == b->first_cell && a->cells == b->cells && a->segments == b->segments;
+    for (unsigned s = 0; same && s < a->segments; s++) {
+        same = a->segment[s].first_cell == b->segment[s].first_cell &&
+               a->segment[s].cells == b->segment[s].cells &&
+               memcmp(a->segment[s].rows, b->segment[s].rows,
+                      (devices + 1) * sizeof(a->segment[s].rows[0])) == 0;
+    }
+    return same;
+}
+
 static bool is_same_placement(const struct covey_plan *a, const struct covey_plan *b)
 {
     if (a->layers != b->layers || a->devices != b->devices || a->parity != b->parity ||
+        a->half != b->half || a->runs != b->runs ||
         memcmp(a->device, b->device, a->devices * sizeof(a->device[0])) != 0) {
         return false;
     }
     for (unsigned i = 0; i < a->layers; i++) {
         if (a->layer[i].units != b->layer[i].units || a->layer[i].slots != b->layer[i].slots ||
             memcmp(a->layer[i].holder, b->layer[i].holder, a->layer[i].slots) != 0) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < a->runs; i++) {
+        if (!is_same_run(&a->run[i], &b->run[i], a->devices)) {
             return false;
         }
     }
@@ -61,9 +86,18 @@ static void keep_peers(struct covey_job *job, struct covey__version *version)
             version->holder[plan->layer[i].holder[s]] = COVEY__HOLDER_IDLE;
         }
     }
+    /* Its own units need no assignment; its strips are a holder's like any other's. */
     if (version->self != COVEY__JOB_NO_DEVICE &&
         version->holder[version->self] == COVEY__HOLDER_IDLE) {
         version->holder[version->self] = COVEY__HOLDER_READY;
+    }
+    for (unsigned i = 0; i < plan->runs; i++) {
+        uint32_t holders = covey__tiles_holders(plan, i);
+        for (unsigned d = 0; d < plan->devices; d++) {
+            if ((holders >> d & 1) != 0) {
+                version->holder[d] = COVEY__HOLDER_IDLE;
+            }
+        }
     }
 }
 
@@ -86,7 +120,8 @@ void covey__version_adopt(struct covey__turn *turn, struct covey__session *sessi
 void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
                          struct covey__version *version)
 {
-    bool all = covey__session_devices(turn, session);
+    uint64_t again_ms;
+    bool all = covey__session_devices(turn, session, &again_ms);
     (void)all; /* Whoever is missing is planned with again when its time has come. */
     covey_err err = covey_plan_make(&session->costs, &version->plan);
     if (err != COVEY_OK || session->alone) {
@@ -109,9 +144,7 @@ void covey__version_start(struct covey__turn *turn, struct covey__session *sessi
         return;
     }
     const struct covey_job_view *view = turn->view;
-    bool all = covey__session_devices(turn, session);
-    /* Whoever is left out now is tried again then. */
-    session->replan_ms = all ? UINT64_MAX : turn->now_ms + COVEY__JOB_AVOID_MS;
+    bool all = covey__session_devices(turn, session, &session->replan_ms);
     version->number = ++session->versions;
     version->requests = 0;
     version->tell = version->told = version->kept = false;
@@ -229,12 +262,33 @@ static bool pump_holders(struct covey__turn *turn, struct covey__session *sessio
 static bool is_there(const struct covey__turn *turn, const struct covey__version *version,
                      unsigned device)
 {
-    for (unsigned i = 0; i < turn->view->devices; i++) {
-        if (covey_node_id_equal(&turn->view->device[i].id, &version->plan.device[device])) {
-            return covey__peer_state(turn->job, version->peer[device]) != COVEY_PEER_GONE;
+    return covey__peer_is_there(turn, version->peer[device]);
+}
+
+static bool counts(const struct covey__turn *turn, const struct covey__version *version,
+                   unsigned device, bool hope)
+{
+    bool lied =
+        version->peer[device] != COVEY__JOB_NO_PEER && turn->job->peer[version->peer[device]].lied;
+    return (version->holder[device] == COVEY__HOLDER_READY && !lied) ||
+           (hope && is_there(turn, version, device));
+}
+
+/* One holder is enough: rows are shared out among those that are there. */
+static bool runs_have_enough(const struct covey__turn *turn, const struct covey__version *version,
+                             bool hope)
+{
+    for (unsigned i = 0; i < version->plan.runs; i++) {
+        uint32_t holders = covey__tiles_holders(&version->plan, i);
+        bool has = false;
+        for (unsigned d = 0; d < version->plan.devices; d++) {
+            has = has || ((holders >> d & 1) != 0 && counts(turn, version, d, hope));
+        }
+        if (!has) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
@@ -248,15 +302,14 @@ bool covey__version_has_enough(const struct covey__turn *turn, const struct cove
             unsigned count = covey_plan_group(layer, version->plan.parity, g, &unit, &slot);
             for (unsigned s = 0; s < count + version->plan.parity; s++) {
                 unsigned d = layer->holder[slot + s];
-                have += version->holder[d] == COVEY__HOLDER_READY ||
-                        (hope && is_there(turn, version, d));
+                have += d == version->self || counts(turn, version, d, hope);
             }
             if (have < count) {
                 return false;
             }
         }
     }
-    return true;
+    return runs_have_enough(turn, version, hope);
 }
 
 static bool all_ready(const struct covey__turn *turn, const struct covey__version *version)

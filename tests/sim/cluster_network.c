@@ -224,6 +224,10 @@ void sim_action(struct cluster *c, unsigned from, const struct covey_action *act
     case COVEY_ACTION_FORGET:
     case COVEY_ACTION_COMPUTE_LOCAL:
     case COVEY_ACTION_LAYER_DONE:
+    case COVEY_ACTION_TILE:
+    case COVEY_ACTION_TILES_DROPPED:
+    case COVEY_ACTION_TILES_CUT:
+    case COVEY_ACTION_TILES_DONE:
         if (c->config.on_action != NULL) {
             c->config.on_action(c->config.user, from, action);
         } else if (action->type == COVEY_ACTION_STORE || action->type == COVEY_ACTION_COMPUTE) {

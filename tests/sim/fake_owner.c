@@ -53,7 +53,7 @@ static void begun(void *user, unsigned node, uint64_t index)
     s->input = cluster_body_new(fake->c, input, fake_model_inputs(0) * sizeof(*input));
     n->counts.begun++;
     const struct covey_plan *plan = plan_of(n, n->active);
-    if (plan != NULL && plan->layers == 0) {
+    if (plan != NULL && covey_plan_is_local(plan)) {
         fake_fail(fake, node, "a request began with nobody to share it");
     }
     ask_layer(fake, node, s);
@@ -378,13 +378,21 @@ void fake_open(struct fake *fake, unsigned owner, unsigned parity)
     n->fence.epoch = 1;
     n->active = 0;
     n->open = true;
-    n->costs.layers = FAKE_LAYERS;
+    n->costs.layers = n->costs.cells = FAKE_LAYERS;
+    n->costs.coded_all = true;
     n->costs.parity = (uint8_t)parity;
     for (unsigned i = 0; i < FAKE_LAYERS; i++) {
         uint32_t inputs = fake_model_inputs(i);
-        n->costs.cost[i] =
-            (struct covey_plan_cost){(uint16_t)fake_model_units(i), FAKE_ROWS * inputs * 4,
-                                     inputs * 4, FAKE_ROWS * 4, UINT64_C(2) * FAKE_ROWS * inputs};
+        n->costs.cost[i] = (struct covey_plan_cost){.cell = (uint16_t)i,
+                                                    .units = (uint16_t)fake_model_units(i),
+                                                    .unit_bytes = FAKE_ROWS * inputs * 4,
+                                                    .input_bytes = inputs * 4,
+                                                    .answer_bytes = FAKE_ROWS * 4,
+                                                    .unit.flops = UINT64_C(2) * FAKE_ROWS * inputs};
+        n->costs.cell[i] = (struct covey_plan_cell){.first_layer = (uint16_t)i,
+                                                    .layers = 1,
+                                                    .whole.flops = fake_model_units(i) *
+                                                                   n->costs.cost[i].unit.flops};
     }
     struct covey_event event = {
         .type = COVEY_EVENT_SESSION_OPEN, .fence = n->fence, .costs = &n->costs};

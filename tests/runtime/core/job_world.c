@@ -206,7 +206,8 @@ void set_devices(struct world *w, unsigned mask)
     w->view.devices = 0;
     for (unsigned d = 0; d < DEVICES; d++) {
         if ((mask >> d & 1) != 0) {
-            struct covey_plan_device device = {id_of(d), 1000, UINT64_MAX};
+            struct covey_plan_device device = {
+                .id = id_of(d), .mflops = 1000, .memory_bytes = UINT64_MAX, .owner = d == 0};
             w->view.device[w->view.devices++] = device;
         }
     }
@@ -223,10 +224,18 @@ struct world *world_new(unsigned devices, unsigned parity)
     memset(w->job, 0xa5, covey__job_size());
     w->view.self = id_of(0);
     w->view.now_ms = 1000;
-    w->costs.layers = 3;
+    w->costs.layers = w->costs.cells = 3;
+    w->costs.coded_all = true;
     w->costs.parity = (uint8_t)parity;
     for (unsigned i = 0; i < 3; i++) {
-        w->costs.cost[i] = (struct covey_plan_cost){(uint16_t)(9 + i), 8, 8, ANSWER_BYTES, 8};
+        w->costs.cost[i] = (struct covey_plan_cost){.cell = (uint16_t)i,
+                                                    .units = (uint16_t)(9 + i),
+                                                    .unit_bytes = 8,
+                                                    .input_bytes = 8,
+                                                    .answer_bytes = ANSWER_BYTES,
+                                                    .unit.flops = 8};
+        w->costs.cell[i] = (struct covey_plan_cell){
+            .first_layer = (uint16_t)i, .layers = 1, .whole.flops = 8U * (9 + i)};
     }
     set_devices(w, (1U << devices) - 1);
     covey__job_init(w->job, &w->view.self, 1);
@@ -298,8 +307,8 @@ struct covey_work_message answer_of(const struct world *w, unsigned device)
 {
     const struct covey_work_execute *e = &w->execute[device];
     struct covey_work_message m = {.type = COVEY_WORK_ANSWER};
-    m.answer =
-        (struct covey_work_answer){e->fence, e->request, e->layer, e->work, COVEY_WORK_STATUS_DONE};
+    m.answer = (struct covey_work_answer){
+        e->fence, e->request, e->layer, e->work, COVEY_WORK_STATUS_DONE, 0};
     return m;
 }
 

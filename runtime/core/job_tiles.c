@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: MIT */
+#include "job_state.h"
+
+static uint32_t bit_of(unsigned device)
+{
+    return UINT32_C(1) << device;
+}
+
+static const struct covey_plan_run *run_of(struct covey_job *job,
+                                           const struct covey__request *request)
+{
+    return &covey__request_version(job, request)->plan.run[request->tiles.run];
+}
+
+uint32_t covey__tiles_holders(const struct covey_plan *plan, unsigned run)
+{
+    uint32_t mask = 0;
+    for (unsigned s = 0; s < plan->run[run].segments; s++) {
+        const uint16_t *rows = plan->run[run].segment[s].rows;
+        for (unsigned d = 0; d < plan->devices; d++) {
+            mask |= rows[d] < rows[d + 1] ? bit_of(d) : 0;
+        }
+    }
+    return mask;
+}
+
+static uint32_t layout_devices(const struct covey_tile_layout *layout)
+{
+    uint32_t mask = 0;
+    for (unsigned s = 0; s < layout->segments; s++) {
+        for (unsigned d = 0; d < layout->devices; d++) {
+            mask |= layout->rows[s][d] < layout->rows[s][d + 1] ? bit_of(d) : 0;
+        }
+    }
+    return mask;
+}
+
+/* ---- events ---- */
+
+covey_err covey__tiles_begin(struct covey__turn *turn, const struct covey_event *event)
+{
+    struct covey__request *request = covey__request_find(turn->job, event->request);
+    if (request == NULL) {
+        return COVEY_ERR_NOT_FOUND;
+    }
+    if (request->running || request->tiles.state != COVEY__TILES_NONE) {
+        return COVEY_ERR_STATE;
+    }
+    if (event->run >= covey__request_version(turn->job, request)->plan.runs) {
+        return COVEY_ERR_RANGE;
+    }
+    uint32_t drop = request->tiles.drop;
+    memset(&request->tiles, 0, sizeof(request->tiles));
+    request->tiles.drop = drop;
+    request->tiles.run = event->run;
+    request->tiles.state = COVEY__TILES_TO_SHARE;
+    return COVEY_OK;
+}
+
+static bool release_pieces(struct covey__turn *turn, const covey_handle *pieces)
+{
+    bool done = true;
+    for (unsigned d = 0; pieces != NULL && d < COVEY_PLAN_DEVICES_MAX; d++) {
+        done = covey__job_release(turn, pieces[d]) && done;
+    }
+    return done;
+}
+
+covey_err covey__tiles_cut(struct covey__turn *turn, const struct covey_event *event)
+{
+    struct covey__request *request = covey__request_find(turn->job, event->request);
+    struct covey__tiles *tiles = request != NULL ? &request->tiles : NULL;
+    if (tiles == NULL || tiles->state != COVEY__TILES_CUTTING || tiles->run != event->run ||
+        tiles->attempt != event->attempt) {
+        return release_pieces(turn, event->pieces) ? COVEY_OK : COVEY_ERR_SPACE;
+    }
+    if (event->pieces != NULL) {
+        memcpy(tiles->cut, event->pieces, sizeof(tiles->cut));
+    }
+    if (event->err != COVEY_OK || event->pieces == NULL) {
+        /* Memory is short here. The run needs less of it than its pieces. */
+        tiles->tries = COVEY__JOB_ATTEMPTS;
+        tiles->again = true;
+    }
+    tiles->state = tiles->again ? COVEY__TILES_TO_SHARE : COVEY__TILES_TO_START;
+    tiles->tell = tiles->used;
+    return COVEY_OK;
+}
+
+/* ---- losses ---- */
+
+static void lose(struct covey__tiles *tiles, uint32_t devices)
+{
+    tiles->lost |= devices;
+    if (tiles->state == COVEY__TILES_CUTTING) {
+        tiles->again = true;
+    } else {
+        tiles->state = COVEY__TILES_TO_SHARE;
+    }
+}
+
+void covey__tiles_peer(struct covey__request *request, unsigned device)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    tiles->drop &= ~bit_of(device);
+    tiles->told &= ~bit_of(device);
+    bool is_open = tiles->state == COVEY__TILES_TO_CUT || tiles->state == COVEY__TILES_CUTTING ||
+                   tiles->state == COVEY__TILES_TO_START || tiles->state == COVEY__TILES_WAITING;
+    /* Whose rows of the result are here has sent all that others need of it. */
+    if (is_open && (tiles->used & bit_of(device)) != 0 && tiles->answer[device] == 0) {
+        lose(tiles, bit_of(device));
+    }
+}
+
+/* They held others up: others get their rows for a while. */
+static void lose_slow(struct covey__turn *turn, struct covey__request *request, uint32_t devices)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if ((devices & bit_of(d)) == 0 || version->peer[d] == COVEY__JOB_NO_PEER) {
+            continue;
+        }
+        struct covey__job_peer_entry *entry = &turn->job->peer[version->peer[d]];
+        entry->tile_avoid_ms = turn->now_ms + ((uint64_t)COVEY__JOB_TILE_AVOID_MS << entry->stalls);
+        entry->stalls = (uint8_t)(entry->stalls + (entry->stalls < COVEY__JOB_TILE_AVOIDS));
+    }
+    lose(&request->tiles, devices);
+}
+
+/* Whoever is waited for and does not wait itself. Where all wait for one another rows were lost
+ * between two: one of those is left out. */
+static uint32_t root_cause(const struct covey__tiles *tiles, unsigned self)
+{
+    uint32_t roots = (tiles->unable | (tiles->missed & ~tiles->complained)) & tiles->used;
+    for (unsigned d = 0; roots == 0 && d < COVEY_PLAN_DEVICES_MAX; d++) {
+        roots = d != self ? tiles->missed & tiles->used & bit_of(d) : 0;
+    }
+    return roots != 0 ? roots : tiles->missed & tiles->used;
+}
+
+/* Rows of the result that are not here. */
+static uint32_t unanswered(const struct covey__tiles *tiles)
+{
+    uint32_t mask = 0;
+    unsigned last = tiles->layout.segments - 1u;
+    for (unsigned d = 0; d < tiles->layout.devices; d++) {
+        if (tiles->layout.rows[last][d] < tiles->layout.rows[last][d + 1] &&
+            tiles->answer[d] == 0) {
+            mask |= bit_of(d);
+        }
+    }
+    return mask;
+}
+
+static unsigned count_of(uint32_t mask)
+{
+    unsigned count = 0;
+    for (; mask != 0; mask &= mask - 1) {
+        count++;
+    }
+    return count;
+}
+
+void covey__tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
+{
+    const struct covey_work_tile *said = &in->message->tile;
+    struct covey__request *request = covey__request_find(turn->job, said->request);
+    if (request == NULL || request->tiles.state != COVEY__TILES_WAITING ||
+        request->tiles.attempt != said->attempt || request->tiles.run != said->run ||
+        said->missing.len != 4) {
+        return;
+    }
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    uint8_t d = covey__version_device(turn->job, version, &in->peer);
+    if (d == COVEY__JOB_NO_DEVICE || (tiles->used & bit_of(d)) == 0 ||
+        version->number != said->fence.version) {
+        return;
+    }
+    uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
+    tiles->unable |= missing & bit_of(d);
+    tiles->missed |= missing;
+    tiles->complained |= bit_of(d);
+    if (tiles->grace_ms == 0) {
+        tiles->grace_ms = turn->now_ms + COVEY__JOB_GRACE_MS;
+    }
+}
+
+/* ---- the result ---- */
+
+bool covey__tiles_piece(struct covey__turn *turn, const struct covey_incoming *in)
+{
+    const struct covey_work_tile *said = &in->message->tile;
+    struct covey__request *request = covey__request_find(turn->job, said->request);
+    if (request == NULL || request->tiles.state != COVEY__TILES_WAITING ||
+        request->tiles.attempt != said->attempt || request->tiles.run != said->run) {
+        return false;
+    }
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    unsigned d = said->source;
+    if (!covey_session_id_equal(&session->id, &said->fence.session) ||
+        session->epoch != said->fence.epoch || version->number != said->fence.version ||
+        d >= version->plan.devices || !covey_node_id_equal(&version->plan.device[d], &in->peer) ||
+        (unanswered(tiles) & bit_of(d)) == 0) {
+        return false;
+    }
+    const struct covey_plan_run *run = &version->plan.run[tiles->run];
+    struct covey_rows rows = covey_tile_made(&tiles->layout, run->segments - 1u, d);
+    if (in->body == 0 ||
+        in->body_len != covey_tile_piece_bytes(run, run->segments, rows, version->plan.half)) {
+        lose_slow(turn, request, bit_of(d));
+        return false;
+    }
+    tiles->answer[d] = in->body;
+    turn->job->peer[version->peer[d]].stalls = 0;
+    if (unanswered(tiles) == 0) {
+        tiles->state = COVEY__TILES_COMPLETE;
+    }
+    return true;
+}
+
+static bool tell_done(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    bool is_here = tiles->state == COVEY__TILES_COMPLETE;
+    if (turn->out->done_count == COVEY_UPDATE_DONE_MAX) {
+        turn->out->more = true;
+        return false;
+    }
+    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_TILES_DONE);
+    if (action == NULL) {
+        return false;
+    }
+    struct covey__session *session = covey__request_session(turn->job, request);
+    struct covey_layer_done *done = &turn->out->done[turn->out->done_count++];
+    memset(done, 0, sizeof(*done));
+    if (is_here) {
+        memcpy(done->answer, tiles->answer, sizeof(done->answer));
+        memset(tiles->answer, 0, sizeof(tiles->answer));
+        action->layout = &tiles->layout;
+        covey__times_add(&session->run_times[tiles->run], turn->now_ms - tiles->began_ms);
+    }
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    done->recovered_dead = (uint16_t)count_of(tiles->lost);
+    action->fence = covey__job_fence(session, version);
+    action->request = request->id;
+    action->run = tiles->run;
+    action->attempt = tiles->attempt;
+    action->done = done;
+    tiles->told = 0;
+    tiles->state = COVEY__TILES_NONE;
+    return true;
+}
+
+/* ---- sharing out ---- */
+
+static bool may_take(const struct covey__turn *turn, const struct covey__version *version,
+                     unsigned device)
+{
+    uint16_t peer = version->peer[device];
+    return version->holder[device] == COVEY__HOLDER_READY &&
+           covey__peer_state(turn->job, peer) == COVEY_PEER_UP &&
+           covey__peer_is_there(turn, peer) && turn->job->peer[peer].tile_avoid_ms <= turn->now_ms;
+}
+
+static void rates_of(const struct covey__turn *turn, const struct covey_plan *plan,
+                     uint32_t rate[static COVEY_PLAN_DEVICES_MAX])
+{
+    memset(rate, 0, COVEY_PLAN_DEVICES_MAX * sizeof(rate[0]));
+    for (unsigned d = 0; d < plan->devices; d++) {
+        for (unsigned i = 0; i < turn->view->devices; i++) {
+            if (covey_node_id_equal(&turn->view->device[i].id, &plan->device[d])) {
+                rate[d] = turn->view->device[i].mflops;
+            }
+        }
+    }
+}
+
+/* The plan's own rows while all are there, else among those that are left. False: nobody is. */
+static bool choose(const struct covey__turn *turn, struct covey__request *request)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    const struct covey_plan *plan = &version->plan;
+    struct covey__tiles *tiles = &request->tiles;
+    uint32_t all = covey__tiles_holders(plan, tiles->run);
+    uint32_t mask = 0;
+    for (unsigned d = 0; d < plan->devices; d++) {
+        bool wanted = (all & bit_of(d)) != 0 && (tiles->lost & bit_of(d)) == 0;
+        mask |= wanted && may_take(turn, version, d) ? bit_of(d) : 0;
+    }
+    if (mask == 0) {
+        return false;
+    }
+    if (mask == all) {
+        covey_tile_layout_of(&plan->run[tiles->run], plan->devices, &tiles->layout);
+        return true;
+    }
+    struct covey_plan_run run = plan->run[tiles->run];
+    uint32_t rate[COVEY_PLAN_DEVICES_MAX];
+    rates_of(turn, plan, rate);
+    if (!covey_plan_share(&run, plan->devices, mask, rate)) {
+        return false;
+    }
+    covey_tile_layout_of(&run, plan->devices, &tiles->layout);
+    return true;
+}
+
+static bool share(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        if (!covey__job_release(turn, tiles->cut[d])) {
+            return false;
+        }
+        tiles->cut[d] = 0;
+        if (!covey__job_release(turn, tiles->answer[d])) {
+            return false;
+        }
+        tiles->answer[d] = 0;
+    }
+    tiles->again = tiles->patient = false;
+    tiles->missed = tiles->complained = tiles->unable = tiles->tell = 0;
+    tiles->grace_ms = 0;
+    bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
+                  choose(turn, request);
+    tiles->used = shared ? layout_devices(&tiles->layout) : 0;
+    /* Who gets a newer attempt drops the older by itself. */
+    tiles->drop |= tiles->told & ~tiles->used;
+    tiles->told &= tiles->used;
+    if (!shared) {
+        tiles->state = COVEY__TILES_TO_COMPUTE;
+        return true;
+    }
+    tiles->drop &= ~tiles->used;
+    tiles->tries++;
+    tiles->attempt = request->attempts++;
+    tiles->state = COVEY__TILES_TO_CUT;
+    return true;
+}
+
+/* ---- deadlines ---- */
+
+static uint64_t patience_ms(const struct covey__session *session, const struct covey_plan_run *run,
+                            const struct covey__tiles *tiles)
+{
+    uint64_t ms = covey__times_patience(&session->run_times[tiles->run]);
+    if (ms == 0) {
+        ms = (uint64_t)run->predicted_us * 3 / 1000 + 50;
+    }
+    /* A second deadline that is too short would make it worse. */
+    return ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+}
+
+/* How long a holder may wait for one segment's rows: half of the longest segment longer than that
+ * one takes, in the proportion of what was measured to what was predicted. */
+static uint16_t stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
+                         const struct covey__tiles *tiles)
+{
+    uint64_t longest = run->predicted_us / (run->segments > 0 ? run->segments : 1);
+    for (unsigned s = 0; s < run->segments; s++) {
+        longest = run->segment[s].predicted_us > longest ? run->segment[s].predicted_us : longest;
+    }
+    uint64_t ms = longest * 3 / 2 / 1000;
+    uint64_t median_us = (uint64_t)covey__times_median(&session->run_times[tiles->run]) * 1000;
+    if (median_us == 0) {
+        ms *= 3;
+    } else if (median_us > run->predicted_us && run->predicted_us > 0) {
+        ms = ms * median_us / run->predicted_us;
+    }
+    ms = (ms + COVEY__JOB_STALL_MIN_MS) << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+    return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
+}
+
+/* Nobody complained of anyone, and rows are missing. When few are, it is those devices; when most
+ * are, all may be slower than thought: once they get more time. */
+static void overdue(struct covey__turn *turn, struct covey__request *request)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey__tiles *tiles = &request->tiles;
+    uint32_t late = unanswered(tiles);
+    if (2 * count_of(late) > count_of(tiles->used) && count_of(tiles->used) > 1 &&
+        !tiles->patient) {
+        tiles->patient = true;
+        tiles->overdue_ms = turn->now_ms + (turn->now_ms - tiles->began_ms);
+        covey__job_wake(turn->job, tiles->overdue_ms);
+        return;
+    }
+    uint32_t others = late;
+    if (version->self != COVEY__JOB_NO_DEVICE) {
+        others &= ~bit_of(version->self);
+    }
+    lose_slow(turn, request, others != 0 ? others : late);
+}
+
+static void watch(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    if (tiles->grace_ms != 0 && turn->now_ms >= tiles->grace_ms) {
+        uint32_t roots = root_cause(tiles, version->self);
+        tiles->grace_ms = 0;
+        if (roots != 0) {
+            lose_slow(turn, request, roots);
+            return;
+        }
+    }
+    if (turn->now_ms >= tiles->overdue_ms) {
+        overdue(turn, request);
+        return;
+    }
+    covey__job_wake(turn->job, tiles->overdue_ms);
+    if (tiles->grace_ms != 0) {
+        covey__job_wake(turn->job, tiles->grace_ms);
+    }
+}
+
+/* ---- pumps ---- */
+
+static bool pump_cut(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_TILES_CUT);
+    if (action == NULL) {
+        return false;
+    }
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    action->fence = covey__job_fence(covey__request_session(turn->job, request), version);
+    action->request = request->id;
+    action->run = tiles->run;
+    action->attempt = tiles->attempt;
+    action->layout = &tiles->layout;
+    tiles->state = COVEY__TILES_CUTTING;
+    return true;
+}
+
+static bool send_start(struct covey__turn *turn, struct covey__request *request, unsigned device)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey_buf space = {turn->job->scratch, sizeof(turn->job->scratch)};
+    size_t len = 0;
+    /* A layout always fits: the scratch holds the costs of all layers. */
+    if (covey_tile_layout_encode(&tiles->layout, space, &len) != COVEY_OK) {
+        return false;
+    }
+    struct covey_work_message message = {.type = COVEY_WORK_START};
+    message.tile.fence = covey__job_fence(session, version);
+    message.tile.request = request->id;
+    message.tile.attempt = tiles->attempt;
+    message.tile.run = tiles->run;
+    message.tile.stall_ms = stall_ms(session, run_of(turn->job, request), tiles);
+    message.tile.layout = covey_bytes_of(space.ptr, len);
+    if (covey__update_send(turn->out, &version->plan.device[device], &message,
+                           tiles->cut[device]) != COVEY_OK) {
+        return false;
+    }
+    tiles->tell &= ~bit_of(device);
+    tiles->told |= bit_of(device);
+    return true;
+}
+
+static bool pump_start(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if ((tiles->tell & bit_of(d)) != 0 && !send_start(turn, request, d)) {
+            return false;
+        }
+        if (!covey__job_release(turn, tiles->cut[d])) {
+            return false;
+        }
+        tiles->cut[d] = 0;
+    }
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    tiles->began_ms = turn->now_ms;
+    tiles->overdue_ms = turn->now_ms + patience_ms(session, run_of(turn->job, request), tiles);
+    tiles->state = COVEY__TILES_WAITING;
+    return true;
+}
+
+static bool pump_drops(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey_work_message message = {.type = COVEY_WORK_DROP};
+    message.tile.fence = covey__job_fence(covey__request_session(turn->job, request), version);
+    message.tile.request = request->id;
+    for (unsigned d = 0; tiles->drop != 0 && d < version->plan.devices; d++) {
+        if ((tiles->drop & bit_of(d)) == 0) {
+            continue;
+        }
+        if (covey__peer_state(turn->job, version->peer[d]) == COVEY_PEER_UP &&
+            covey__update_send(turn->out, &version->plan.device[d], &message, 0) != COVEY_OK) {
+            return false;
+        }
+        tiles->drop &= ~bit_of(d);
+    }
+    return true;
+}
+
+/* False: the update is full. */
+static bool pump_once(struct covey__turn *turn, struct covey__request *request)
+{
+    switch (request->tiles.state) {
+    case COVEY__TILES_TO_SHARE:
+        return share(turn, request);
+    case COVEY__TILES_TO_CUT:
+        return pump_cut(turn, request);
+    case COVEY__TILES_TO_START:
+        return pump_start(turn, request);
+    case COVEY__TILES_WAITING:
+        watch(turn, request);
+        return true;
+    case COVEY__TILES_COMPLETE:
+    case COVEY__TILES_TO_COMPUTE:
+        return tell_done(turn, request);
+    case COVEY__TILES_NONE:
+    case COVEY__TILES_CUTTING:
+        break;
+    }
+    return true;
+}
+
+bool covey__tiles_pump(struct covey__turn *turn, struct covey__request *request)
+{
+    enum covey__tiles_state before;
+    do {
+        before = request->tiles.state;
+        if (!pump_drops(turn, request) || !pump_once(turn, request)) {
+            return false;
+        }
+    } while (request->tiles.state != before);
+    return true;
+}
+
+bool covey__tiles_end(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        if (!covey__job_release(turn, tiles->cut[d])) {
+            return false;
+        }
+        tiles->cut[d] = 0;
+        if (!covey__job_release(turn, tiles->answer[d])) {
+            return false;
+        }
+        tiles->answer[d] = 0;
+    }
+    tiles->drop |= tiles->told;
+    tiles->told = 0;
+    tiles->state = COVEY__TILES_NONE;
+    return pump_drops(turn, request);
+}
