@@ -192,9 +192,9 @@ covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *v
     } else if (event->type == COVEY_EVENT_LIED) {
         err = covey__request_lied(&turn, event);
     } else if (event->type == COVEY_EVENT_TILES) {
-        err = covey__tiles_begin(&turn, event);
+        err = covey__job_tiles_begin(&turn, event);
     } else if (event->type == COVEY_EVENT_TILES_CUT) {
-        err = covey__tiles_cut(&turn, event);
+        err = covey__job_tiles_cut(&turn, event);
     } else if (event->type == COVEY_EVENT_REQUEST_END) {
         err = covey__request_end(&turn, event);
     }
@@ -208,11 +208,11 @@ covey_err covey__job_message(struct covey_job *job, const struct covey_job_view 
     struct covey__turn turn = turn_of(job, view, out);
     if (in->message->type == COVEY_WORK_ANSWER) {
         covey__request_answer(&turn, in);
-    } else if (in->message->type != COVEY_WORK_PIECE || !covey__tiles_piece(&turn, in)) {
+    } else if (in->message->type != COVEY_WORK_PIECE || !covey__job_tiles_piece(&turn, in)) {
         bool released = covey__job_release(&turn, in->body);
         (void)released; /* node.c gives an empty update, so there is room. */
         if (in->message->type == COVEY_WORK_STALLED) {
-            covey__tiles_stalled(&turn, in);
+            covey__job_tiles_stalled(&turn, in);
         } else {
             covey__session_message(&turn, in);
         }

@@ -383,7 +383,7 @@ static bool pump_end(struct covey__turn *turn, struct covey__request *request)
     if (request->running) {
         close_layer(turn, request);
     }
-    if (!pump_cancels(turn, request) || !covey__tiles_end(turn, request)) {
+    if (!pump_cancels(turn, request) || !covey__job_tiles_end(turn, request)) {
         return false;
     }
     covey__request_version(turn->job, request)->requests--;
@@ -399,7 +399,7 @@ bool covey__request_pump(struct covey__turn *turn, struct covey__request *reques
     if (request->ending) {
         return pump_end(turn, request);
     }
-    if (!covey__tiles_pump(turn, request)) {
+    if (!covey__job_tiles_pump(turn, request)) {
         return false;
     }
     if (request->running && !pump_layer(turn, request)) {

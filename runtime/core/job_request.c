@@ -186,7 +186,7 @@ void covey__request_peer(struct covey_job *job, uint16_t peer)
             } else if (state == COVEY__OUT_TO_CANCEL) {
                 request->out[d].state = COVEY__OUT_NONE;
             }
-            covey__tiles_peer(request, d);
+            covey__job_tiles_peer(request, d);
         }
     }
 }

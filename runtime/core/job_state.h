@@ -286,16 +286,18 @@ uint32_t covey__times_median(const struct covey__times *times);
 uint32_t covey__times_patience(const struct covey__times *times);
 
 /* job_tiles.c: one tile run of a request, from sharing out to TILES_DONE */
-covey_err covey__tiles_begin(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
-covey_err covey__tiles_cut(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
+covey_err covey__job_tiles_begin(struct covey__turn *turn,
+                                 const struct covey_event *event) COVEY_CHECK;
+covey_err covey__job_tiles_cut(struct covey__turn *turn,
+                               const struct covey_event *event) COVEY_CHECK;
 /* True: the body was taken. */
-bool covey__tiles_piece(struct covey__turn *turn, const struct covey_incoming *in);
-void covey__tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in);
-void covey__tiles_peer(struct covey__request *request, unsigned device);
+bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__job_tiles_peer(struct covey__request *request, unsigned device);
 /* Devices with rows in any segment of the run. */
-uint32_t covey__tiles_holders(const struct covey_plan *plan, unsigned run);
-bool covey__tiles_pump(struct covey__turn *turn, struct covey__request *request);
+uint32_t covey__job_tiles_holders(const struct covey_plan *plan, unsigned run);
+bool covey__job_tiles_pump(struct covey__turn *turn, struct covey__request *request);
 /* Gives everything back; false: the update is full. */
-bool covey__tiles_end(struct covey__turn *turn, struct covey__request *request);
+bool covey__job_tiles_end(struct covey__turn *turn, struct covey__request *request);
 
 #endif /* COVEY_CORE_JOB_STATE_H */

@@ -12,7 +12,7 @@ static const struct covey_plan_run *run_of(struct covey_job *job,
     return &covey__request_version(job, request)->plan.run[request->tiles.run];
 }
 
-uint32_t covey__tiles_holders(const struct covey_plan *plan, unsigned run)
+uint32_t covey__job_tiles_holders(const struct covey_plan *plan, unsigned run)
 {
     uint32_t mask = 0;
     for (unsigned s = 0; s < plan->run[run].segments; s++) {
@@ -37,7 +37,7 @@ static uint32_t layout_devices(const struct covey_tile_layout *layout)
 
 /* ---- events ---- */
 
-covey_err covey__tiles_begin(struct covey__turn *turn, const struct covey_event *event)
+covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_event *event)
 {
     struct covey__request *request = covey__request_find(turn->job, event->request);
     if (request == NULL) {
@@ -66,7 +66,7 @@ static bool release_pieces(struct covey__turn *turn, const covey_handle *pieces)
     return done;
 }
 
-covey_err covey__tiles_cut(struct covey__turn *turn, const struct covey_event *event)
+covey_err covey__job_tiles_cut(struct covey__turn *turn, const struct covey_event *event)
 {
     struct covey__request *request = covey__request_find(turn->job, event->request);
     struct covey__tiles *tiles = request != NULL ? &request->tiles : NULL;
@@ -99,7 +99,7 @@ static void lose(struct covey__tiles *tiles, uint32_t devices)
     }
 }
 
-void covey__tiles_peer(struct covey__request *request, unsigned device)
+void covey__job_tiles_peer(struct covey__request *request, unsigned device)
 {
     struct covey__tiles *tiles = &request->tiles;
     tiles->drop &= ~bit_of(device);
@@ -161,7 +161,7 @@ static unsigned count_of(uint32_t mask)
     return count;
 }
 
-void covey__tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
+void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
 {
     const struct covey_work_tile *said = &in->message->tile;
     struct covey__request *request = covey__request_find(turn->job, said->request);
@@ -188,7 +188,7 @@ void covey__tiles_stalled(struct covey__turn *turn, const struct covey_incoming 
 
 /* ---- the result ---- */
 
-bool covey__tiles_piece(struct covey__turn *turn, const struct covey_incoming *in)
+bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incoming *in)
 {
     const struct covey_work_tile *said = &in->message->tile;
     struct covey__request *request = covey__request_find(turn->job, said->request);
@@ -284,7 +284,7 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
     const struct covey__version *version = covey__request_version(turn->job, request);
     const struct covey_plan *plan = &version->plan;
     struct covey__tiles *tiles = &request->tiles;
-    uint32_t all = covey__tiles_holders(plan, tiles->run);
+    uint32_t all = covey__job_tiles_holders(plan, tiles->run);
     uint32_t mask = 0;
     for (unsigned d = 0; d < plan->devices; d++) {
         bool wanted = (all & bit_of(d)) != 0 && (tiles->lost & bit_of(d)) == 0;
@@ -525,7 +525,7 @@ static bool pump_once(struct covey__turn *turn, struct covey__request *request)
     return true;
 }
 
-bool covey__tiles_pump(struct covey__turn *turn, struct covey__request *request)
+bool covey__job_tiles_pump(struct covey__turn *turn, struct covey__request *request)
 {
     enum covey__tiles_state before;
     do {
@@ -537,7 +537,7 @@ bool covey__tiles_pump(struct covey__turn *turn, struct covey__request *request)
     return true;
 }
 
-bool covey__tiles_end(struct covey__turn *turn, struct covey__request *request)
+bool covey__job_tiles_end(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {

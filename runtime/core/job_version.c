@@ -92,7 +92,7 @@ static void keep_peers(struct covey_job *job, struct covey__version *version)
         version->holder[version->self] = COVEY__HOLDER_READY;
     }
     for (unsigned i = 0; i < plan->runs; i++) {
-        uint32_t holders = covey__tiles_holders(plan, i);
+        uint32_t holders = covey__job_tiles_holders(plan, i);
         for (unsigned d = 0; d < plan->devices; d++) {
             if ((holders >> d & 1) != 0) {
                 version->holder[d] = COVEY__HOLDER_IDLE;
@@ -279,7 +279,7 @@ static bool runs_have_enough(const struct covey__turn *turn, const struct covey_
                              bool hope)
 {
     for (unsigned i = 0; i < version->plan.runs; i++) {
-        uint32_t holders = covey__tiles_holders(&version->plan, i);
+        uint32_t holders = covey__job_tiles_holders(&version->plan, i);
         bool has = false;
         for (unsigned d = 0; d < version->plan.devices; d++) {
             has = has || ((holders >> d & 1) != 0 && counts(turn, version, d, hope));
