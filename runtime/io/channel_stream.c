@@ -125,9 +125,19 @@ static void on_written(uv_write_t *uv, int status)
     }
 }
 
-/* Takes the batch. bytes: copied; used for the handshake, when batch is NULL. */
-static void write_out(struct covey__stream *s, struct covey__batch *take_batch,
-                      struct covey_bytes bytes)
+/* What the kernel takes at once needs no request, no callback and no change of what is polled for.
+ */
+static size_t write_now(struct covey__stream *s, struct covey_bytes bytes)
+{
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
+    int n = s->unwritten == 0 ? uv_try_write((uv_stream_t *)&s->tcp, &buf, 1) : UV_EAGAIN;
+    return n > 0 ? (size_t)n : 0; /* an error comes again with the request */
+}
+
+/* Takes the batch, of which the first `done` bytes are out. bytes: copied; used for the handshake,
+ * when batch is NULL. */
+static void write_later(struct covey__stream *s, struct covey__batch *take_batch, size_t done,
+                        struct covey_bytes bytes)
 {
     struct out_write *w = malloc(sizeof(*w) + bytes.len);
     if (w == NULL) {
@@ -140,7 +150,7 @@ static void write_out(struct covey__stream *s, struct covey__batch *take_batch,
     w->batch = take_batch;
     uv_buf_t buf;
     if (take_batch != NULL) {
-        buf = uv_buf_init((char *)take_batch->out, (unsigned)take_batch->out_len);
+        buf = uv_buf_init((char *)take_batch->out + done, (unsigned)(take_batch->out_len - done));
         s->unwritten += take_batch->out_len;
     } else {
         memcpy(w->bytes, bytes.ptr, bytes.len);
@@ -161,7 +171,13 @@ static void write_batch(struct covey__stream *s, struct covey__batch *take_batch
         covey__stream_close(s, err);
         return;
     }
-    write_out(s, take_batch, covey_bytes_of(NULL, 0));
+    size_t done = write_now(s, covey_bytes_of(take_batch->out, take_batch->out_len));
+    if (done < take_batch->out_len) {
+        write_later(s, take_batch, done, covey_bytes_of(NULL, 0));
+        return;
+    }
+    s->queued -= take_batch->message_bytes;
+    covey__batch_free(take_batch);
 }
 
 static void seal_work(void *user)
@@ -496,7 +512,7 @@ static void process_handshake(struct covey__stream *s)
         return;
     }
     if (len > 0) {
-        write_out(s, NULL, covey_bytes_of(out, len));
+        write_later(s, NULL, 0, covey_bytes_of(out, len));
     }
     if (!done || s->state == COVEY__STREAM_CLOSING) {
         return;

@@ -19,6 +19,7 @@ struct covey_pool {
     struct covey_task_list todo;     /* under mutex */
     struct covey_task_list finished; /* under mutex; drained on the loop */
     bool posted;                     /* under mutex: a drain is on its way to the loop */
+    unsigned idle;                   /* under mutex: threads that wait for a task */
     bool stop;
     bool orphan; /* freed while a drain is on its way: the drain frees it */
     struct covey_loop *loop;
@@ -99,15 +100,19 @@ static void drain(void *user)
     run_finished(pool);
 }
 
+/* Whoever is woken wants the mutex: it is let go before. */
 static void finish(struct covey_pool *pool, struct covey_task *task)
 {
     pthread_mutex_lock(&pool->mutex);
     list_push(&pool->finished, task);
     bool post = !pool->posted && !pool->stop;
-    if (post) {
-        pool->posted = covey_loop_post(pool->loop, drain, pool) == COVEY_OK;
-    }
+    pool->posted = pool->posted || post;
     pthread_mutex_unlock(&pool->mutex);
+    if (post && covey_loop_post(pool->loop, drain, pool) != COVEY_OK) {
+        pthread_mutex_lock(&pool->mutex);
+        pool->posted = false;
+        pthread_mutex_unlock(&pool->mutex);
+    }
 }
 
 static void *pool_thread(void *user)
@@ -124,7 +129,9 @@ static void *pool_thread(void *user)
             if (pool->stop) {
                 break;
             }
+            pool->idle++;
             pthread_cond_wait(&pool->wake, &pool->mutex);
+            pool->idle--;
             continue;
         }
         pthread_mutex_unlock(&pool->mutex);
@@ -167,8 +174,11 @@ void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
     pthread_mutex_lock(&pool->mutex);
     task->pool = pool;
     list_push(&pool->todo, task);
-    pthread_cond_signal(&pool->wake);
+    bool wake = pool->idle > 0;
     pthread_mutex_unlock(&pool->mutex);
+    if (wake) {
+        pthread_cond_signal(&pool->wake);
+    }
 }
 
 void covey__pool_free(struct covey_pool *pool)
