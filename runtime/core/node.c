@@ -14,7 +14,7 @@ size_t covey_node_size(const struct covey_node_config *config)
 {
     (void)config; /* every table has a fixed limit */
     return aligned(sizeof(struct covey_node)) + aligned(covey__job_size()) +
-           aligned(covey__worker_size());
+           aligned(covey__worker_size()) + aligned(covey__fetch_size());
 }
 
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
@@ -44,7 +44,10 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
     node->job = (struct covey_job *)(void *)rest;
     node->worker = (struct covey_worker *)(void *)(rest + aligned(covey__job_size()));
     covey__job_init(node->job, self, covey__random_next(&node->rng));
-    covey__worker_init(node->worker);
+    covey__worker_init(node->worker, self);
+    node->fetch = (struct covey_fetch *)(void *)((uint8_t *)node->worker +
+                                                 aligned(covey__worker_size()));
+    covey__fetch_init(node->fetch, self);
     covey_err err = covey__node_sign_record(node);
     if (err == COVEY_OK) {
         *out = node;
@@ -244,8 +247,9 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     covey_err err = dispatch(node, event);
     tick(node);
     covey__node_view(node);
-    covey_err worked = covey__worker_tick(node->worker, out);
+    covey_err worked = covey__worker_tick(node->worker, node->now_ms, out);
     covey_err owned = covey__job_tick(node->job, &node->view, out);
+    covey__node_fetch_tick(node);
     place_dials(node, out);
     node->out = NULL;
     return err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;
@@ -261,6 +265,8 @@ uint64_t covey_node_deadline_ms(const struct covey_node *node)
     uint64_t at = covey__membership_deadline_ms(&node->members);
     at = sooner(at, covey__election_deadline_ms(&node->election));
     at = sooner(at, covey__job_deadline_ms(node->job));
+    at = sooner(at, covey__worker_deadline_ms(node->worker));
+    at = sooner(at, covey__fetch_deadline_ms(node->fetch));
     at = sooner(at, sooner(node->push_pull_ms, node->expiry_ms));
     if (!covey__queue_empty(&node->queue) && node->members.alive > 1) {
         at = sooner(at, node->gossip_ms);

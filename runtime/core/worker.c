@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "job.h"
+#include "worker_tiles.h"
 
 enum {
     ASSIGNMENTS_MAX = 64,
@@ -16,8 +17,7 @@ enum {
 
 enum assignment_state {
     ASSIGNMENT_FREE,
-    ASSIGNMENT_CHECKING,
-    ASSIGNMENT_FETCHING,
+    ASSIGNMENT_CHECKING, /* or fetching what it lacks */
     ASSIGNMENT_READY,
     ASSIGNMENT_DROPPED, /* RETIRED is not told yet */
 };
@@ -51,16 +51,25 @@ struct covey_worker {
     uint32_t ticket; /* the last given: queued tasks run in their order */
     struct assignment assignment[ASSIGNMENTS_MAX];
     struct task task[TASKS_MAX];
+    struct covey_tiles *tiles; /* behind it */
 };
+
+static size_t head_size(void)
+{
+    const size_t align = _Alignof(max_align_t);
+    return (sizeof(struct covey_worker) + align - 1) / align * align;
+}
 
 size_t covey__worker_size(void)
 {
-    return sizeof(struct covey_worker);
+    return head_size() + covey__tiles_size();
 }
 
-void covey__worker_init(struct covey_worker *worker)
+void covey__worker_init(struct covey_worker *worker, const struct covey_node_id *self)
 {
     memset(worker, 0, sizeof(*worker));
+    worker->tiles = (struct covey_tiles *)(void *)((uint8_t *)worker + head_size());
+    covey__tiles_init(worker->tiles, self);
 }
 
 static bool is_same_session(const struct covey_fence *a, const struct covey_fence *b)
@@ -138,7 +147,7 @@ static void cancel_task(struct task *task)
 static struct task *next_task(struct covey_worker *worker)
 {
     struct task *next = NULL;
-    unsigned running = 0;
+    unsigned running = covey__tiles_running(worker->tiles);
     for (unsigned i = 0; i < TASKS_MAX; i++) {
         struct task *task = &worker->task[i];
         running += task->state == TASK_RUNNING;
@@ -187,12 +196,29 @@ static bool finish_task(struct covey_update *out, struct task *task)
     return true;
 }
 
+/* Tiles may have all that does not run, but for one where an answer is asked for too. */
+static unsigned room_for_tiles(const struct covey_worker *worker)
+{
+    unsigned running = covey__tiles_running(worker->tiles);
+    bool queued = false, answering = false;
+    for (unsigned i = 0; i < TASKS_MAX; i++) {
+        queued = queued || worker->task[i].state == TASK_QUEUED;
+        answering = answering || worker->task[i].state == TASK_RUNNING;
+        running += worker->task[i].state == TASK_RUNNING;
+    }
+    running += queued && !answering;
+    return running < RUNNING_MAX ? RUNNING_MAX - running : 0;
+}
+
 static void pump(struct covey_worker *worker, struct covey_update *out)
 {
     for (unsigned i = 0; i < TASKS_MAX; i++) {
         if (!finish_task(out, &worker->task[i])) {
             return;
         }
+    }
+    if (!covey__tiles_pump(worker->tiles, room_for_tiles(worker), out)) {
+        return;
     }
     for (unsigned i = 0; i < ASSIGNMENTS_MAX; i++) {
         struct assignment *a = &worker->assignment[i];
@@ -221,6 +247,7 @@ static void pump(struct covey_worker *worker, struct covey_update *out)
 static void retire(struct covey_worker *worker, const struct covey_node_id *owner,
                    const struct covey_fence *fence)
 {
+    covey__tiles_retire(worker->tiles, owner, fence);
     for (unsigned i = 0; i < ASSIGNMENTS_MAX; i++) {
         struct assignment *a = &worker->assignment[i];
         if (is_live(a) && covey_node_id_equal(&a->owner, owner) &&
@@ -288,9 +315,15 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     if (a == NULL) {
         a = add_assignment(worker, &in->peer, fence);
     }
-    struct covey_action *action = a == NULL ? NULL : covey__update_add(out, COVEY_ACTION_ASSIGNED);
-    if (action == NULL) {
+    bool tiles = in->message->assign.plan.len > 0;
+    if (a == NULL || (tiles && covey__tiles_assign(worker->tiles, &in->peer, fence,
+                                                   in->message->assign.plan) != COVEY_OK)) {
         return; /* The owner goes on without this holder. */
+    }
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGNED);
+    if (action == NULL) {
+        covey__tiles_forget(worker->tiles, &in->peer, fence);
+        return;
     }
     a->state = ASSIGNMENT_CHECKING;
     a->owner = in->peer;
@@ -299,26 +332,6 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     action->has_peer = true;
     action->fence = *fence;
     action->bytes = in->wire;
-}
-
-static bool take_unit(struct covey_worker *worker, const struct covey_incoming *in,
-                      struct covey_update *out)
-{
-    const struct covey_work_unit *unit = &in->message->unit;
-    const struct assignment *a = find_assignment(worker, &in->peer, &unit->fence);
-    if (a == NULL || a->state != ASSIGNMENT_FETCHING || in->body == 0) {
-        return false;
-    }
-    struct covey_action *action = covey__update_add(out, COVEY_ACTION_STORE);
-    if (action == NULL) {
-        return false;
-    }
-    action->peer = in->peer;
-    action->has_peer = true;
-    action->fence = unit->fence;
-    action->index = unit->index;
-    action->body = in->body;
-    return true;
 }
 
 static bool take_execute(struct covey_worker *worker, const struct covey_incoming *in)
@@ -369,8 +382,6 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
     bool taken = false;
     if (in->message->type == COVEY_WORK_ASSIGN) {
         take_assign(worker, in, out);
-    } else if (in->message->type == COVEY_WORK_UNIT) {
-        taken = take_unit(worker, in, out);
     } else if (in->message->type == COVEY_WORK_EXECUTE) {
         taken = take_execute(worker, in);
         if (!taken &&
@@ -381,6 +392,8 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
         take_cancel(worker, in);
     } else if (in->message->type == COVEY_WORK_RETIRE) {
         retire(worker, &in->peer, &in->message->fence);
+    } else {
+        taken = covey__tiles_message(worker->tiles, in, out);
     }
     if (!taken && !release(out, in->body)) {
         return COVEY_ERR_SPACE;
@@ -391,15 +404,17 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
 
 /* Events */
 
-static void send_ready(struct assignment *a, struct covey_update *out)
+static void send_ready(struct covey_worker *worker, struct assignment *a, struct covey_update *out)
 {
     struct covey_work_message message = {.type = COVEY_WORK_READY};
     message.fence = a->fence;
     if (covey__update_send(out, &a->owner, &message, 0) == COVEY_OK) {
         a->state = ASSIGNMENT_READY;
+        covey__tiles_ready(worker->tiles, &a->owner, &a->fence);
     }
 }
 
+/* What it lacks is fetched beside this machine; then it is checked again. */
 static void assign_checked(struct covey_worker *worker, const struct covey_event *event,
                            struct covey_update *out)
 {
@@ -409,17 +424,9 @@ static void assign_checked(struct covey_worker *worker, const struct covey_event
     }
     if (event->err != COVEY_OK) {
         a->state = ASSIGNMENT_FREE;
-        return;
-    }
-    if (event->bytes.len == 0) {
-        send_ready(a, out);
-        return;
-    }
-    struct covey_work_message message = {.type = COVEY_WORK_NEED};
-    message.need.fence = a->fence;
-    message.need.missing = event->bytes;
-    if (covey__update_send(out, &a->owner, &message, 0) == COVEY_OK) {
-        a->state = ASSIGNMENT_FETCHING;
+        covey__tiles_forget(worker->tiles, &a->owner, &a->fence);
+    } else if (event->bytes.len == 0) {
+        send_ready(worker, a, out);
     }
 }
 
@@ -452,13 +459,10 @@ covey_err covey__worker_event(struct covey_worker *worker, const struct covey_ev
 {
     if (event->type == COVEY_EVENT_ASSIGN_CHECKED) {
         assign_checked(worker, event, out);
-    } else if (event->type == COVEY_EVENT_ASSIGN_READY) {
-        struct assignment *a = find_assignment(worker, &event->peer, &event->fence);
-        if (a != NULL && a->state == ASSIGNMENT_FETCHING) {
-            send_ready(a, out);
-        }
     } else if (event->type == COVEY_EVENT_COMPUTED) {
         computed(worker, event, out);
+    } else if (event->type == COVEY_EVENT_TILE_COMPUTED) {
+        covey__tiles_event(worker->tiles, event, out);
     }
     pump(worker, out);
     return COVEY_OK;
@@ -467,6 +471,7 @@ covey_err covey__worker_event(struct covey_worker *worker, const struct covey_ev
 covey_err covey__worker_peer_down(struct covey_worker *worker, const struct covey_node_id *peer,
                                   struct covey_update *out)
 {
+    covey__tiles_peer_down(worker->tiles, peer);
     for (unsigned i = 0; i < ASSIGNMENTS_MAX; i++) {
         struct assignment *a = &worker->assignment[i];
         if (is_live(a) && covey_node_id_equal(&a->owner, peer)) {
@@ -488,8 +493,14 @@ covey_err covey__worker_peer_down(struct covey_worker *worker, const struct cove
     return COVEY_OK;
 }
 
-covey_err covey__worker_tick(struct covey_worker *worker, struct covey_update *out)
+covey_err covey__worker_tick(struct covey_worker *worker, uint64_t now_ms, struct covey_update *out)
 {
+    covey__tiles_tick(worker->tiles, now_ms);
     pump(worker, out);
     return COVEY_OK;
+}
+
+uint64_t covey__worker_deadline_ms(const struct covey_worker *worker)
+{
+    return covey__tiles_deadline_ms(worker->tiles);
 }

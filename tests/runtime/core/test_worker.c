@@ -105,7 +105,7 @@ static void carry_out(struct world *w)
         }
         w->out->count = w->out->arena_len = 0;
         w->out->more = false;
-        assert_int_equal(covey__worker_tick(w->worker, w->out), COVEY_OK);
+        assert_int_equal(covey__worker_tick(w->worker, 0, w->out), COVEY_OK);
     }
     w->out->count = w->out->arena_len = 0;
 }
@@ -182,7 +182,8 @@ static struct world *world_new(void)
     w->worker = malloc(covey__worker_size());
     w->out = calloc(1, sizeof(*w->out));
     assert_true(w->worker != NULL && w->out != NULL);
-    covey__worker_init(w->worker);
+    const struct covey_node_id self = {{99}};
+    covey__worker_init(w->worker, &self);
     return w;
 }
 

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker_tiles_state.h"
+
+size_t covey__tiles_size(void)
+{
+    return sizeof(struct covey_tiles);
+}
+
+void covey__tiles_init(struct covey_tiles *tiles, const struct covey_node_id *self)
+{
+    memset(tiles, 0, sizeof(*tiles));
+    tiles->self = *self;
+}
+
+static bool is_same_session(const struct covey_fence *a, const struct covey_fence *b)
+{
+    return covey_session_id_equal(&a->session, &b->session);
+}
+
+static bool is_same_fence(const struct covey_fence *a, const struct covey_fence *b)
+{
+    return is_same_session(a, b) && a->epoch == b->epoch && a->version == b->version;
+}
+
+/* Jobs */
+
+static void drop_early(struct covey_tiles *tiles, const struct covey_fence *fence,
+                       const uint64_t *request)
+{
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        struct covey__tiles_early *early = &tiles->early[i];
+        if (early->used && is_same_fence(&early->fence, fence) &&
+            (request == NULL || early->request == *request)) {
+            early->dropped = true;
+        }
+    }
+}
+
+static struct covey__tiles_job *find_job(struct covey_tiles *tiles, const struct covey_fence *fence,
+                                         uint64_t request)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        if (covey__tiles_live(job) && job->request == request &&
+            is_same_fence(&job->fence, fence)) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* A request's runs come one after the other, and the attempts at each. */
+static int compare_attempt(const struct covey_work_tile *a, uint8_t run, uint8_t attempt)
+{
+    return a->run != run ? (int)a->run - run : (int)a->attempt - attempt;
+}
+
+/* Plans */
+
+static struct covey__tiles_plan *find_plan(struct covey_tiles *tiles,
+                                           const struct covey_node_id *owner,
+                                           const struct covey_fence *fence)
+{
+    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+        struct covey__tiles_plan *plan = &tiles->plan[i];
+        if (plan->used && is_same_fence(&plan->fence, fence) &&
+            (owner == NULL || covey_node_id_equal(&plan->owner, owner))) {
+            return plan;
+        }
+    }
+    return NULL;
+}
+
+/* The rows between two segments are the same for both. */
+static bool is_chain(const struct covey_plan_run *run)
+{
+    for (unsigned s = 1; s < run->segments; s++) {
+        const struct covey_row_map *before = &run->segment[s - 1].map;
+        const struct covey_row_map *map = &run->segment[s].map;
+        if (before->out_rows != map->in_rows || before->out_row_bytes != map->in_row_bytes) {
+            return false;
+        }
+    }
+    return run->segments > 0 && run->segments <= COVEY_TILE_SEGMENTS_MAX;
+}
+
+static covey_err check_plan(const struct covey_plan *plan, const struct covey_node_id *self,
+                            uint8_t *out_me)
+{
+    if (plan->devices > COVEY_PLAN_DEVICES_MAX || plan->runs > COVEY_TILE_RUNS_MAX) {
+        return COVEY_ERR_RANGE;
+    }
+    for (unsigned i = 0; i < plan->runs; i++) {
+        if (!is_chain(&plan->run[i])) {
+            return COVEY_ERR_RANGE;
+        }
+    }
+    for (unsigned d = 0; d < plan->devices; d++) {
+        if (covey_node_id_equal(&plan->device[d], self)) {
+            *out_me = (uint8_t)d;
+            return COVEY_OK;
+        }
+    }
+    return COVEY_ERR_DENIED;
+}
+
+covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node_id *owner,
+                              const struct covey_fence *fence, struct covey_bytes bytes)
+{
+    struct covey__tiles_plan *vacant = NULL;
+    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+        struct covey__tiles_plan *plan = &tiles->plan[i];
+        if (!plan->used) {
+            vacant = plan;
+        } else if (is_same_session(&plan->fence, fence)) {
+            /* A session has one owner: pieces name the session alone. */
+            if (!covey_node_id_equal(&plan->owner, owner)) {
+                return COVEY_ERR_DENIED;
+            }
+            if (is_same_fence(&plan->fence, fence)) {
+                return COVEY_OK;
+            }
+        }
+    }
+    if (vacant == NULL) {
+        return COVEY_ERR_LIMIT;
+    }
+    covey_err err = covey__plan_decode(bytes, &vacant->plan);
+    if (err == COVEY_OK) {
+        err = check_plan(&vacant->plan, &tiles->self, &vacant->me);
+    }
+    if (err == COVEY_OK) {
+        vacant->owner = *owner;
+        vacant->fence = *fence;
+        vacant->ready = false;
+        vacant->used = true;
+    }
+    return err;
+}
+
+void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *owner,
+                        const struct covey_fence *fence)
+{
+    struct covey__tiles_plan *plan = find_plan(tiles, owner, fence);
+    if (plan != NULL) {
+        plan->ready = true;
+    }
+}
+
+static void forget(struct covey_tiles *tiles, struct covey__tiles_plan *plan)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        if (covey__tiles_live(job) && job->plan == plan) {
+            covey__tiles_drop(job);
+        }
+    }
+    drop_early(tiles, &plan->fence, NULL);
+    plan->used = false;
+}
+
+void covey__tiles_forget(struct covey_tiles *tiles, const struct covey_node_id *owner,
+                         const struct covey_fence *fence)
+{
+    struct covey__tiles_plan *plan = find_plan(tiles, owner, fence);
+    if (plan != NULL) {
+        forget(tiles, plan);
+    }
+}
+
+void covey__tiles_retire(struct covey_tiles *tiles, const struct covey_node_id *owner,
+                         const struct covey_fence *fence)
+{
+    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+        struct covey__tiles_plan *plan = &tiles->plan[i];
+        const struct covey_fence *f = &plan->fence;
+        bool old =
+            f->epoch < fence->epoch || (f->epoch == fence->epoch && f->version <= fence->version);
+        if (plan->used && old && is_same_session(f, fence) &&
+            covey_node_id_equal(&plan->owner, owner)) {
+            forget(tiles, plan);
+        }
+    }
+}
+
+void covey__tiles_peer_down(struct covey_tiles *tiles, const struct covey_node_id *owner)
+{
+    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+        struct covey__tiles_plan *plan = &tiles->plan[i];
+        if (plan->used && covey_node_id_equal(&plan->owner, owner)) {
+            forget(tiles, plan);
+        }
+    }
+}
+
+/* Messages */
+
+/* A vacant one, or of those that are done the oldest. */
+static struct covey__tiles_job *add_job(struct covey_tiles *tiles,
+                                        const struct covey_node_id *owner)
+{
+    struct covey__tiles_job *best = NULL;
+    unsigned of_owner = 0;
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        bool usable = job->state == COVEY__TILES_FREE ||
+                      (job->state == COVEY__TILES_DONE && !covey__tiles_has_out(job));
+        of_owner += !usable && covey_node_id_equal(&job->owner, owner);
+        if (usable && (best == NULL || (best->state == COVEY__TILES_DONE &&
+                                        (job->state == COVEY__TILES_FREE ||
+                                         (int32_t)(job->order - best->order) < 0)))) {
+            best = job;
+        }
+    }
+    return of_owner >= COVEY__TILES_OWNER_JOBS ? NULL : best;
+}
+
+/* Whether each strip of this device has an input at all, and the body is segment 0's. */
+static bool fits(const struct covey__tiles_plan *plan, const struct covey_tile_layout *layout,
+                 const struct covey_incoming *in)
+{
+    const struct covey_plan_run *run = &plan->plan.run[in->message->tile.run];
+    for (unsigned s = 0; s < layout->segments; s++) {
+        struct covey_rows made = covey_tile_made(layout, s, plan->me);
+        struct covey_rows need = covey_tile_need(run, layout, s, plan->me);
+        if (made.begin < made.end && need.begin >= need.end) {
+            return false;
+        }
+    }
+    struct covey_rows rows = covey_tile_need(run, layout, 0, plan->me);
+    size_t bytes = covey_tile_piece_bytes(run, 0, rows, plan->plan.half);
+    return in->body_len == bytes && (in->body != 0) == (bytes > 0);
+}
+
+/* Whether the job wants this piece; then it is its own. */
+static bool put_piece(struct covey__tiles_job *job, const struct covey__tiles_early *piece)
+{
+    const struct covey_plan *plan = &job->plan->plan;
+    if (piece->segment >= job->layout.segments || piece->segment < job->segment ||
+        (piece->segment == job->segment && job->state != COVEY__TILES_WAITING) ||
+        piece->source == job->plan->me || job->piece[piece->segment][piece->source] != 0) {
+        return false;
+    }
+    struct covey_rows rows = covey_tile_piece(covey__tiles_run(job), &job->layout, piece->segment,
+                                              piece->source, job->plan->me);
+    size_t bytes = covey_tile_piece_bytes(covey__tiles_run(job), piece->segment, rows, plan->half);
+    if (bytes == 0 || piece->body_len != bytes) {
+        return false;
+    }
+    job->piece[piece->segment][piece->source] = piece->body;
+    job->heard = true;
+    return true;
+}
+
+/* Pieces that were here before; those of older attempts are of no use any more. */
+static void take_early(struct covey_tiles *tiles, struct covey__tiles_job *job)
+{
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        struct covey__tiles_early *early = &tiles->early[i];
+        if (!early->used || early->dropped || early->request != job->request ||
+            !is_same_fence(&early->fence, &job->fence)) {
+            continue;
+        }
+        struct covey_work_tile tile = {.run = early->run, .attempt = early->attempt};
+        int order = compare_attempt(&tile, job->run, job->attempt);
+        if (order == 0 && put_piece(job, early)) {
+            early->used = false;
+        } else if (order <= 0) {
+            early->dropped = true;
+        }
+    }
+}
+
+/* True: a job has begun. False: it cannot. */
+static bool begin_job(struct covey_tiles *tiles, const struct covey__tiles_plan *plan,
+                      const struct covey_incoming *in)
+{
+    const struct covey_work_tile *start = &in->message->tile;
+    struct covey_tile_layout layout;
+    if (plan == NULL || !plan->ready || start->run >= plan->plan.runs ||
+        covey_tile_layout_decode(start->layout, &layout) != COVEY_OK ||
+        covey_tile_layout_check(&layout, &plan->plan.run[start->run], plan->plan.devices) !=
+            COVEY_OK ||
+        !fits(plan, &layout, in)) {
+        return false;
+    }
+    struct covey__tiles_job *job = add_job(tiles, &in->peer);
+    if (job == NULL) {
+        return false;
+    }
+    memset(job, 0, sizeof(*job));
+    job->plan = plan;
+    job->owner = in->peer;
+    job->fence = start->fence;
+    job->request = start->request;
+    job->run = start->run;
+    job->attempt = start->attempt;
+    job->stall_ms = start->stall_ms;
+    job->order = ++tiles->order;
+    job->layout = layout;
+    job->piece[0][COVEY_TILE_OWNER] = in->body;
+    job->heard = true;
+    covey__tiles_enter(job, 0);
+    take_early(tiles, job);
+    return true;
+}
+
+static bool take_start(struct covey_tiles *tiles, const struct covey_incoming *in,
+                       struct covey_update *out)
+{
+    const struct covey_work_tile *start = &in->message->tile;
+    struct covey__tiles_plan *plan = find_plan(tiles, &in->peer, &start->fence);
+    struct covey__tiles_job *known =
+        plan == NULL ? NULL : find_job(tiles, &start->fence, start->request);
+    if (known != NULL && compare_attempt(start, known->run, known->attempt) <= 0) {
+        return false;
+    }
+    if (known != NULL) {
+        covey__tiles_drop(known);
+    }
+    if (begin_job(tiles, plan, in)) {
+        return true;
+    }
+    /* Who is not in a plan that is known here names nobody: the owner knows who says it. */
+    bool sent = covey__tiles_stalled(out, &in->peer, start, plan == NULL ? 0 : 1U << plan->me);
+    (void)sent; /* the owner goes on without this holder's word, only later */
+    return false;
+}
+
+/* Room for one more piece of this peer's before its START: its own oldest gives way when it has
+ * many, or the oldest of all when there is no other room. */
+static struct covey__tiles_early *
+add_early(struct covey_tiles *tiles, const struct covey_node_id *peer, struct covey_update *out)
+{
+    struct covey__tiles_early *vacant = NULL, *own = NULL, *oldest = NULL;
+    unsigned of_peer = 0;
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        struct covey__tiles_early *early = &tiles->early[i];
+        if (!early->used) {
+            vacant = early;
+            continue;
+        }
+        bool is_own = covey_node_id_equal(&early->peer, peer);
+        of_peer += is_own;
+        if (is_own && (own == NULL || early->at_ms < own->at_ms)) {
+            own = early;
+        }
+        if (oldest == NULL || early->at_ms < oldest->at_ms) {
+            oldest = early;
+        }
+    }
+    if (vacant != NULL && of_peer < COVEY__TILES_PEER_EARLY) {
+        return vacant;
+    }
+    struct covey__tiles_early *evicted = of_peer >= COVEY__TILES_PEER_EARLY ? own : oldest;
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_RELEASE);
+    if (action != NULL) {
+        action->body = evicted->body;
+    }
+    return action != NULL ? evicted : NULL;
+}
+
+static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *in,
+                       struct covey_update *out)
+{
+    const struct covey_work_tile *tile = &in->message->tile;
+    const struct covey__tiles_plan *plan = find_plan(tiles, NULL, &tile->fence);
+    if (plan == NULL || !plan->ready || in->body == 0 || tile->run >= plan->plan.runs ||
+        tile->source >= plan->plan.devices || tile->segment == 0 ||
+        tile->segment >= plan->plan.run[tile->run].segments ||
+        !covey_node_id_equal(&plan->plan.device[tile->source], &in->peer)) {
+        return false;
+    }
+    struct covey__tiles_early piece = {.used = true,
+                                       .fresh = true,
+                                       .fence = tile->fence,
+                                       .request = tile->request,
+                                       .run = tile->run,
+                                       .attempt = tile->attempt,
+                                       .segment = tile->segment,
+                                       .source = tile->source,
+                                       .peer = in->peer,
+                                       .at_ms = UINT64_MAX,
+                                       .body = in->body,
+                                       .body_len = in->body_len};
+    struct covey__tiles_job *job = find_job(tiles, &tile->fence, tile->request);
+    int order = job == NULL ? 1 : compare_attempt(tile, job->run, job->attempt);
+    if (order <= 0) {
+        return order == 0 && put_piece(job, &piece);
+    }
+    const struct covey_plan_run *run = &plan->plan.run[tile->run];
+    struct covey_rows all = {0, run->segment[tile->segment].map.in_rows};
+    if (in->body_len > covey_tile_piece_bytes(run, tile->segment, all, plan->plan.half)) {
+        return false;
+    }
+    struct covey__tiles_early *early = add_early(tiles, &in->peer, out);
+    if (early != NULL) {
+        *early = piece;
+    }
+    return early != NULL;
+}
+
+static void take_drop(struct covey_tiles *tiles, const struct covey_incoming *in)
+{
+    const struct covey_work_tile *drop = &in->message->tile;
+    if (find_plan(tiles, &in->peer, &drop->fence) == NULL) {
+        return;
+    }
+    struct covey__tiles_job *job = find_job(tiles, &drop->fence, drop->request);
+    if (job != NULL) {
+        covey__tiles_drop(job);
+    }
+    drop_early(tiles, &drop->fence, &drop->request);
+}
+
+bool covey__tiles_message(struct covey_tiles *tiles, const struct covey_incoming *in,
+                          struct covey_update *out)
+{
+    if (in->message->type == COVEY_WORK_START) {
+        return take_start(tiles, in, out);
+    }
+    if (in->message->type == COVEY_WORK_PIECE) {
+        return take_piece(tiles, in, out);
+    }
+    if (in->message->type == COVEY_WORK_DROP) {
+        take_drop(tiles, in);
+    }
+    return false;
+}

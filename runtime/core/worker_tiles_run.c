@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker_tiles_state.h"
+
+void covey__tiles_drop(struct covey__tiles_job *job)
+{
+    job->state = COVEY__TILES_DROPPED;
+    job->plan = NULL;
+}
+
+/* The next segment in which this device has rows. */
+void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment)
+{
+    const struct covey_tile_layout *layout = &job->layout;
+    for (; segment < layout->segments; segment++) {
+        struct covey_rows made = covey_tile_made(layout, segment, job->plan->me);
+        if (made.begin < made.end) {
+            break;
+        }
+    }
+    job->segment = (uint8_t)segment;
+    job->state = segment < layout->segments ? COVEY__TILES_WAITING : COVEY__TILES_DONE;
+    job->moved = true;
+    job->stalled = false;
+    job->kept = job->kept && job->state == COVEY__TILES_WAITING;
+}
+
+/* Devices whose pieces of the job's segment are not here yet. */
+static uint32_t missing_of(const struct covey__tiles_job *job)
+{
+    uint32_t missing = 0;
+    for (unsigned d = 0; d < job->layout.devices && job->segment > 0; d++) {
+        struct covey_rows rows =
+            covey_tile_piece(covey__tiles_run(job), &job->layout, job->segment, d, job->plan->me);
+        if (rows.begin < rows.end && d != job->plan->me && job->piece[job->segment][d] == 0) {
+            missing |= 1U << d;
+        }
+    }
+    return missing;
+}
+
+bool covey__tiles_has_out(const struct covey__tiles_job *job)
+{
+    for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
+        if (job->out[d] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_startable(const struct covey__tiles_job *job)
+{
+    return job->state == COVEY__TILES_WAITING && !covey__tiles_has_out(job) && missing_of(job) == 0;
+}
+
+bool covey__tiles_stalled(struct covey_update *out, const struct covey_node_id *owner,
+                          const struct covey_work_tile *tile, uint32_t devices)
+{
+    uint8_t missing[4];
+    struct covey_work_message message = {.type = COVEY_WORK_STALLED};
+    covey_store32(missing, devices);
+    message.tile.fence = tile->fence;
+    message.tile.request = tile->request;
+    message.tile.attempt = tile->attempt;
+    message.tile.run = tile->run;
+    message.tile.segment = tile->segment;
+    message.tile.missing = covey_bytes_of(missing, sizeof(missing));
+    return covey__update_send(out, owner, &message, 0) == COVEY_OK;
+}
+
+/* Pump */
+
+static bool release(struct covey_update *out, covey_handle *body)
+{
+    if (*body == 0) {
+        return true;
+    }
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_RELEASE);
+    if (action != NULL) {
+        action->body = *body;
+        *body = 0;
+    }
+    return action != NULL;
+}
+
+static bool release_all(struct covey_update *out, struct covey__tiles_job *job)
+{
+    for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
+        if (!release(out, &job->out[d])) {
+            return false;
+        }
+        for (unsigned s = 0; s < COVEY_TILE_SEGMENTS_MAX; s++) {
+            if (!release(out, &job->piece[s][d])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool tell_dropped(struct covey_update *out, struct covey__tiles_job *job)
+{
+    if (!job->kept) {
+        return true;
+    }
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_TILES_DROPPED);
+    if (action == NULL) {
+        return false;
+    }
+    action->peer = job->owner;
+    action->has_peer = true;
+    action->fence = job->fence;
+    action->request = job->request;
+    job->kept = false;
+    return true;
+}
+
+static bool tell_stalled(struct covey_update *out, struct covey__tiles_job *job)
+{
+    struct covey_work_tile tile = {.fence = job->fence,
+                                   .request = job->request,
+                                   .attempt = job->attempt,
+                                   .run = job->run,
+                                   .segment = job->segment};
+    if (job->complain && covey__tiles_stalled(out, &job->owner, &tile, job->missing)) {
+        job->complain = false;
+    }
+    return !job->complain;
+}
+
+/* In this order: session forgets an attempt before anything of the next one reaches it. */
+static bool end_job(struct covey_update *out, struct covey__tiles_job *job)
+{
+    if (!tell_dropped(out, job) || !tell_stalled(out, job) || !release_all(out, job)) {
+        return false;
+    }
+    if (!job->running) {
+        job->state = COVEY__TILES_FREE;
+    }
+    return true;
+}
+
+/* Sends what was computed to those who need it. The driver keeps a body while it sends it. */
+static bool send_out(struct covey_update *out, struct covey__tiles_job *job)
+{
+    struct covey_work_message message = {.type = COVEY_WORK_PIECE};
+    message.tile.fence = job->fence;
+    message.tile.request = job->request;
+    message.tile.attempt = job->attempt;
+    message.tile.run = job->run;
+    message.tile.segment = job->out_segment;
+    for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
+        if (job->out[d] == 0) {
+            continue;
+        }
+        const struct covey_node_id *to =
+            d == COVEY_TILE_OWNER ? &job->owner : &job->plan->plan.device[d];
+        message.tile.source = job->plan->me;
+        /* Both or none: a body that was sent must not be sent again. */
+        if (out->count + 2 > COVEY_UPDATE_ACTIONS_MAX) {
+            out->more = true;
+            return false;
+        }
+        if (covey__update_send(out, to, &message, job->out[d]) != COVEY_OK ||
+            !release(out, &job->out[d])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_tile(struct covey_tiles *tiles, struct covey__tiles_job *job,
+                       struct covey_update *out)
+{
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_TILE);
+    if (action == NULL) {
+        return false;
+    }
+    job->task = (struct covey_tile_task){.run = job->run,
+                                         .attempt = job->attempt,
+                                         .segment = job->segment,
+                                         .device = job->plan->me,
+                                         .layout = &job->layout,
+                                         .plan = &job->plan->plan};
+    memcpy(job->task.piece, job->piece[job->segment], sizeof(job->task.piece));
+    memset(job->piece[job->segment], 0, sizeof(job->piece[job->segment]));
+    job->ticket = ++tiles->ticket;
+    job->state = COVEY__TILES_RUNNING;
+    job->running = true;
+    job->kept = true;
+    action->peer = job->owner;
+    action->has_peer = true;
+    action->fence = job->fence;
+    action->request = job->request;
+    action->run = job->run;
+    action->attempt = job->attempt;
+    action->work = job->ticket;
+    action->tile = &job->task;
+    return true;
+}
+
+static struct covey__tiles_job *next_job(struct covey_tiles *tiles)
+{
+    struct covey__tiles_job *next = NULL;
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        /* The difference, not the numbers: they wrap around. */
+        if (is_startable(job) && (next == NULL || (int32_t)(job->order - next->order) < 0)) {
+            next = job;
+        }
+    }
+    return next;
+}
+
+static bool clear_early(struct covey_tiles *tiles, struct covey_update *out)
+{
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        struct covey__tiles_early *early = &tiles->early[i];
+        if (!early->used || !early->dropped) {
+            continue;
+        }
+        if (!release(out, &early->body)) {
+            return false;
+        }
+        early->used = false;
+    }
+    return true;
+}
+
+unsigned covey__tiles_running(const struct covey_tiles *tiles)
+{
+    unsigned running = 0;
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        running += tiles->job[i].running;
+    }
+    return running;
+}
+
+bool covey__tiles_waiting(const struct covey_tiles *tiles)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        if (is_startable(&tiles->job[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool covey__tiles_pump(struct covey_tiles *tiles, unsigned room, struct covey_update *out)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        bool ok = true;
+        if (job->state == COVEY__TILES_DROPPED) {
+            ok = end_job(out, job);
+        } else if (job->state != COVEY__TILES_FREE) {
+            ok = tell_stalled(out, job) && send_out(out, job);
+        }
+        if (!ok) {
+            return false;
+        }
+    }
+    if (!clear_early(tiles, out)) {
+        return false;
+    }
+    for (; room > 0; room--) {
+        struct covey__tiles_job *job = next_job(tiles);
+        if (job != NULL && !start_tile(tiles, job, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Events */
+
+void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *event,
+                        struct covey_update *out)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        if (!job->running || job->ticket != event->work ||
+            !covey_node_id_equal(&job->owner, &event->peer)) {
+            continue;
+        }
+        job->running = false;
+        job->heard = true;
+        if (event->pieces != NULL) {
+            memcpy(job->out, event->pieces, sizeof(job->out));
+        }
+        if (job->state != COVEY__TILES_RUNNING) {
+            return;
+        }
+        if (event->err != COVEY_OK) {
+            job->complain = true;
+            job->missing = 1U << job->plan->me;
+            covey__tiles_drop(job);
+            return;
+        }
+        job->out_segment = (uint8_t)(job->segment + 1);
+        covey__tiles_enter(job, job->out_segment);
+        return;
+    }
+    for (unsigned d = 0; event->pieces != NULL && d <= COVEY_PLAN_DEVICES_MAX; d++) {
+        covey_handle piece = event->pieces[d];
+        bool released = release(out, &piece);
+        (void)released; /* node.c gives an empty update, so there is room */
+    }
+}
+
+static void tick_job(struct covey__tiles_job *job, uint64_t now_ms)
+{
+    job->heard_ms = job->heard ? now_ms : job->heard_ms;
+    job->since_ms = job->moved ? now_ms : job->since_ms;
+    job->heard = job->moved = false;
+    if (job->state == COVEY__TILES_WAITING && !job->stalled && job->stall_ms > 0 &&
+        now_ms - job->since_ms >= job->stall_ms) {
+        job->missing = missing_of(job);
+        job->complain = job->missing != 0;
+        job->stalled = true;
+    }
+    if (job->state != COVEY__TILES_RUNNING && now_ms - job->heard_ms >= COVEY__TILES_SILENT_MS) {
+        covey__tiles_drop(job);
+    }
+}
+
+void covey__tiles_tick(struct covey_tiles *tiles, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        if (covey__tiles_live(&tiles->job[i])) {
+            tick_job(&tiles->job[i], now_ms);
+        }
+    }
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        struct covey__tiles_early *early = &tiles->early[i];
+        early->at_ms = early->fresh ? now_ms : early->at_ms;
+        early->fresh = false;
+        early->dropped = early->dropped || now_ms - early->at_ms >= COVEY__TILES_EARLY_MS;
+    }
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t covey__tiles_deadline_ms(const struct covey_tiles *tiles)
+{
+    uint64_t at = UINT64_MAX;
+    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+        const struct covey__tiles_job *job = &tiles->job[i];
+        if (job->state == COVEY__TILES_WAITING && !job->stalled && job->stall_ms > 0) {
+            at = sooner(at, job->since_ms + job->stall_ms);
+        }
+        if (job->state == COVEY__TILES_WAITING || job->state == COVEY__TILES_DONE) {
+            at = sooner(at, job->heard_ms + COVEY__TILES_SILENT_MS);
+        }
+    }
+    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+        if (tiles->early[i].used) {
+            at = sooner(at, tiles->early[i].at_ms + COVEY__TILES_EARLY_MS);
+        }
+    }
+    return at;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker_tiles_state.h - the inside of the tiles' machine: worker_tiles.c takes what comes,
+ * worker_tiles_run.c drives the jobs.
+ */
+#ifndef COVEY_CORE_WORKER_TILES_STATE_H
+#define COVEY_CORE_WORKER_TILES_STATE_H
+
+#include "job.h"
+#include "plan_codec.h"
+#include "worker_tiles.h"
+
+enum {
+    COVEY__TILES_PLANS = 8, /* 60 KiB each: only assignments with tile runs have one */
+    COVEY__TILES_JOBS = 64,
+    COVEY__TILES_OWNER_JOBS = 48, /* another owner must find room too */
+    COVEY__TILES_EARLY = 64,
+    COVEY__TILES_PEER_EARLY = 16,  /* of one holder, for all requests */
+    COVEY__TILES_EARLY_MS = 10000, /* its START comes by another way, but not that much later */
+    COVEY__TILES_SILENT_MS = 60000,
+};
+
+struct covey__tiles_plan {
+    bool used, ready;
+    uint8_t me; /* this device in the plan */
+    struct covey_node_id owner;
+    struct covey_fence fence;
+    struct covey_plan plan;
+};
+
+enum covey__tiles_state {
+    COVEY__TILES_FREE,
+    COVEY__TILES_WAITING, /* for the pieces of `segment`, or for its turn */
+    COVEY__TILES_RUNNING,
+    COVEY__TILES_DONE,    /* stays, so that what comes late is known as such */
+    COVEY__TILES_DROPPED, /* gives back what it has; RUNNING when it was dropped: waits for its end
+                           */
+};
+
+struct covey__tiles_job {
+    enum covey__tiles_state state;
+    bool running;  /* TILE_COMPUTED is to come */
+    bool kept;     /* session keeps something of this attempt */
+    bool complain; /* STALLED is to be sent */
+    bool stalled;  /* told already, for this segment */
+    bool moved;    /* waits since the next tick */
+    bool heard;    /* heard of at the next tick */
+    uint8_t run, attempt, segment, out_segment;
+    uint16_t stall_ms;
+    const struct covey__tiles_plan *plan; /* valid unless dropped */
+    struct covey_node_id owner;
+    struct covey_fence fence;
+    uint64_t request;
+    uint32_t order;   /* of its START */
+    uint32_t ticket;  /* names what runs to session */
+    uint32_t missing; /* to complain of */
+    uint64_t since_ms, heard_ms;
+    struct covey_tile_layout layout;
+    covey_handle piece[COVEY_TILE_SEGMENTS_MAX][COVEY_PLAN_DEVICES_MAX + 1]; /* by source */
+    covey_handle out[COVEY_PLAN_DEVICES_MAX + 1]; /* by destination, of out_segment's input */
+    struct covey_tile_task task;
+};
+
+/* A piece before its START. */
+struct covey__tiles_early {
+    bool used, fresh;
+    bool dropped; /* only its body is to be given back */
+    struct covey_fence fence;
+    uint64_t request, at_ms;
+    uint8_t run, attempt, segment, source;
+    struct covey_node_id peer;
+    covey_handle body;
+    size_t body_len;
+};
+
+struct covey_tiles {
+    struct covey_node_id self;
+    uint32_t order, ticket;
+    struct covey__tiles_plan plan[COVEY__TILES_PLANS];
+    struct covey__tiles_job job[COVEY__TILES_JOBS];
+    struct covey__tiles_early early[COVEY__TILES_EARLY];
+};
+
+static inline bool covey__tiles_live(const struct covey__tiles_job *job)
+{
+    return job->state != COVEY__TILES_FREE && job->state != COVEY__TILES_DROPPED;
+}
+
+static inline const struct covey_plan_run *covey__tiles_run(const struct covey__tiles_job *job)
+{
+    return &job->plan->plan.run[job->run];
+}
+
+/* It gives back what it has; session forgets it. */
+void covey__tiles_drop(struct covey__tiles_job *job);
+/* The next segment, from this one on, in which this device has rows. */
+void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment);
+bool covey__tiles_has_out(const struct covey__tiles_job *job);
+/* False: the update is full. */
+bool covey__tiles_stalled(struct covey_update *out, const struct covey_node_id *owner,
+                          const struct covey_work_tile *tile, uint32_t devices);
+
+#endif /* COVEY_CORE_WORKER_TILES_STATE_H */
