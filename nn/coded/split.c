@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "covey/split.h"
+#include "combine.h"
 
 covey_err covey_split_init(struct covey_split *s, uint32_t units, uint32_t group_units,
                            uint32_t parity)
@@ -47,37 +47,21 @@ unsigned covey_split_slot(const struct covey_split *s, unsigned slot, unsigned *
     return 0;
 }
 
-covey_err covey_split_coefficient(unsigned t, unsigned j, unsigned count, float *out)
-{
-    if (count == 0 || count > COVEY_GROUP_UNITS_MAX || j >= count || t >= COVEY_PARITY_MAX) {
-        return COVEY_ERR_RANGE;
-    }
-    if (t > 1) {
-        return COVEY_ERR_UNSUPPORTED;
-    }
-    *out = t == 0 || count == 1 ? 1.0f : 2.0f * (float)j / (float)(count - 1) - 1.0f;
-    return COVEY_OK;
-}
-
 covey_err covey_split_encode(unsigned t, unsigned count, const float *const *units, size_t floats,
                              float *parity)
 {
-    float row[COVEY_GROUP_UNITS_MAX];
+    struct covey__combine c = {.terms = count};
     if (count == 0 || count > COVEY_GROUP_UNITS_MAX) {
         return COVEY_ERR_RANGE;
     }
     for (unsigned j = 0; j < count; j++) {
-        covey_err err = covey_split_coefficient(t, j, count, &row[j]);
+        c.term[j] = units[j];
+        covey_err err = covey_split_coefficient(t, j, &c.factor[j]);
         if (err != COVEY_OK) {
             return err;
         }
     }
-    memset(parity, 0, floats * sizeof(float));
-    for (unsigned j = 0; j < count; j++) {
-        for (size_t i = 0; i < floats; i++) {
-            parity[i] += row[j] * units[j][i];
-        }
-    }
+    covey__combine(&c, floats, parity);
     return COVEY_OK;
 }
 

@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "builder.h"
+#include "split_condition.h"
+#include "split_trial.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* As stated in docs/coding.md. */
+#define CONDITION_MAX 260.0
+#define ERROR_MAX 1e-4
+#define ERROR_ONE_MAX 1e-5
 
 /* Units and slots of every group follow one another without a gap, and slots find their group. */
 static void test_split_numbers_every_slot_once(void **state)
@@ -43,9 +52,9 @@ static void test_split_refuses_bad_numbers(void **state)
     assert_int_equal(covey_split_init(&s, 8, 17, 1), COVEY_ERR_RANGE);
     assert_int_equal(covey_split_init(&s, 8, 4, 5), COVEY_ERR_RANGE);
     assert_int_equal(covey_split_init(&s, 64, 1, 2), COVEY_ERR_LIMIT);
-    assert_int_equal(covey_split_coefficient(0, 3, 3, &v), COVEY_ERR_RANGE);
-    assert_int_equal(covey_split_coefficient(2, 0, 3, &v), COVEY_ERR_UNSUPPORTED);
-    assert_int_equal(covey_split_coefficient(1, 2, 3, &v), COVEY_OK);
+    assert_int_equal(covey_split_coefficient(0, 16, &v), COVEY_ERR_RANGE);
+    assert_int_equal(covey_split_coefficient(4, 0, &v), COVEY_ERR_RANGE);
+    assert_int_equal(covey_split_coefficient(0, 15, &v), COVEY_OK);
     assert_true(v == 1.0f);
 }
 
@@ -80,89 +89,100 @@ static struct covey_layer conv_layer(uint32_t m, uint32_t batch)
     return l;
 }
 
-static struct covey_layer dense_layer(uint32_t m, uint32_t batch)
+/* Every square part of the pinned table is as well conditioned as docs/coding.md says. */
+static void test_table_is_well_conditioned(void **state)
 {
-    struct covey_layer l = {.kind = COVEY_LAYER_DENSE,
-                            .m = m,
-                            .k = 200,
-                            .channels = 200,
-                            .height = 1,
-                            .width = 1,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .out_height = 1,
-                            .out_width = 1,
-                            .batch = batch};
-    covey_layer_cut(m, &l.unit_rows, &l.units);
-    return l;
+    (void)state;
+    struct split_table t;
+    struct split_part p;
+    for (unsigned i = 0; i < SPLIT_ROWS * SPLIT_COLUMNS; i++) {
+        float v = 0;
+        assert_int_equal(covey_split_coefficient(i / SPLIT_COLUMNS, i % SPLIT_COLUMNS, &v),
+                         COVEY_OK);
+        assert_true(v != 0.0f && (i >= SPLIT_COLUMNS || v == 1.0f));
+        t.at[i / SPLIT_COLUMNS][i % SPLIT_COLUMNS] = (double)v;
+    }
+    for (p.size = 1; p.size <= SPLIT_ROWS; p.size++) {
+        split_choice_first(p.size, p.column);
+        do {
+            split_choice_first(p.size, p.row);
+            do {
+                assert_true(split_condition(&t, &p) <= CONDITION_MAX);
+            } while (split_choice_next(p.size, SPLIT_ROWS, p.row));
+        } while (split_choice_next(p.size, SPLIT_COLUMNS, p.column));
+    }
 }
 
-/* Each unit of one group missing in turn: the others and the parity give it back. The error is
- * relative to the group's largest answer, since one answer alone may be close to zero. */
-static double worst_recovery(const struct covey_layer *l, const struct covey_split *s,
-                             unsigned group, const float *weights, const float *input)
+/* Whatever `size` of the count + r answers do not come. */
+static void lose(const struct split_trial *t, unsigned r, unsigned size)
 {
-    unsigned first_unit, first_slot;
-    unsigned count = covey_split_group(s, group, &first_unit, &first_slot);
-    size_t unit = covey_layer_unit_floats(l), answer = covey_layer_answer_floats(l);
-    float *slots = malloc((count + 1) * unit * sizeof(float));
-    float *scratch = malloc((covey_layer_scratch_floats(l) + 1) * sizeof(float));
-    float *out = malloc((count + 1) * answer * sizeof(float));
-    const float *units[COVEY_GROUP_UNITS_MAX];
-    float *answers[COVEY_GROUP_UNITS_MAX];
-    memcpy(slots, weights + first_unit * unit, count * unit * sizeof(float));
-    for (unsigned j = 0; j < count; j++) {
-        units[j] = slots + j * unit;
-        answers[j] = out + j * answer;
-    }
-    assert_int_equal(covey_split_encode(0, count, units, unit, slots + count * unit), COVEY_OK);
-    covey_layer_compute(l, slots, count + 1, input, scratch, out);
-    float *rebuilt = malloc(count * answer * sizeof(float));
-    for (unsigned j = 0; j < count; j++) {
-        answers[j] = rebuilt + j * answer;
-        memset(answers[j], 0xff, answer * sizeof(float)); /* NaN: what is there must not matter */
-        covey_split_recover(count, answers, j, out + count * answer, answer);
-        answers[j] = out + j * answer;
-    }
-    double worst = relative_error(rebuilt, out, count * answer);
-    free(slots);
-    free(scratch);
-    free(out);
-    free(rebuilt);
-    return worst;
+    unsigned lost[SPLIT_ROWS];
+    split_choice_first(size, lost);
+    do {
+        uint32_t mask = 0;
+        double error = HUGE_VAL;
+        for (unsigned i = 0; i < size; i++) {
+            mask |= (uint32_t)1 << lost[i];
+        }
+        assert_int_equal(split_trial_rebuild(t, r, mask, &error), COVEY_OK);
+        if (!(error <= (size == 1 ? ERROR_ONE_MAX : ERROR_MAX))) {
+            fail_msg("%u units, %u parities, lost %x: error %g", t->count, r, (unsigned)mask,
+                     error);
+        }
+    } while (split_choice_next(size, t->count + r, lost));
 }
 
-static void check_layer(struct covey_layer l)
+/* Up to r of a group's answers may be lost, whichever they are, for all groups and all r: the
+ * units are those computed within the stated bound, and those that came are untouched. */
+static void test_rebuild_any_losses(void **state)
 {
-    uint64_t seed = 7;
-    size_t rows = (size_t)l.units * l.unit_rows;
-    assert_int_equal(covey_layer_check(&l), COVEY_OK);
-    float *weights = random_floats(&seed, rows * l.k);
-    float *input = random_floats(&seed, covey_layer_input_floats(&l));
-    memset(weights + (size_t)l.m * l.k, 0, (rows - l.m) * l.k * sizeof(float));
-    for (uint32_t n = 1; n <= COVEY_GROUP_UNITS_MAX; n++) {
-        struct covey_split s;
-        assert_int_equal(covey_split_init(&s, l.units, n, 1), COVEY_OK);
-        for (unsigned g = 0; g < s.groups; g++) {
-            double worst = worst_recovery(&l, &s, g, weights, input);
-            if (worst >= 1e-5) {
-                fail_msg("N %u group %u: error %g", n, g, worst);
+    (void)state;
+    static struct split_trial t;
+    for (unsigned count = 1; count <= COVEY_GROUP_UNITS_MAX; count++) {
+        assert_int_equal(split_trial_fill(&t, count, count), COVEY_OK);
+        for (unsigned r = 0; r <= COVEY_PARITY_MAX; r++) {
+            for (unsigned size = 0; size <= r; size++) {
+                lose(&t, r, size);
             }
         }
     }
-    free(weights);
-    free(input);
 }
 
-/* For every N and every single missing unit the recovered answer is the computed one. */
-static void test_split_recovers_every_unit(void **state)
+/* Units may be rebuilt among the answers themselves, in sizes that are no whole blocks. */
+static void test_rebuild_in_place(void **state)
 {
     (void)state;
-    check_layer(conv_layer(40, 1));
-    check_layer(conv_layer(70, 3));
-    check_layer(dense_layer(37, 1));
-    check_layer(dense_layer(130, 2));
+    enum { UNITS = 3, FLOATS = 5003 };
+    uint64_t seed = 3;
+    float *slots = random_floats(&seed, (UNITS + 1) * FLOATS), *lost = slots + FLOATS;
+    float *kept = malloc(FLOATS * sizeof(float));
+    const float *units[UNITS] = {slots, lost, slots + 2 * FLOATS};
+    const float *answers[UNITS + 1] = {units[0], NULL, units[2], slots + UNITS * FLOATS};
+    float *out[UNITS] = {slots, lost, slots + 2 * FLOATS};
+    assert_int_equal(covey_split_encode(0, UNITS, units, FLOATS, slots + UNITS * FLOATS), COVEY_OK);
+    memcpy(kept, lost, FLOATS * sizeof(float));
+    memset(lost, 0xff, FLOATS * sizeof(float));
+    assert_int_equal(covey_split_rebuild(UNITS, 1, answers, out, FLOATS), COVEY_OK);
+    for (size_t i = 0; i < FLOATS; i++) {
+        assert_true(fabsf(lost[i] - kept[i]) < 1e-6f);
+    }
+    free(kept);
+    free(slots);
+}
+
+/* Too few answers are an error of state, impossible groups one of range. */
+static void test_rebuild_refuses(void **state)
+{
+    (void)state;
+    static struct split_trial t;
+    double error;
+    assert_int_equal(split_trial_fill(&t, 4, 1), COVEY_OK);
+    assert_int_equal(split_trial_rebuild(&t, 1, 0x11, &error), COVEY_ERR_STATE);
+    assert_int_equal(split_trial_rebuild(&t, 0, 0x1, &error), COVEY_ERR_STATE);
+    assert_int_equal(split_trial_rebuild(&t, 4, 0x97, &error), COVEY_ERR_STATE);
+    assert_int_equal(covey_split_rebuild(0, 1, NULL, NULL, 1), COVEY_ERR_RANGE);
+    assert_int_equal(covey_split_rebuild(17, 1, NULL, NULL, 1), COVEY_ERR_RANGE);
+    assert_int_equal(covey_split_rebuild(4, 5, NULL, NULL, 1), COVEY_ERR_RANGE);
 }
 
 struct bad_layer {
@@ -222,7 +242,10 @@ int main(void)
         cmocka_unit_test(test_split_numbers_every_slot_once),
         cmocka_unit_test(test_split_refuses_bad_numbers),
         cmocka_unit_test(test_layer_cut_covers_all_rows),
-        cmocka_unit_test(test_split_recovers_every_unit),
+        cmocka_unit_test(test_table_is_well_conditioned),
+        cmocka_unit_test(test_rebuild_any_losses),
+        cmocka_unit_test(test_rebuild_in_place),
+        cmocka_unit_test(test_rebuild_refuses),
         cmocka_unit_test(test_layer_check_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,8 @@
  * check.h - whether a holder's answer is the product it should be, by a secret vector
  * (coded-computing.md sections 1 and 4; Freivalds 1977).
  *
- * For a holder with rows R of W: s [R] is random and known to the owner only, c = s' W_R [k] is made
- * once. An answer Y [R x n] is right when s' Y equals c X within rounding. Costs R + k
+ * For a holder with rows R of W: s [R] is random and known to the owner only, c = s' W_R [k] is
+ * made once. An answer Y [R x n] is right when s' Y equals c X within rounding. Costs R + k
  * multiplications a column, against R x k of the product. Projected on random columns too for
  * convolutions, so that c X needs no unrolling of more than one row.
  */
@@ -18,11 +18,12 @@
 void covey_check_add(const struct covey_layer *layer, const float *s, const float *unit, float *c);
 
 struct covey_check_answer {
-    const float *s;      /* [slots x unit_rows] */
-    const float *c;      /* [k] */
+    const float *s; /* [slots x unit_rows]; of either sign, best with magnitudes in [0.5, 1.5) */
+    const float *c; /* [k] */
     const float *answer; /* [slots x unit_rows x n]; NULL: none came, nothing is checked */
     size_t slots;
-    bool wrong;          /* set by the check */
+    float rounding; /* of the answer's numbers on their way: 0, or 2^-11 where they were float16 */
+    bool wrong;     /* set by the check */
 };
 /* Checks the answers of several holders to one input. scratch: covey_check_scratch() bytes. False:
  * one is wrong. */

@@ -71,7 +71,7 @@ unsigned covey_split_slot(const struct covey_split *s, unsigned slot, unsigned *
 /* Coefficient g_tj of unit j in parity t of a group: row 0 is all ones, the others are the pinned
  * table of split_table.c, the same whatever the group's size, so that changed groups keep what they
  * share. Every square part is well conditioned: docs/coding.md has the bounds. */
-covey_err covey_split_coefficient(unsigned t, unsigned j, unsigned count, float *out) COVEY_CHECK;
+covey_err covey_split_coefficient(unsigned t, unsigned j, float *out) COVEY_CHECK;
 
 /* parity [floats] = sum_j g_tj unit_j; units are count pointers to floats each. Used on weights. */
 covey_err covey_split_encode(unsigned t, unsigned count, const float *const *units, size_t floats,

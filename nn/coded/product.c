@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "covey/split.h"
+
+#include "../arena.h"
+#include "../gemm.h"
+#include "../kernels/conv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+struct covey_product {
+    struct covey_layer layer;
+    size_t rows; /* of all slots */
+    struct covey__conv_plan plan;
+    const float *weights; /* borrowed, or packed */
+    float *packed;
+};
+
+static struct covey__conv_shape shape_of(const struct covey_layer *l, size_t rows)
+{
+    struct covey__conv_shape s = {.batch = l->batch,
+                                  .in_channels = l->channels,
+                                  .out_channels = (uint32_t)rows,
+                                  .groups = 1,
+                                  .height = l->height,
+                                  .width = l->width,
+                                  .out_height = l->out_height,
+                                  .out_width = l->out_width};
+    for (unsigned i = 0; i < 2; i++) {
+        s.kernel[i] = l->kernel[i];
+        s.stride[i] = l->stride[i];
+        s.dilation[i] = l->dilation[i];
+        s.pads[i] = l->pads[i];
+        s.pads_end[i] = l->pads[i + 2];
+    }
+    return s;
+}
+
+static covey_err pack(struct covey_product *p)
+{
+    struct covey__conv_shape shape = shape_of(&p->layer, p->rows);
+    covey__conv_plan_init(&p->plan, &shape, false, 1);
+    if (p->plan.packed_floats == 0) {
+        return COVEY_OK;
+    }
+    p->packed = covey__arena_new(p->plan.packed_floats * sizeof(float));
+    if (p->packed == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey__conv_pack(&p->plan, p->weights, p->packed);
+    p->weights = p->packed;
+    return COVEY_OK;
+}
+
+covey_err covey_product_new(const struct covey_layer *layer, const float *weights, size_t slots,
+                            struct covey_product **out)
+{
+    covey_err err = covey_layer_check(layer);
+    if (err == COVEY_OK && (slots == 0 || slots > COVEY_LAYER_SLOTS_MAX)) {
+        err = COVEY_ERR_RANGE;
+    }
+    if (err != COVEY_OK) {
+        return err;
+    }
+    struct covey_product *p = calloc(1, sizeof(*p));
+    if (p == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    p->layer = *layer;
+    p->rows = slots * layer->unit_rows;
+    p->weights = weights;
+    err = layer->kind == COVEY_LAYER_CONV ? pack(p) : COVEY_OK;
+    if (err != COVEY_OK) {
+        covey_product_free(p);
+        return err;
+    }
+    *out = p;
+    return COVEY_OK;
+}
+
+void covey_product_free(struct covey_product *p)
+{
+    if (p != NULL) {
+        free(p->packed);
+        free(p);
+    }
+}
+
+bool covey_product_reads(const struct covey_product *p)
+{
+    return p->packed == NULL;
+}
+
+size_t covey_product_bytes(const struct covey_product *p)
+{
+    return p->packed != NULL ? p->plan.packed_floats * sizeof(float) : 0;
+}
+
+/* Convolutions give [batch rows pixels]; answers are [rows batch pixels]. */
+static bool reorders(const struct covey_product *p)
+{
+    return p->layer.kind == COVEY_LAYER_CONV && p->layer.batch > 1;
+}
+
+size_t covey_product_scratch(const struct covey_product *p)
+{
+    if (p->layer.kind != COVEY_LAYER_CONV) {
+        return 0;
+    }
+    size_t floats = p->plan.scratch_floats;
+    floats = (floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    floats += reorders(p) ? p->rows * covey_layer_columns(&p->layer) : 0;
+    return floats * sizeof(float) + ALIGNMENT;
+}
+
+static void reorder(const struct covey_product *p, const float *in, float *out)
+{
+    size_t pixels = (size_t)p->layer.out_height * p->layer.out_width, batch = p->layer.batch;
+    for (size_t image = 0; image < batch; image++) {
+        for (size_t row = 0; row < p->rows; row++) {
+            memcpy(out + (row * batch + image) * pixels, in + (image * p->rows + row) * pixels,
+                   pixels * sizeof(float));
+        }
+    }
+}
+
+static void run_conv(const struct covey_product *p, const float *input, void *scratch, float *out)
+{
+    float *room = scratch;
+    uintptr_t off = (uintptr_t)scratch % ALIGNMENT;
+    room += off == 0 ? 0 : (ALIGNMENT - off) / sizeof(float);
+    size_t floats = (p->plan.scratch_floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    float *images = reorders(p) ? room + floats : out;
+    covey__conv_run(&(struct covey__conv_call){.plan = &p->plan,
+                                               .weights = p->weights,
+                                               .act = {.kind = COVEY_ACT_NONE},
+                                               .in = input,
+                                               .scratch = room,
+                                               .out = images});
+    if (reorders(p)) {
+        reorder(p, images, out);
+    }
+}
+
+void covey_product_run(const struct covey_product *p, const float *input, void *scratch, float *out)
+{
+    if (p->layer.kind == COVEY_LAYER_CONV) {
+        run_conv(p, input, scratch, out);
+        return;
+    }
+    /* Y [rows x batch] = W X', as the model's dense layers compute it. */
+    covey__gemm(&(struct covey__gemm){.m = p->rows,
+                                      .n = p->layer.batch,
+                                      .k = p->layer.k,
+                                      .a = p->weights,
+                                      .lda = p->layer.k,
+                                      .b = input,
+                                      .ldb = p->layer.k,
+                                      .trans_b = true,
+                                      .c = out,
+                                      .ldc = p->layer.batch});
+}
