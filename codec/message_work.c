@@ -15,7 +15,7 @@ enum {
     KEY_PAYLOAD, /* of a placement; the layers of an assignment */
     KEY_SLOTS,
     KEY_MISSING,
-    KEY_INDEX,
+    KEY_WAS_INDEX, /* of a message that is no more */
     KEY_PLAN,
     KEY_MODEL,
     KEY_ATTEMPT,
@@ -43,7 +43,6 @@ struct fields {
     uint32_t work;
     enum covey_work_status status;
     struct covey_bytes payload, slots, missing, plan, layout, digests;
-    uint32_t index;
     struct covey_digest model, digest;
     uint8_t attempt, run, segment, source;
     uint16_t stall_ms;
@@ -58,10 +57,6 @@ static unsigned keys_of(enum covey_work_type type)
         return BIT(KEY_SESSION) | BIT(KEY_VERSION) | BIT(KEY_PAYLOAD);
     case COVEY_WORK_ASSIGN:
         return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS) | BIT(KEY_PLAN) | BIT(KEY_MODEL);
-    case COVEY_WORK_NEED:
-        return FENCE | BIT(KEY_MISSING);
-    case COVEY_WORK_UNIT:
-        return FENCE | BIT(KEY_INDEX);
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
         return FENCE;
@@ -167,9 +162,6 @@ static void get_field(struct covey_cbor_reader *r, uint64_t key, struct fields *
     case KEY_MISSING:
         f->missing = covey_cbor_get_bytes(r, (COVEY_WORK_SLOTS_MAX + 7) / 8);
         break;
-    case KEY_INDEX:
-        f->index = (uint32_t)covey_cbor_get_uint(r, COVEY_WORK_SLOTS_MAX - 1);
-        break;
     default:
         get_tile_field(r, key, f);
         break;
@@ -191,14 +183,6 @@ static void from_fields(const struct fields *f, struct covey_work_message *m)
         m->assign.slots = f->slots;
         m->assign.plan = f->plan;
         m->assign.model = f->model;
-        break;
-    case COVEY_WORK_NEED:
-        m->need.fence = f->fence;
-        m->need.missing = f->missing;
-        break;
-    case COVEY_WORK_UNIT:
-        m->unit.fence = f->fence;
-        m->unit.index = f->index;
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
@@ -257,14 +241,6 @@ static void to_fields(const struct covey_work_message *m, struct fields *f)
         f->slots = m->assign.slots;
         f->plan = m->assign.plan;
         f->model = m->assign.model;
-        break;
-    case COVEY_WORK_NEED:
-        f->fence = m->need.fence;
-        f->missing = m->need.missing;
-        break;
-    case COVEY_WORK_UNIT:
-        f->fence = m->unit.fence;
-        f->index = m->unit.index;
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
@@ -446,9 +422,6 @@ static void put_field(struct covey_cbor_writer *w, unsigned key, const struct fi
         break;
     case KEY_MISSING:
         covey_cbor_put_bytes(w, f->missing);
-        break;
-    case KEY_INDEX:
-        covey_cbor_put_uint(w, f->index);
         break;
     default:
         put_tile_field(w, key, f);

@@ -189,37 +189,16 @@ static void take_placement(struct covey__turn *turn, const struct covey_incoming
     }
 }
 
-static void take_need(struct covey__turn *turn, const struct covey_incoming *in,
-                      struct covey__version *version, uint8_t device)
-{
-    /* Once an assignment: nobody makes the owner send the same units again and again. */
-    if (version->holder[device] != COVEY__HOLDER_ASSIGNED) {
-        return;
-    }
-    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_SEND_UNITS);
-    if (action == NULL) {
-        return;
-    }
-    action->peer = in->peer;
-    action->has_peer = true;
-    action->fence = in->message->need.fence;
-    action->device = device;
-    action->bytes = in->message->need.missing;
-    version->holder[device] = COVEY__HOLDER_NEEDED;
-}
-
 void covey__session_message(struct covey__turn *turn, const struct covey_incoming *in)
 {
-    bool is_need = in->message->type == COVEY_WORK_NEED;
     if (in->message->type == COVEY_WORK_PLACEMENT) {
         take_placement(turn, in);
         return;
     }
-    if (!is_need && in->message->type != COVEY_WORK_READY) {
+    if (in->message->type != COVEY_WORK_READY) {
         return;
     }
-    const struct covey_fence *fence = is_need ? &in->message->need.fence : &in->message->fence;
-    struct covey__version *version = covey__version_find(turn->job, fence);
+    struct covey__version *version = covey__version_find(turn->job, &in->message->fence);
     if (version == NULL) {
         return;
     }
@@ -227,10 +206,7 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
     if (d == COVEY__JOB_NO_DEVICE) {
         return;
     }
-    if (is_need) {
-        take_need(turn, in, version, d);
-    } else if (version->holder[d] == COVEY__HOLDER_ASSIGNED ||
-               version->holder[d] == COVEY__HOLDER_NEEDED) {
+    if (version->holder[d] == COVEY__HOLDER_ASSIGNED) {
         version->holder[d] = COVEY__HOLDER_READY;
     }
 }

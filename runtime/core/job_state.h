@@ -67,7 +67,6 @@ enum covey__holder_state {
     COVEY__HOLDER_NONE, /* no slot is its own */
     COVEY__HOLDER_IDLE,
     COVEY__HOLDER_ASSIGNED,
-    COVEY__HOLDER_NEEDED, /* it told what it lacks */
     COVEY__HOLDER_READY,
 };
 

@@ -194,7 +194,6 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_MEASURED:
         return measured(node, event);
     case COVEY_EVENT_ASSIGN_CHECKED:
-    case COVEY_EVENT_ASSIGN_READY:
     case COVEY_EVENT_STORED:
     case COVEY_EVENT_LACKED:
     case COVEY_EVENT_COMPUTED:

@@ -9,6 +9,7 @@
 #include "covey/node.h"
 #include "discovery.h"
 #include "election.h"
+#include "fetch.h"
 #include "gossip_queue.h"
 #include "job.h"
 #include "membership.h"
@@ -52,6 +53,7 @@ struct covey_node {
     uint64_t dropped;                 /* bad bytes from peers */
     struct covey_job *job;
     struct covey_worker *worker;
+    struct covey_fetch *fetch;
     struct covey_job_view view;
     bool view_stale;
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
@@ -93,7 +95,8 @@ void covey__node_discover(struct covey_node *node);
 void covey__node_dial_members(struct covey_node *node);
 void covey__node_addresses(struct covey_node *node, uint16_t index);
 
-/* node_work.c: job, worker, placement. */
+/* node_work.c: job, worker, fetch, placement. */
+void covey__node_fetch_tick(struct covey_node *node);
 void covey__node_view(struct covey_node *node);
 void covey__node_job_peer(struct covey_node *node, uint16_t index);
 covey_err covey__node_message(struct covey_node *node, const struct covey_event *event) COVEY_CHECK;

@@ -79,17 +79,21 @@ void covey__node_view(struct covey_node *node)
     }
 }
 
+static enum covey_peer_state peer_state(const struct covey_node *node, uint16_t index)
+{
+    if (node->members.hot[index].channel) {
+        return COVEY_PEER_UP;
+    }
+    return covey__member_present(&node->members, index) ? COVEY_PEER_NO_CHANNEL : COVEY_PEER_GONE;
+}
+
 void covey__node_job_peer(struct covey_node *node, uint16_t index)
 {
-    enum covey_peer_state state = COVEY_PEER_GONE;
+    enum covey_peer_state state = peer_state(node, index);
     const struct covey__member *hot = &node->members.hot[index];
-    if (hot->channel) {
-        state = COVEY_PEER_UP;
-    } else if (covey__member_present(&node->members, index)) {
-        state = COVEY_PEER_NO_CHANNEL;
-    }
     node->view_stale = true;
     covey__node_view(node);
+    covey__fetch_peer(node->fetch, &hot->id, state);
     covey_err err = covey__job_peer(node->job, &node->view, &hot->id, state, node->out);
     node->dropped += err != COVEY_OK; /* no room in this update: `more` is set */
 }
@@ -138,6 +142,13 @@ static covey_err piece(struct covey_node *node, const struct covey_incoming *in)
                : covey__worker_message(node->worker, in, node->out);
 }
 
+static covey_err probed(struct covey_node *node, const struct covey_incoming *in)
+{
+    struct covey_work_message answer = {.type = COVEY_WORK_PROBED};
+    answer.probe = in->message->probe;
+    return covey__update_send(node->out, &in->peer, &answer, 0);
+}
+
 static covey_err route(struct covey_node *node, uint16_t from, const struct covey_incoming *in)
 {
     bool owner_allowed = node->members.cold[from].cert.trust == COVEY_TRUST_FULL;
@@ -146,14 +157,12 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
         release(node, in->body);
         return owner_allowed ? place(node, &in->peer, &in->message->place) : COVEY_OK;
     case COVEY_WORK_PLACEMENT:
-    case COVEY_WORK_NEED:
     case COVEY_WORK_READY:
     case COVEY_WORK_ANSWER:
     case COVEY_WORK_STALLED:
         covey__node_view(node);
         return covey__job_message(node->job, &node->view, in, node->out);
     case COVEY_WORK_ASSIGN:
-    case COVEY_WORK_UNIT:
     case COVEY_WORK_EXECUTE:
     case COVEY_WORK_CANCEL:
     case COVEY_WORK_RETIRE:
@@ -168,7 +177,13 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     case COVEY_WORK_WANT:
     case COVEY_WORK_GIVE:
     case COVEY_WORK_LACK:
+        if (owner_allowed) {
+            return covey__fetch_message(node->fetch, in, node->now_ms, node->out);
+        }
+        break;
     case COVEY_WORK_PROBE:
+        release(node, in->body);
+        return probed(node, in);
     case COVEY_WORK_PROBED:
         break;
     case COVEY_WORK_NONE:
@@ -200,11 +215,45 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
     return COVEY_OK;
 }
 
+static void fetch_peer(struct covey_node *node, const struct covey_node_id *id)
+{
+    uint16_t index = covey__member_find(&node->members, id);
+    if (index != COVEY_NOBODY && index != COVEY_SELF) {
+        covey__fetch_peer(node->fetch, id, peer_state(node, index));
+    }
+}
+
+static void fetch_add(struct covey_node *node, const struct covey_event *event)
+{
+    if (event->err != COVEY_OK || event->bytes.len == 0) {
+        return;
+    }
+    covey__fetch_add(node->fetch, event);
+    fetch_peer(node, &event->peer);
+    for (unsigned i = 0; i < event->bytes.ptr[0]; i++) {
+        struct covey_node_id id = covey_wants_source(event->bytes, i);
+        fetch_peer(node, &id);
+    }
+}
+
+/* Nothing is fetched for an assignment that is over. */
+void covey__node_fetch_tick(struct covey_node *node)
+{
+    for (size_t i = 0; i < node->out->count; i++) {
+        const struct covey_action *action = &node->out->actions[i];
+        if (action->type == COVEY_ACTION_RETIRED) {
+            covey__fetch_retired(node->fetch, &action->peer, &action->fence);
+        }
+    }
+    covey__fetch_tick(node->fetch, node->now_ms, node->out);
+}
+
 covey_err covey__node_work_event(struct covey_node *node, const struct covey_event *event)
 {
     switch (event->type) {
     case COVEY_EVENT_ASSIGN_CHECKED:
-    case COVEY_EVENT_ASSIGN_READY:
+        fetch_add(node, event);
+        return covey__worker_event(node->worker, event, node->out);
     case COVEY_EVENT_COMPUTED:
     case COVEY_EVENT_TILE_COMPUTED:
         return covey__worker_event(node->worker, event, node->out);
@@ -222,6 +271,8 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
         return covey__job_event(node->job, &node->view, event, node->out);
     case COVEY_EVENT_STORED:
     case COVEY_EVENT_LACKED:
+        covey__fetch_event(node->fetch, event, node->out);
+        return COVEY_OK;
     case COVEY_EVENT_MEASURED:
     case COVEY_EVENT_TICK:
     case COVEY_EVENT_HELLO:

@@ -14,13 +14,13 @@ struct covey_worker;
 size_t covey__worker_size(void);
 /* self: this device, as plans name it. */
 void covey__worker_init(struct covey_worker *worker, const struct covey_node_id *self);
-/* ASSIGN, UNIT, EXECUTE, CANCEL, RETIRE, START, DROP from an owner whose certificate has full
+/* ASSIGN, EXECUTE, CANCEL, RETIRE, START, DROP from an owner whose certificate has full
  * trust; PIECE from anyone: taken when it comes from the device that the assignment's plan names.
  * The owner may be this node itself: it assigns itself tiles, never slots. A body it does not keep
  * is RELEASEd. */
 covey_err covey__worker_message(struct covey_worker *worker, const struct covey_incoming *in,
                                 struct covey_update *out) COVEY_CHECK;
-/* ASSIGN_CHECKED, ASSIGN_READY, COMPUTED. */
+/* ASSIGN_CHECKED, COMPUTED. */
 covey_err covey__worker_event(struct covey_worker *worker, const struct covey_event *event,
                               struct covey_update *out) COVEY_CHECK;
 /* The owner's channel went down: its queued work and assignments are dropped (RETIRED). */

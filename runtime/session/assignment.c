@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "covey/crypto.h"
+#include "covey/wants.h"
 #include "layers_codec.h"
 
 enum { SLOT_ENTRY_BYTES = 36 };
@@ -50,10 +50,11 @@ static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
         return COVEY_ERR_MALFORMED;
     }
     a->slots = calloc(count, sizeof(*a->slots));
-    a->missing = calloc((count + 7) / 8, 1);
+    a->missing = malloc((count + 7) / 8);
     if (a->slots == NULL || a->missing == NULL) {
         return COVEY_ERR_NOMEM;
     }
+    memset(a->missing, 0xff, (count + 7) / 8);
     uint32_t last = 0;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *p = in.ptr + i * SLOT_ENTRY_BYTES;
@@ -71,7 +72,7 @@ static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
             a->first[s->layer] = i;
         }
     }
-    a->count = count;
+    a->count = a->missing_count = count;
     return COVEY_OK;
 }
 
@@ -133,48 +134,45 @@ static float *entry_weights(const struct covey_assignment *a, size_t index)
            (index - a->first[layer]) * covey_layer_unit_floats(&a->layer[layer]);
 }
 
+static bool is_missing(const struct covey_assignment *a, size_t i)
+{
+    return (a->missing[i / 8] >> (i % 8) & 1) != 0;
+}
+
 void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store)
 {
     for (size_t i = 0; i < a->count; i++) {
         const struct covey_work_slot *s = &a->slots[i];
-        if (covey__store_get(store, &s->digest, entry_weights(a, i),
-                             unit_bytes(&a->layer[s->layer])) != COVEY_OK) {
-            a->missing[i / 8] |= (uint8_t)(1u << (i % 8));
-            a->missing_count++;
+        if (is_missing(a, i) && covey__store_get(store, &s->digest, entry_weights(a, i),
+                                                 unit_bytes(&a->layer[s->layer])) == COVEY_OK) {
+            a->missing[i / 8] &= (uint8_t) ~(1u << (i % 8));
+            a->missing_count--;
         }
     }
 }
 
-covey_err covey__assignment_missing(const struct covey_assignment *a, struct covey_bytes *out)
+covey_err covey__assignment_wants(const struct covey_assignment *a, struct covey_bytes *out)
 {
-    size_t len = (a->count + 7) / 8;
-    uint8_t *copy = malloc(len);
-    if (copy == NULL) {
+    size_t count = a->missing_count < COVEY_WANTS_MAX ? a->missing_count : COVEY_WANTS_MAX;
+    *out = covey_bytes_of(NULL, 0);
+    if (count == 0) {
+        return COVEY_OK;
+    }
+    uint8_t *list = malloc(1 + count * COVEY_WANTS_ENTRY_BYTES);
+    if (list == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    memcpy(copy, a->missing, len);
-    *out = covey_bytes_of(copy, len);
-    return COVEY_OK;
-}
-
-covey_err covey__assignment_store(struct covey_assignment *a, uint32_t index,
-                                  struct covey_bytes blob, const struct covey_store *store)
-{
-    if (index >= a->count || (a->missing[index / 8] >> (index % 8) & 1) == 0) {
-        return COVEY_ERR_STATE;
+    size_t len = covey_wants_begin(list, NULL, 0); /* nobody but the owner has this unit */
+    for (size_t i = 0; i < a->count && count > 0; i++) {
+        const struct covey_work_slot *s = &a->slots[i];
+        if (is_missing(a, i)) {
+            struct covey_want want = {.digest = s->digest,
+                                      .len = (uint32_t)unit_bytes(&a->layer[s->layer])};
+            len += covey_wants_put(list + len, &want);
+            count--;
+        }
     }
-    const struct covey_work_slot *s = &a->slots[index];
-    if (blob.len != unit_bytes(&a->layer[s->layer])) {
-        return COVEY_ERR_MALFORMED;
-    }
-    covey_err err = covey__store_put(store, &s->digest, blob);
-    if (err == COVEY_ERR_AUTH) {
-        return err;
-    }
-    /* A full disk costs only that the unit is sent again next time. */
-    memcpy(entry_weights(a, index), blob.ptr, blob.len);
-    a->missing[index / 8] &= (uint8_t) ~(1u << (index % 8));
-    a->missing_count--;
+    *out = covey_bytes_of(list, len);
     return COVEY_OK;
 }
 

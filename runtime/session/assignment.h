@@ -45,15 +45,11 @@ void covey__assignment_unref(struct covey_assignment *a);
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit) COVEY_CHECK;
-/* Reads what the store has; the rest stays missing. */
+/* Reads what is still missing and the store has. */
 void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store);
-/* Heap copy of the bitmap of missing entries, the caller's. */
-covey_err covey__assignment_missing(const struct covey_assignment *a,
-                                    struct covey_bytes *out) COVEY_CHECK;
-/* Unit of entry index: verified against its digest, kept in memory and in the store. */
-covey_err covey__assignment_store(struct covey_assignment *a, uint32_t index,
-                                  struct covey_bytes blob,
-                                  const struct covey_store *store) COVEY_CHECK;
+/* The list (covey/wants.h) of what is missing, heap, the caller's; empty when nothing is. */
+covey_err covey__assignment_wants(const struct covey_assignment *a,
+                                  struct covey_bytes *out) COVEY_CHECK;
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
                                size_t input_bytes);
 /* All held slots of layer as one product. */

@@ -107,7 +107,13 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__holder_assigned(d->holder, a);
         break;
     case COVEY_ACTION_STORE:
-        covey__holder_store(d->holder, a);
+        covey__content_store(d->content, a);
+        break;
+    case COVEY_ACTION_FETCHED:
+        covey__holder_fetched(d->holder, a);
+        break;
+    case COVEY_ACTION_SERVE:
+        covey__content_serve(d->content, a);
         break;
     case COVEY_ACTION_COMPUTE:
         covey__holder_compute(d->holder, a);
@@ -120,9 +126,6 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         break;
     case COVEY_ACTION_ASSIGN:
         covey__owner_assign(d->owner, a);
-        break;
-    case COVEY_ACTION_SEND_UNITS:
-        covey__owner_send_units(d->owner, a);
         break;
     case COVEY_ACTION_ACTIVE:
         covey__owner_active(d->owner, a);
@@ -304,6 +307,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__holder_new(s, &d->holder);
     }
     if (err == COVEY_OK) {
+        err = covey__content_new(s, &d->content);
+    }
+    if (err == COVEY_OK) {
         err = covey__owner_new(s, &d->identity->cert.node, &d->owner);
     }
     return err;
@@ -464,6 +470,7 @@ void covey_daemon_close(struct covey_daemon *d)
     }
     covey__owner_free(d->owner);
     covey__holder_free(d->holder);
+    covey__content_free(d->content);
     covey__handles_done(&d->services.handles);
     while (d->queue_head != NULL) {
         struct covey_event_item *item = d->queue_head;

@@ -10,6 +10,7 @@
 #include "covey/daemon.h"
 #include "covey/identity.h"
 #include "covey/socket.h"
+#include "content.h"
 #include "holder.h"
 #include "owner.h"
 #include "services.h"
@@ -44,6 +45,7 @@ struct covey_daemon {
     struct covey_services services;
     struct covey_holder *holder;
     struct covey_owner *owner;
+    struct covey_content *content;
     struct covey_coap *coap;
     struct covey_addr own_addr; /* as shown to people; port 0: none */
     struct covey_timer *timer;  /* the node's deadline */

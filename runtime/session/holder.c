@@ -17,13 +17,12 @@ struct holder_task {
     struct covey_task task;
     struct covey_holder *holder;
     struct covey_assignment *assignment;
-    struct covey_bytes message; /* ASSIGN: heap copy */
-    struct covey_body *body;    /* STORE: the unit; COMPUTE: the input */
+    struct covey_bytes message; /* ASSIGN, then what it lacks; heap */
+    struct covey_body *body;    /* COMPUTE: the input */
     struct covey_body *out;     /* COMPUTE: the answer */
-    uint32_t index;
     uint32_t work;
     uint16_t layer;
-    bool complete; /* no unit was missing when the work ended */
+    bool complete; /* nothing was missing when the work ended */
     covey_err err;
 };
 
@@ -91,9 +90,17 @@ static void feed(struct covey_holder *h, const struct covey_event *event)
 
 /* ---- ASSIGNED: parse, load what is on disk, tell what is missing ---- */
 
-static void check_work(struct covey_task *task, struct covey_scratch *scratch)
+static void load_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
+    struct holder_task *t = (struct holder_task *)task;
+    covey__assignment_load(t->assignment, &t->holder->services->store);
+    t->complete = t->assignment->missing_count == 0;
+    t->err = covey__assignment_wants(t->assignment, &t->message);
+}
+
+static void check_work(struct covey_task *task, struct covey_scratch *scratch)
+{
     struct holder_task *t = (struct holder_task *)task;
     struct covey_work_message message;
     t->err = covey_work_decode(t->message, &message);
@@ -104,11 +111,7 @@ static void check_work(struct covey_task *task, struct covey_scratch *scratch)
     free((void *)(uintptr_t)t->message.ptr);
     t->message = covey_bytes_of(NULL, 0);
     if (t->err == COVEY_OK) {
-        covey__assignment_load(t->assignment, &t->holder->services->store);
-        t->complete = t->assignment->missing_count == 0;
-    }
-    if (t->err == COVEY_OK && !t->complete) {
-        t->err = covey__assignment_missing(t->assignment, &t->message);
+        load_work(task, scratch);
     }
 }
 
@@ -148,12 +151,12 @@ static void drop(struct covey_holder *h, const struct covey_node_id *owner,
     }
 }
 
-static void refuse_assignment(struct covey_holder *h, const struct covey_action *action)
+static void tell_checked(struct covey_holder *h, const struct covey_action *action, covey_err err)
 {
     struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
                                 .peer = action->peer,
                                 .fence = action->fence,
-                                .err = COVEY_ERR_NOMEM};
+                                .err = err};
     feed(h, &event);
 }
 
@@ -169,7 +172,7 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
             task_free(t);
         }
         covey__assignment_unref(a);
-        refuse_assignment(h, action);
+        tell_checked(h, action, COVEY_ERR_NOMEM);
         return;
     }
     memcpy(copy, action->bytes.ptr, action->bytes.len);
@@ -181,46 +184,24 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     covey__pool_submit(h->services->storage, &t->task);
 }
 
-/* ---- STORE: one unit arrived ---- */
+/* ---- FETCHED: what was missing is in the store now ---- */
 
-static void store_work(struct covey_task *task, struct covey_scratch *scratch)
+void covey__holder_fetched(struct covey_holder *h, const struct covey_action *action)
 {
-    (void)scratch;
-    struct holder_task *t = (struct holder_task *)task;
-    struct covey_bytes blob = covey_bytes_of(t->body->data, t->body->len);
-    t->err = covey__assignment_store(t->assignment, t->index, blob, &t->holder->services->store);
-    t->complete = t->err == COVEY_OK && t->assignment->missing_count == 0;
-}
-
-static void store_done(struct covey_task *task)
-{
-    struct holder_task *t = (struct holder_task *)task;
-    struct covey_assignment *a = t->assignment;
-    if (t->err != COVEY_OK && !a->retired) {
-        t->holder->services->log(t->holder->services->user, "a unit of weights was refused");
-    }
-    if (!a->retired && t->complete) {
-        a->ready = true;
-        struct covey_event event = {
-            .type = COVEY_EVENT_ASSIGN_READY, .peer = a->owner, .fence = a->fence};
-        feed(t->holder, &event);
-    }
-    task_free(t);
-}
-
-void covey__holder_store(struct covey_holder *h, const struct covey_action *action)
-{
-    struct covey_body *body = covey__handles_take(&h->services->handles, action->body);
     struct covey_assignment *a = find(h, &action->peer, &action->fence);
-    struct holder_task *t = a != NULL && body != NULL ? task_new(h, a) : NULL;
-    if (t == NULL) {
-        covey_body_unref(body);
+    if (a == NULL || a->ready) {
         return;
     }
-    t->body = body;
-    t->index = action->index;
-    t->task.work = store_work;
-    t->task.done = store_done;
+    struct holder_task *t = action->err == COVEY_OK ? task_new(h, a) : NULL;
+    if (t == NULL) {
+        covey_err err = action->err != COVEY_OK ? action->err : COVEY_ERR_NOMEM;
+        h->services->log(h->services->user, "weights of an assignment cannot be had");
+        drop(h, &action->peer, &action->fence, true);
+        tell_checked(h, action, err);
+        return;
+    }
+    t->task.work = load_work;
+    t->task.done = check_done;
     covey__pool_submit(h->services->storage, &t->task);
 }
 

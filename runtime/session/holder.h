@@ -14,9 +14,9 @@ covey_err covey__holder_new(struct covey_services *services, struct covey_holder
 /* After the pools have stopped. */
 void covey__holder_free(struct covey_holder *h);
 
-/* The worker's actions ASSIGNED, STORE, COMPUTE, RETIRED. */
+/* Actions ASSIGNED, FETCHED, COMPUTE, RETIRED. */
 void covey__holder_assigned(struct covey_holder *h, const struct covey_action *action);
-void covey__holder_store(struct covey_holder *h, const struct covey_action *action);
+void covey__holder_fetched(struct covey_holder *h, const struct covey_action *action);
 void covey__holder_compute(struct covey_holder *h, const struct covey_action *action);
 void covey__holder_retired(struct covey_holder *h, const struct covey_action *action);
 

@@ -10,7 +10,6 @@
 enum {
     SESSION_IDLE_MS = 120 * 1000,
     /* Units are read and sent in pieces of about this many bytes, so that memory stays bounded. */
-    UNITS_CHUNK_BYTES = 8 * 1024 * 1024,
 };
 
 covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
@@ -338,6 +337,7 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
                                .owner = o,
                                .session = s,
                                .version = v};
+    v->store = &o->services->store;
     s->tasks++;
     covey__pool_submit(o->services->compute, &t->task);
 }
@@ -357,110 +357,6 @@ void covey__owner_assign(struct covey_owner *o, const struct covey_action *actio
         o->services->log(o->services->user, "an assignment could not be sent");
     }
     free(message);
-}
-
-/* Units are copied into bodies on the compute pool, some megabytes at a time, and sent. */
-struct units_task {
-    struct covey_task task;
-    struct covey_owner *owner;
-    struct covey_session *session;
-    struct covey_version *version;
-    struct covey_node_id peer;
-    uint8_t device;
-    uint8_t *bitmap;
-    uint32_t bits, next;
-    size_t count;
-    struct {
-        uint32_t index;
-        struct covey_body *body;
-    } ready[256];
-};
-
-static bool add_unit(struct units_task *t, uint32_t index, size_t *bytes)
-{
-    size_t layer;
-    unsigned slot;
-    struct covey_body *body = NULL;
-    if (!covey__version_entry(t->version, t->device, index, &layer, &slot)) {
-        return false;
-    }
-    size_t len =
-        covey_layer_unit_floats(covey_model_layer(t->version->file->model, layer)) * sizeof(float);
-    if (covey_body_new(len, &body) != COVEY_OK) {
-        return false;
-    }
-    memcpy(body->data, covey__version_slot(t->version, layer, slot), len);
-    t->ready[t->count].index = index;
-    t->ready[t->count++].body = body;
-    *bytes += len;
-    return true;
-}
-
-static void units_work(struct covey_task *task, struct covey_scratch *scratch)
-{
-    (void)scratch;
-    struct units_task *t = (struct units_task *)task;
-    size_t bytes = 0;
-    t->count = 0;
-    while (t->next < t->bits && t->count < 256 && bytes < UNITS_CHUNK_BYTES) {
-        uint32_t index = t->next++;
-        if ((t->bitmap[index / 8] >> (index % 8) & 1) != 0 && !add_unit(t, index, &bytes)) {
-            t->next = t->bits;
-        }
-    }
-}
-
-static bool send_unit(struct units_task *t, uint32_t index, struct covey_body *body)
-{
-    uint8_t bytes[256];
-    size_t len = 0;
-    struct covey_work_message m = {.type = COVEY_WORK_UNIT,
-                                   .unit = {.fence = t->version->fence, .index = index}};
-    struct covey_buf out = {bytes, sizeof(bytes)};
-    return covey_work_encode(&m, out, &len) == COVEY_OK &&
-           covey_channels_send(t->owner->services->channels, &t->peer, covey_bytes_of(bytes, len),
-                               body) == COVEY_OK;
-}
-
-static void units_done(struct covey_task *task)
-{
-    struct units_task *t = (struct units_task *)task;
-    bool sent = true;
-    for (size_t i = 0; i < t->count; i++) {
-        sent = sent && send_unit(t, t->ready[i].index, t->ready[i].body);
-        covey_body_unref(t->ready[i].body);
-    }
-    if (sent && t->next < t->bits) {
-        covey__pool_submit(t->owner->services->compute, &t->task);
-        return;
-    }
-    t->session->tasks--;
-    covey__version_unref(t->version);
-    free(t->bitmap);
-    free(t);
-}
-
-void covey__owner_send_units(struct covey_owner *o, const struct covey_action *action)
-{
-    struct covey_session *s = covey__owner_session(o, &action->fence);
-    struct covey_version *v = covey__session_version(s, &action->fence);
-    struct units_task *t = v != NULL ? calloc(1, sizeof(*t)) : NULL;
-    uint8_t *bitmap = t != NULL ? malloc(action->bytes.len + 1) : NULL;
-    if (bitmap == NULL) {
-        free(t);
-        return;
-    }
-    memcpy(bitmap, action->bytes.ptr, action->bytes.len);
-    t->task = (struct covey_task){.work = units_work, .done = units_done};
-    t->owner = o;
-    t->session = s;
-    t->version = covey__version_ref(v);
-    t->peer = action->peer;
-    t->device = action->device;
-    t->bitmap = bitmap;
-    t->bits = (uint32_t)action->bytes.len * 8;
-    s->tasks++;
-    covey__pool_submit(o->services->compute, &t->task);
 }
 
 void covey__owner_active(struct covey_owner *o, const struct covey_action *action)

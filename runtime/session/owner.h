@@ -54,7 +54,6 @@ covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *in
 /* The job's actions PREPARE .. LAYER_DONE. */
 void covey__owner_prepare(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_assign(struct covey_owner *o, const struct covey_action *action);
-void covey__owner_send_units(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_active(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_forget_version(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action);

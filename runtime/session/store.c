@@ -172,12 +172,58 @@ covey_err covey__store_get(const struct covey_store *store, const struct covey_d
     return err;
 }
 
+static covey_err body_of(const char *path, const struct covey_digest *digest,
+                         struct covey_body **out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct covey_body *body = NULL;
+    struct stat st;
+    if (fd < 0) {
+        return errno == ENOENT ? COVEY_ERR_NOT_FOUND : COVEY_ERR_IO;
+    }
+    covey_err err = fstat(fd, &st) == 0 && st.st_size > 0 ? COVEY_OK : COVEY_ERR_IO;
+    if (err == COVEY_OK) {
+        err = covey_body_new((size_t)st.st_size, &body);
+    }
+    if (err == COVEY_OK) {
+        err = read_all(fd, body->data, body->len);
+    }
+    close(fd);
+    if (err == COVEY_OK) {
+        struct covey_digest found;
+        covey_hash(&found, covey_bytes_of(body->data, body->len));
+        err = covey_digest_equal(&found, digest) ? COVEY_OK : COVEY_ERR_MALFORMED;
+    }
+    if (err == COVEY_ERR_MALFORMED) {
+        unlink(path);
+    }
+    if (err != COVEY_OK) {
+        covey_body_unref(body);
+        return err;
+    }
+    *out = body;
+    return COVEY_OK;
+}
+
 static void manifest_path(const struct covey_store *store, const struct covey_digest *id,
                           char path[static PATH_LEN])
 {
     char hex[COVEY_DIGEST_HEX];
     covey__digest_hex(id, hex);
     snprintf(path, PATH_LEN, "%s/models/%s", store->dir, hex);
+}
+
+covey_err covey__store_body(const struct covey_store *store, const struct covey_digest *digest,
+                            struct covey_body **out)
+{
+    char path[PATH_LEN];
+    blob_path(store, digest, path);
+    covey_err err = body_of(path, digest, out);
+    if (err == COVEY_ERR_NOT_FOUND) {
+        manifest_path(store, digest, path);
+        err = body_of(path, digest, out);
+    }
+    return err;
 }
 
 covey_err covey__store_put_manifest(const struct covey_store *store, const struct covey_digest *id,

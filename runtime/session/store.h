@@ -10,7 +10,7 @@
 #ifndef COVEY_SESSION_STORE_H
 #define COVEY_SESSION_STORE_H
 
-#include "covey/bytes.h"
+#include "covey/body.h"
 #include "covey/ids.h"
 
 struct covey_store {
@@ -27,6 +27,9 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
  */
 covey_err covey__store_get(const struct covey_store *store, const struct covey_digest *digest,
                            void *data, size_t len) COVEY_CHECK;
+/* The blob or the manifest of this digest, whatever its length (up to COVEY_BODY_MAX). */
+covey_err covey__store_body(const struct covey_store *store, const struct covey_digest *digest,
+                            struct covey_body **out) COVEY_CHECK;
 covey_err covey__store_put_manifest(const struct covey_store *store, const struct covey_digest *id,
                                     struct covey_bytes manifest) COVEY_CHECK;
 /* Heap, freed by the caller. */

@@ -104,7 +104,11 @@ static covey_err make_group(struct covey_version *v, size_t layer, unsigned grou
     }
     vl->parity[group] = body;
     err = covey_split_encode(0, count, units, floats, (float *)(void *)body->data);
-    covey_hash(&vl->digest[first_slot + count], covey_bytes_of(body->data, body->len));
+    struct covey_bytes parity = covey_bytes_of(body->data, body->len);
+    covey_hash(&vl->digest[first_slot + count], parity);
+    if (err == COVEY_OK && v->store != NULL) {
+        err = covey__store_put(v->store, &vl->digest[first_slot + count], parity);
+    }
     return err;
 }
 

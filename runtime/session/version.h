@@ -24,6 +24,8 @@ struct covey_version {
     _Atomic uint32_t refs;
     struct covey_fence fence;
     const struct covey_model_file *file; /* outlives it */
+    const struct covey_store *store;     /* parities are put there for those who want
+                                            them; set before make(), NULL: nowhere */
     struct covey_plan plan;
     struct covey_version *next; /* of the session, loop only */
     struct covey_version_layer layer[COVEY_LAYERS_MAX];

@@ -219,7 +219,6 @@ void sim_action(struct cluster *c, unsigned from, const struct covey_action *act
     case COVEY_ACTION_RETIRED:
     case COVEY_ACTION_PREPARE:
     case COVEY_ACTION_ASSIGN:
-    case COVEY_ACTION_SEND_UNITS:
     case COVEY_ACTION_ACTIVE:
     case COVEY_ACTION_FORGET:
     case COVEY_ACTION_COMPUTE_LOCAL:

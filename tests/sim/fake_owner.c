@@ -247,7 +247,8 @@ static void prepare(struct fake *fake, unsigned node, const struct covey_action 
     fake_fail(fake, node, "more versions than can be");
 }
 
-static unsigned pack_slots(const struct covey_plan *plan, unsigned device, uint8_t *out)
+static unsigned pack_slots(struct fake *fake, unsigned node, const struct covey_plan *plan,
+                           unsigned device, uint8_t *out)
 {
     unsigned count = 0;
     for (unsigned layer = 0; layer < plan->layers; layer++) {
@@ -261,6 +262,7 @@ static unsigned pack_slots(const struct covey_plan *plan, unsigned device, uint8
             COVEY_ASSERT(count < FAKE_ENTRIES);
             fake_model_slot(plan, layer, slot, weights);
             fake_model_digest(weights, (size_t)FAKE_ROWS * fake_model_inputs(layer), &digest);
+            fake_keep(fake, node, weights, (size_t)FAKE_ROWS * fake_model_inputs(layer));
             covey_store16(p, (uint16_t)layer);
             covey_store16(p + 2, (uint16_t)slot);
             memcpy(p + 4, digest.bytes, sizeof(digest.bytes));
@@ -281,31 +283,8 @@ static void assign(struct fake *fake, unsigned node, const struct covey_action *
     }
     m.assign.fence = action->fence;
     m.assign.slots.ptr = slots;
-    m.assign.slots.len = pack_slots(plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;
+    m.assign.slots.len = pack_slots(fake, node, plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;
     fake_send(fake, node, &action->peer, &m, 0);
-}
-
-static void send_units(struct fake *fake, unsigned node, const struct covey_action *action)
-{
-    const struct covey_plan *plan = plan_of(&fake->node[node], action->fence.version);
-    uint8_t slots[FAKE_ENTRIES * COVEY_WORK_SLOT_BYTES];
-    unsigned count = plan == NULL ? 0 : pack_slots(plan, action->device, slots);
-    for (unsigned i = 0; i < count && i / 8 < action->bytes.len; i++) {
-        struct covey_work_message m = {.type = COVEY_WORK_UNIT};
-        uint32_t weights[FAKE_WEIGHTS_MAX];
-        const uint8_t *p = slots + (size_t)i * COVEY_WORK_SLOT_BYTES;
-        unsigned layer = covey_load16(p);
-        if ((action->bytes.ptr[i / 8] >> (i % 8) & 1) == 0) {
-            continue;
-        }
-        fake_model_slot(plan, layer, covey_load16(p + 2), weights);
-        covey_handle body = cluster_body_new(
-            fake->c, weights, FAKE_ROWS * fake_model_inputs(layer) * sizeof(*weights));
-        m.unit.fence = action->fence;
-        m.unit.index = i;
-        fake_send(fake, node, &action->peer, &m, body);
-        cluster_body_unref(fake->c, body);
-    }
 }
 
 static void forget(struct fake *fake, unsigned node, const struct covey_action *action)
@@ -328,8 +307,6 @@ void fake_owner_action(struct fake *fake, unsigned node, const struct covey_acti
         prepare(fake, node, action);
     } else if (action->type == COVEY_ACTION_ASSIGN) {
         assign(fake, node, action);
-    } else if (action->type == COVEY_ACTION_SEND_UNITS) {
-        send_units(fake, node, action);
     } else if (action->type == COVEY_ACTION_ACTIVE) {
         n->active = action->fence.version;
     } else if (action->type == COVEY_ACTION_FORGET) {

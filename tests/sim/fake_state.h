@@ -32,6 +32,7 @@ struct fake_assignment {
 
 struct fake_unit {
     struct covey_digest digest;
+    size_t len;
     uint32_t weights[FAKE_WEIGHTS_MAX];
 };
 
@@ -72,6 +73,8 @@ struct fake {
 
 /* When a product of that many slots that starts now is there, on the node's one processor. */
 uint64_t fake_compute_us(struct fake *fake, unsigned node, unsigned slots);
+/* Into the node's cache, unless it is there: its place there, from 1. */
+unsigned fake_keep(struct fake *fake, unsigned node, const uint32_t *weights, size_t count);
 void fake_send(struct fake *fake, unsigned from, const struct covey_node_id *to,
                const struct covey_work_message *message, covey_handle body);
 void fake_fail(const struct fake *fake, unsigned node, const char *what);

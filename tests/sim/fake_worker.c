@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "covey/wants.h"
 #include "fake_state.h"
 
 static struct fake_assignment *find(struct fake_node *n, const struct covey_node_id *owner,
@@ -26,17 +27,44 @@ static unsigned look_up(const struct fake_node *n, const struct covey_digest *di
     return 0;
 }
 
-static unsigned missing(const struct fake_assignment *a, uint8_t bitmap[FAKE_ENTRIES / 8])
+unsigned fake_keep(struct fake *fake, unsigned node, const uint32_t *weights, size_t count)
 {
-    unsigned count = 0;
-    memset(bitmap, 0, FAKE_ENTRIES / 8);
+    struct fake_node *n = &fake->node[node];
+    struct covey_digest digest;
+    fake_model_digest(weights, count, &digest);
+    unsigned found = look_up(n, &digest);
+    if (found != 0) {
+        return found;
+    }
+    if (n->units == FAKE_CACHE || count > FAKE_WEIGHTS_MAX) {
+        fake_fail(fake, node, "more units than fit");
+        return 0;
+    }
+    struct fake_unit *unit = &n->cache[n->units++];
+    memcpy(unit->weights, weights, count * sizeof(*weights));
+    unit->len = count * sizeof(*weights);
+    unit->digest = digest;
+    return n->units;
+}
+
+/* Tells what is missing still. */
+static void check(struct fake *fake, unsigned node, struct fake_assignment *a)
+{
+    uint8_t list[1 + FAKE_ENTRIES * COVEY_WANTS_ENTRY_BYTES];
+    size_t head = covey_wants_begin(list, NULL, 0);
+    size_t len = head;
     for (unsigned i = 0; i < a->count; i++) {
+        a->entry[i].cached = look_up(&fake->node[node], &a->entry[i].digest);
         if (a->entry[i].cached == 0) {
-            bitmap[i / 8] = (uint8_t)(bitmap[i / 8] | 1U << (i % 8));
-            count++;
+            struct covey_want want = {.digest = a->entry[i].digest};
+            len += covey_wants_put(list + len, &want);
         }
     }
-    return count;
+    struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+                                .peer = a->owner,
+                                .fence = a->fence,
+                                .bytes = covey_bytes_of(list, len > head ? len : 0)};
+    cluster_inject_after(fake->c, node, 200, &event);
 }
 
 static void assigned(struct fake *fake, unsigned node, const struct covey_action *action)
@@ -44,7 +72,6 @@ static void assigned(struct fake *fake, unsigned node, const struct covey_action
     struct fake_node *n = &fake->node[node];
     struct fake_assignment *a = find(n, &action->peer, &action->fence);
     struct covey_work_message m;
-    uint8_t bitmap[FAKE_ENTRIES / 8];
     for (unsigned i = 0; a == NULL && i < FAKE_ASSIGNMENTS; i++) {
         a = n->assignment[i].used ? NULL : &n->assignment[i];
     }
@@ -63,41 +90,60 @@ static void assigned(struct fake *fake, unsigned node, const struct covey_action
         a->entry[i].layer = covey_load16(p);
         a->entry[i].slot = covey_load16(p + 2);
         memcpy(a->entry[i].digest.bytes, p + 4, sizeof(a->entry[i].digest.bytes));
-        a->entry[i].cached = look_up(n, &a->entry[i].digest);
     }
-    unsigned count = missing(a, bitmap);
-    struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
-                                .peer = action->peer,
-                                .fence = action->fence,
-                                .bytes = covey_bytes_of(bitmap, count > 0 ? sizeof(bitmap) : 0)};
-    cluster_inject_after(fake->c, node, 200, &event);
+    check(fake, node, a);
+}
+
+static void fetched(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_assignment *a = find(&fake->node[node], &action->peer, &action->fence);
+    if (a != NULL && action->err == COVEY_OK) {
+        check(fake, node, a);
+    } else if (a != NULL) {
+        struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+                                    .peer = action->peer,
+                                    .fence = action->fence,
+                                    .err = action->err};
+        a->used = false;
+        cluster_inject_after(fake->c, node, 200, &event);
+    }
 }
 
 static void store(struct fake *fake, unsigned node, const struct covey_action *action)
 {
-    struct fake_node *n = &fake->node[node];
-    struct fake_assignment *a = find(n, &action->peer, &action->fence);
     size_t len;
     const uint8_t *data = cluster_body_data(fake->c, action->body, &len);
-    uint8_t bitmap[FAKE_ENTRIES / 8];
-    if (a == NULL || action->index >= a->count || n->units == FAKE_CACHE ||
-        len > sizeof(n->cache[0].weights)) {
-        fake_fail(fake, node, "a unit of no assignment is stored");
-        return;
-    }
-    struct fake_unit *unit = &n->cache[n->units++];
-    memcpy(unit->weights, data, len);
-    fake_model_digest(unit->weights, len / 4, &unit->digest);
-    if (!covey_digest_equal(&unit->digest, &a->entry[action->index].digest)) {
+    uint32_t weights[FAKE_WEIGHTS_MAX];
+    struct covey_event event = {.type = COVEY_EVENT_STORED, .digest = action->digest};
+    COVEY_ASSERT(len <= sizeof(weights));
+    memcpy(weights, data, len);
+    unsigned at = fake_keep(fake, node, weights, len / sizeof(*weights));
+    if (at == 0 || !covey_digest_equal(&fake->node[node].cache[at - 1].digest, &action->digest)) {
         fake_fail(fake, node, "a unit is not what its digest says");
     }
-    a->entry[action->index].cached = n->units;
-    if (missing(a, bitmap) == 0) {
-        struct covey_event event = {
-            .type = COVEY_EVENT_ASSIGN_READY, .peer = action->peer, .fence = action->fence};
-        cluster_inject_after(fake->c, node, 100, &event);
-    }
+    cluster_inject_after(fake->c, node, 100, &event);
     cluster_body_unref(fake->c, action->body);
+}
+
+static void serve(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    struct fake_node *n = &fake->node[node];
+    for (size_t at = 0; at < action->bytes.len; at += sizeof(struct covey_digest)) {
+        struct covey_work_message m = {.type = COVEY_WORK_GIVE};
+        memcpy(m.give.bytes, action->bytes.ptr + at, sizeof(m.give.bytes));
+        unsigned found = look_up(n, &m.give);
+        struct covey_event event = {.type = COVEY_EVENT_LACKED,
+                                    .peer = action->peer,
+                                    .bytes = covey_bytes_of(m.give.bytes, sizeof(m.give.bytes))};
+        if (found == 0) {
+            cluster_inject_after(fake->c, node, 50, &event);
+            continue;
+        }
+        const struct fake_unit *unit = &n->cache[found - 1];
+        covey_handle body = cluster_body_new(fake->c, unit->weights, unit->len);
+        fake_send(fake, node, &action->peer, &m, body);
+        cluster_body_unref(fake->c, body);
+    }
 }
 
 static void compute(struct fake *fake, unsigned node, const struct covey_action *action)
@@ -143,6 +189,10 @@ void fake_worker_action(struct fake *fake, unsigned node, const struct covey_act
         assigned(fake, node, action);
     } else if (action->type == COVEY_ACTION_STORE) {
         store(fake, node, action);
+    } else if (action->type == COVEY_ACTION_FETCHED) {
+        fetched(fake, node, action);
+    } else if (action->type == COVEY_ACTION_SERVE) {
+        serve(fake, node, action);
     } else if (action->type == COVEY_ACTION_COMPUTE) {
         compute(fake, node, action);
     } else if (action->type == COVEY_ACTION_RETIRED) {

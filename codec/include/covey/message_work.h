@@ -24,8 +24,6 @@ enum covey_work_type {
     COVEY_WORK_PLACE = 32,     /* owner -> coordinator: costs, devices_max, parity */
     COVEY_WORK_PLACEMENT = 33, /* coordinator -> owner: the plan */
     COVEY_WORK_ASSIGN = 34,    /* owner -> holder: layers, slots, digests */
-    COVEY_WORK_NEED = 35,      /* holder -> owner: which of the assignment's units it lacks */
-    COVEY_WORK_UNIT = 36,      /* owner -> holder: one unit; the body is its weights */
     COVEY_WORK_READY = 37,     /* holder -> owner: the assignment can be executed */
     COVEY_WORK_EXECUTE = 38,   /* owner -> holder: one layer of one request; body is the input */
     COVEY_WORK_ANSWER = 39,    /* holder -> owner: body is the product of all its slots */
@@ -104,16 +102,6 @@ struct covey_work_assign {
     struct covey_digest model;  /* manifest the cells of the tile runs are of; else zeros */
 };
 
-struct covey_work_need {
-    struct covey_fence fence;
-    struct covey_bytes missing; /* bit i: slot entry i of the assignment; least bit first */
-};
-
-struct covey_work_unit {
-    struct covey_fence fence;
-    uint32_t index; /* slot entry of the assignment */
-};
-
 /* One attempt at one tile run of one request. */
 struct covey_work_tile {
     struct covey_fence fence;
@@ -136,8 +124,6 @@ struct covey_work_message {
     union {
         struct covey_work_place place; /* PLACE, PLACEMENT */
         struct covey_work_assign assign;
-        struct covey_work_need need;
-        struct covey_work_unit unit;
         struct covey_fence fence; /* READY; RETIRE: version UINT32_MAX ends the session */
         struct covey_work_execute execute;
         struct covey_work_answer answer;
@@ -150,7 +136,7 @@ struct covey_work_message {
 };
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
- * layers, 9 slots, 10 missing, 11 index, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
+ * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
  * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall. A type has all of its keys. Views in the result borrow
  * from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;

@@ -107,9 +107,6 @@ static void on_action(struct world *w, const struct covey_action *action)
         if (!w->never_ready[d]) {
             later(w, p);
         }
-    } else if (action->type == COVEY_ACTION_SEND_UNITS) {
-        w->units++;
-        w->units_fence = action->fence;
     } else if (action->type == COVEY_ACTION_ACTIVE) {
         w->active = action->fence.version;
     } else if (action->type == COVEY_ACTION_FORGET) {

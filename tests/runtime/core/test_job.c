@@ -404,29 +404,6 @@ static void test_lost_channel_is_assigned_again(void **state)
     world_free(w);
 }
 
-/* NEED is answered with units once an assignment, however often it is said. */
-static void test_need_sends_units_once(void **state)
-{
-    (void)state;
-    static const uint8_t missing[2] = {3, 0};
-    struct world *w = world_new(3, 1);
-    w->never_ready[1] = true;
-    open_session(w);
-    struct covey_work_message m = {.type = COVEY_WORK_NEED};
-    m.need.fence = session;
-    m.need.fence.version = 1;
-    m.need.missing = covey_bytes_of(missing, 2);
-    tell(w, 1, &m, 0, 0);
-    tell(w, 1, &m, 0, 0);
-    assert_int_equal(w->units, 1);
-    assert_int_equal(w->units_fence.version, 1);
-    assert_int_equal(w->active, 0);
-    m = (struct covey_work_message){.type = COVEY_WORK_READY, .fence = m.need.fence};
-    tell(w, 1, &m, 0, 0);
-    assert_int_equal(w->active, 1);
-    world_free(w);
-}
-
 /* Closing in the middle of a layer gives everything back and tells the holders. */
 static void test_close_gives_everything_back(void **state)
 {
@@ -529,7 +506,6 @@ int main(void)
         cmocka_unit_test(test_unready_holder_is_left_out),
         cmocka_unit_test(test_two_unready_holders_are_left_out),
         cmocka_unit_test(test_lost_channel_is_assigned_again),
-        cmocka_unit_test(test_need_sends_units_once),
         cmocka_unit_test(test_close_gives_everything_back),
         cmocka_unit_test(test_misuse_is_refused),
         cmocka_unit_test(test_full_updates_go_on),

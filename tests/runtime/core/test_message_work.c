@@ -44,14 +44,6 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
         m->assign.plan = covey_bytes_of(blob, 5);
         memset(&m->assign.model, 3, sizeof(m->assign.model));
         break;
-    case COVEY_WORK_NEED:
-        m->need.fence = fence;
-        m->need.missing = covey_bytes_of(blob, 2);
-        break;
-    case COVEY_WORK_UNIT:
-        m->unit.fence = fence;
-        m->unit.index = 300;
-        break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
         m->fence = fence;
@@ -97,6 +89,9 @@ static void test_work_messages_round_trip(void **state)
 {
     (void)state;
     for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_PROBED; type++) {
+        if (type > COVEY_WORK_ASSIGN && type < COVEY_WORK_READY) {
+            continue; /* numbers of messages that are no more */
+        }
         struct covey_work_message in, out;
         uint8_t first[256], second[256];
         sample((enum covey_work_type)type, &in);
@@ -155,6 +150,9 @@ static void test_cut_messages_are_refused(void **state)
 {
     (void)state;
     for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_PROBED; type++) {
+        if (type > COVEY_WORK_ASSIGN && type < COVEY_WORK_READY) {
+            continue; /* numbers of messages that are no more */
+        }
         struct covey_work_message in, out;
         uint8_t bytes[256];
         sample((enum covey_work_type)type, &in);
@@ -218,7 +216,6 @@ static void test_missing_keys_and_large_numbers(void **state)
     static const uint64_t bad_layer[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX}, {6, 1}};
     static const uint64_t good[][2] = {{4, 1}, {5, COVEY_LAYERS_MAX - 1}, {6, 1}};
     static const uint64_t bad_status[][2] = {{4, 1}, {5, 1}, {6, 1}, {7, 3}, {19, 1}};
-    static const uint64_t bad_index[][2] = {{11, COVEY_WORK_SLOTS_MAX}};
     struct covey_work_message out;
     uint8_t b[128];
     size_t len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, good, 3);
@@ -228,8 +225,6 @@ static void test_missing_keys_and_large_numbers(void **state)
     len = craft(b, sizeof(b), COVEY_WORK_EXECUTE, bad_layer, 3);
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
     len = craft(b, sizeof(b), COVEY_WORK_ANSWER, bad_status, 5);
-    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
-    len = craft(b, sizeof(b), COVEY_WORK_UNIT, bad_index, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_RANGE);
 }
 

@@ -17,7 +17,7 @@ struct world {
     covey_handle bodies;
     bool alive[BODIES];
     /* what was seen since clear() */
-    unsigned answers[3], needs, readies, assigned, stored, computes, retired;
+    unsigned answers[3], readies, assigned, computes, retired;
     struct covey_work_answer answer;
     covey_handle answer_body;
     struct covey_action compute[8];
@@ -60,7 +60,6 @@ static void on_send(struct world *w, const struct covey_action *action)
 {
     struct covey_work_message m;
     assert_int_equal(covey_work_decode(action->bytes, &m), COVEY_OK);
-    w->needs += m.type == COVEY_WORK_NEED;
     w->readies += m.type == COVEY_WORK_READY;
     if (m.type == COVEY_WORK_ANSWER) {
         w->answers[m.answer.status]++;
@@ -78,9 +77,6 @@ static void on_action(struct world *w, const struct covey_action *action)
         drop_body(w, action->body);
     } else if (action->type == COVEY_ACTION_ASSIGNED) {
         w->assigned++;
-    } else if (action->type == COVEY_ACTION_STORE) {
-        w->stored++;
-        drop_body(w, action->body);
     } else if (action->type == COVEY_ACTION_COMPUTE) {
         assert_true(w->computes < 8);
         w->compute[w->computes++] = *action;
@@ -95,7 +91,7 @@ static void on_action(struct world *w, const struct covey_action *action)
 static void carry_out(struct world *w)
 {
     memset(w->answers, 0, sizeof(w->answers));
-    w->needs = w->readies = w->assigned = w->stored = w->computes = w->retired = 0;
+    w->readies = w->assigned = w->computes = w->retired = 0;
     for (;;) {
         for (size_t i = 0; i < w->out->count; i++) {
             on_action(w, &w->out->actions[i]);
@@ -205,30 +201,22 @@ static struct world *ready_world(struct covey_fence fence)
     return w;
 }
 
-/* An assignment goes from NEED through its units to READY; only then work is taken. */
+/* An assignment that lacks blobs is not ready until it was checked again and lacks none; only then
+ * work is taken. */
 static void test_assignment_becomes_ready(void **state)
 {
     (void)state;
     struct world *w = world_new();
     struct covey_fence fence = fence_of(1, 1);
-    struct covey_work_message unit = {.type = COVEY_WORK_UNIT};
-    struct covey_event ready = {
-        .type = COVEY_EVENT_ASSIGN_READY, .peer = owner_of(0), .fence = fence};
-    unit.unit.fence = fence;
-    tell(w, 0, &unit, new_body(w));
-    assert_int_equal(w->stored, 0);
     assign(w, 0, fence);
     checked(w, 0, fence, 1, COVEY_OK);
-    assert_int_equal(w->needs, 1);
+    assert_int_equal(w->readies, 0);
     execute(w, 0, fence, 1);
     assert_int_equal(w->answers[COVEY_WORK_STATUS_REFUSED], 1);
-    tell(w, 1, &unit, new_body(w));
-    assert_int_equal(w->stored, 0);
-    tell(w, 0, &unit, new_body(w));
-    assert_int_equal(w->stored, 1);
-    assert_int_equal(covey__worker_event(w->worker, &ready, w->out), COVEY_OK);
-    carry_out(w);
+    checked(w, 0, fence, 0, COVEY_OK);
     assert_int_equal(w->readies, 1);
+    checked(w, 0, fence, 0, COVEY_OK);
+    assert_int_equal(w->readies, 0);
     execute(w, 0, fence, 2);
     assert_int_equal(w->computes, 1);
     world_free(w);

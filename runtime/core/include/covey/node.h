@@ -38,7 +38,6 @@ enum covey_event_type {
     /* worker */
     COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: the blobs it lacks (covey/wants.h), empty:
                                    none, it is ready; err: bad. Comes again after FETCHED */
-    COVEY_EVENT_ASSIGN_READY,   /* peer, fence: all units are there */
     COVEY_EVENT_STORED,         /* digest; err: AUTH when the bytes are others */
     COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */

@@ -44,7 +44,6 @@ enum covey_action_type {
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device: send it its ASSIGN */
-    COVEY_ACTION_SEND_UNITS,    /* peer, fence, device, bytes: the NEED bitmap; send those UNITs */
     COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
     COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */

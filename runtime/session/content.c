@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "content.h"
+
+#include <stdlib.h>
+
+#include "covey/message_work.h"
+
+enum {
+    READ_BLOBS = 64,       /* at a time */
+    READ_BYTES = 1 << 20,  /* the same; at least one blob */
+    LOOK_MS = 10,          /* at channels that were full */
+};
+
+/* What one peer wants and has not been given yet. */
+struct serve {
+    struct covey_task task;
+    struct covey_content *content;
+    bool used, reading;
+    struct covey_node_id peer;
+    struct covey_digest *queue; /* a ring */
+    size_t first, count;
+    /* of the task: the first `chosen` of the queue */
+    size_t chosen;
+    struct covey_digest digest[READ_BLOBS];
+    struct covey_body *body[READ_BLOBS]; /* NULL: not here */
+};
+
+struct covey_content {
+    struct covey_services *services;
+    struct covey_timer *timer;
+    struct serve serve[COVEY__SERVE_PEERS];
+};
+
+/* One blob that came. */
+struct store_task {
+    struct covey_task task;
+    struct covey_content *content;
+    struct covey_digest digest;
+    struct covey_body *body;
+    covey_err err;
+};
+
+static void feed(struct covey_content *c, const struct covey_event *event)
+{
+    c->services->feed(c->services->user, event);
+}
+
+/* ---- STORE ---- */
+
+static void store_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct store_task *t = (struct store_task *)task;
+    t->err = covey__store_put(&t->content->services->store, &t->digest,
+                              covey_bytes_of(t->body->data, t->body->len));
+}
+
+static void tell_stored(struct covey_content *c, const struct covey_digest *digest, covey_err err)
+{
+    if (err != COVEY_OK) {
+        c->services->log(c->services->user, err == COVEY_ERR_AUTH
+                                                ? "a blob of weights was refused: wrong bytes"
+                                                : "a blob of weights could not be stored");
+    }
+    struct covey_event event = {.type = COVEY_EVENT_STORED, .digest = *digest, .err = err};
+    feed(c, &event);
+}
+
+static void store_done(struct covey_task *task)
+{
+    struct store_task *t = (struct store_task *)task;
+    tell_stored(t->content, &t->digest, t->err);
+    covey_body_unref(t->body);
+    free(t);
+}
+
+void covey__content_store(struct covey_content *c, const struct covey_action *action)
+{
+    struct covey_body *body = covey__handles_take(&c->services->handles, action->body);
+    struct store_task *t = body != NULL ? calloc(1, sizeof(*t)) : NULL;
+    if (t == NULL) {
+        covey_body_unref(body);
+        tell_stored(c, &action->digest, COVEY_ERR_NOMEM);
+        return;
+    }
+    t->task = (struct covey_task){.work = store_work, .done = store_done};
+    t->content = c;
+    t->digest = action->digest;
+    t->body = body;
+    covey__pool_submit(c->services->storage, &t->task);
+}
+
+/* ---- SERVE ---- */
+
+static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct serve *s = (struct serve *)task;
+    size_t bytes = 0;
+    size_t read = 0;
+    while (read < s->chosen && bytes < READ_BYTES) {
+        struct covey_body *body = NULL;
+        covey_err err =
+            covey__store_body(&s->content->services->store, &s->digest[read], &body);
+        bytes += err == COVEY_OK ? body->len : 0;
+        s->body[read++] = body;
+    }
+    s->chosen = read;
+}
+
+static void give(struct serve *s, const struct covey_digest *digest, struct covey_body *body)
+{
+    uint8_t bytes[64];
+    size_t len = 0;
+    struct covey_work_message m = {.type = COVEY_WORK_GIVE, .give = *digest};
+    covey_err err = covey_work_encode(&m, (struct covey_buf){bytes, sizeof(bytes)}, &len);
+    if (err == COVEY_OK) {
+        err = covey_channels_send(s->content->services->channels, &s->peer,
+                                  covey_bytes_of(bytes, len), body);
+    }
+    if (err != COVEY_OK) {
+        s->count = 0; /* its channel is gone: it asks again, or another */
+    }
+}
+
+static void serve_on(struct serve *s);
+
+static void serve_done(struct covey_task *task)
+{
+    struct serve *s = (struct serve *)task;
+    uint8_t not_here[READ_BLOBS * sizeof(struct covey_digest)];
+    size_t len = 0;
+    s->reading = false;
+    s->first = (s->first + s->chosen) % COVEY__SERVE_QUEUE;
+    s->count -= s->chosen;
+    for (size_t i = 0; i < s->chosen; i++) {
+        if (s->body[i] != NULL) {
+            give(s, &s->digest[i], s->body[i]);
+            covey_body_unref(s->body[i]);
+        } else {
+            memcpy(not_here + len, s->digest[i].bytes, sizeof(s->digest[i]));
+            len += sizeof(s->digest[i]);
+        }
+    }
+    if (len > 0) {
+        struct covey_event event = {.type = COVEY_EVENT_LACKED,
+                                    .peer = s->peer,
+                                    .bytes = covey_bytes_of(not_here, len)};
+        feed(s->content, &event);
+    }
+    serve_on(s);
+}
+
+static bool is_full(const struct serve *s)
+{
+    return covey_channels_queued(s->content->services->channels, &s->peer) > COVEY__SERVE_BYTES;
+}
+
+static void serve_on(struct serve *s)
+{
+    if (s->reading) {
+        return;
+    }
+    if (s->count == 0) {
+        s->used = false;
+        return;
+    }
+    if (is_full(s)) {
+        struct covey_services *services = s->content->services;
+        covey_timer_set(s->content->timer, covey_loop_now_ms(services->loop) + LOOK_MS);
+        return;
+    }
+    s->reading = true;
+    s->chosen = s->count < READ_BLOBS ? s->count : READ_BLOBS;
+    for (size_t i = 0; i < s->chosen; i++) {
+        s->digest[i] = s->queue[(s->first + i) % COVEY__SERVE_QUEUE];
+    }
+    s->task.work = serve_work;
+    s->task.done = serve_done;
+    covey__pool_submit(s->content->services->storage, &s->task);
+}
+
+static void on_timer(void *user)
+{
+    struct covey_content *c = user;
+    for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
+        if (c->serve[i].used) {
+            serve_on(&c->serve[i]);
+        }
+    }
+}
+
+static struct serve *serve_of(struct covey_content *c, const struct covey_node_id *peer)
+{
+    struct serve *vacant = NULL;
+    for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
+        struct serve *s = &c->serve[i];
+        if (s->used && covey_node_id_equal(&s->peer, peer)) {
+            return s;
+        }
+        vacant = s->used ? vacant : s;
+    }
+    if (vacant != NULL && vacant->queue == NULL) {
+        vacant->queue = malloc(COVEY__SERVE_QUEUE * sizeof(*vacant->queue));
+    }
+    if (vacant == NULL || vacant->queue == NULL) {
+        return NULL;
+    }
+    vacant->used = true;
+    vacant->content = c;
+    vacant->peer = *peer;
+    vacant->first = vacant->count = 0;
+    return vacant;
+}
+
+void covey__content_serve(struct covey_content *c, const struct covey_action *action)
+{
+    struct serve *s = serve_of(c, &action->peer);
+    if (s == NULL) {
+        return; /* who asked waits a while and asks another */
+    }
+    for (size_t at = 0; at + sizeof(struct covey_digest) <= action->bytes.len &&
+                        s->count < COVEY__SERVE_QUEUE;
+         at += sizeof(struct covey_digest)) {
+        struct covey_digest *to = &s->queue[(s->first + s->count++) % COVEY__SERVE_QUEUE];
+        memcpy(to->bytes, action->bytes.ptr + at, sizeof(to->bytes));
+    }
+    serve_on(s);
+}
+
+/* ---- life ---- */
+
+covey_err covey__content_new(struct covey_services *services, struct covey_content **out)
+{
+    struct covey_content *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    c->services = services;
+    covey_err err = covey_timer_new(services->loop, on_timer, c, &c->timer);
+    if (err != COVEY_OK) {
+        free(c);
+        return err;
+    }
+    *out = c;
+    return COVEY_OK;
+}
+
+void covey__content_free(struct covey_content *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
+        free(c->serve[i].queue);
+    }
+    covey_timer_free(c->timer);
+    free(c);
+}
