@@ -3,52 +3,228 @@
 
 #include "plan_private.h"
 
-static bool all_coded(const struct covey__team *team, const struct covey_plan_request *request,
-                      struct covey_plan *out)
+/* What a way must win to be chosen: less is within the error of what was measured. */
+static const double worth = 0.95;
+
+/* A plan in the making. */
+struct making {
+    const struct covey_plan_request *request;
+    struct covey__team team;
+    struct covey__deal deal;
+    double local_us[COVEY_LAYERS_MAX]; /* of each split layer, at the owner */
+    double coded_us[COVEY_LAYERS_MAX]; /* at best; not less than local_us: not worth it */
+    uint64_t coded[COVEY_LAYERS_MAX / 64];
+    double rest_us[COVEY_CELLS_MAX]; /* of each cell, without its split layers */
+    double alone_us;
+};
+
+static void begin(const struct making *m, struct covey_plan *out)
 {
-    struct covey__deal deal = {.team = team};
+    memset(out, 0, sizeof(*out));
+    out->parity = m->request->parity;
+    out->half = m->request->half;
+    out->local_us = out->predicted_us = covey__round_us(m->alone_us);
+}
+
+static void set_devices(const struct making *m, struct covey_plan *out)
+{
+    out->devices = (uint8_t)m->team.devices;
+    memcpy(out->device, m->team.id, m->team.devices * sizeof(out->device[0]));
+}
+
+/* ---- what each cell costs outside of runs ---- */
+
+static double layer_us(const struct making *m, const struct covey_plan_cost *cost)
+{
+    return covey__work_us(&m->team.asker, &cost->unit) * cost->units;
+}
+
+static void weigh_alone(struct making *m)
+{
+    const struct covey_plan_request *request = m->request;
     for (unsigned i = 0; i < request->layers; i++) {
-        struct covey__hand hand;
-        if (!covey__deal_all(&deal, &request->cost[i], &hand)) {
-            return false;
-        }
-        covey__deal_take(&deal, &request->cost[i], &hand);
-        out->layer[i] = hand.layer;
+        m->local_us[i] = layer_us(m, &request->cost[i]);
+        m->alone_us += request->cells == 0 ? m->local_us[i] : 0;
     }
-    out->layers = request->layers;
+    for (unsigned c = 0; c < request->cells; c++) {
+        const struct covey_plan_cell *cell = &request->cell[c];
+        double whole = covey__work_us(&m->team.asker, &cell->whole);
+        double split = 0;
+        for (unsigned i = 0; i < cell->layers; i++) {
+            split += m->local_us[cell->first_layer + i];
+        }
+        /* A layer's last unit may be padded, so the parts may be more than the whole. */
+        for (unsigned i = 0; i < cell->layers && split > whole; i++) {
+            m->local_us[cell->first_layer + i] *= whole / split;
+        }
+        m->rest_us[c] = split < whole ? whole - split : 0;
+        m->alone_us += whole;
+    }
+}
+
+static bool same_cost(const struct covey_plan_cost *a, const struct covey_plan_cost *b)
+{
+    return a->units == b->units && a->unit_bytes == b->unit_bytes &&
+           a->input_bytes == b->input_bytes && a->answer_bytes == b->answer_bytes &&
+           a->unit.flops == b->unit.flops && a->unit.bytes == b->unit.bytes;
+}
+
+static void weigh_coded(struct making *m)
+{
+    struct covey__hand hand;
+    for (unsigned i = 0; i < m->request->layers; i++) {
+        const struct covey_plan_cost *cost = &m->request->cost[i];
+        if (i > 0 && same_cost(cost, &cost[-1])) {
+            m->coded_us[i] = m->coded_us[i - 1];
+            continue;
+        }
+        m->coded_us[i] = m->local_us[i];
+        bool found =
+            covey__coded_choose(&m->deal, cost, m->local_us[i] * worth, &hand, &m->coded_us[i]);
+        m->coded_us[i] = found ? m->coded_us[i] : m->local_us[i];
+    }
+}
+
+/* ---- putting it together ---- */
+
+/* False: no way to hold the layer in what memory is left, or none that is worth it. */
+static bool code_layer(struct making *m, unsigned layer, double limit_us, struct covey_plan *out)
+{
+    struct covey__hand hand;
+    double us = 0;
+    if (!covey__coded_choose(&m->deal, &m->request->cost[layer], limit_us, &hand, &us)) {
+        return false;
+    }
+    covey__deal_take(&m->deal, &m->request->cost[layer], &hand);
+    out->layer[layer] = hand.layer;
+    out->layer[layer].predicted_us = covey__round_us(us);
+    out->layers = m->request->layers;
     return true;
 }
 
-static void begin(const struct covey__team *team, const struct covey_plan_request *request,
-                  struct covey_plan *out)
+static void take_run_memory(struct making *m, const struct covey_plan_run *run)
 {
-    memset(out, 0, sizeof(*out));
-    out->parity = request->parity;
-    out->half = request->half;
-    out->devices = (uint8_t)team->devices;
-    memcpy(out->device, team->id, team->devices * sizeof(out->device[0]));
+    uint32_t mask = covey__run_holders(run, m->team.devices);
+    uint64_t bytes = covey__run_bytes(m->request, run);
+    for (unsigned d = 0; d < m->team.devices; d++) {
+        if ((mask >> d & 1) != 0) {
+            m->deal.used_bytes[d] += bytes;
+        }
+    }
 }
 
-static void alone(const struct covey_plan_request *request, struct covey_plan *out)
+/* From the last boundary to the first; runs come out in running order. in_run: cells. */
+static void place_runs(struct making *m, struct covey__table *t, struct covey_plan *out,
+                       bool *in_run)
 {
-    memset(out, 0, sizeof(*out));
-    out->parity = request->parity;
-    out->half = request->half;
+    unsigned index = t->best[m->request->cells].runs;
+    out->runs = (uint8_t)index;
+    for (unsigned at = m->request->cells; at > 0;) {
+        if (t->best[at].crew == COVEY__NO_CREW) {
+            in_run[--at] = false;
+            continue;
+        }
+        struct covey_plan_run *run = &out->run[--index];
+        unsigned first = covey__table_run(t, at, run);
+        take_run_memory(m, run);
+        while (at > first) {
+            in_run[--at] = true;
+        }
+    }
+}
+
+static double place_layers(struct making *m, const bool *in_run, struct covey_plan *out)
+{
+    double us = 0;
+    for (unsigned c = 0; c < m->request->cells; c++) {
+        const struct covey_plan_cell *cell = &m->request->cell[c];
+        if (in_run[c]) {
+            continue;
+        }
+        us += m->rest_us[c];
+        for (unsigned i = cell->first_layer; i < cell->first_layer + (unsigned)cell->layers; i++) {
+            struct covey_plan_layer *layer = &out->layer[i];
+            bool worth_it = m->coded_us[i] < m->local_us[i];
+            if (!worth_it || !code_layer(m, i, m->local_us[i] * worth, out)) {
+                layer->predicted_us = covey__round_us(m->local_us[i]);
+            }
+            us += layer->predicted_us;
+        }
+    }
+    return us;
+}
+
+/* Runs and layers as they end soonest. */
+static void make_fast(struct making *m, struct covey_plan *out)
+{
+    struct covey__table table;
+    bool in_run[COVEY_CELLS_MAX] = {false};
+    table.request = m->request;
+    table.team = &m->team;
+    weigh_coded(m);
+    for (unsigned c = 0; c < m->request->cells; c++) {
+        const struct covey_plan_cell *cell = &m->request->cell[c];
+        table.cell_us[c] = m->rest_us[c];
+        for (unsigned i = 0; i < cell->layers; i++) {
+            table.cell_us[c] += m->coded_us[cell->first_layer + i];
+        }
+    }
+    covey__table_fill(&table);
+    set_devices(m, out);
+    place_runs(m, &table, out, in_run);
+    double us = place_layers(m, in_run, out);
+    for (unsigned i = 0; i < out->runs; i++) {
+        us += out->run[i].predicted_us;
+    }
+    out->predicted_us = covey__round_us(us);
+    if (covey_plan_is_local(out) || us > m->alone_us * worth) {
+        begin(m, out);
+    }
+}
+
+/* Every layer over all devices. */
+static void make_coded(struct making *m, struct covey_plan *out)
+{
+    double us = m->alone_us;
+    set_devices(m, out);
+    for (unsigned i = 0; i < m->request->layers; i++) {
+        struct covey__hand hand;
+        if (!covey__deal_all(&m->deal, &m->request->cost[i], &hand)) {
+            begin(m, out);
+            return;
+        }
+        covey__deal_take(&m->deal, &m->request->cost[i], &hand);
+        out->layer[i] = hand.layer;
+        double coded = covey__coded_us(&m->team, &m->request->cost[i], &hand);
+        out->layer[i].predicted_us = covey__round_us(coded);
+        us += coded - m->local_us[i];
+    }
+    out->layers = m->request->layers;
+    out->predicted_us = covey__round_us(us);
+    if (covey_plan_is_local(out)) {
+        begin(m, out);
+    }
 }
 
 covey_err covey_plan_make(const struct covey_plan_request *request, struct covey_plan *out)
 {
-    struct covey__team team;
+    struct making m = {.request = request};
     covey_err err = covey__plan_request_check(request);
     if (err != COVEY_OK) {
         return err;
     }
-    covey__team_choose(request, &team);
-    begin(&team, request, out);
+    covey__team_choose(request, &m.team);
+    m.deal.team = &m.team;
+    weigh_alone(&m);
+    begin(&m, out);
     /* A single device gains nothing from units and parities of its own. */
-    if (team.devices < 2 || team.devices < request->parity + 1U ||
-        !all_coded(&team, request, out)) {
-        alone(request, out);
+    if (m.team.devices < 2) {
+        return COVEY_OK;
+    }
+    if (request->coded_all || request->cells == 0) {
+        make_coded(&m, out);
+    } else {
+        make_fast(&m, out);
     }
     return COVEY_OK;
 }

@@ -58,10 +58,20 @@ covey_err covey__plan_request_check(const struct covey_plan_request *request) CO
 /* The usable devices of the request: within devices_max, the fastest. */
 void covey__team_choose(const struct covey_plan_request *request, struct covey__team *out);
 double covey__work_us(const struct covey__pace *pace, const struct covey_plan_work *work);
+uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes);
+/* A body goes in records: who receives it need not wait for the last before taking the first. */
+double covey__first_record_us(const struct covey__pace *pace, double bytes);
+uint32_t covey__round_us(double us);
+
+/* ---- plan_coded.c ---- */
+
 /* A layer dealt so, from its input to its last needed answer, without decoding. */
 double covey__coded_us(const struct covey__team *team, const struct covey_plan_cost *cost,
                        const struct covey__hand *hand);
-uint32_t covey__round_us(double us);
+/* Over how many devices, and with which share of the owner, the layer ends soonest. False: not
+ * before limit_us. */
+bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                         double limit_us, struct covey__hand *out, double *out_us);
 
 /* ---- plan_deal.c ---- */
 
@@ -78,6 +88,56 @@ void covey__deal_take(struct covey__deal *deal, const struct covey_plan_cost *co
                       const struct covey__hand *hand);
 
 /* ---- plan_runs.c ---- */
+
+enum {
+    COVEY__CREWS_MAX = 12,
+    COVEY__SHARES_KEPT = 12,
+    COVEY__NO_CREW = 255,
+};
+
+/* Devices that could carry out a tile run together: the fastest so many. */
+struct covey__crew {
+    unsigned count;
+    uint64_t memory;                       /* of the one that has least */
+    uint64_t rate[COVEY_PLAN_DEVICES_MAX]; /* 0: not one of them */
+    unsigned kept, next;
+    /* Rows by device, for heights that were asked for lately. */
+    uint16_t share[COVEY__SHARES_KEPT][COVEY_PLAN_DEVICES_MAX + 1];
+};
+
+/* Best time at a boundary between cells. */
+struct covey__mark {
+    double us;
+    uint64_t run_bytes; /* weights of runs so far, as they are laid out */
+    uint16_t from;      /* the boundary before */
+    uint8_t crew;       /* best: of the run that ends here, or NO_CREW */
+    uint8_t runs, segments;
+    bool begins; /* the first segment of its run begins at `from` */
+};
+
+struct covey__table {
+    const struct covey_plan_request *request;
+    const struct covey__team *team;
+    double cell_us[COVEY_CELLS_MAX]; /* not in a run */
+    unsigned crews;
+    struct covey__crew crew[COVEY__CREWS_MAX];
+    struct covey__mark best[COVEY_CELLS_MAX + 1];
+    struct covey__mark run[COVEY__CREWS_MAX][COVEY_CELLS_MAX + 1];
+};
+
+/* Weights of a tile run as they are kept: laid out for the kernels. */
+uint64_t covey__laid_out(uint64_t weight_bytes);
+/* Who holds the weights of a run: those who have rows of it, and how much that is. */
+uint32_t covey__run_holders(const struct covey_plan_run *run, unsigned devices);
+uint64_t covey__run_bytes(const struct covey_plan_request *request,
+                          const struct covey_plan_run *run);
+/* Fills best and run; cell_us is given. */
+void covey__table_fill(struct covey__table *t);
+/* The run that ends at boundary `end` with the crew named there; its first cell. */
+unsigned covey__table_run(struct covey__table *t, unsigned end, struct covey_plan_run *out);
+/* The map and work of a segment's cells put together. */
+void covey__segment_join(const struct covey_plan_request *request,
+                         struct covey_plan_segment *segment);
 
 /* Rows of a segment's output by device, contiguous; rates below 2^32, one of them at least 1. */
 void covey__rows_share(unsigned out_rows, unsigned devices, const uint64_t *rate,

@@ -2,6 +2,15 @@
 #include "covey/tiles.h"
 #include "plan_private.h"
 
+/* A segment that grows downwards from its last cell: rows that each device needs of its input, and
+ * how long each has worked. */
+struct strip {
+    struct covey_rows need[COVEY_PLAN_DEVICES_MAX];
+    double work_us[COVEY_PLAN_DEVICES_MAX];
+};
+
+/* ---- sharing ---- */
+
 /* Each row goes to whoever would be done with it first: no other sharing ends sooner, and nobody
  * gets less than their share rounded down. Ties: who comes first. */
 void covey__rows_share(unsigned out_rows, unsigned devices, const uint64_t *rate,
@@ -50,4 +59,407 @@ bool covey_plan_share(struct covey_plan_run *inout_run, unsigned devices, uint32
         covey__rows_share(segment->map.out_rows, devices, share, segment->rows);
     }
     return any;
+}
+
+static const uint16_t *crew_rows(const struct covey__team *team, struct covey__crew *crew,
+                                 unsigned out_rows)
+{
+    for (unsigned i = 0; i < crew->kept; i++) {
+        if (crew->share[i][team->devices] == out_rows) {
+            return crew->share[i];
+        }
+    }
+    uint16_t *rows = crew->share[crew->next];
+    covey__rows_share(out_rows, team->devices, crew->rate, rows);
+    crew->next = (crew->next + 1) % COVEY__SHARES_KEPT;
+    crew->kept += crew->kept < COVEY__SHARES_KEPT;
+    return rows;
+}
+
+uint32_t covey__run_holders(const struct covey_plan_run *run, unsigned devices)
+{
+    uint32_t mask = 0;
+    for (unsigned s = 0; s < run->segments; s++) {
+        for (unsigned d = 0; d < devices; d++) {
+            bool has = run->segment[s].rows[d + 1] > run->segment[s].rows[d];
+            mask |= (uint32_t)has << d;
+        }
+    }
+    return mask;
+}
+
+uint64_t covey__run_bytes(const struct covey_plan_request *request,
+                          const struct covey_plan_run *run)
+{
+    uint64_t sum = 0;
+    for (unsigned c = run->first_cell; c < run->first_cell + (unsigned)run->cells; c++) {
+        uint64_t bytes = request->cell[c].weight_bytes;
+        sum = bytes > UINT64_MAX - sum ? UINT64_MAX : sum + bytes;
+    }
+    return covey__laid_out(sum);
+}
+
+/* ---- crews ---- */
+
+uint64_t covey__laid_out(uint64_t weight_bytes)
+{
+    uint64_t more = weight_bytes / 5; /* rows padded to whole panels, transformed filters */
+    return weight_bytes > UINT64_MAX - more ? UINT64_MAX : weight_bytes + more;
+}
+
+/* The work of all that can be cut says how fast a device is with it. */
+static void tile_rates(const struct covey__table *t, uint64_t *out)
+{
+    double us[COVEY_PLAN_DEVICES_MAX];
+    double least = 0;
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        us[d] = t->team->pace[d].flop_us; /* work of nothing is still shared */
+        for (unsigned c = 0; c < t->request->cells; c++) {
+            const struct covey_plan_cell *cell = &t->request->cell[c];
+            us[d] += covey__work_us(&t->team->pace[d], &cell->row) * cell->map.out_rows;
+        }
+        least = d == 0 || us[d] < least ? us[d] : least;
+    }
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        double rate = least / us[d] * (1 << 30);
+        out[d] = rate < 1 ? 1 : (uint64_t)rate;
+    }
+}
+
+static bool goes_before(const struct covey__team *team, const uint64_t *rate, unsigned a,
+                        unsigned b)
+{
+    if (rate[a] != rate[b]) {
+        return rate[a] > rate[b];
+    }
+    /* To the owner nothing has to be sent. */
+    return a == team->owner || (b != team->owner && a < b);
+}
+
+/* The fastest so many, for several numbers, of devices that have that much memory. */
+static void add_crews(struct covey__table *t, const uint64_t *rate, uint64_t memory)
+{
+    unsigned order[COVEY_PLAN_DEVICES_MAX];
+    unsigned count = 0;
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        if (t->team->memory[d] < memory) {
+            continue;
+        }
+        unsigned at = count++;
+        for (; at > 0 && goes_before(t->team, rate, d, order[at - 1]); at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = d;
+    }
+    for (unsigned n = count; n >= 2 && t->crews < COVEY__CREWS_MAX; n -= n < 8 ? 1 : n / 4) {
+        struct covey__crew *crew = &t->crew[t->crews++];
+        *crew = (struct covey__crew){.count = n, .memory = UINT64_MAX};
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t has = t->team->memory[order[i]];
+            crew->rate[order[i]] = rate[order[i]];
+            crew->memory = has < crew->memory ? has : crew->memory;
+        }
+    }
+}
+
+static void make_crews(struct covey__table *t)
+{
+    uint64_t rate[COVEY_PLAN_DEVICES_MAX];
+    uint64_t all = 0;
+    bool short_of = false;
+    for (unsigned c = 0; c < t->request->cells; c++) {
+        const struct covey_plan_cell *cell = &t->request->cell[c];
+        uint64_t bytes = cell->map.out_rows > 0 ? cell->weight_bytes : 0;
+        all = bytes > UINT64_MAX - all ? UINT64_MAX : all + bytes;
+    }
+    all = covey__laid_out(all);
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        short_of = short_of || t->team->memory[d] < all;
+    }
+    t->crews = 0;
+    if (t->team->devices < 2) {
+        return;
+    }
+    tile_rates(t, rate);
+    if (short_of) {
+        add_crews(t, rate, all);
+    }
+    add_crews(t, rate, 0);
+}
+
+/* ---- time ---- */
+
+static double body(const struct covey__team *team, unsigned rows, uint32_t row_bytes)
+{
+    return (double)covey__wire_bytes(team, (uint64_t)rows * row_bytes);
+}
+
+static unsigned rows_in(struct covey_rows rows)
+{
+    return (unsigned)rows.end - rows.begin;
+}
+
+/* The owner cuts the input and sends a piece to each, then works itself; to the end of the
+ * segment. */
+static double start_us(const struct covey__team *team, const struct covey__crew *crew,
+                       const struct covey_plan_cell *first, const struct strip *strip)
+{
+    const struct covey__pace *owner = &team->asker;
+    double sent = 0, end = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        if (crew->rate[d] == 0 || d == team->owner) {
+            continue;
+        }
+        double bytes = body(team, rows_in(strip->need[d]), first->map.in_row_bytes);
+        sent += owner->message_us + bytes * owner->body_us;
+        double done = sent + team->pace[d].delay_us + team->pace[d].message_us +
+                      covey__first_record_us(&team->pace[d], bytes) + strip->work_us[d];
+        end = done > end ? done : end;
+    }
+    double own = team->owner < team->devices ? sent + strip->work_us[team->owner] : sent;
+    return own > end ? own : end;
+}
+
+/* Rows go from who made them to who needs them; each device sends, receives and works. */
+static double exchange_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes,
+                          const struct strip *strip)
+{
+    double busy[COVEY_PLAN_DEVICES_MAX];
+    double end = 0, delay = 0;
+    memcpy(busy, strip->work_us, sizeof(busy));
+    for (unsigned d = 0; d < team->devices; d++) {
+        struct covey_rows need = strip->need[d];
+        for (unsigned e = 0; need.begin < need.end && e < team->devices && made[e] < need.end;
+             e++) {
+            unsigned from = made[e] > need.begin ? made[e] : need.begin;
+            unsigned to = made[e + 1] < need.end ? made[e + 1] : need.end;
+            if (e == d || from >= to) {
+                continue;
+            }
+            double bytes = body(team, to - from, row_bytes);
+            busy[d] += team->pace[d].message_us + bytes * team->pace[d].body_us;
+            busy[e] += team->pace[e].message_us + bytes * team->pace[e].body_us;
+            delay = team->pace[e].delay_us > delay ? team->pace[e].delay_us : delay;
+        }
+    }
+    for (unsigned d = 0; d < team->devices; d++) {
+        end = busy[d] > end ? busy[d] : end;
+    }
+    return end + delay;
+}
+
+/* All send their rows of the result to the owner, which takes one after the other. */
+static double gather_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes)
+{
+    const struct covey__pace *owner = &team->asker;
+    double first = 0, all = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        unsigned rows = (unsigned)made[d + 1] - made[d];
+        if (rows == 0 || d == team->owner) {
+            continue;
+        }
+        const struct covey__pace *pace = &team->pace[d];
+        double bytes = body(team, rows, row_bytes);
+        double here = pace->message_us + pace->delay_us + covey__first_record_us(pace, bytes);
+        double slow = here + bytes * pace->body_us;
+        first = here > first ? here : first;
+        all += owner->message_us + bytes * owner->body_us;
+        all = all < slow - first ? slow - first : all;
+    }
+    return first + all;
+}
+
+/* ---- segments ---- */
+
+static void strip_begin(const struct covey__team *team, const uint16_t *rows, struct strip *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (unsigned d = 0; d < team->devices; d++) {
+        out->need[d] = (struct covey_rows){rows[d], rows[d + 1]};
+    }
+}
+
+/* One cell more below; the longest work of anyone. */
+static double strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,
+                         struct strip *inout)
+{
+    double longest = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        unsigned rows = rows_in(inout->need[d]);
+        if (rows == 0) {
+            continue;
+        }
+        inout->work_us[d] += covey__work_us(&team->pace[d], &cell->strip) +
+                             rows * covey__work_us(&team->pace[d], &cell->row);
+        inout->need[d] = covey_row_map_need(&cell->map, inout->need[d]);
+        longest = inout->work_us[d] > longest ? inout->work_us[d] : longest;
+    }
+    return longest;
+}
+
+static bool can_join(const struct covey_row_map *a, const struct covey_row_map *b)
+{
+    uint64_t stride = (uint64_t)a->stride * b->stride;
+    uint64_t before = (uint64_t)b->before * a->stride + a->before;
+    uint64_t after = (uint64_t)b->after * a->stride + a->after;
+    return a->out_rows > 0 && a->out_rows == b->in_rows && a->out_row_bytes == b->in_row_bytes &&
+           stride <= UINT16_MAX && before <= UINT16_MAX && after <= UINT16_MAX;
+}
+
+static void improve(struct covey__mark *mark, const struct covey__mark *by)
+{
+    if (by->us < mark->us) {
+        *mark = *by;
+    }
+}
+
+static bool fits(const struct covey__crew *crew, uint64_t bytes)
+{
+    return bytes <= crew->memory;
+}
+
+/* Segment [from, end) as the first of a run, or after another segment. */
+static void try_segment(struct covey__table *t, unsigned c, unsigned from, unsigned end,
+                        const struct strip *strip, uint64_t bytes)
+{
+    struct covey__crew *crew = &t->crew[c];
+    const struct covey_plan_cell *first = &t->request->cell[from];
+    const struct covey__mark *alone = &t->best[from], *inside = &t->run[c][from];
+    struct covey__mark mark = {.from = (uint16_t)from, .crew = (uint8_t)c, .segments = 1};
+    if (alone->runs < COVEY_TILE_RUNS_MAX && fits(crew, alone->run_bytes + bytes)) {
+        mark.us = alone->us + start_us(t->team, crew, first, strip);
+        mark.run_bytes = alone->run_bytes + bytes;
+        mark.runs = (uint8_t)(alone->runs + 1);
+        mark.begins = true;
+        improve(&t->run[c][end], &mark);
+    }
+    if (inside->segments > 0 && inside->segments < COVEY_TILE_SEGMENTS_MAX &&
+        fits(crew, inside->run_bytes + bytes)) {
+        const uint16_t *made = crew_rows(t->team, crew, first->map.in_rows);
+        mark.us = inside->us + exchange_us(t->team, made, first->map.in_row_bytes, strip);
+        mark.run_bytes = inside->run_bytes + bytes;
+        mark.runs = inside->runs;
+        mark.segments = (uint8_t)(inside->segments + 1);
+        mark.begins = false;
+        improve(&t->run[c][end], &mark);
+    }
+}
+
+/* All segments that end at this boundary, the shortest first. Once the halos cost more than an
+ * exchange saves, a longer one does not help either. */
+static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
+{
+    enum { WORSE_MAX = 3 };
+    const uint64_t weights_max = UINT64_MAX >> 12; /* nobody has that much, and sums stay sums */
+    const struct covey_plan_cell *cell = t->request->cell;
+    struct covey_row_map map = cell[end - 1].map;
+    struct strip strip;
+    uint64_t weights = 0;
+    unsigned worse = 0;
+    strip_begin(t->team, crew_rows(t->team, &t->crew[c], map.out_rows), &strip);
+    for (unsigned from = end; from > 0 && worse < WORSE_MAX; from--) {
+        const struct covey_plan_cell *added = &cell[from - 1];
+        if (from < end) {
+            if (!can_join(&added->map, &map)) {
+                return;
+            }
+            map = covey_row_map_join(&added->map, &map);
+        }
+        if (added->weight_bytes > weights_max - weights) {
+            return;
+        }
+        weights += added->weight_bytes;
+        double longest = strip_grow(t->team, added, &strip);
+        double so_far = t->run[c][end].us;
+        try_segment(t, c, from - 1, end, &strip, covey__laid_out(weights));
+        double known = t->best[from - 1].us;
+        if (t->run[c][from - 1].us < known) {
+            known = t->run[c][from - 1].us;
+        }
+        worse = known + longest > so_far ? worse + 1 : 0;
+    }
+}
+
+void covey__table_fill(struct covey__table *t)
+{
+    const double never = 1e300;
+    make_crews(t);
+    t->best[0] = (struct covey__mark){.crew = COVEY__NO_CREW};
+    for (unsigned c = 0; c < t->crews; c++) {
+        t->run[c][0] = (struct covey__mark){.us = never};
+    }
+    for (unsigned end = 1; end <= t->request->cells; end++) {
+        const struct covey_row_map *map = &t->request->cell[end - 1].map;
+        struct covey__mark *best = &t->best[end];
+        *best = t->best[end - 1];
+        best->us += t->cell_us[end - 1];
+        best->from = (uint16_t)(end - 1);
+        best->crew = COVEY__NO_CREW;
+        for (unsigned c = 0; c < t->crews; c++) {
+            t->run[c][end] = (struct covey__mark){.us = never};
+            if (map->out_rows == 0) {
+                continue;
+            }
+            grow_segments(t, c, end);
+            struct covey__mark mark = t->run[c][end];
+            const uint16_t *made = crew_rows(t->team, &t->crew[c], map->out_rows);
+            mark.us += gather_us(t->team, made, map->out_row_bytes);
+            improve(best, &mark);
+        }
+    }
+}
+
+/* ---- the run that was found ---- */
+
+static void add_work(struct covey_plan_work *sum, const struct covey_plan_work *work,
+                     uint64_t times)
+{
+    uint64_t most = UINT64_MAX / 8 / (times == 0 ? 1 : times);
+    sum->flops += (work->flops < most ? work->flops : most) * times;
+    sum->bytes += (work->bytes < most ? work->bytes : most) * times;
+}
+
+/* Of n rows of the segment's output, an inner cell makes n * stride + (before + after + 1 -
+ * stride) rows, by the map of the cells after it. */
+void covey__segment_join(const struct covey_plan_request *request,
+                         struct covey_plan_segment *segment)
+{
+    unsigned end = segment->first_cell + segment->cells;
+    struct covey_row_map after = {.stride = 1};
+    memset(&segment->row, 0, sizeof(segment->row));
+    memset(&segment->strip, 0, sizeof(segment->strip));
+    for (unsigned c = end; c-- > segment->first_cell;) {
+        const struct covey_plan_cell *cell = &request->cell[c];
+        unsigned halo = after.before + after.after + 1U;
+        add_work(&segment->row, &cell->row, after.stride);
+        add_work(&segment->strip, &cell->strip, 1);
+        add_work(&segment->strip, &cell->row, halo > after.stride ? halo - after.stride : 0);
+        after = c + 1 == end ? cell->map : covey_row_map_join(&cell->map, &after);
+    }
+    segment->map = after;
+}
+
+unsigned covey__table_run(struct covey__table *t, unsigned end, struct covey_plan_run *out)
+{
+    unsigned crew = t->best[end].crew;
+    const struct covey__mark *mark = &t->run[crew][end];
+    unsigned at = end;
+    memset(out, 0, sizeof(*out));
+    out->segments = mark->segments;
+    for (unsigned s = mark->segments; s-- > 0;) {
+        struct covey_plan_segment *segment = &out->segment[s];
+        mark = &t->run[crew][at];
+        segment->first_cell = mark->from;
+        segment->cells = (uint16_t)(at - mark->from);
+        covey__segment_join(t->request, segment);
+        covey__rows_share(segment->map.out_rows, t->team->devices, t->crew[crew].rate,
+                          segment->rows);
+        double before = mark->begins ? t->best[mark->from].us : t->run[crew][mark->from].us;
+        segment->predicted_us = covey__round_us(mark->us - before);
+        at = mark->from;
+    }
+    out->first_cell = (uint16_t)at;
+    out->cells = (uint16_t)(end - at);
+    out->predicted_us = covey__round_us(t->best[end].us - t->best[at].us);
+    return at;
 }

@@ -165,6 +165,16 @@ double covey__work_us(const struct covey__pace *pace, const struct covey_plan_wo
     return (double)work->flops * pace->flop_us + (double)work->bytes * pace->byte_us;
 }
 
+uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes)
+{
+    return team->half ? float_bytes / 2 : float_bytes;
+}
+
+double covey__first_record_us(const struct covey__pace *pace, double bytes)
+{
+    return (bytes < COVEY_RECORD_MAX ? bytes : COVEY_RECORD_MAX) * pace->body_us;
+}
+
 uint32_t covey__round_us(double us)
 {
     return us < (double)UINT32_MAX ? (uint32_t)(us + 0.5) : UINT32_MAX;

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan_private.h"
+
+/* What a holder of a layer does, by the owner's clock. */
+struct answer {
+    double ready_us; /* its first record is at the owner */
+    double whole_us; /* all of it is */
+    double bytes;
+    unsigned device;
+};
+
+/* The owner sends to one after the other; each computes and answers. The owner's clock goes on. */
+static unsigned ask(const struct covey__team *team, const struct covey_plan_cost *cost,
+                    const struct covey__hand *hand, struct answer *out, double *inout_owner_us)
+{
+    const struct covey__pace *owner = &team->asker;
+    double in = (double)covey__wire_bytes(team, cost->input_bytes);
+    unsigned count = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        if (d == team->owner || hand->slots[d] == 0) {
+            continue;
+        }
+        const struct covey__pace *pace = &team->pace[d];
+        double begun = *inout_owner_us + owner->message_us + covey__first_record_us(owner, in);
+        *inout_owner_us += owner->message_us + in * owner->body_us;
+        double here = begun + pace->message_us + in * pace->body_us;
+        double last = *inout_owner_us + pace->message_us + covey__first_record_us(pace, in);
+        double made = (here > last ? here : last) + pace->delay_us +
+                      hand->slots[d] * covey__work_us(pace, &cost->unit);
+        double bytes = (double)covey__wire_bytes(team, cost->answer_bytes) * hand->slots[d];
+        made += pace->message_us + pace->delay_us;
+        out[count++] = (struct answer){made + covey__first_record_us(pace, bytes),
+                                       made + bytes * pace->body_us, bytes, d};
+    }
+    return count;
+}
+
+static void sort_answers(struct answer *answer, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        struct answer moved = answer[i];
+        unsigned j = i;
+        for (; j > 0 && moved.ready_us < answer[j - 1].ready_us; j--) {
+            answer[j] = answer[j - 1];
+        }
+        answer[j] = moved;
+    }
+}
+
+/* How many answers each group still needs, after one more device's; true: none needs any. */
+static bool take_answer(const struct covey__team *team, const struct covey__hand *hand,
+                        unsigned device, uint8_t *open)
+{
+    bool done = true;
+    for (unsigned g = 0; g < hand->layer.groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(&hand->layer, team->parity, g, &unit, &slot);
+        for (unsigned s = 0; s < count + team->parity && open[g] > 0; s++) {
+            open[g] = (uint8_t)(open[g] - (hand->layer.holder[slot + s] == device));
+        }
+        done = done && open[g] == 0;
+    }
+    return done;
+}
+
+double covey__coded_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       const struct covey__hand *hand)
+{
+    struct answer answer[COVEY_PLAN_DEVICES_MAX];
+    uint8_t open[COVEY_LAYER_UNITS_MAX];
+    double us = 0;
+    unsigned count = ask(team, cost, hand, answer, &us);
+    sort_answers(answer, count);
+    for (unsigned g = 0; g < hand->layer.groups; g++) {
+        unsigned unit, slot;
+        open[g] = (uint8_t)covey_plan_group(&hand->layer, team->parity, g, &unit, &slot);
+    }
+    const struct covey__pace *owner = &team->asker;
+    bool done = false;
+    if (team->owner < team->devices && hand->slots[team->owner] > 0) {
+        us += hand->slots[team->owner] * covey__work_us(owner, &cost->unit);
+        done = take_answer(team, hand, team->owner, open);
+    }
+    /* The owner has one processor: it computes its share, then takes the answers as they come. */
+    for (unsigned i = 0; i < count && !done; i++) {
+        const struct answer *a = &answer[i];
+        double begun = us > a->ready_us ? us : a->ready_us;
+        double here = begun + owner->message_us + a->bytes * owner->body_us;
+        double last = a->whole_us + owner->message_us + covey__first_record_us(owner, a->bytes);
+        us = here > last ? here : last;
+        done = take_answer(team, hand, a->device, open);
+    }
+    return us;
+}
+
+/* Devices by how soon they have done a unit, without the owner; ties by id. */
+static unsigned sort_holders(const struct covey__team *team, const struct covey__seats *seats,
+                             unsigned *out)
+{
+    unsigned count = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        if (d == team->owner) {
+            continue;
+        }
+        unsigned at = count++;
+        for (; at > 0 && seats->unit_us[d] < seats->unit_us[out[at - 1]]; at--) {
+            out[at] = out[at - 1];
+        }
+        out[at] = d;
+    }
+    return count;
+}
+
+/* Rough: what each device has to do beside its units, so that whoever has much gets fewer. */
+static void set_bases(const struct covey__team *team, const struct covey_plan_cost *cost,
+                      unsigned holders, struct covey__seats *seats)
+{
+    double in = (double)covey__wire_bytes(team, cost->input_bytes);
+    double all = (double)covey__wire_bytes(team, cost->answer_bytes) * cost->units;
+    const struct covey__pace *owner = &team->asker;
+    double send = owner->message_us + in * owner->body_us;
+    for (unsigned d = 0; d < team->devices; d++) {
+        const struct covey__pace *pace = &team->pace[d];
+        seats->base_us[d] = d == team->owner
+                                ? holders * (send + owner->message_us) + all * owner->body_us
+                                : holders * send / 2 + 2 * pace->message_us + in * pace->body_us +
+                                      2 * pace->delay_us;
+    }
+}
+
+static bool is_even(const struct covey__team *team, const struct covey__seats *seats)
+{
+    double low = 0, high = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        if ((seats->mask >> d & 1) != 0) {
+            low = high <= 0 || seats->unit_us[d] < low ? seats->unit_us[d] : low;
+            high = seats->unit_us[d] > high ? seats->unit_us[d] : high;
+        }
+    }
+    return high <= low;
+}
+
+struct search {
+    const struct covey__deal *deal;
+    const struct covey_plan_cost *cost;
+    double best_us;
+    struct covey__hand *best;
+    bool found;
+};
+
+/* The largest groups cost least, but give all devices of a group equal shares: smaller ones are
+ * tried, all of them where devices differ, else the few that leave the busy owner out of some. */
+static void try_seats(struct search *search, struct covey__seats *seats)
+{
+    enum { TRIED_IF_EVEN = 3 };
+    const struct covey__team *team = search->deal->team;
+    unsigned devices = 0;
+    for (uint32_t left = seats->mask; left != 0; left &= left - 1) {
+        devices++;
+    }
+    unsigned most = covey__group_units_max(devices, team->parity, search->cost->units);
+    unsigned tried = is_even(team, seats) ? TRIED_IF_EVEN : most;
+    for (unsigned i = 0; i < tried && i < most; i++) {
+        struct covey__hand hand;
+        seats->group_units = most - i;
+        if (!covey__deal_layer(search->deal, search->cost, seats, &hand)) {
+            continue;
+        }
+        double us = covey__coded_us(team, search->cost, &hand);
+        if (us < search->best_us) {
+            search->best_us = us;
+            *search->best = hand;
+            search->found = true;
+        }
+    }
+}
+
+bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                         double limit_us, struct covey__hand *out, double *out_us)
+{
+    const struct covey__team *team = deal->team;
+    struct search search = {.deal = deal, .cost = cost, .best_us = limit_us, .best = out};
+    struct covey__seats seats = {0};
+    unsigned holder[COVEY_PLAN_DEVICES_MAX];
+    uint32_t owner_bit = team->owner < team->devices ? UINT32_C(1) << team->owner : 0;
+    uint32_t mask = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        double us = covey__work_us(&team->pace[d], &cost->unit);
+        seats.unit_us[d] = us > 0 ? us : team->pace[d].flop_us;
+    }
+    unsigned count = sort_holders(team, &seats, holder);
+    double in = (double)covey__wire_bytes(team, cost->input_bytes);
+    double answers = (double)covey__wire_bytes(team, cost->answer_bytes);
+    for (unsigned k = 1; k <= count; k++) {
+        mask |= UINT32_C(1) << holder[k - 1];
+        /* Each one more costs the owner a message: at some number nothing is left to gain. */
+        if (k * (team->asker.message_us + in * team->asker.body_us) +
+                answers * team->asker.body_us >=
+            search.best_us) {
+            break;
+        }
+        set_bases(team, cost, k, &seats);
+        seats.mask = mask;
+        try_seats(&search, &seats);
+        if (owner_bit != 0) {
+            seats.mask = mask | owner_bit;
+            try_seats(&search, &seats);
+        }
+    }
+    *out_us = search.best_us;
+    return search.found;
+}
