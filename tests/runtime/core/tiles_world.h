@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tiles_world.h - several holders' worker machines, their sessions and an owner, without a network:
+ * what is on its way arrives in whichever order the test wants. Every body is counted.
+ */
+#ifndef COVEY_TEST_TILES_WORLD_H
+#define COVEY_TEST_TILES_WORLD_H
+
+#include "worker.h"
+
+enum {
+    HOLDERS = 4,
+    SEGMENTS = 3,
+    ROWS = 24,
+    BODIES = 20000,
+    QUEUE = 4096,
+    WIRE = 8192,
+    REQUESTS = 8,
+    STALL_MS = 50,
+    OWNER = 0, /* the owner is the first device, too */
+};
+
+struct body {
+    unsigned references;
+    size_t len;
+    struct covey_rows rows;
+    uint8_t segment, source, attempt;
+    uint64_t request;
+};
+
+/* On its way: a message, or an event of session. */
+struct flight {
+    bool is_event;
+    unsigned to, from; /* COVEY_TILE_OWNER: the owner's session */
+    struct covey_event event;
+    covey_handle pieces[COVEY_PLAN_DEVICES_MAX + 1];
+    covey_handle body;
+    size_t len;
+    uint8_t wire[WIRE];
+};
+
+struct holder {
+    struct covey_worker *worker;
+    bool dead;
+    unsigned tiles, running, dropped;
+    int kept[REQUESTS]; /* attempt whose rows session keeps, -1: none */
+};
+
+struct world {
+    uint64_t random, now_ms;
+    struct covey_plan plan;
+    struct covey_fence fence;
+    struct holder holder[HOLDERS];
+    struct covey_update *update;
+    struct body body[BODIES];
+    unsigned bodies;
+    struct flight *queue;
+    unsigned queued;
+    bool fail_compute;
+    /* what the owner got */
+    unsigned readies, stalled_count;
+    uint32_t stalled_by, stalled_missing;
+    uint64_t rows[REQUESTS][256]; /* by attempt: bit: this row of the result is here */
+};
+
+unsigned below(struct world *w, unsigned n);
+struct covey_node_id owner_id(void);
+covey_handle new_body(struct world *w, const struct body *like);
+void drop_body(struct world *w, covey_handle body);
+void assert_no_bodies(const struct world *w);
+void carry_out(struct world *w, unsigned at);
+void tell(struct world *w, unsigned from, unsigned to, const struct covey_work_message *m,
+          covey_handle body);
+void deliver(struct world *w, unsigned which);
+void deliver_all(struct world *w);
+struct world *world_new(uint64_t seed);
+void world_free(struct world *w);
+void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t gone);
+void assert_result(const struct world *w, uint64_t request, uint8_t attempt);
+
+#endif /* COVEY_TEST_TILES_WORLD_H */
