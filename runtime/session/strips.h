@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * strips.h - the strips of an assignment's tile runs: models of any rows, made when they are first
+ * asked for, all over one laid-out copy of the weights; and what is computed with them.
+ *
+ * Order: new (shapes are known, weights are not) -> fill with the manifest, value by value as needs
+ * says -> compute from any thread.
+ */
+#ifndef COVEY_SESSION_STRIPS_H
+#define COVEY_SESSION_STRIPS_H
+
+#include "covey/body.h"
+#include "covey/layouts.h"
+#include "covey/manifest.h"
+#include "covey/tile.h"
+#include "covey/tiles.h"
+
+struct covey_strips;
+
+/* g: the manifest's, reserved; borrowed for life, as is *used_bytes, to which all that is held is
+ * added (more than limit: LIMIT). The plan is copied. RANGE: its tile runs are not g's. */
+covey_err covey__strips_new(const struct covey_graph *g, const struct covey_plan *plan,
+                            const struct covey_node_id *self, _Atomic uint64_t *used_bytes,
+                            uint64_t limit, struct covey_strips **out) COVEY_CHECK;
+/* After the last compute and the last kept output. NULL is a no-op. */
+void covey__strips_free(struct covey_strips *s);
+const struct covey_plan *covey__strips_plan(const struct covey_strips *s);
+
+/* Whether a tile run reads this constant of the graph. */
+bool covey__strips_needs(const struct covey_strips *s, uint16_t value);
+/* Fetches every constant that is needed, lays it out, gives its own pages back where nothing reads
+ * them any more, and makes the models of the plan's own rows, so that no request waits for them. */
+covey_err covey__strips_fill(struct covey_strips *s, struct covey_manifest *mf,
+                             covey_fetch_fn fetch, void *user) COVEY_CHECK;
+
+/* A strip's output, kept for the next segment. */
+struct covey_kept;
+void covey__kept_free(struct covey_kept *k); /* NULL is a no-op */
+
+struct covey_strip_task {
+    unsigned run, segment, device;
+    const struct covey_tile_layout *layout;
+    struct covey_body *piece[COVEY_PLAN_DEVICES_MAX + 1]; /* by source; borrowed */
+    const struct covey_kept *kept; /* of the segment before, where its own rows are needed */
+};
+struct covey_strip_result {
+    struct covey_body *piece[COVEY_PLAN_DEVICES_MAX + 1]; /* by destination; the caller's */
+    struct covey_kept *kept; /* where the next segment needs rows of it; the caller's */
+};
+/* RANGE: pieces that are not the layout's. On an error nothing is the caller's. */
+covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip_task *task,
+                                struct covey_strip_result *out) COVEY_CHECK;
+
+#endif /* COVEY_SESSION_STRIPS_H */
