@@ -10,6 +10,7 @@
 
 #include "blas_core.h"
 #include "covey/daemon.h"
+#include "covey/pace.h"
 
 enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16 };
 
@@ -20,18 +21,28 @@ struct options {
     size_t join_count;
     uint64_t memory_bytes;
     unsigned threads;
+    unsigned cpu; /* percent of a core; 0: all there is */
     unsigned short port;
+    uint32_t delay_ms;
+    double loss_percent;
+    bool lab;
 };
 
 static const char usage[] =
     "usage: coveyd --state STATE [--interface IF] [--join HOST[:PORT]]... [--port PORT]\n"
     "              [--memory BYTES] [--threads N]\n"
+    "              [--lab] [--cpu PERCENT] [--delay MS] [--loss PERCENT]\n"
     "Runs a node of the mesh that STATE was enrolled in (covey mesh enrol).\n"
     "  --interface IF   only this interface; lo: only this machine\n"
     "  --join HOST      a node's channel address, where multicast is filtered (port 5685)\n"
     "  --port PORT      gossip port; channels use PORT + 1 (5684 and 5685, or any free)\n"
     "  --memory BYTES   for weights held for others (half of the machine's)\n"
     "  --threads N      of computing (one per processor, at most 4)\n"
+    "For trying (covey lab):\n"
+    "  --lab            may be told to answer late or wrongly\n"
+    "  --cpu PERCENT    behaves like a device with so much of a core\n"
+    "  --delay MS       what it sends leaves that much later\n"
+    "  --loss PERCENT   of its datagrams are dropped\n"
     "SIGTERM leaves the mesh.\n";
 
 static int bad(const char *what, const char *why)
@@ -47,6 +58,18 @@ static int number(const char *name, const char *text, uint64_t max, uint64_t *ou
     if (text[0] < '0' || text[0] > '9' || *end != 0 || value == 0 || value > max) {
         fprintf(stderr, "coveyd: %s: %s is not a number from 1 to %llu\n", name, text,
                 (unsigned long long)max);
+        return EXIT_USAGE;
+    }
+    *out = value;
+    return 0;
+}
+
+static int percent(const char *name, const char *text, double *out)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || !(value >= 0 && value <= 90)) {
+        fprintf(stderr, "coveyd: %s: %s is not a number from 0 to 90\n", name, text);
         return EXIT_USAGE;
     }
     *out = value;
@@ -77,6 +100,20 @@ static int set_option(int option, struct options *o)
         status = number("--threads", optarg, 64, &value);
         o->threads = (unsigned)value;
         break;
+    case 'c':
+        status = number("--cpu", optarg, 100, &value);
+        o->cpu = (unsigned)value;
+        break;
+    case 'd':
+        status = number("--delay", optarg, 10000, &value);
+        o->delay_ms = (uint32_t)value;
+        break;
+    case 'l':
+        status = percent("--loss", optarg, &o->loss_percent);
+        break;
+    case 'L':
+        o->lab = true;
+        break;
     case 'p':
         status = number("--port", optarg, 65534, &value);
         o->port = (unsigned short)value;
@@ -96,8 +133,12 @@ static int parse(int argc, char **argv, struct options *o)
         {"memory", required_argument, NULL, 'm'},
         {"threads", required_argument, NULL, 't'},
         {"port", required_argument, NULL, 'p'},
+        {"cpu", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
+        {"delay", required_argument, NULL, 'd'},
+        {"loss", required_argument, NULL, 'l'},
+        {"lab", no_argument, NULL, 'L'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -152,8 +193,16 @@ static int run(const struct options *o)
     char why[256] = "out of memory";
     struct program p = {NULL, NULL};
     int status = 1;
+    if (o->cpu != 0) {
+        covey_pace_set(o->cpu);
+    }
     if (covey_loop_new(&p.loop) != COVEY_OK) {
         fprintf(stderr, "coveyd: %s\n", why);
+        return status;
+    }
+    if (covey_loop_shape(p.loop, o->delay_ms, o->loss_percent) != COVEY_OK) {
+        fprintf(stderr, "coveyd: --delay: no timer\n");
+        covey_loop_free(p.loop);
         return status;
     }
     struct covey_daemon_config config = {
@@ -162,8 +211,9 @@ static int run(const struct options *o)
         .join = o->join,
         .join_count = o->join_count,
         .memory_bytes = o->memory_bytes,
-        .threads = o->threads,
+        .threads = o->threads == 0 && o->cpu != 0 ? 1 : o->threads, /* one processor is played */
         .port = o->port,
+        .lab = o->lab,
         .user = &p,
         .on_log = on_log,
         .on_stopped = on_stopped,

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "control.h"
+#include "covey/cert.h"
 
 enum covey__lab_limits {
     COVEY_LAB_NODES_MAX = 32,
@@ -27,7 +28,18 @@ struct covey__lab_node {
     char name[16];
     pid_t pid; /* 0: never started */
     uint64_t start;
-    bool cut; /* its link is down */
+    bool cut;     /* its link is down */
+    unsigned cpu; /* percent of a core; 0: all there is */
+    enum covey_tier tier;
+};
+
+/* How the devices and links are that the nodes play; 0 each: as this machine is. */
+struct covey__lab_shape {
+    uint32_t rate_mbit;
+    uint32_t delay_ms;
+    double loss_percent;
+    bool kernel_drops; /* not the nodes themselves */
+    uint64_t memory_bytes;
 };
 
 struct covey__lab {
@@ -36,6 +48,7 @@ struct covey__lab {
     enum covey__lab_mode mode;
     unsigned count;
     struct covey__lab_node node[COVEY_LAB_NODES_MAX];
+    struct covey__lab_shape shape;
     bool die_with_parent; /* not kept: nodes started from now on end with this process */
     char why[256];
 };
@@ -73,6 +86,8 @@ covey_err covey__lab_netns_up(struct covey__lab *lab) COVEY_CHECK;
 void covey__lab_netns_down(const struct covey__lab *lab);
 /* In the child that becomes the node. */
 covey_err covey__lab_netns_enter(const struct covey__lab *lab, unsigned index) COVEY_CHECK;
+/* The rate of both ends of every link, and loss where the kernel can. */
+covey_err covey__lab_netns_shape(struct covey__lab *lab) COVEY_CHECK;
 covey_err covey__lab_netns_link(struct covey__lab *lab, unsigned index, bool up) COVEY_CHECK;
 
 /* ---- lab_up.c ---- */
@@ -83,10 +98,19 @@ struct covey__lab_config {
     enum covey__lab_mode mode;
     int wait_ms;
     bool die_with_parent;
+    struct covey__lab_shape shape;
+    const char *cpu;   /* NULL, "P" for all or "P1,P2,..." */
+    const char *tiers; /* the same with end, edge and cloud */
 };
 /* On failure nothing is left behind, and lab->why says why. */
 covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *config) COVEY_CHECK;
 void covey__lab_down(struct covey__lab *lab);
+
+/* ---- lab_shape.c ---- */
+
+/* "10" to all nodes, "20,10,5" to one each; RANGE with why. */
+covey_err covey__lab_parse_nodes(struct covey__lab *lab,
+                                 const struct covey__lab_config *config) COVEY_CHECK;
 
 /* ---- lab_watch.c ---- */
 

@@ -118,25 +118,55 @@ static enum covey_exit show(struct covey__cli *cli, const struct covey__lab *lab
     return COVEY_EXIT_DONE;
 }
 
+static const char up_usage[] =
+    "usage: covey lab up --devices N [--dir DIR] [--mode auto|netns|loopback] [--wait S] "
+    "[--cpu P[,P...]] [--rate MBIT] [--delay MS] [--loss PERCENT] [--memory BYTES] "
+    "[--tiers T[,T...]]";
+
+/* Options of 'lab up' that have a bound of their own. */
+static bool check_shape(struct covey__cli *cli, struct covey__lab_shape *shape, double memory)
+{
+    if (shape->loss_percent < 0 || shape->loss_percent > 90) {
+        covey__cli_usage(cli, "--loss takes percent of the packets, 0 to 90");
+        return false;
+    }
+    if (memory < 0 || memory > 1e15) {
+        covey__cli_usage(cli, "--memory takes bytes");
+        return false;
+    }
+    shape->memory_bytes = (uint64_t)memory;
+    return true;
+}
+
 static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
 {
-    uint32_t devices = 0, wait_s = COVEY_LAB_WAIT_MS / 1000;
-    const char *dir = NULL, *mode = "auto";
+    struct covey__lab_config config = {.mode = COVEY_LAB_AUTO};
+    uint32_t devices = 0, wait_s = 0;
+    double memory = 0;
+    const char *mode = "auto";
     const struct covey__option options[] = {
         {"--devices", COVEY__OPTION_NUMBER, &devices, 1, COVEY_LAB_NODES_MAX, NULL},
-        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
+        {"--dir", COVEY__OPTION_TEXT, &config.dir, 0, 0, NULL},
         {"--mode", COVEY__OPTION_TEXT, &mode, 0, 0, NULL},
         {"--wait", COVEY__OPTION_NUMBER, &wait_s, 1, 600, NULL},
+        {"--cpu", COVEY__OPTION_TEXT, &config.cpu, 0, 0, NULL},
+        {"--rate", COVEY__OPTION_NUMBER, &config.shape.rate_mbit, 1, 10000, NULL},
+        {"--delay", COVEY__OPTION_NUMBER, &config.shape.delay_ms, 0, 10000, NULL},
+        {"--loss", COVEY__OPTION_REAL, &config.shape.loss_percent, 0, 0, NULL},
+        {"--memory", COVEY__OPTION_REAL, &memory, 0, 0, NULL},
+        {"--tiers", COVEY__OPTION_TEXT, &config.tiers, 0, 0, NULL},
     };
-    if (!covey__cli_options(cli, options, 4, &argc, argv)) {
+    if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv) ||
+        !check_shape(cli, &config.shape, memory)) {
         return COVEY_EXIT_USAGE;
     }
     if (argc != 1 || devices == 0) {
-        return covey__cli_usage(cli, "usage: covey lab up --devices N [--dir DIR] "
-                                     "[--mode auto|netns|loopback] [--wait S]");
+        return covey__cli_usage(cli, "%s", up_usage);
     }
-    struct covey__lab_config config = {
-        .dir = dir, .devices = devices, .wait_ms = (int)wait_s * 1000};
+    config.devices = devices;
+    /* Devices that are played slow are slow to start, too. */
+    int usual_ms = config.cpu != NULL ? 4 * COVEY_LAB_WAIT_MS : COVEY_LAB_WAIT_MS;
+    config.wait_ms = wait_s != 0 ? (int)wait_s * 1000 : usual_ms;
     if (strcmp(mode, "netns") == 0) {
         config.mode = COVEY_LAB_NETNS;
     } else if (strcmp(mode, "loopback") == 0) {
@@ -384,10 +414,18 @@ static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
 static const struct covey__lab_help {
     const char *up, *node;
 } help = {
-    .up = "usage: covey lab up --devices N [--mode auto|netns|loopback] [--wait S] [--dir DIR]\n"
+    .up = "usage: covey lab up --devices N [options]\n"
           "Starts N nodes of a throw-away mesh on this machine and waits until they know one\n"
           "another. As root each has its own network namespace; else all share the loopback\n"
-          "interface.\n" DIR_HELP,
+          "interface.\n"
+          "  --mode auto|netns|loopback\n"
+          "  --wait S          seconds to wait at most\n"
+          "  --cpu P[,P...]    percent of a core each node behaves like\n"
+          "  --rate MBIT       of every link (root)\n"
+          "  --delay MS        of what a node sends\n"
+          "  --loss PERCENT    of the packets; without root and nft of the datagrams only\n"
+          "  --memory BYTES    for weights held for others, each node\n"
+          "  --tiers T[,T...]  end, edge or cloud\n" DIR_HELP,
     .node = "usage: covey lab kill|freeze|thaw|restart|cut|heal I... [--dir DIR] [--json]\n"
             "kill: SIGKILL; freeze, thaw: SIGSTOP, SIGCONT; restart: kills what still runs, and\n"
             "starts; cut, heal: the network link down and up (network namespaces only).\n" DIR_HELP,

@@ -155,3 +155,94 @@ covey_err covey__lab_netns_link(struct covey__lab *lab, unsigned index, bool up)
     lab->node[index].cut = !up;
     return COVEY_OK;
 }
+
+/* A token bucket sends what its rate allows at once up to its burst; a burst of many milliseconds
+ * would hide the link's rate from short messages, and one below a packet of the stack's own
+ * segmentation (64 KB) would drop it. So slow links get small packets and small bursts. */
+static void link_limits(uint32_t rate_mbit, unsigned *out_burst, unsigned *out_packet)
+{
+    enum { FAST_MBIT = 1000, FAST_BURST = 128 * 1024, SLOW_MBIT = 100, SLOW_BURST = 20 * 1024 };
+    if (rate_mbit >= FAST_MBIT) {
+        *out_burst = FAST_BURST / FAST_MBIT * rate_mbit;
+        *out_packet = 0;
+        return;
+    }
+    unsigned above = rate_mbit > SLOW_MBIT ? rate_mbit - SLOW_MBIT : 0;
+    *out_burst = SLOW_BURST + (FAST_BURST - SLOW_BURST) / (FAST_MBIT - SLOW_MBIT) * above;
+    *out_packet = *out_burst / 4 * 3 < 65536 ? *out_burst / 4 * 3 : 65536;
+    *out_packet = rate_mbit <= SLOW_MBIT ? 15000 : *out_packet;
+}
+
+static covey_err shape_end(struct covey__lab *lab, const char *namespace, const char *device)
+{
+    char rate[24], burst[24], packet[24];
+    unsigned burst_bytes = 0, packet_bytes = 0;
+    link_limits(lab->shape.rate_mbit, &burst_bytes, &packet_bytes);
+    snprintf(rate, sizeof(rate), "%umbit", lab->shape.rate_mbit);
+    snprintf(burst, sizeof(burst), "%u", burst_bytes);
+    snprintf(packet, sizeof(packet), "%u", packet_bytes);
+    covey_err err = COVEY_OK;
+    if (packet_bytes != 0) {
+        const char *const link[] = {"ip",  "-n",   namespace,      "link", "set",
+                                    "dev", device, "gso_max_size", packet, NULL};
+        const char *const host[] = {"ip",   "link",         "set",  "dev",
+                                    device, "gso_max_size", packet, NULL};
+        err = covey__lab_run(lab, namespace != NULL ? link : host);
+    }
+    const char *const inner[] = {"tc",   "-n",      namespace, "qdisc", "add", "dev",
+                                 device, "root",    "tbf",     "rate",  rate,  "burst",
+                                 burst,  "latency", "400ms",   NULL};
+    const char *const outer[] = {"tc",   "qdisc", "add",   "dev", device,    "root",  "tbf",
+                                 "rate", rate,    "burst", burst, "latency", "400ms", NULL};
+    return err == COVEY_OK ? covey__lab_run(lab, namespace != NULL ? inner : outer) : err;
+}
+
+static covey_err shape_rate(struct covey__lab *lab)
+{
+    covey_err err = COVEY_OK;
+    for (unsigned i = 0; i < lab->count && err == COVEY_OK; i++) {
+        char namespace[32], device[32];
+        name_namespace(lab, i, namespace);
+        snprintf(device, sizeof(device), "cvy%s-%u", lab->id, i + 1);
+        err = shape_end(lab, namespace, "eth0");
+        if (err == COVEY_OK) {
+            err = shape_end(lab, NULL, device);
+        }
+    }
+    if (err != COVEY_OK) {
+        snprintf(lab->why, sizeof(lab->why),
+                 "--rate needs 'tc' of iproute2 and the kernel's tbf: see %.100s/setup.log",
+                 lab->dir);
+    }
+    return err;
+}
+
+/* nftables drops packets of every kind; without it the nodes themselves drop datagrams. */
+static covey_err shape_loss(struct covey__lab *lab, unsigned index)
+{
+    char namespace[32], path[PATH_BYTES], rules[BATCH_BYTES];
+    name_namespace(lab, index, namespace);
+    snprintf(path, sizeof(path), "%s/setup.nft", lab->dir);
+    snprintf(rules, sizeof(rules),
+             "table inet covey_lab {\n"
+             "  chain out {\n"
+             "    type filter hook output priority 0;\n"
+             "    oifname \"eth0\" numgen random mod 10000 < %u drop\n"
+             "  }\n"
+             "}\n",
+             (unsigned)(lab->shape.loss_percent * 100));
+    covey_err err = covey_file_write(path, covey_bytes_of(rules, strlen(rules)), 0600);
+    const char *const argv[] = {"ip", "netns", "exec", namespace, "nft", "-f", path, NULL};
+    return err == COVEY_OK ? covey__lab_run(lab, argv) : err;
+}
+
+covey_err covey__lab_netns_shape(struct covey__lab *lab)
+{
+    covey_err err = lab->shape.rate_mbit != 0 ? shape_rate(lab) : COVEY_OK;
+    bool dropped = err == COVEY_OK && lab->shape.loss_percent > 0;
+    for (unsigned i = 0; i < lab->count && dropped; i++) {
+        dropped = shape_loss(lab, i) == COVEY_OK;
+    }
+    lab->shape.kernel_drops = dropped;
+    return err;
+}

@@ -12,7 +12,7 @@
 
 #include "lab.h"
 
-enum { EXIT_NOT_STARTED = 127, NODE_PATH = 128, GONE_LOOKS = 200 };
+enum { EXIT_NOT_STARTED = 127, NODE_PATH = 128, GONE_LOOKS = 200, NODE_OPTIONS_MAX = 8 };
 
 extern char **environ;
 
@@ -102,6 +102,52 @@ static covey_err daemon_path(struct covey__lab *lab, char out[static PATH_MAX])
     return COVEY_ERR_NOT_FOUND;
 }
 
+struct words {
+    const char *word[2 * NODE_OPTIONS_MAX + 2];
+    char number[NODE_OPTIONS_MAX][32];
+    size_t count, numbers;
+};
+
+static void add_text(struct words *w, const char *name, const char *value)
+{
+    w->word[w->count++] = name;
+    w->word[w->count++] = value;
+}
+
+/* Not given when 0: the node's own default. */
+static void add_number(struct words *w, const char *name, double value)
+{
+    if (value > 0) {
+        char *text = w->number[w->numbers++];
+        snprintf(text, sizeof(w->number[0]), "%.16g", value);
+        add_text(w, name, text);
+    }
+}
+
+/* Returns when coveyd cannot be run. */
+static void run_node(const struct covey__lab *lab, unsigned index, const char *program,
+                     const char *state)
+{
+    const struct covey__lab_shape *shape = &lab->shape;
+    struct words w = {.count = 0};
+    w.word[w.count++] = "coveyd";
+    add_text(&w, "--state", state);
+    if (lab->mode != COVEY_LAB_NETNS) {
+        add_text(&w, "--interface", "lo");
+    }
+    add_number(&w, "--cpu", lab->node[index].cpu);
+    add_number(&w, "--delay", shape->delay_ms);
+    add_number(&w, "--loss", shape->kernel_drops ? 0 : shape->loss_percent);
+    add_number(&w, "--memory", (double)shape->memory_bytes);
+    w.word[w.count++] = "--lab";
+    w.word[w.count] = NULL;
+    /* A paced node is charged for its own threads, and an unpaced one has a pool of its own. */
+    int ignored = setenv("OPENBLAS_NUM_THREADS", "1", 1);
+    (void)ignored;
+    /* execv wants char *const *; it does not write to the words. */
+    execv(program, (char *const *)(uintptr_t)w.word);
+}
+
 /* Never returns. */
 static void become_node(const struct covey__lab *lab, unsigned index, const char *program)
 {
@@ -122,14 +168,10 @@ static void become_node(const struct covey__lab *lab, unsigned index, const char
     }
     close(in);
     close(out);
-    if (lab->mode == COVEY_LAB_NETNS) {
-        if (covey__lab_netns_enter(lab, index) != COVEY_OK) {
-            _exit(EXIT_NOT_STARTED);
-        }
-        execl(program, "coveyd", "--state", state, (char *)NULL);
-    } else {
-        execl(program, "coveyd", "--state", state, "--interface", "lo", (char *)NULL);
+    if (lab->mode == COVEY_LAB_NETNS && covey__lab_netns_enter(lab, index) != COVEY_OK) {
+        _exit(EXIT_NOT_STARTED);
     }
+    run_node(lab, index, program, state);
     _exit(EXIT_NOT_STARTED);
 }
 

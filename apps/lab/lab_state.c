@@ -97,13 +97,29 @@ static double number(const cJSON *object, const char *name)
 static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_node *out)
 {
     double pid = number(object, "pid"), start = number(object, "start");
-    if (pid > 1e9 || start > 9e15) {
+    if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100) {
         return false;
     }
     snprintf(out->name, sizeof(out->name), "node%u", index + 1);
     out->pid = (pid_t)pid;
     out->start = (uint64_t)start;
+    out->cpu = (unsigned)number(object, "cpu");
     out->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "cut"));
+    return true;
+}
+
+static bool parse_shape(const cJSON *document, struct covey__lab_shape *out)
+{
+    double rate = number(document, "rate_mbit"), delay = number(document, "delay_ms");
+    double memory = number(document, "memory_bytes");
+    if (rate > 1e6 || delay > 1e6 || memory > 1e15) {
+        return false;
+    }
+    *out = (struct covey__lab_shape){.rate_mbit = (uint32_t)rate,
+                                     .delay_ms = (uint32_t)delay,
+                                     .loss_percent = number(document, "loss_percent"),
+                                     .kernel_drops = number(document, "kernel_drops") != 0,
+                                     .memory_bytes = (uint64_t)memory};
     return true;
 }
 
@@ -114,7 +130,7 @@ static bool parse(struct covey__lab *lab, const cJSON *document)
     const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(document, "nodes");
     int count = cJSON_GetArraySize(nodes);
     if (id == NULL || strlen(id) != 4 || strspn(id, "0123456789abcdef") != 4 || mode == NULL ||
-        count < 1 || count > COVEY_LAB_NODES_MAX) {
+        count < 1 || count > COVEY_LAB_NODES_MAX || !parse_shape(document, &lab->shape)) {
         return false;
     }
     memcpy(lab->id, id, sizeof(lab->id));
@@ -161,12 +177,18 @@ covey_err covey__lab_save(struct covey__lab *lab)
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "id", lab->id);
     cJSON_AddStringToObject(document, "mode", mode_names[lab->mode]);
+    cJSON_AddNumberToObject(document, "rate_mbit", lab->shape.rate_mbit);
+    cJSON_AddNumberToObject(document, "delay_ms", lab->shape.delay_ms);
+    cJSON_AddNumberToObject(document, "loss_percent", lab->shape.loss_percent);
+    cJSON_AddNumberToObject(document, "kernel_drops", lab->shape.kernel_drops);
+    cJSON_AddNumberToObject(document, "memory_bytes", (double)lab->shape.memory_bytes);
     cJSON *nodes = cJSON_AddArrayToObject(document, "nodes");
     for (unsigned i = 0; i < lab->count; i++) {
         cJSON *node = cJSON_CreateObject();
         cJSON_AddNumberToObject(node, "pid", lab->node[i].pid);
         cJSON_AddNumberToObject(node, "start", (double)lab->node[i].start);
         cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
+        cJSON_AddNumberToObject(node, "cpu", lab->node[i].cpu);
         cJSON_AddItemToArray(nodes, node);
     }
     char *text = cJSON_Print(document);

@@ -25,7 +25,7 @@ static covey_err enrol(struct covey__lab *lab)
         covey__lab_node_dir(lab, i, state, sizeof(state));
         struct covey_enrol_config config = {.authority_dir = authority,
                                             .device_name = lab->node[i].name,
-                                            .tier = COVEY_TIER_EDGE,
+                                            .tier = lab->node[i].tier,
                                             .trust = COVEY_TRUST_FULL,
                                             .valid_days = 30,
                                             .state_dir = state,
@@ -98,13 +98,17 @@ static void explain(struct covey__lab *lab)
 covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *config)
 {
     struct covey__lab fresh = {.count = config->devices,
+                               .shape = config->shape,
                                .die_with_parent = config->die_with_parent};
     *lab = fresh;
     new_id(lab);
     for (unsigned i = 0; i < lab->count; i++) {
         snprintf(lab->node[i].name, sizeof(lab->node[i].name), "node%u", i + 1);
     }
-    covey_err err = covey__lab_name(lab, config->dir);
+    covey_err err = covey__lab_parse_nodes(lab, config);
+    if (err == COVEY_OK) {
+        err = covey__lab_name(lab, config->dir);
+    }
     if (err == COVEY_OK) {
         err = covey__lab_make_dir(lab);
     }
@@ -114,6 +118,12 @@ covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *
     err = make_network(lab, config->mode);
     if (err == COVEY_OK) {
         err = covey__lab_save(lab);
+    }
+    if (err == COVEY_OK && lab->mode == COVEY_LAB_NETNS) {
+        err = covey__lab_netns_shape(lab);
+    } else if (err == COVEY_OK && lab->shape.rate_mbit != 0) {
+        snprintf(lab->why, sizeof(lab->why), "--rate needs root and network namespaces");
+        err = COVEY_ERR_DENIED;
     }
     if (err == COVEY_OK) {
         err = enrol(lab);

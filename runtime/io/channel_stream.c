@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "channels_internal.h"
+#include "covey/pace.h"
 
 enum {
     USER_TIMEOUT_MS = 10 * 1000,
@@ -23,12 +24,21 @@ struct out_write {
     uint8_t bytes[];
 };
 
+/* The same where the link is played slow: it has not left yet. */
+struct late_write {
+    struct covey__waiting waiting;
+    struct covey__stream *stream;
+    struct covey__batch *batch;
+    size_t len;
+    uint8_t bytes[];
+};
+
 static void process(struct covey__stream *s);
 
 /* Frees the stream once its handles are closed and no worker holds a part of it. */
 static void maybe_free(struct covey__stream *s)
 {
-    if (s->handles > 0 || s->sealing || s->opening) {
+    if (s->handles > 0 || s->sealing || s->opening || s->delayed > 0) {
         return;
     }
     covey__peer_closed(s);
@@ -163,12 +173,12 @@ static void write_later(struct covey__stream *s, struct covey__batch *take_batch
     }
 }
 
-static void write_batch(struct covey__stream *s, struct covey__batch *take_batch)
+static void put_out(struct covey__stream *s, struct covey__batch *take_batch,
+                    struct covey_bytes bytes)
 {
-    if (take_batch->err != COVEY_OK) {
-        covey_err err = take_batch->err;
-        covey__batch_free(take_batch);
-        covey__stream_close(s, err);
+    covey_pace_effect();
+    if (take_batch == NULL) {
+        write_later(s, NULL, 0, bytes);
         return;
     }
     size_t done = write_now(s, covey_bytes_of(take_batch->out, take_batch->out_len));
@@ -178,6 +188,60 @@ static void write_batch(struct covey__stream *s, struct covey__batch *take_batch
     }
     s->queued -= take_batch->message_bytes;
     covey__batch_free(take_batch);
+}
+
+static void on_leave(struct covey__waiting *waiting, bool dropped)
+{
+    struct late_write *w = (struct late_write *)waiting;
+    struct covey__stream *s = w->stream;
+    s->delayed--;
+    if (dropped || s->state == COVEY__STREAM_CLOSING) {
+        covey__batch_free(w->batch);
+        if (s->state == COVEY__STREAM_CLOSING) {
+            maybe_free(s);
+        }
+    } else {
+        put_out(s, w->batch, covey_bytes_of(w->bytes, w->len));
+        covey__stream_pump(s);
+    }
+    free(w);
+}
+
+/* Takes the batch. bytes: copied; used for the handshake, when batch is NULL. */
+static void write_out(struct covey__stream *s, struct covey__batch *take_batch,
+                      struct covey_bytes bytes)
+{
+    struct covey__shape *shape = covey__loop_shape(s->owner->loop);
+    if (shape->delay_ns == 0) {
+        put_out(s, take_batch, bytes);
+        return;
+    }
+    struct late_write *w = malloc(sizeof(*w) + bytes.len);
+    if (w == NULL) {
+        covey__batch_free(take_batch);
+        covey__stream_close(s, COVEY_ERR_NOMEM);
+        return;
+    }
+    *w = (struct late_write){.waiting = {.owner = s, .leave = on_leave},
+                             .stream = s,
+                             .batch = take_batch,
+                             .len = bytes.len};
+    if (bytes.len > 0) {
+        memcpy(w->bytes, bytes.ptr, bytes.len);
+    }
+    s->delayed++;
+    covey__shape_wait(shape, &w->waiting);
+}
+
+static void write_batch(struct covey__stream *s, struct covey__batch *take_batch)
+{
+    if (take_batch->err != COVEY_OK) {
+        covey_err err = take_batch->err;
+        covey__batch_free(take_batch);
+        covey__stream_close(s, err);
+        return;
+    }
+    write_out(s, take_batch, covey_bytes_of(NULL, 0));
 }
 
 static void seal_work(void *user)
@@ -213,7 +277,7 @@ static void on_shut(uv_shutdown_t *shutdown, int status)
 /* Everything of a stream that is left for another has gone out. */
 static void shut_if_drained(struct covey__stream *s)
 {
-    if (!s->finishing || s->unwritten > 0) {
+    if (!s->finishing || s->unwritten > 0 || s->delayed > 0) {
         return;
     }
     if (s->shut) {
@@ -512,7 +576,7 @@ static void process_handshake(struct covey__stream *s)
         return;
     }
     if (len > 0) {
-        write_later(s, NULL, 0, covey_bytes_of(out, len));
+        write_out(s, NULL, covey_bytes_of(out, len));
     }
     if (!done || s->state == COVEY__STREAM_CLOSING) {
         return;

@@ -71,6 +71,7 @@ struct covey__stream {
     struct covey_sealer sealer;
     struct covey__batch *batch; /* with the sealing worker */
     size_t queued, unwritten;
+    size_t delayed; /* writes that wait where the link is played slow */
     struct covey__receiver receiver;
     covey_err receive_err;
     size_t received_used;

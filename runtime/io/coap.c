@@ -285,7 +285,7 @@ static void on_readable(uv_poll_t *poll_handle, int status, int events)
 
 static const char *open_endpoints(struct covey_coap *c, uint16_t port)
 {
-    if (covey__coap_out_open(&c->out, port) != COVEY_OK) {
+    if (covey__coap_out_open(&c->out, covey__loop_shape(c->loop), port) != COVEY_OK) {
         return "the gossip port is in use";
     }
     c->context = coap_new_context(NULL);
@@ -387,6 +387,7 @@ void covey_coap_close(struct covey_coap *coap)
     }
     /* Freed from the loop: this may be called out of a payload's callback. */
     coap->closing = true;
+    covey__shape_forget(coap->out.shape, &coap->out);
     uv_close((uv_handle_t *)&coap->poll, on_poll_closed);
 }
 

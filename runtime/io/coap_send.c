@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "covey/crypto.h"
+#include "covey/pace.h"
 
 enum { STOCK_PORT = 5684, SEND_BUFFER = 1024 * 1024 };
 
@@ -34,7 +36,7 @@ static int open_socket(bool v6)
     return fd;
 }
 
-covey_err covey__coap_out_open(struct covey__coap_out *o, uint16_t port)
+covey_err covey__coap_out_open(struct covey__coap_out *o, struct covey__shape *shape, uint16_t port)
 {
     bool v6 = true;
     int fd = open_socket(true);
@@ -58,7 +60,7 @@ covey_err covey__coap_out_open(struct covey__coap_out *o, uint16_t port)
     int room = SEND_BUFFER;
     int ignored = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     (void)ignored; /* a smaller buffer only drops more of a burst */
-    *o = (struct covey__coap_out){.fd = fd, .v6 = v6, .port = self.port};
+    *o = (struct covey__coap_out){.shape = shape, .fd = fd, .v6 = v6, .port = self.port};
     covey_random(&o->message_id, sizeof(o->message_id));
     return COVEY_OK;
 }
@@ -90,21 +92,20 @@ static void write_head(uint8_t out[static COVEY__COAP_HEAD], char letter, uint16
     out[11] = (uint8_t)letter;
 }
 
-union control {
-    struct cmsghdr align;
-    uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-    uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+enum {
+    CONTROL_V4 = CMSG_SPACE(sizeof(struct in_pktinfo)),
+    CONTROL_V6 = CMSG_SPACE(sizeof(struct in6_pktinfo))
 };
 
 /* Names the interface per packet, since the loopback has no multicast route and routes are not
  * ours; and the interface's own address as the source, since that is where the answer will go. */
-static void choose_interface(struct msghdr *msg, union control *control, bool v4,
-                             const struct covey__interface *interface)
+static size_t choose_interface(uint8_t control[static CONTROL_V6], bool v4,
+                               const struct covey__interface *interface)
 {
-    memset(control, 0, sizeof(*control));
-    msg->msg_control = control;
-    msg->msg_controllen = v4 ? sizeof(control->v4) : sizeof(control->v6);
-    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    size_t len = v4 ? CONTROL_V4 : CONTROL_V6;
+    memset(control, 0, len);
+    struct msghdr msg = {.msg_control = control, .msg_controllen = len};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     if (v4) {
         struct in_pktinfo info = {.ipi_ifindex = (int)interface->index,
                                   .ipi_spec_dst = interface->v4};
@@ -119,6 +120,43 @@ static void choose_interface(struct msghdr *msg, union control *control, bool v4
         c->cmsg_len = CMSG_LEN(sizeof(info));
         memcpy(CMSG_DATA(c), &info, sizeof(info));
     }
+    return len;
+}
+
+/* One packet and where it goes; waits where the link is played slow. */
+struct datagram {
+    struct covey__waiting waiting;
+    const struct covey__coap_out *out;
+    struct sockaddr_storage to;
+    socklen_t to_len;
+    _Alignas(struct cmsghdr) uint8_t control[CONTROL_V6];
+    size_t control_len, len;
+    uint8_t packet[COVEY__COAP_HEAD + COVEY__COAP_PAYLOAD_MAX];
+};
+
+static void put_out(struct datagram *d)
+{
+    struct iovec part = {d->packet, d->len};
+    struct msghdr msg = {.msg_name = &d->to,
+                         .msg_namelen = d->to_len,
+                         .msg_iov = &part,
+                         .msg_iovlen = 1,
+                         .msg_control = d->control_len > 0 ? d->control : NULL,
+                         .msg_controllen = d->control_len};
+    covey_pace_effect();
+    ssize_t n;
+    do {
+        n = sendmsg(d->out->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+}
+
+static void on_leave(struct covey__waiting *waiting, bool dropped)
+{
+    struct datagram *d = (struct datagram *)waiting;
+    if (!dropped) {
+        put_out(d);
+    }
+    free(d);
 }
 
 void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
@@ -126,22 +164,25 @@ void covey__coap_out_post(struct covey__coap_out *o, enum covey_coap_kind kind,
                           struct covey_bytes payload)
 {
     bool v4 = covey__addr_is_v4(to);
-    if (payload.len == 0 || payload.len > COVEY__COAP_PAYLOAD_MAX || (!v4 && !o->v6)) {
+    if (payload.len == 0 || payload.len > COVEY__COAP_PAYLOAD_MAX || (!v4 && !o->v6) ||
+        covey__shape_loses(o->shape)) {
         return;
     }
-    uint8_t packet[COVEY__COAP_HEAD + COVEY__COAP_PAYLOAD_MAX];
-    write_head(packet, kind == COVEY_COAP_HELLO ? 'h' : 'g', o->message_id++);
-    memcpy(packet + COVEY__COAP_HEAD, payload.ptr, payload.len);
-    struct sockaddr_storage sa;
-    struct iovec part = {packet, COVEY__COAP_HEAD + payload.len};
-    struct msghdr msg = {.msg_name = &sa, .msg_iov = &part, .msg_iovlen = 1};
-    msg.msg_namelen = covey__addr_to_socket(to, o->v6, &sa);
-    union control control;
+    struct datagram d = {.waiting = {.owner = o, .leave = on_leave}, .out = o};
+    write_head(d.packet, kind == COVEY_COAP_HELLO ? 'h' : 'g', o->message_id++);
+    memcpy(d.packet + COVEY__COAP_HEAD, payload.ptr, payload.len);
+    d.len = COVEY__COAP_HEAD + payload.len;
+    d.to_len = covey__addr_to_socket(to, o->v6, &d.to);
     if (interface != NULL) {
-        choose_interface(&msg, &control, v4, interface);
+        d.control_len = choose_interface(d.control, v4, interface);
     }
-    ssize_t n;
-    do {
-        n = sendmsg(o->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
+    if (o->shape->delay_ns == 0) {
+        put_out(&d);
+        return;
+    }
+    struct datagram *later = malloc(sizeof(*later));
+    if (later != NULL) { /* else it is lost, as datagrams may be */
+        *later = d;
+        covey__shape_wait(o->shape, &later->waiting);
+    }
 }

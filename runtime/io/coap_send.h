@@ -10,6 +10,7 @@
 
 #include "addr_internal.h"
 #include "covey/coap.h"
+#include "shape.h"
 
 enum {
     /* A non-confirmable POST in front of its payload: header 4, /covey/x 8, No-Response 3,
@@ -19,6 +20,7 @@ enum {
 };
 
 struct covey__coap_out {
+    struct covey__shape *shape;
     int fd;
     bool v6; /* dual-stack, else IPv4 only */
     uint16_t port;
@@ -26,7 +28,8 @@ struct covey__coap_out {
 };
 
 /* Takes the port alone (0: stock port if free, else any), before libcoap binds it a second time. */
-covey_err covey__coap_out_open(struct covey__coap_out *o, uint16_t port) COVEY_CHECK;
+covey_err covey__coap_out_open(struct covey__coap_out *o, struct covey__shape *shape,
+                               uint16_t port) COVEY_CHECK;
 /* Lets libcoap's endpoint bind the same port, and nobody afterwards. */
 void covey__coap_out_share(struct covey__coap_out *o, bool share);
 void covey__coap_out_close(struct covey__coap_out *o);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "covey/pace.h"
 #include "loop_internal.h"
 
 struct post {
@@ -19,6 +20,8 @@ enum { SIGNAL_COUNT = 2 };
 struct covey_loop {
     uv_loop_t uv;
     uv_async_t wake;
+    uv_prepare_t rest; /* of a paced process */
+    struct covey__shape shape;
     uv_mutex_t lock;
     struct post *first, *last;
     uv_signal_t signals[SIGNAL_COUNT];
@@ -37,11 +40,22 @@ struct work {
     uv_work_t uv;
     covey_loop_fn work, done;
     void *user;
+    struct covey_pace_work pace;
 };
 
 uv_loop_t *covey__loop_uv(struct covey_loop *loop)
 {
     return &loop->uv;
+}
+
+struct covey__shape *covey__loop_shape(struct covey_loop *loop)
+{
+    return &loop->shape;
+}
+
+covey_err covey_loop_shape(struct covey_loop *loop, uint32_t delay_ms, double loss_percent)
+{
+    return covey__shape_open(&loop->shape, &loop->uv, delay_ms, loss_percent);
 }
 
 static struct post *take_posts(struct covey_loop *loop)
@@ -77,6 +91,22 @@ static void ignore_broken_pipes(void)
     }
 }
 
+static void on_rest(uv_prepare_t *rest)
+{
+    (void)rest;
+    covey_pace_rest();
+}
+
+/* Alone it must not keep the loop running. */
+static void pace(struct covey_loop *loop)
+{
+    if (covey_pace_on()) {
+        int rc = uv_prepare_init(&loop->uv, &loop->rest) | uv_prepare_start(&loop->rest, on_rest);
+        COVEY_ASSERT(rc == 0);
+        uv_unref((uv_handle_t *)&loop->rest);
+    }
+}
+
 covey_err covey_loop_new(struct covey_loop **out)
 {
     ignore_broken_pipes();
@@ -94,6 +124,7 @@ covey_err covey_loop_new(struct covey_loop **out)
         goto no_wake;
     }
     loop->wake.data = loop;
+    pace(loop);
     *out = loop;
     return COVEY_OK;
 no_wake:
@@ -120,6 +151,7 @@ void covey_loop_free(struct covey_loop *loop)
     }
     /* Owners have closed what they own; our own handles are left, and a forgotten one must not make
      * the process hang at its end. */
+    covey__shape_close(&loop->shape);
     uv_walk(&loop->uv, close_left, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
     }
@@ -184,7 +216,9 @@ covey_err covey_loop_post(struct covey_loop *loop, covey_loop_fn fn, void *user)
 static void run_work(uv_work_t *uv)
 {
     struct work *w = uv->data;
+    covey_pace_begin(&w->pace);
     w->work(w->user);
+    covey_pace_end(&w->pace);
 }
 
 static void finish_work(uv_work_t *uv, int status)
@@ -193,6 +227,7 @@ static void finish_work(uv_work_t *uv, int status)
     struct work *w = uv->data;
     covey_loop_fn done = w->done;
     void *user = w->user;
+    covey_pace_seen(&w->pace);
     free(w);
     done(user);
 }
@@ -208,7 +243,9 @@ covey_err covey_loop_work(struct covey_loop *loop, covey_loop_fn work, covey_loo
     w->done = done;
     w->user = user;
     w->uv.data = w;
+    covey_pace_submit(&w->pace, COVEY_PACE_URGENT);
     if (uv_queue_work(&loop->uv, &w->uv, run_work, finish_work) != 0) {
+        covey_pace_seen(&w->pace);
         free(w);
         return COVEY_ERR_IO;
     }

@@ -8,7 +8,9 @@
 #include <uv.h>
 
 #include "covey/loop.h"
+#include "shape.h"
 
 uv_loop_t *covey__loop_uv(struct covey_loop *loop);
+struct covey__shape *covey__loop_shape(struct covey_loop *loop);
 
 #endif /* COVEY_LOOP_INTERNAL_H */

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "covey/pace.h"
 #include "loop_internal.h"
 
 enum {
@@ -415,6 +416,7 @@ covey_err covey_socket_reply(struct covey_socket_client *client, struct covey_by
     if (body_len > 0) {
         parts[1] = uv_buf_init((char *)body->data, (unsigned)body_len);
     }
+    covey_pace_effect();
     if (uv_write(&w->uv, (uv_stream_t *)&client->pipe, parts, body_len > 0 ? 2 : 1, on_written) !=
         0) {
         covey_body_unref(w->body);

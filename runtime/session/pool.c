@@ -135,7 +135,9 @@ static void *pool_thread(void *user)
             continue;
         }
         pthread_mutex_unlock(&pool->mutex);
+        covey_pace_begin(&task->pace);
         task->work(task, &scratch);
+        covey_pace_end(&task->pace);
         finish(pool, task);
         pthread_mutex_lock(&pool->mutex);
     }
@@ -171,6 +173,7 @@ covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
 
 void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
 {
+    covey_pace_submit(&task->pace, COVEY_PACE_COMPUTE);
     pthread_mutex_lock(&pool->mutex);
     task->pool = pool;
     list_push(&pool->todo, task);

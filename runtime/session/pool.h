@@ -7,6 +7,7 @@
 
 #include "covey/bytes.h"
 #include "covey/loop.h"
+#include "covey/pace.h"
 
 /* A thread's scratch memory; grows to the largest piece of work and stays. */
 struct covey_scratch {
@@ -22,6 +23,7 @@ struct covey_task {
     void (*done)(struct covey_task *task);                                /* on the loop */
     struct covey_pool *pool;
     struct covey_task *next;
+    struct covey_pace_work pace;
 };
 
 struct covey_pool;

@@ -37,6 +37,11 @@ void covey_timer_free(struct covey_timer *timer);
 /* deadline on covey_loop_now_ms()'s clock; UINT64_MAX: never. Replaces the last. */
 void covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms);
 
+/* For trying, before the loop runs: what channels and datagrams send leaves delay_ms later, in
+ * order, and of the datagrams so many percent do not leave at all. */
+covey_err covey_loop_shape(struct covey_loop *loop, uint32_t delay_ms,
+                           double loss_percent) COVEY_CHECK;
+
 /* SIGTERM and SIGINT. */
 covey_err covey_loop_on_signal(struct covey_loop *loop, covey_loop_fn fn, void *user) COVEY_CHECK;
 

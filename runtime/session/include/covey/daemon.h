@@ -19,6 +19,7 @@ struct covey_daemon_config {
     uint64_t memory_bytes; /* for others' units; 0: half of the machine's memory */
     unsigned threads;      /* of the compute pool; 0: one per processor, at most 4 */
     uint16_t port;         /* gossip port; 0: stock 5684 or any; channel port is port + 1 */
+    bool lab;              /* may be told to answer late or wrongly, for trying */
     void *user;
     void (*on_log)(void *user, const char *line);
     void (*on_stopped)(void *user); /* left the mesh; the loop may stop */

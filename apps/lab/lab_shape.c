@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lab_shape.c - which device each node plays.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lab.h"
+
+enum { WORD_BYTES = 16 };
+
+static covey_err refuse(struct covey__lab *lab, const char *what, const char *word)
+{
+    snprintf(lab->why, sizeof(lab->why), "%s, not '%.32s'", what, word);
+    return COVEY_ERR_RANGE;
+}
+
+static covey_err set_cpu(struct covey__lab *lab, unsigned index, const char *word)
+{
+    char *end = NULL;
+    unsigned long percent = strtoul(word, &end, 10);
+    if (word[0] < '0' || word[0] > '9' || *end != 0 || percent < 1 || percent > 100) {
+        return refuse(lab, "--cpu takes percent of a core, 1 to 100, one for all or one a node",
+                      word);
+    }
+    lab->node[index].cpu = (unsigned)percent;
+    return COVEY_OK;
+}
+
+static covey_err set_tier(struct covey__lab *lab, unsigned index, const char *word)
+{
+    static const char *const names[] = {"end", "edge", "cloud"};
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(word, names[i]) == 0) {
+            lab->node[index].tier = (enum covey_tier)i;
+            return COVEY_OK;
+        }
+    }
+    return refuse(lab, "--tiers takes end, edge or cloud, one for all or one a node", word);
+}
+
+typedef covey_err (*set_fn)(struct covey__lab *lab, unsigned index, const char *word);
+
+/* Sets one word to every node, or as many words as there are nodes to one each. */
+static covey_err spread(struct covey__lab *lab, const char *list, const char *name, set_fn set)
+{
+    char word[WORD_BYTES] = "";
+    unsigned words = 0;
+    covey_err err = COVEY_OK;
+    const char *at = list;
+    while (err == COVEY_OK && at != NULL && words <= lab->count) {
+        size_t len = strcspn(at, ",");
+        snprintf(word, sizeof(word), "%.*s", (int)(len < WORD_BYTES ? len : WORD_BYTES - 1), at);
+        err = words < lab->count ? set(lab, words, word) : COVEY_OK;
+        words++;
+        at = at[len] == ',' ? at + len + 1 : NULL;
+    }
+    if (err == COVEY_OK && words != 1 && words != lab->count) {
+        snprintf(lab->why, sizeof(lab->why), "%s takes one word for all, or %u: one a node", name,
+                 lab->count);
+        return COVEY_ERR_RANGE;
+    }
+    for (unsigned i = 1; err == COVEY_OK && words == 1 && i < lab->count; i++) {
+        err = set(lab, i, word);
+    }
+    return err;
+}
+
+covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab_config *config)
+{
+    for (unsigned i = 0; i < lab->count; i++) {
+        lab->node[i].tier = COVEY_TIER_EDGE;
+    }
+    covey_err err = COVEY_OK;
+    if (config->cpu != NULL) {
+        err = spread(lab, config->cpu, "--cpu", set_cpu);
+    }
+    if (err == COVEY_OK && config->tiers != NULL) {
+        err = spread(lab, config->tiers, "--tiers", set_tier);
+    }
+    return err;
+}

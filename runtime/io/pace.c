@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "covey/pace.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+/* A thread sleeps no shorter than this with any accuracy; what is owed is paid at the next effect.
+ */
+#define CARRY_NS UINT64_C(40000)
+/* A wait no longer than this was not one: what the loop then sees was there before it asked. */
+#define REST_NS UINT64_C(60000)
+/* How far the ledgers may lag behind the clock: a node that was stopped for a minute must not make
+ * up for it. */
+#define CREDIT_NS UINT64_C(20000000)
+
+_Atomic unsigned covey__pace_percent;
+
+static struct {
+    pthread_mutex_t lock;
+    uint64_t urgent_ns;  /* when the urgent work charged so far is done */
+    uint64_t compute_ns; /* the same of computing, urgent work that went ahead of it included */
+    unsigned urgent, compute; /* pieces of work submitted and not yet ended (urgent: not seen) */
+    uint64_t handed_ns;       /* latest end of computing that the loop has not woken for */
+    uint64_t rest_ns;         /* the loop began to wait then */
+    bool resting;
+} ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* What of this thread's CPU time is charged already. */
+static _Thread_local uint64_t charged_ns;
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec t;
+    int rc = clock_gettime(clock, &t);
+    COVEY_ASSERT(rc == 0);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void covey_pace_set(unsigned percent)
+{
+    COVEY_ASSERT(percent >= 1 && percent <= 100);
+    /* Threads inherit it; the default lets a sleep end 50 us late. */
+    int ignored = prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+    (void)ignored;
+    uint64_t now = read_clock(CLOCK_MONOTONIC);
+    pthread_mutex_lock(&ledger.lock);
+    ledger.urgent_ns = ledger.compute_ns = now;
+    pthread_mutex_unlock(&ledger.lock);
+    charged_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    atomic_store(&covey__pace_percent, percent < 100 ? percent : 0);
+}
+
+unsigned covey_pace_percent(void)
+{
+    unsigned percent = atomic_load_explicit(&covey__pace_percent, memory_order_relaxed);
+    return percent == 0 ? 100 : percent;
+}
+
+static uint64_t stretched(uint64_t cpu_ns)
+{
+    return cpu_ns * 100 / covey_pace_percent();
+}
+
+/* Under lock. Urgent work goes ahead of computing, which ends that much later. */
+static void charge_urgent(uint64_t cpu_ns)
+{
+    uint64_t spent = stretched(cpu_ns);
+    ledger.urgent_ns += spent;
+    if (ledger.compute > 0) {
+        ledger.compute_ns += spent;
+    }
+}
+
+/* What the calling thread used since it was last charged. */
+static uint64_t take_cpu(void)
+{
+    uint64_t cpu = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t used = cpu - charged_ns;
+    charged_ns = cpu;
+    return used;
+}
+
+/* Under lock: the loop waited until woke_ns. The device was idle until then, unless the loop had
+ * not really waited or a cipher was at work; and where computing's end woke the loop, until that.
+ */
+static void wake(uint64_t woke_ns)
+{
+    ledger.resting = false;
+    uint64_t from = woke_ns;
+    if (ledger.handed_ns != 0 && ledger.handed_ns < from) {
+        from = ledger.handed_ns;
+    }
+    ledger.handed_ns = 0;
+    if (ledger.urgent == 0 && woke_ns > ledger.rest_ns + REST_NS) {
+        ledger.urgent_ns = later(ledger.urgent_ns, from);
+    }
+}
+
+/* Under lock, on the loop's thread. Returns the time. */
+static uint64_t charge_loop(void)
+{
+    uint64_t now = read_clock(CLOCK_MONOTONIC), used = take_cpu();
+    if (ledger.resting) {
+        wake(now - used);
+    }
+    charge_urgent(used);
+    ledger.urgent_ns = later(ledger.urgent_ns, now - CREDIT_NS);
+    return now;
+}
+
+static void sleep_until(uint64_t at_ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
+    }
+}
+
+void covey__pace_effect(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    uint64_t now = charge_loop(), until = ledger.urgent_ns;
+    pthread_mutex_unlock(&ledger.lock);
+    if (until > now + CARRY_NS) {
+        sleep_until(until);
+    }
+}
+
+/* What was used since the last effect is owed, not waited for: a device would be at it while the
+ * next thing arrives. */
+void covey_pace_rest(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    ledger.rest_ns = charge_loop();
+    ledger.resting = true;
+    pthread_mutex_unlock(&ledger.lock);
+}
+
+void covey__pace_submit(struct covey_pace_work *w, enum covey_pace_class class)
+{
+    pthread_mutex_lock(&ledger.lock);
+    uint64_t now = charge_loop();
+    (void)now;
+    *w = (struct covey_pace_work){.from_ns = ledger.urgent_ns, .class = class};
+    if (class == COVEY_PACE_URGENT) {
+        ledger.urgent++;
+    } else {
+        ledger.compute++;
+    }
+    pthread_mutex_unlock(&ledger.lock);
+}
+
+void covey__pace_begin(const struct covey_pace_work *w)
+{
+    if (w->class == COVEY_PACE_COMPUTE) {
+        pthread_mutex_lock(&ledger.lock);
+        ledger.compute_ns = later(ledger.compute_ns, w->from_ns);
+        pthread_mutex_unlock(&ledger.lock);
+    }
+}
+
+static void end_urgent(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    charge_urgent(take_cpu());
+    uint64_t until = ledger.urgent_ns;
+    pthread_mutex_unlock(&ledger.lock);
+    sleep_until(until);
+}
+
+static void end_compute(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    uint64_t now = read_clock(CLOCK_MONOTONIC);
+    ledger.compute_ns = later(ledger.compute_ns + stretched(take_cpu()), now - CREDIT_NS);
+    while (ledger.compute_ns > now) { /* what is urgent may go ahead meanwhile */
+        uint64_t until = ledger.compute_ns;
+        pthread_mutex_unlock(&ledger.lock);
+        sleep_until(until);
+        pthread_mutex_lock(&ledger.lock);
+        now = read_clock(CLOCK_MONOTONIC);
+    }
+    ledger.compute--;
+    ledger.handed_ns = later(ledger.handed_ns, ledger.compute_ns);
+    pthread_mutex_unlock(&ledger.lock);
+}
+
+void covey__pace_end(const struct covey_pace_work *w)
+{
+    if (w->class == COVEY_PACE_URGENT) {
+        end_urgent();
+    } else {
+        end_compute();
+    }
+}
+
+void covey__pace_seen(const struct covey_pace_work *w)
+{
+    if (w->class == COVEY_PACE_URGENT) {
+        pthread_mutex_lock(&ledger.lock);
+        ledger.urgent--;
+        pthread_mutex_unlock(&ledger.lock);
+    }
+}
