@@ -19,6 +19,10 @@ struct covey__layout_use {
 /* The convolution of a checked node. */
 void covey__conv_call_shape(const struct covey__op_call *c, struct covey__conv_shape *out);
 
+/* How it will run; laid_out: with constant weights that are laid out. */
+void covey__conv_call_plan(const struct covey__op_call *c, bool laid_out,
+                           struct covey__conv_plan *out);
+
 /* The algorithm claimed for a use. False: none yet. */
 bool covey__layouts_algorithm(struct covey_layouts *l, const struct covey__layout_use *use,
                               enum covey__conv_algorithm *out);

@@ -177,6 +177,12 @@ static struct covey__conv_plan plan_of(const struct covey__op_call *c, bool laid
     return plan;
 }
 
+void covey__conv_call_plan(const struct covey__op_call *c, bool laid_out,
+                           struct covey__conv_plan *out)
+{
+    *out = plan_of(c, laid_out);
+}
+
 static bool lays_out(const struct covey__op_call *c)
 {
     return !c->small && c->in[1]->data != NULL;

@@ -48,6 +48,14 @@ void covey__conv_plan_with(struct covey__conv_plan *out, const struct covey__con
 double covey__conv_cycles(const struct covey__conv_shape *shape,
                           enum covey__conv_algorithm algorithm);
 
+/* How long a run takes: as many operations of a large packed product, and bytes of weights read
+ * from memory besides. */
+struct covey__conv_work {
+    uint64_t flops, bytes;
+};
+void covey__conv_work(const struct covey__conv_plan *plan, bool residual,
+                      struct covey__conv_work *out);
+
 /* The same plan for another instruction set, which this processor must have. */
 void covey__conv_plan_isa(struct covey__conv_plan *plan, enum covey__isa isa);
 

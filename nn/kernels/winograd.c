@@ -87,6 +87,25 @@ void covey__winograd_plan(struct covey__conv_plan *plan)
         g.positions * (g.in_stride + g.out_stride) + plan->threads * g.thread_floats;
 }
 
+void covey__winograd_tiles(const struct covey__conv_plan *plan, size_t *out_tiles,
+                           size_t *out_columns, size_t *out_blocks)
+{
+    struct geometry g;
+    const struct covey__kernels *kernels = covey__kernels_of(plan->isa);
+    size_t columns = 0;
+    geometry_init(&g, plan);
+    for (size_t first = 0; first < g.total; first += g.block) {
+        size_t count = covey__min(g.block, g.total - first);
+        bool one = covey__strips(kernels, count) == 1;
+        columns += one && count > COVEY__STRIP_VECS * kernels->lanes
+                       ? count
+                       : covey__round_up(count, kernels->lanes);
+    }
+    *out_tiles = g.total;
+    *out_columns = columns;
+    *out_blocks = covey__ceil_div(g.total, g.block);
+}
+
 /* One row of G for each point: its powers over the product of its distances to the others. */
 static void filter_rows(size_t outputs, double rows[COVEY__TILE_EDGE_MAX][3])
 {

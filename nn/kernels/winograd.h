@@ -18,6 +18,9 @@ bool covey__winograd_fits(const struct covey__conv_shape *s);
 /* Fills packed_floats and scratch_floats. */
 void covey__winograd_plan(struct covey__conv_plan *plan);
 void covey__winograd_pack(const struct covey__conv_plan *plan, const float *weights, float *packed);
+/* Tiles; columns that the products compute for them; how often the weights are read. */
+void covey__winograd_tiles(const struct covey__conv_plan *plan, size_t *out_tiles,
+                           size_t *out_columns, size_t *out_blocks);
 void covey__winograd_run(const struct covey__conv_call *call);
 
 #endif /* COVEY_NN_WINOGRAD_H */
