@@ -13,9 +13,9 @@ struct making {
     struct covey__deal deal;
     double local_us[COVEY_LAYERS_MAX]; /* of each split layer, at the owner */
     double coded_us[COVEY_LAYERS_MAX]; /* at best; not less than local_us: not worth it */
-    uint64_t coded[COVEY_LAYERS_MAX / 64];
-    double rest_us[COVEY_CELLS_MAX]; /* of each cell, without its split layers */
+    double rest_us[COVEY_CELLS_MAX];   /* of each cell, without its split layers */
     double alone_us;
+    double byte_price_us; /* what each byte of weights at the owner counts as, if it has too few */
 };
 
 static void begin(const struct making *m, struct covey_plan *out)
@@ -62,6 +62,22 @@ static void weigh_alone(struct making *m)
     }
 }
 
+static uint64_t layer_bytes(const struct covey_plan_cost *cost)
+{
+    return (uint64_t)cost->unit_bytes * cost->units;
+}
+
+/* What holding the layer at the owner costs beside its time. */
+static double price_us(const struct making *m, unsigned layer)
+{
+    return m->byte_price_us * (double)layer_bytes(&m->request->cost[layer]);
+}
+
+static double limit_us(const struct making *m, unsigned layer)
+{
+    return m->local_us[layer] * worth + price_us(m, layer);
+}
+
 static bool same_cost(const struct covey_plan_cost *a, const struct covey_plan_cost *b)
 {
     return a->units == b->units && a->unit_bytes == b->unit_bytes &&
@@ -71,28 +87,27 @@ static bool same_cost(const struct covey_plan_cost *a, const struct covey_plan_c
 
 static void weigh_coded(struct making *m)
 {
-    struct covey__hand hand;
     for (unsigned i = 0; i < m->request->layers; i++) {
         const struct covey_plan_cost *cost = &m->request->cost[i];
+        struct covey__hand hand;
         if (i > 0 && same_cost(cost, &cost[-1])) {
             m->coded_us[i] = m->coded_us[i - 1];
             continue;
         }
-        m->coded_us[i] = m->local_us[i];
-        bool found =
-            covey__coded_choose(&m->deal, cost, m->local_us[i] * worth, &hand, &m->coded_us[i]);
-        m->coded_us[i] = found ? m->coded_us[i] : m->local_us[i];
+        if (!covey__coded_choose(&m->deal, cost, limit_us(m, i), &hand, &m->coded_us[i])) {
+            m->coded_us[i] = m->local_us[i] + price_us(m, i);
+        }
     }
 }
 
 /* ---- putting it together ---- */
 
-/* False: no way to hold the layer in what memory is left, or none that is worth it. */
-static bool code_layer(struct making *m, unsigned layer, double limit_us, struct covey_plan *out)
+/* False: no way to hold the layer in what memory is left is worth it. */
+static bool code_layer(struct making *m, unsigned layer, struct covey_plan *out)
 {
     struct covey__hand hand;
     double us = 0;
-    if (!covey__coded_choose(&m->deal, &m->request->cost[layer], limit_us, &hand, &us)) {
+    if (!covey__coded_choose(&m->deal, &m->request->cost[layer], limit_us(m, layer), &hand, &us)) {
         return false;
     }
     covey__deal_take(&m->deal, &m->request->cost[layer], &hand);
@@ -143,24 +158,24 @@ static double place_layers(struct making *m, const bool *in_run, struct covey_pl
         }
         us += m->rest_us[c];
         for (unsigned i = cell->first_layer; i < cell->first_layer + (unsigned)cell->layers; i++) {
-            struct covey_plan_layer *layer = &out->layer[i];
-            bool worth_it = m->coded_us[i] < m->local_us[i];
-            if (!worth_it || !code_layer(m, i, m->local_us[i] * worth, out)) {
-                layer->predicted_us = covey__round_us(m->local_us[i]);
+            if (!code_layer(m, i, out)) {
+                out->layer[i].predicted_us = covey__round_us(m->local_us[i]);
             }
-            us += layer->predicted_us;
+            us += out->layer[i].predicted_us;
         }
     }
     return us;
 }
 
-/* Runs and layers as they end soonest. */
-static void make_fast(struct making *m, struct covey_plan *out)
+/* Runs and layers as they end soonest at this price. */
+static void make_priced(struct making *m, struct covey_plan *out)
 {
     struct covey__table table;
     bool in_run[COVEY_CELLS_MAX] = {false};
     table.request = m->request;
     table.team = &m->team;
+    m->deal = (struct covey__deal){.team = &m->team};
+    begin(m, out);
     weigh_coded(m);
     for (unsigned c = 0; c < m->request->cells; c++) {
         const struct covey_plan_cell *cell = &m->request->cell[c];
@@ -177,7 +192,52 @@ static void make_fast(struct making *m, struct covey_plan *out)
         us += out->run[i].predicted_us;
     }
     out->predicted_us = covey__round_us(us);
-    if (covey_plan_is_local(out) || us > m->alone_us * worth) {
+}
+
+/* Weights that the owner holds besides its units and its share of runs. */
+static uint64_t bytes_at_owner(const struct covey_plan_request *request,
+                               const struct covey_plan *plan)
+{
+    uint64_t sum = 0;
+    unsigned run = 0;
+    for (unsigned c = 0; c < request->cells; c++) {
+        const struct covey_plan_cell *cell = &request->cell[c];
+        while (run < plan->runs &&
+               c >= plan->run[run].first_cell + (unsigned)plan->run[run].cells) {
+            run++;
+        }
+        if (run < plan->runs && c >= plan->run[run].first_cell) {
+            continue;
+        }
+        uint64_t bytes = cell->weight_bytes;
+        for (unsigned i = 0; i < cell->layers && plan->layers > 0; i++) {
+            uint64_t coded = layer_bytes(&request->cost[cell->first_layer + i]);
+            bool away = plan->layer[cell->first_layer + i].slots > 0;
+            bytes -= !away ? 0 : coded < bytes ? coded : bytes;
+        }
+        sum = bytes > UINT64_MAX - sum ? UINT64_MAX : sum + bytes;
+    }
+    return sum;
+}
+
+/* What ends soonest; never slower than alone, if the owner can hold it all. Else weights at the
+ * owner get a price, which rises until it can hold the rest. */
+static void make_fast(struct making *m, struct covey_plan *out)
+{
+    enum { PRICES = 12 };
+    uint64_t most = m->request->owner_bytes == 0 ? UINT64_MAX : m->request->owner_bytes;
+    begin(m, out);
+    bool alone = bytes_at_owner(m->request, out) <= most;
+    for (unsigned i = 0; i < PRICES; i++) {
+        make_priced(m, out);
+        if (alone || bytes_at_owner(m->request, out) <= most) {
+            break;
+        }
+        /* From about what reading a byte costs on. */
+        m->byte_price_us = m->byte_price_us > 0 ? 4 * m->byte_price_us : m->team.asker.byte_us;
+    }
+    bool slow = alone && out->predicted_us > m->alone_us * worth;
+    if (covey_plan_is_local(out) || slow || bytes_at_owner(m->request, out) > most) {
         begin(m, out);
     }
 }

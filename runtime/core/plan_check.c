@@ -117,13 +117,105 @@ static covey_err check_layer(const struct covey_plan *plan, const struct covey_p
     return check_holders(plan, layer);
 }
 
+static bool same_map(const struct covey_row_map *a, const struct covey_row_map *b)
+{
+    return a->in_rows == b->in_rows && a->out_rows == b->out_rows && a->stride == b->stride &&
+           a->before == b->before && a->after == b->after && a->in_row_bytes == b->in_row_bytes &&
+           a->out_row_bytes == b->out_row_bytes;
+}
+
+static bool same_work(const struct covey_plan_work *a, const struct covey_plan_work *b)
+{
+    return a->flops == b->flops && a->bytes == b->bytes;
+}
+
+/* Cells that can be cut and follow one another, joined as they are here, all rows made once. */
+static bool segment_holds(const struct covey_plan *plan, const struct covey_plan_request *request,
+                          const struct covey_plan_segment *segment)
+{
+    unsigned first = segment->first_cell, cells = segment->cells;
+    if (cells == 0 || first >= request->cells || cells > request->cells - first) {
+        return false;
+    }
+    struct covey_row_map map = request->cell[first + cells - 1].map;
+    for (unsigned c = first + cells - 1; c-- > first;) {
+        if (!covey__map_joins(&request->cell[c].map, &map)) {
+            return false;
+        }
+        map = covey_row_map_join(&request->cell[c].map, &map);
+    }
+    struct covey_plan_segment joined = {.first_cell = segment->first_cell, .cells = segment->cells};
+    covey__segment_join(request, &joined);
+    bool holds = map.out_rows > 0 && same_map(&joined.map, &segment->map) &&
+                 same_work(&joined.row, &segment->row) &&
+                 same_work(&joined.strip, &segment->strip) && segment->rows[0] == 0 &&
+                 segment->rows[plan->devices] == map.out_rows;
+    for (unsigned d = 0; d < plan->devices && holds; d++) {
+        holds = segment->rows[d] <= segment->rows[d + 1];
+    }
+    return holds;
+}
+
+static bool run_holds(const struct covey_plan *plan, const struct covey_plan_request *request,
+                      const struct covey_plan_run *run)
+{
+    unsigned cell = run->first_cell;
+    if (run->segments == 0 || run->segments > COVEY_TILE_SEGMENTS_MAX) {
+        return false;
+    }
+    for (unsigned s = 0; s < run->segments; s++) {
+        const struct covey_plan_segment *segment = &run->segment[s];
+        if (segment->first_cell != cell || !segment_holds(plan, request, segment)) {
+            return false;
+        }
+        if (s > 0 && (segment->map.in_rows != segment[-1].map.out_rows ||
+                      segment->map.in_row_bytes != segment[-1].map.out_row_bytes)) {
+            return false;
+        }
+        cell += segment->cells;
+    }
+    return cell == run->first_cell + (unsigned)run->cells;
+}
+
+/* In running order, one after the other, and without layers that are coded. */
+static covey_err check_runs(const struct covey_plan *plan, const struct covey_plan_request *request)
+{
+    unsigned free_from = 0;
+    for (unsigned i = 0; i < plan->runs; i++) {
+        const struct covey_plan_run *run = &plan->run[i];
+        if (run->first_cell < free_from || !run_holds(plan, request, run)) {
+            return COVEY_ERR_RANGE;
+        }
+        free_from = run->first_cell + (unsigned)run->cells;
+        for (unsigned k = 0; k < plan->layers; k++) {
+            unsigned cell = request->cost[k].cell;
+            if (plan->layer[k].slots > 0 && cell >= run->first_cell && cell < free_from) {
+                return COVEY_ERR_RANGE;
+            }
+        }
+    }
+    return COVEY_OK;
+}
+
+static void add_bytes(uint64_t *sum, uint64_t bytes)
+{
+    *sum = bytes > UINT64_MAX - *sum ? UINT64_MAX : *sum + bytes;
+}
+
 static covey_err check_memory(const struct covey_plan *plan,
                               const struct covey_plan_request *request)
 {
     uint64_t used[COVEY_PLAN_DEVICES_MAX] = {0};
     for (unsigned i = 0; i < plan->layers; i++) {
         for (unsigned s = 0; s < plan->layer[i].slots; s++) {
-            used[plan->layer[i].holder[s]] += request->cost[i].unit_bytes;
+            add_bytes(&used[plan->layer[i].holder[s]], request->cost[i].unit_bytes);
+        }
+    }
+    for (unsigned i = 0; i < plan->runs; i++) {
+        uint32_t mask = covey__run_holders(&plan->run[i], plan->devices);
+        uint64_t bytes = covey__run_bytes(request, &plan->run[i]);
+        for (unsigned d = 0; d < plan->devices; d++) {
+            add_bytes(&used[d], (mask >> d & 1) != 0 ? bytes : 0);
         }
     }
     for (unsigned d = 0; d < plan->devices; d++) {
@@ -146,12 +238,16 @@ covey_err covey_plan_check(const struct covey_plan *plan, const struct covey_pla
     if (covey_plan_is_local(plan)) {
         return COVEY_OK;
     }
-    if (plan->layers != 0 && plan->layers != request->layers) {
+    if ((plan->layers != 0 && plan->layers != request->layers) ||
+        plan->runs > (request->coded_all ? 0 : COVEY_TILE_RUNS_MAX)) {
         return COVEY_ERR_RANGE;
     }
     err = check_devices(plan, request);
     for (unsigned i = 0; i < plan->layers && err == COVEY_OK; i++) {
         err = check_layer(plan, &plan->layer[i], &request->cost[i]);
+    }
+    if (err == COVEY_OK) {
+        err = check_runs(plan, request);
     }
     return err != COVEY_OK ? err : check_memory(plan, request);
 }

@@ -160,12 +160,13 @@ static void try_seats(struct search *search, struct covey__seats *seats)
     }
     unsigned most = covey__group_units_max(devices, team->parity, search->cost->units);
     unsigned tried = is_even(team, seats) ? TRIED_IF_EVEN : most;
-    for (unsigned i = 0; i < tried && i < most; i++) {
+    for (unsigned n = most; n > 0 && tried > 0; n--) {
         struct covey__hand hand;
-        seats->group_units = most - i;
+        seats->group_units = n;
         if (!covey__deal_layer(search->deal, search->cost, seats, &hand)) {
             continue;
         }
+        tried--;
         double us = covey__coded_us(team, search->cost, &hand);
         if (us < search->best_us) {
             search->best_us = us;

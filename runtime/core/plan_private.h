@@ -135,6 +135,8 @@ uint64_t covey__run_bytes(const struct covey_plan_request *request,
 void covey__table_fill(struct covey__table *t);
 /* The run that ends at boundary `end` with the crew named there; its first cell. */
 unsigned covey__table_run(struct covey__table *t, unsigned end, struct covey_plan_run *out);
+/* Whether what comes out of a's cells goes into b's, and their maps put together are one. */
+bool covey__map_joins(const struct covey_row_map *a, const struct covey_row_map *b);
 /* The map and work of a segment's cells put together. */
 void covey__segment_join(const struct covey_plan_request *request,
                          struct covey_plan_segment *segment);

@@ -297,7 +297,7 @@ static double strip_grow(const struct covey__team *team, const struct covey_plan
     return longest;
 }
 
-static bool can_join(const struct covey_row_map *a, const struct covey_row_map *b)
+bool covey__map_joins(const struct covey_row_map *a, const struct covey_row_map *b)
 {
     uint64_t stride = (uint64_t)a->stride * b->stride;
     uint64_t before = (uint64_t)b->before * a->stride + a->before;
@@ -360,7 +360,7 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
     for (unsigned from = end; from > 0 && worse < WORSE_MAX; from--) {
         const struct covey_plan_cell *added = &cell[from - 1];
         if (from < end) {
-            if (!can_join(&added->map, &map)) {
+            if (!covey__map_joins(&added->map, &map)) {
                 return;
             }
             map = covey_row_map_join(&added->map, &map);
