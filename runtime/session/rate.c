@@ -1,55 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include "rate.h"
 
-#include <stdlib.h>
+#include <time.h>
 
-#include "covey/loop.h"
-#include "covey/split.h"
+#include "covey/measure.h"
+#include "covey/pace.h"
 
-enum { SIDE = 256, ROUNDS = 4 };
-
-/* Equal devices must tell equal rates, or every plan differs by the noise of a measurement. */
-static uint32_t round_to_power_of_two(uint64_t value)
+static uint64_t thread_ns(void)
 {
-    uint64_t power = 1;
-    while (power < UINT32_MAX / 2 && value * 2 >= power * 3) {
-        power *= 2;
-    }
-    return (uint32_t)power;
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint32_t covey__measure_mflops(void)
+uint32_t covey__rate_round(uint64_t value)
 {
-    struct covey_layer layer = {
-        .kind = COVEY_LAYER_DENSE,
-        .m = SIDE,
-        .unit_rows = SIDE,
-        .units = 1,
-        .k = SIDE,
-        .channels = SIDE,
-        .height = 1,
-        .width = 1,
-        .kernel = {1, 1},
-        .stride = {1, 1},
-        .dilation = {1, 1},
-        .out_height = 1,
-        .out_width = 1,
-        .batch = SIDE,
-    };
-    float *room =
-        calloc((size_t)3 * SIDE * SIDE + covey_layer_scratch_floats(&layer), sizeof(float));
-    if (room == NULL) {
-        return 1;
+    /* 2^(i/4), and the bounds between them 2^((2i+1)/8), in thousandths. */
+    static const uint16_t step[5] = {1000, 1189, 1414, 1682, 2000};
+    static const uint16_t bound[4] = {1091, 1297, 1542, 1834};
+    uint64_t power = 1;
+    unsigned i = 0;
+    value = value < UINT32_MAX / 2 ? value : UINT32_MAX / 2;
+    while (power * 2 <= value) {
+        power *= 2;
     }
-    float *w = room, *x = w + SIDE * SIDE, *y = x + SIDE * SIDE, *scratch = y + SIDE * SIDE;
-    uint64_t best_ns = UINT64_MAX;
-    for (int i = 0; i < ROUNDS; i++) {
-        uint64_t start_ns = covey_clock_ns();
-        covey_layer_compute(&layer, w, 1, x, scratch, y);
-        uint64_t ns = covey_clock_ns() - start_ns;
-        best_ns = ns < best_ns ? ns : best_ns;
+    while (i < 4 && value * 1000 >= power * bound[i]) {
+        i++;
     }
-    free(room);
-    uint64_t flops = 2ull * SIDE * SIDE * SIDE;
-    return round_to_power_of_two(flops * 1000 / (best_ns + 1));
+    return (uint32_t)((power * step[i] + 500) / 1000);
+}
+
+void covey__measure_rates(struct covey_rates *out)
+{
+    struct covey_rates measured = {.mflops = 1, .stream_mbytes = 1};
+    uint64_t percent = covey_pace_percent();
+    if (covey_measure_rates(thread_ns, &measured) != COVEY_OK) {
+        percent = 100;
+    }
+    out->mflops = covey__rate_round(measured.mflops * percent / 100);
+    out->stream_mbytes = covey__rate_round(measured.stream_mbytes * percent / 100);
 }

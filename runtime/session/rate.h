@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * rate.h - this device's measured GEMM rate, told to the others for placement.
+ * rate.h - this device's measured rates, told to the others for placement.
  */
 #ifndef COVEY_SESSION_RATE_H
 #define COVEY_SESSION_RATE_H
 
-#include <stdint.h>
+#include "covey/ids.h"
 
-/* Millions of floating-point operations a second, one thread, rounded to a power of two; takes
- * some 10 ms. */
-uint32_t covey__measure_mflops(void);
+/* mflops and stream_mbytes of one thread at the process's pace (covey/pace.h); 1 where they cannot
+ * be measured. Takes some 50 ms of computing. */
+void covey__measure_rates(struct covey_rates *out);
+
+/* To the nearest power of the fourth root of two, at most 9 percent off: equal devices mostly tell
+ * equal rates, or every plan would differ by the noise of a measurement. At least 1. */
+uint32_t covey__rate_round(uint64_t value);
 
 #endif /* COVEY_SESSION_RATE_H */
