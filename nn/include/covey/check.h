@@ -5,21 +5,23 @@
  *
  * For a holder with rows R of W: s [R] is random and known to the owner only, c = s' W_R [k] is
  * made once. An answer Y [R x n] is right when s' Y equals c X within rounding. Costs R + k
- * multiplications a column, against R x k of the product. Projected on random columns too for
- * convolutions, so that c X needs no unrolling of more than one row.
+ * multiplications a column, against R x k of the product. Both sides are multiplied by random
+ * columns too, so that X is shrunk once for all holders and never unrolled.
  */
 #ifndef COVEY_CHECK_H
 #define COVEY_CHECK_H
 
 #include "covey/split.h"
 
-/* c [k] += s [unit_rows]' unit [unit_rows x k]; start with zeros; all slots of the holder in order.
- */
+/* c += s [unit_rows]' unit [unit_rows x k], for s and for a second vector that is made of it: what
+ * one misses by chance the other does not. c has covey_check_floats(), zeros at first; all slots of
+ * the holder in order. */
+size_t covey_check_floats(const struct covey_layer *layer);
 void covey_check_add(const struct covey_layer *layer, const float *s, const float *unit, float *c);
 
 struct covey_check_answer {
     const float *s; /* [slots x unit_rows]; of either sign, best with magnitudes in [0.5, 1.5) */
-    const float *c; /* [k] */
+    const float *c; /* [covey_check_floats()] */
     const float *answer; /* [slots x unit_rows x n]; NULL: none came, nothing is checked */
     size_t slots;
     float rounding; /* of the answer's numbers on their way: 0, or 2^-11 where they were float16 */
