@@ -25,6 +25,7 @@ enum {
     LAYER_FIELDS = 8,
     PLAN_FIELDS = 5,
     PLAN_LAYER_FIELDS = 8,
+    LAB_FIELDS = 2,
 };
 
 /* ---- writing ---- */
@@ -186,6 +187,13 @@ static void put_plan(struct covey_cbor_writer *w, const struct covey_control_pla
     }
 }
 
+static void put_lab(struct covey_cbor_writer *w, const struct covey_control_lab *lab)
+{
+    covey_cbor_put_array(w, LAB_FIELDS);
+    covey_cbor_put_uint(w, lab->delay_ms);
+    covey_cbor_put_bool(w, lab->lie);
+}
+
 /* False: the type has no part. */
 static bool put_part(struct covey_cbor_writer *w, const struct covey_control *message)
 {
@@ -212,6 +220,9 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
         return true;
     case COVEY_CONTROL_PLAN_REPLY:
         put_plan(w, &message->plan);
+        return true;
+    case COVEY_CONTROL_LAB:
+        put_lab(w, &message->lab);
         return true;
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
@@ -243,6 +254,7 @@ static bool has_part(enum covey_control_type type)
     case COVEY_CONTROL_MODEL_LIST_REPLY:
     case COVEY_CONTROL_INFER_REPLY:
     case COVEY_CONTROL_PLAN_REPLY:
+    case COVEY_CONTROL_LAB:
         break;
     }
     return true;
@@ -491,6 +503,14 @@ static void get_plan(struct covey_cbor_reader *r, struct covey_control_plan *out
     covey_cbor_leave(r);
 }
 
+static void get_lab(struct covey_cbor_reader *r, struct covey_control_lab *out)
+{
+    enter_record(r, LAB_FIELDS);
+    out->delay_ms = get_u32(r);
+    out->lie = covey_cbor_get_bool(r);
+    covey_cbor_leave(r);
+}
+
 /* Unknown types are refused here. */
 static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 {
@@ -518,6 +538,9 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_PLAN_REPLY:
         get_plan(r, &out->plan);
         return;
+    case COVEY_CONTROL_LAB:
+        get_lab(r, &out->lab);
+        return;
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
     case COVEY_CONTROL_BLOB_HAVE:
@@ -532,6 +555,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 static bool known_type(uint64_t type)
 {
     return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_PLAN) ||
+           type == COVEY_CONTROL_LAB ||
            (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PLAN_REPLY);
 }
 

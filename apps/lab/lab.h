@@ -31,6 +31,8 @@ struct covey__lab_node {
     bool cut;     /* its link is down */
     unsigned cpu; /* percent of a core; 0: all there is */
     enum covey_tier tier;
+    uint32_t slow_ms; /* told: each answer so much later */
+    bool lies;        /* told */
 };
 
 /* How the devices and links are that the nodes play; 0 each: as this machine is. */
@@ -107,6 +109,9 @@ covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *
 void covey__lab_down(struct covey__lab *lab);
 
 /* ---- lab_shape.c ---- */
+
+/* Tells node index to answer as slow_ms and lies say. */
+covey_err covey__lab_tell(struct covey__lab *lab, unsigned index) COVEY_CHECK;
 
 /* "10" to all nodes, "20,10,5" to one each; RANGE with why. */
 covey_err covey__lab_parse_nodes(struct covey__lab *lab,

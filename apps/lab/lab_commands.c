@@ -89,6 +89,9 @@ static cJSON *lab_json(const struct covey__lab *lab)
         cJSON_AddBoolToObject(o, "running", covey__lab_running(&lab->node[i]));
         cJSON_AddBoolToObject(o, "frozen", covey__lab_frozen(&lab->node[i]));
         cJSON_AddBoolToObject(o, "cut", lab->node[i].cut);
+        cJSON_AddNumberToObject(o, "cpu", lab->node[i].cpu != 0 ? lab->node[i].cpu : 100);
+        cJSON_AddNumberToObject(o, "slow_ms", lab->node[i].slow_ms);
+        cJSON_AddBoolToObject(o, "lies", lab->node[i].lies);
         cJSON_AddStringToObject(o, "state", state);
         cJSON_AddItemToArray(nodes, o);
     }
@@ -101,11 +104,15 @@ static void print_lab(const struct covey__lab *lab)
            lab->mode == COVEY_LAB_NETNS ? "a network namespace each" : "on the loopback interface");
     for (unsigned i = 0; i < lab->count; i++) {
         const struct covey__lab_node *node = &lab->node[i];
-        printf("%-8s pid %-8d %s%s\n", node->name, (int)node->pid,
+        char slow[32] = "";
+        if (node->slow_ms != 0) {
+            snprintf(slow, sizeof(slow), ", %u ms late", (unsigned)node->slow_ms);
+        }
+        printf("%-8s pid %-8d %s%s%s%s\n", node->name, (int)node->pid,
                !covey__lab_running(node) ? "dead"
                : covey__lab_frozen(node) ? "frozen"
                                          : "running",
-               node->cut ? ", link cut" : "");
+               node->cut ? ", link cut" : "", slow, node->lies ? ", lies" : "");
     }
 }
 
@@ -277,6 +284,8 @@ static covey_err do_thaw(struct covey__lab *lab, unsigned index)
 static covey_err do_restart(struct covey__lab *lab, unsigned index)
 {
     covey__lab_kill(&lab->node[index]);
+    lab->node[index].slow_ms = 0;
+    lab->node[index].lies = false;
     covey_err err = covey__lab_start(lab, index);
     uint64_t end_ms = covey__lab_now_ms() + ANSWERS_MS;
     while (err == COVEY_OK) {
@@ -374,6 +383,89 @@ static enum covey_exit run_heal(struct covey__cli *cli, int argc, char **argv)
     return act(cli, do_heal, argc, argv);
 }
 
+static covey_err tell(struct covey__lab *lab, unsigned index)
+{
+    return covey__lab_running(&lab->node[index]) ? covey__lab_tell(lab, index)
+                                                 : not_running(lab, index);
+}
+
+/* Of 'slow' and 'lie': finds the lab and its node argv[1]; -1 with the code. */
+static int find_node(struct covey__cli *cli, struct covey__lab *lab, const char *dir, int argc,
+                     char **argv, enum covey_exit *out_code)
+{
+    covey_err err = covey__lab_name(lab, dir);
+    if (err == COVEY_OK) {
+        err = covey__lab_load(lab);
+    }
+    if (err != COVEY_OK) {
+        *out_code = fail(cli, lab, err);
+        return -1;
+    }
+    int index = argc == 2 ? node_index(lab, argv[1]) : -1;
+    if (index < 0) {
+        *out_code = covey__cli_usage(cli, "'lab %s' takes one node: 1 to %u", argv[0], lab->count);
+    }
+    return index;
+}
+
+static enum covey_exit told(struct covey__cli *cli, struct covey__lab *lab, unsigned index)
+{
+    covey_err err = tell(lab, index);
+    if (err == COVEY_OK) {
+        err = covey__lab_save(lab);
+    }
+    if (err != COVEY_OK) {
+        return fail(cli, lab, err);
+    }
+    return cli->json ? covey__cli_print(cli, lab_json(lab)) : COVEY_EXIT_DONE;
+}
+
+static enum covey_exit run_slow(struct covey__cli *cli, int argc, char **argv)
+{
+    const char *dir = NULL;
+    uint32_t delay_ms = 0;
+    bool given = false;
+    const struct covey__option options[] = {
+        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
+        {"--delay", COVEY__OPTION_NUMBER, &delay_ms, 0, 600000, &given},
+    };
+    struct covey__lab lab = {.count = 0};
+    enum covey_exit code = COVEY_EXIT_USAGE;
+    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
+        return code;
+    }
+    if (!given) {
+        return covey__cli_usage(cli, "usage: covey lab slow I --delay MS [--dir DIR]");
+    }
+    int index = find_node(cli, &lab, dir, argc, argv, &code);
+    if (index < 0) {
+        return code;
+    }
+    lab.node[index].slow_ms = delay_ms;
+    return told(cli, &lab, (unsigned)index);
+}
+
+static enum covey_exit run_lie(struct covey__cli *cli, int argc, char **argv)
+{
+    const char *dir = NULL;
+    bool off = false;
+    const struct covey__option options[] = {
+        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
+        {"--off", COVEY__OPTION_FLAG, &off, 0, 0, NULL},
+    };
+    struct covey__lab lab = {.count = 0};
+    enum covey_exit code = COVEY_EXIT_USAGE;
+    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
+        return code;
+    }
+    int index = find_node(cli, &lab, dir, argc, argv, &code);
+    if (index < 0) {
+        return code;
+    }
+    lab.node[index].lies = !off;
+    return told(cli, &lab, (unsigned)index);
+}
+
 /* Becomes `covey --state DIR/nodeI ARGS...`: the control socket reaches across namespaces. */
 static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
 {
@@ -448,6 +540,15 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
         {"restart", "start nodes again", help.node, run_restart},
         {"cut", "take nodes' network links down", help.node, run_cut},
         {"heal", "bring nodes' network links up", help.node, run_heal},
+        {"slow", "let a node answer late",
+         "usage: covey lab slow I --delay MS [--dir DIR] [--json]\n"
+         "Node I gives the answer of each task to others MS later; 0: no longer.\n" DIR_HELP,
+         run_slow},
+        {"lie", "let a node give wrong answers",
+         "usage: covey lab lie I [--off] [--dir DIR] [--json]\n"
+         "Node I turns the signs of some of the numbers in its answers to others, to see that\n"
+         "these notice.\n" DIR_HELP,
+         run_lie},
         {"run", "run covey at a node",
          "usage: covey lab run I [--dir DIR] -- ARGS...\n"
          "Runs 'covey ARGS...' with the state of node I.\n" DIR_HELP,

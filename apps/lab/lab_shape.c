@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lab_shape.c - which device each node plays.
+ * lab_shape.c - which device each node plays, and how badly.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,5 +78,25 @@ covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab
     if (err == COVEY_OK && config->tiers != NULL) {
         err = spread(lab, config->tiers, "--tiers", set_tier);
     }
+    return err;
+}
+
+covey_err covey__lab_tell(struct covey__lab *lab, unsigned index)
+{
+    enum { NODE_DIR = 128, TIMEOUT_MS = 5000 };
+    char state[NODE_DIR];
+    struct covey__control c = {0};
+    covey__lab_node_dir(lab, index, state, sizeof(state));
+    covey_err err = covey__control_open(&c, state);
+    if (err == COVEY_OK) {
+        c.request->lab.delay_ms = lab->node[index].slow_ms;
+        c.request->lab.lie = lab->node[index].lies;
+        err = covey__control_call(&c, COVEY_CONTROL_LAB, covey_bytes_of(NULL, 0),
+                                  COVEY_CONTROL_DONE, TIMEOUT_MS);
+    }
+    if (err != COVEY_OK) {
+        snprintf(lab->why, sizeof(lab->why), "%s: %.200s", lab->node[index].name, c.why);
+    }
+    covey__control_close(&c);
     return err;
 }

@@ -97,13 +97,16 @@ static double number(const cJSON *object, const char *name)
 static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_node *out)
 {
     double pid = number(object, "pid"), start = number(object, "start");
-    if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100) {
+    if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100 ||
+        number(object, "slow_ms") > 1e9) {
         return false;
     }
     snprintf(out->name, sizeof(out->name), "node%u", index + 1);
     out->pid = (pid_t)pid;
     out->start = (uint64_t)start;
     out->cpu = (unsigned)number(object, "cpu");
+    out->slow_ms = (uint32_t)number(object, "slow_ms");
+    out->lies = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "lies"));
     out->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "cut"));
     return true;
 }
@@ -189,6 +192,8 @@ covey_err covey__lab_save(struct covey__lab *lab)
         cJSON_AddNumberToObject(node, "start", (double)lab->node[i].start);
         cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
         cJSON_AddNumberToObject(node, "cpu", lab->node[i].cpu);
+        cJSON_AddNumberToObject(node, "slow_ms", lab->node[i].slow_ms);
+        cJSON_AddBoolToObject(node, "lies", lab->node[i].lies);
         cJSON_AddItemToArray(nodes, node);
     }
     char *text = cJSON_Print(document);

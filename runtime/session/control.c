@@ -433,6 +433,22 @@ static void on_plan(struct covey_client *client, const struct covey_control *in)
     }
 }
 
+/* ---- lab ---- */
+
+static void on_lab(struct covey_client *client, const struct covey_control *in)
+{
+    struct covey_daemon *d = client->daemon;
+    covey_err err = covey__lab_set(&d->services.lab, in->lab.delay_ms, in->lab.lie);
+    if (err == COVEY_OK) {
+        struct covey_digest none = {.bytes = {0}};
+        covey__daemon_log(d, "lab: answers %u ms late%s", (unsigned)in->lab.delay_ms,
+                          in->lab.lie ? " and wrong" : "");
+        reply_done(client, in->id, &none);
+    } else {
+        reply_error(client, in->id, err, "this node was not started for a lab (coveyd --lab)");
+    }
+}
+
 /* ---- frames ---- */
 
 static struct covey_client *client_of(struct covey_daemon *d, struct covey_socket_client *socket)
@@ -471,6 +487,9 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
         break;
     case COVEY_CONTROL_PLAN:
         on_plan(client, in);
+        break;
+    case COVEY_CONTROL_LAB:
+        on_lab(client, in);
         break;
     default:
         reply_error(client, in->id, COVEY_ERR_UNSUPPORTED, "this node does not know the request");

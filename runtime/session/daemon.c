@@ -287,6 +287,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->user = d;
     s->feed = feed;
     s->log = log_line;
+    covey__lab_init(&s->lab, d->loop, config->lab);
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
@@ -459,6 +460,7 @@ void covey_daemon_close(struct covey_daemon *d)
     d->closing = true;
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
+    covey__lab_done(&d->services.lab);
     covey__control_close(d);
     covey_timer_free(d->tick);
     covey_timer_free(d->timer);

@@ -228,8 +228,12 @@ static void tell_computed(struct covey_holder *h, const struct covey_node_id *ow
 static void compute_done(struct covey_task *task)
 {
     struct holder_task *t = (struct holder_task *)task;
+    if (covey__lab_late(&t->holder->services->lab, task)) {
+        return;
+    }
     struct covey_body *out = t->out;
     t->out = NULL;
+    covey__lab_lie(&t->holder->services->lab, out);
     tell_computed(t->holder, &t->assignment->owner, t->work, out);
     task_free(t);
 }

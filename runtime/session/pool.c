@@ -9,10 +9,6 @@
 
 enum { POOL_THREADS_MAX = 16 };
 
-struct covey_task_list {
-    struct covey_task *head, *tail;
-};
-
 struct covey_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -28,7 +24,7 @@ struct covey_pool {
     pthread_t thread[POOL_THREADS_MAX];
 };
 
-static void list_push(struct covey_task_list *list, struct covey_task *task)
+void covey__task_list_push(struct covey_task_list *list, struct covey_task *task)
 {
     task->next = NULL;
     if (list->tail != NULL) {
@@ -39,7 +35,7 @@ static void list_push(struct covey_task_list *list, struct covey_task *task)
     list->tail = task;
 }
 
-static struct covey_task *list_pop(struct covey_task_list *list)
+struct covey_task *covey__task_list_pop(struct covey_task_list *list)
 {
     struct covey_task *task = list->head;
     if (task != NULL) {
@@ -104,7 +100,7 @@ static void drain(void *user)
 static void finish(struct covey_pool *pool, struct covey_task *task)
 {
     pthread_mutex_lock(&pool->mutex);
-    list_push(&pool->finished, task);
+    covey__task_list_push(&pool->finished, task);
     bool post = !pool->posted && !pool->stop;
     pool->posted = pool->posted || post;
     pthread_mutex_unlock(&pool->mutex);
@@ -124,7 +120,7 @@ static void *pool_thread(void *user)
     (void)ignored;
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        struct covey_task *task = list_pop(&pool->todo);
+        struct covey_task *task = covey__task_list_pop(&pool->todo);
         if (task == NULL) {
             if (pool->stop) {
                 break;
@@ -176,7 +172,7 @@ void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
     covey_pace_submit(&task->pace, COVEY_PACE_COMPUTE);
     pthread_mutex_lock(&pool->mutex);
     task->pool = pool;
-    list_push(&pool->todo, task);
+    covey__task_list_push(&pool->todo, task);
     bool wake = pool->idle > 0;
     pthread_mutex_unlock(&pool->mutex);
     if (wake) {

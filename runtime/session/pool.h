@@ -24,7 +24,14 @@ struct covey_task {
     struct covey_pool *pool;
     struct covey_task *next;
     struct covey_pace_work pace;
+    uint64_t due_ms; /* of a lab's late answer, or 0 */
 };
+
+struct covey_task_list {
+    struct covey_task *head, *tail;
+};
+void covey__task_list_push(struct covey_task_list *list, struct covey_task *task);
+struct covey_task *covey__task_list_pop(struct covey_task_list *list); /* or NULL */
 
 struct covey_pool;
 

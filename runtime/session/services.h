@@ -8,6 +8,7 @@
 #include "covey/channels.h"
 #include "covey/node.h"
 #include "handles.h"
+#include "lab.h"
 #include "pool.h"
 #include "store.h"
 
@@ -18,6 +19,7 @@ struct covey_services {
     struct covey_store store;
     struct covey_handles handles;
     struct covey_channels *channels;
+    struct covey_lab lab; /* what holders' answers go through */
     uint64_t memory_bytes; /* for units held for others */
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed

@@ -24,6 +24,7 @@ static const enum covey_control_type types[] = {
     COVEY_CONTROL_MODEL_LIST,
     COVEY_CONTROL_INFER,
     COVEY_CONTROL_PLAN,
+    COVEY_CONTROL_LAB,
     COVEY_CONTROL_DONE,
     COVEY_CONTROL_ERROR,
     COVEY_CONTROL_STATUS_REPLY,
@@ -75,6 +76,8 @@ static void fill(struct fixture *f)
     c->infer.trace = true;
     c->infer.half = true;
     c->infer.timeout_ms = 12345;
+    c->lab.delay_ms = UINT32_MAX;
+    c->lab.lie = true;
     c->error.code = COVEY_ERR_NOT_FOUND;
     long_text(c->error.text, sizeof(c->error.text));
     c->status.has_coordinator = true;

@@ -21,6 +21,7 @@ enum covey_control_type {
     COVEY_CONTROL_MODEL_LIST = 5, /* -> MODEL_LIST_REPLY */
     COVEY_CONTROL_INFER = 6,      /* infer; body: input, float32 -> INFER_REPLY; body: output */
     COVEY_CONTROL_PLAN = 7,       /* infer (options only) -> PLAN_REPLY */
+    COVEY_CONTROL_LAB = 32,       /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
     COVEY_CONTROL_ERROR = 65, /* error: code and one line */
@@ -130,6 +131,12 @@ struct covey_control_plan {
     struct covey_control_plan_layer layer[COVEY_LAYERS_MAX];
 };
 
+/* What a node of a lab is told to do wrongly. */
+struct covey_control_lab {
+    uint32_t delay_ms; /* each answer of a task leaves so much later */
+    bool lie;          /* answers hold wrong numbers */
+};
+
 struct covey_control_error {
     covey_err code;
     char text[256];
@@ -146,6 +153,7 @@ struct covey_control {
     struct covey_control_models models;
     struct covey_control_result result;
     struct covey_control_plan plan;
+    struct covey_control_lab lab;
 };
 
 /* Only what belongs to the type is written and read. */
