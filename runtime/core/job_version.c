@@ -222,10 +222,21 @@ static bool pump_preparing(struct covey__turn *turn, struct covey__session *sess
 static bool assign(struct covey__turn *turn, struct covey__session *session,
                    struct covey__version *version, unsigned device)
 {
-    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_ASSIGN);
+    struct covey_update *out = turn->out;
+    size_t len = 0;
+    if (version->plan.runs > 0) {
+        struct covey_buf space = {out->arena + out->arena_len, sizeof(out->arena) - out->arena_len};
+        if (covey__plan_encode(&version->plan, space, &len) != COVEY_OK) {
+            out->more = true;
+            return false;
+        }
+    }
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGN);
     if (action == NULL) {
         return false;
     }
+    action->bytes = covey_bytes_of(out->arena + out->arena_len, len);
+    out->arena_len += len;
     uint16_t peer = version->peer[device];
     action->peer = version->plan.device[device];
     action->has_peer = true;

@@ -8,6 +8,7 @@
 
 #include "covey/crypto.h"
 #include "daemon_state.h"
+#include "probe.h"
 #include "rate.h"
 
 enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5 };
@@ -136,8 +137,17 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_COMPUTE_LOCAL:
         covey__owner_compute_local(d->owner, a);
         break;
+    case COVEY_ACTION_PROBED:
+        covey__probe_answered(d->probe, &a->peer, a->work);
+        break;
     case COVEY_ACTION_LAYER_DONE:
         covey__owner_layer_done(d->owner, a);
+        break;
+    case COVEY_ACTION_TILES_CUT:
+        covey__owner_tiles_cut(d->owner, a);
+        break;
+    case COVEY_ACTION_TILES_DONE:
+        covey__owner_tiles_done(d->owner, a);
         break;
     default:
         act_network(d, a);
@@ -176,6 +186,10 @@ static void enqueue(struct covey_daemon *d, const struct covey_event *event)
         memcpy(item->bytes, event->bytes.ptr, event->bytes.len);
     }
     item->event.bytes = covey_bytes_of(item->bytes, event->bytes.len);
+    if (event->pieces != NULL) {
+        memcpy(item->pieces, event->pieces, sizeof(item->pieces));
+        item->event.pieces = item->pieces;
+    }
     if (d->queue_tail != NULL) {
         d->queue_tail->next = item;
     } else {
@@ -235,7 +249,9 @@ static void on_up(void *user, const struct covey_cert *peer, struct covey_bytes 
 {
     struct covey_event event = {
         .type = COVEY_EVENT_CHANNEL_UP, .peer = peer->node, .bytes = cert_wire, .addr = *from};
-    feed(user, &event);
+    struct covey_daemon *d = user;
+    feed(d, &event);
+    covey__probe_up(d->probe, &peer->node);
 }
 
 static void on_down(void *user, const struct covey_node_id *peer, covey_err why)
@@ -247,6 +263,7 @@ static void on_down(void *user, const struct covey_node_id *peer, covey_err why)
     }
     struct covey_event event = {.type = COVEY_EVENT_CHANNEL_DOWN, .peer = *peer};
     feed(d, &event);
+    covey__probe_down(d->probe, peer);
 }
 
 static void on_dial_failed(void *user, const struct covey_addr *to, covey_err why)
@@ -278,6 +295,15 @@ static void log_line(void *user, const char *line)
     covey__daemon_log(user, "%s", line);
 }
 
+static void tell_line(void *user, const struct covey_node_id *device, const char *what)
+{
+    struct covey_daemon *d = user;
+    struct covey_member_info info;
+    if (covey_node_find(d->node, device, &info)) {
+        covey__daemon_log(d, "%s %s", info.name, what);
+    }
+}
+
 /* ---- life ---- */
 
 static covey_err open_services(struct covey_daemon *d, const struct covey_daemon_config *config)
@@ -288,6 +314,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->feed = feed;
     s->log = log_line;
     covey__lab_init(&s->lab, d->loop, config->lab);
+    s->tell = tell_line;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
@@ -347,10 +374,14 @@ static covey_err open_node(struct covey_daemon *d, const char *interface)
         .identity = d->identity,
         .gossip_port = covey_coap_port(d->coap),
         .channel_port = covey_channels_port(d->services.channels),
-        .rates.mflops = covey__measure_mflops(),
         .memory_bytes = d->services.memory_bytes,
         .seed = seed,
     };
+    covey__measure_rates(&config.rates);
+    covey_err err = covey__probe_new(&d->services, &config.rates, &d->probe);
+    if (err != COVEY_OK) {
+        return err;
+    }
     size_t own = sizeof(config.addrs) / sizeof(config.addrs[0]);
     config.addr_count = (uint8_t)covey_addrs_own(interface, config.addrs, own);
     if (config.addr_count > 0) {
@@ -363,7 +394,7 @@ static covey_err open_node(struct covey_daemon *d, const char *interface)
     if (d->node_memory == NULL || d->update == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    covey_err err = covey_node_init(d->node_memory, &config, covey_loop_now_ms(d->loop), &d->node);
+    err = covey_node_init(d->node_memory, &config, covey_loop_now_ms(d->loop), &d->node);
     if (err == COVEY_OK) {
         err = covey_timer_new(d->loop, on_deadline, d, &d->timer);
     }
@@ -471,6 +502,7 @@ void covey_daemon_close(struct covey_daemon *d)
         covey_coap_close(d->coap);
     }
     covey__owner_free(d->owner);
+    covey__probe_free(d->probe);
     covey__holder_free(d->holder);
     covey__content_free(d->content);
     covey__handles_done(&d->services.handles);

@@ -13,11 +13,13 @@
 #include "content.h"
 #include "holder.h"
 #include "owner.h"
+#include "probe.h"
 #include "services.h"
 
 struct covey_event_item {
     struct covey_event event;
     struct covey_event_item *next;
+    covey_handle pieces[COVEY_PLAN_DEVICES_MAX + 1];
     uint8_t bytes[];
 };
 
@@ -45,6 +47,7 @@ struct covey_daemon {
     struct covey_services services;
     struct covey_holder *holder;
     struct covey_owner *owner;
+    struct covey_probe *probe;
     struct covey_content *content;
     struct covey_coap *coap;
     struct covey_addr own_addr; /* as shown to people; port 0: none */

@@ -31,6 +31,9 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
     if (err == COVEY_OK) {
         err = covey_model_new(m->graph, NULL, &m->model, out_why);
     }
+    if (err == COVEY_OK) {
+        err = covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why);
+    }
     free(bytes);
     if (err != COVEY_OK) {
         if (out_why->text[0] == 0) {
@@ -49,6 +52,7 @@ void covey__model_file_free(struct covey_model_file *m)
     if (m == NULL) {
         return;
     }
+    free(m->cell);
     covey_model_free(m->model);
     covey_manifest_free(m->manifest);
     free(m);

@@ -6,6 +6,7 @@
 #define COVEY_SESSION_MODEL_FILE_H
 
 #include "covey/manifest.h"
+#include "covey/tile.h"
 #include "store.h"
 
 /* Constant once loaded; shared by reference. */
@@ -14,6 +15,8 @@ struct covey_model_file {
     struct covey_manifest *manifest;
     struct covey_graph *graph; /* belongs to manifest */
     struct covey_model *model;
+    struct covey_cell *cell; /* the chain */
+    size_t cells;
 };
 
 /* Blocking. One line in out_why on failure. */

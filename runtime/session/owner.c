@@ -39,6 +39,7 @@ static void session_free(struct covey_session *s)
         s->costs_waiters = w->next;
         free(w);
     }
+    covey__coded_free(s->coded);
     covey__model_file_free(s->file);
     *s = (struct covey_session){0};
 }
@@ -55,6 +56,7 @@ void covey__owner_free(struct covey_owner *o)
             covey_run_free(r->run);
             covey_body_unref(r->input);
             covey_body_unref(r->layer_input);
+            covey_body_unref(r->layer_wire);
             free(r->result);
         }
     }
@@ -88,37 +90,19 @@ struct covey_version *covey__session_version(struct covey_session *s, const stru
 
 /* ---- opening ---- */
 
-static void fill_costs(struct covey_session *s)
-{
-    struct covey_plan_request *c = &s->costs;
-    c->layers = (uint16_t)covey_model_layers(s->file->model);
-    c->parity = s->parity;
-    c->devices_max = s->devices_max;
-    for (size_t i = 0; i < c->layers; i++) {
-        const struct covey_layer *l = covey_model_layer(s->file->model, i);
-        uint64_t columns = covey_layer_columns(l);
-        c->cost[i] = (struct covey_plan_cost){
-            .units = (uint16_t)l->units,
-            .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
-            .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
-            .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
-            .unit.flops = 2 * columns * covey_layer_unit_floats(l),
-        };
-        /* What does not fit a message is computed here: a plan without layers. */
-        uint64_t answers = (uint64_t)c->cost[i].answer_bytes * l->units;
-        if (c->cost[i].input_bytes > COVEY_BODY_MAX || answers > COVEY_BODY_MAX) {
-            c->layers = 0;
-            return;
-        }
-    }
-}
-
 static void load_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
-    s->load_err = covey__model_file_load(&s->owner->services->store, &s->model, &s->file, &s->why);
+    struct covey_store *store = &s->owner->services->store;
+    s->load_err = covey__model_file_load(store, &s->model, &s->file, &s->why);
+    if (s->load_err == COVEY_OK) {
+        s->load_err = covey__coded_new(s->file, store, &s->coded);
+    }
+    if (s->load_err == COVEY_OK) {
+        covey__session_costs(s);
+    }
 }
 
 static void tell_costs(struct covey_session *s)
@@ -147,7 +131,6 @@ static void load_done(struct covey_task *task)
         session_free(s);
         return;
     }
-    fill_costs(s);
     s->state = COVEY_SESSION_OPEN;
     tell_costs(s);
     struct covey_event event = {
@@ -187,6 +170,12 @@ static struct covey_session *session_slot(struct covey_owner *o)
     return oldest;
 }
 
+static bool is_same_way(const struct covey_control_infer *a, const struct covey_control_infer *b)
+{
+    return a->devices == b->devices && a->parity == b->parity && a->coded_all == b->coded_all &&
+           a->half == b->half;
+}
+
 /* The session for this model and these options; opened when there is none. */
 static struct covey_session *session_for(struct covey_owner *o, const struct covey_infer *infer)
 {
@@ -194,7 +183,7 @@ static struct covey_session *session_for(struct covey_owner *o, const struct cov
         struct covey_session *s = &o->session[i];
         if (s->used && s->state != COVEY_SESSION_FAILED &&
             covey_digest_equal(&s->model, &infer->model) &&
-            s->devices_max == infer->options.devices && s->parity == infer->options.parity) {
+            is_same_way(&s->options, &infer->options)) {
             s->used_ms = covey_loop_now_ms(o->services->loop);
             return s;
         }
@@ -207,8 +196,7 @@ static struct covey_session *session_for(struct covey_owner *o, const struct cov
         .used = true,
         .owner = o,
         .model = infer->model,
-        .devices_max = infer->options.devices,
-        .parity = infer->options.parity,
+        .options = infer->options,
         .load = {.work = load_work, .done = load_done},
         .tasks = 1,
         .used_ms = covey_loop_now_ms(o->services->loop),
@@ -327,7 +315,7 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
     struct covey_session *s = covey__owner_session(o, &action->fence);
     struct prepare_task *t = s != NULL ? calloc(1, sizeof(*t)) : NULL;
     struct covey_version *v =
-        t != NULL ? covey__version_new(&action->fence, action->plan, s->file) : NULL;
+        t != NULL ? covey__version_new(&action->fence, action->plan, s->file, s->coded) : NULL;
     if (v == NULL) {
         free(t);
         prepared(o, &action->fence, COVEY_ERR_NOMEM);
@@ -337,7 +325,6 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
                                .owner = o,
                                .session = s,
                                .version = v};
-    v->store = &o->services->store;
     s->tasks++;
     covey__pool_submit(o->services->compute, &t->task);
 }
@@ -348,11 +335,20 @@ void covey__owner_assign(struct covey_owner *o, const struct covey_action *actio
         covey__session_version(covey__owner_session(o, &action->fence), &action->fence);
     uint8_t *message = NULL;
     size_t len = 0;
-    if (v == NULL || covey__version_assign(v, action->device, &message, &len) != COVEY_OK) {
+    if (v == NULL ||
+        covey__version_assign(v, action->device, action->bytes, &message, &len) != COVEY_OK) {
+        o->services->log(o->services->user, "an assignment could not be made");
         return;
     }
-    covey_err err = covey_channels_send(o->services->channels, &action->peer,
-                                        covey_bytes_of(message, len), NULL);
+    covey_err err = COVEY_OK;
+    if (action->device == v->self) {
+        struct covey_event event = {
+            .type = COVEY_EVENT_MESSAGE, .peer = o->self, .bytes = covey_bytes_of(message, len)};
+        covey__owner_feed(o, &event);
+    } else {
+        err = covey_channels_send(o->services->channels, &action->peer,
+                                  covey_bytes_of(message, len), NULL);
+    }
     if (err != COVEY_OK) {
         o->services->log(o->services->user, "an assignment could not be sent");
     }

@@ -4,9 +4,9 @@
  * core's job machine. All calls are on the loop; loading, coding and layers are on the compute
  * pool.
  *
- * A request waits until its session's first plan is active, then runs layer by layer: the run stops
- * in front of a split layer, the job machine says when enough answers are there, the answers are
- * combined and the run goes on.
+ * A request waits until its session's first plan is active, then runs stage by stage: the run stops
+ * in front of a coded layer or of a tile run, the job machine says when enough of it is there, the
+ * answers are checked and combined, the strips are joined, and the run goes on.
  */
 #ifndef COVEY_SESSION_OWNER_H
 #define COVEY_SESSION_OWNER_H
@@ -51,13 +51,15 @@ typedef void (*covey_costs_fn)(void *user, uint32_t tag, covey_err err, const ch
 covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *infer,
                              covey_costs_fn fn) COVEY_CHECK;
 
-/* The job's actions PREPARE .. LAYER_DONE. */
+/* The job's actions PREPARE .. TILES_DONE. */
 void covey__owner_prepare(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_assign(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_active(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_forget_version(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *action);
 
 /* Time-outs and idle sessions; about once a second, and more often while requests wait. */
 void covey__owner_tick(struct covey_owner *o);

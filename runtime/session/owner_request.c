@@ -8,7 +8,7 @@ static struct covey_owner *owner_of(const struct covey_request *r)
     return r->session->owner;
 }
 
-static struct covey_request *find(struct covey_owner *o, uint64_t id)
+struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id)
 {
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         if (o->request[i].used && o->request[i].id == id) {
@@ -55,17 +55,19 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     struct covey_session *s = r->session;
     unlink_waiting(r);
     tell(r, err, why);
-    bool begun = r->version != NULL && r->version->plan.layers > 0;
+    bool begun = r->version != NULL && !covey_plan_is_local(&r->version->plan);
+    bool is_over = err == COVEY_OK; /* else the run stands in the middle */
     uint64_t id = r->id;
     covey_body_unref(covey__handles_take(&s->owner->services->handles, r->layer_handle));
     covey__version_unref(r->version);
-    if (r->run != NULL && s->free_run == NULL) {
+    if (r->run != NULL && is_over && s->free_run == NULL) {
         s->free_run = r->run;
     } else {
         covey_run_free(r->run);
     }
     covey_body_unref(r->input);
     covey_body_unref(r->layer_input);
+    covey_body_unref(r->layer_wire);
     free(r->result);
     *r = (struct covey_request){0};
     s->requests--;
@@ -76,84 +78,89 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     }
 }
 
-/* ---- one step on the pool: put the last layer together, run to the next ---- */
-
-static covey_err step(struct covey_request *r)
-{
-    if (!r->started) {
-        if (r->run == NULL) {
-            covey_err err = covey_run_new(r->session->file->model, &r->run);
-            if (err != COVEY_OK) {
-                return err;
-            }
-        }
-        covey_run_start(r->run, (const void *const[]){r->input->data});
-        r->started = true;
-    }
-    if (r->combine) {
-        covey__version_combine(r->version, r->layer, &r->answers, covey_run_answer(r->run));
-        covey_run_resume(r->run);
-        r->combine = false;
-    }
-    const float *input = NULL;
-    while (covey_run_next(r->run, &r->layer, &input)) {
-        if (r->version == NULL || r->version->plan.layers == 0) {
-            covey_run_local(r->run);
-            continue;
-        }
-        const struct covey_layer *l = covey_model_layer(r->session->file->model, r->layer);
-        size_t bytes = covey_layer_input_floats(l) * sizeof(float);
-        covey_err err = covey_body_new(bytes, &r->layer_input);
-        if (err == COVEY_OK) {
-            memcpy(r->layer_input->data, input, bytes);
-            r->stopped = true;
-        }
-        return err;
-    }
-    r->stopped = false;
-    return COVEY_OK;
-}
-
-static void drop_answers(struct covey_request *r)
-{
-    for (size_t i = 0; i < COVEY_PLAN_DEVICES_MAX; i++) {
-        covey_body_unref(r->answers.device[i]);
-    }
-    covey_body_unref(r->answers.local);
-    r->answers = (struct covey_answers){0};
-}
+/* ---- one step on the pool, and what it stopped at ---- */
 
 static void step_work(struct covey_task *task, struct covey_scratch *scratch)
 {
-    (void)scratch;
     struct covey_request *r = (struct covey_request *)task;
-    r->err = step(r);
-    drop_answers(r);
+    r->err = covey__request_advance(r, scratch);
+}
+
+static void ask_layer(struct covey_request *r)
+{
+    struct covey_handles *handles = &owner_of(r)->services->handles;
+    r->layer_handle = covey__handles_put(handles, covey_body_ref(r->layer_wire));
+    struct covey_event event = {.type = COVEY_EVENT_LAYER,
+                                .request = r->id,
+                                .fence = r->version->fence,
+                                .layer = r->at.index,
+                                .body = r->layer_handle,
+                                .body_len = r->layer_wire->len};
+    covey__owner_feed(owner_of(r), &event);
+}
+
+static void ask_tiles(struct covey_request *r)
+{
+    struct covey_event event = {.type = COVEY_EVENT_TILES,
+                                .request = r->id,
+                                .fence = r->version->fence,
+                                .run = (uint8_t)r->at.index};
+    covey__owner_feed(owner_of(r), &event);
+}
+
+/* They answered wrong numbers: the layer is asked again of the others. */
+static void accuse(struct covey_request *r)
+{
+    struct covey_owner *o = owner_of(r);
+    uint32_t wrong = r->wrong;
+    for (unsigned d = 0; d < r->version->plan.devices; d++) {
+        if ((wrong >> d & 1) == 0) {
+            continue;
+        }
+        const struct covey_node_id *liar = &r->version->plan.device[d];
+        if (r->result->liar_count < COVEY_CONTROL_LIARS_MAX) {
+            r->result->liar[r->result->liar_count++] = *liar;
+        }
+        if (o->services->tell != NULL) {
+            o->services->tell(o->services->user, liar, "returned wrong numbers");
+        }
+        struct covey_event event = {
+            .type = COVEY_EVENT_LIED, .request = r->id, .layer = r->at.index, .peer = *liar};
+        covey__owner_feed(o, &event);
+    }
+    ask_layer(r);
 }
 
 static void step_done(struct covey_task *task)
 {
     struct covey_request *r = (struct covey_request *)task;
     r->running = false;
-    if (r->err != COVEY_OK || !r->stopped) {
-        covey__infer_end(r, r->err, r->err != COVEY_OK ? covey_strerror(r->err) : "");
+    if (r->err != COVEY_OK) {
+        covey__infer_end(r, r->err, covey_strerror(r->err));
         return;
     }
-    struct covey_handles *handles = &owner_of(r)->services->handles;
-    r->layer_handle = covey__handles_put(handles, covey_body_ref(r->layer_input));
-    r->layer_ns = covey_clock_ns();
-    struct covey_event event = {.type = COVEY_EVENT_LAYER,
-                                .request = r->id,
-                                .fence = r->version->fence,
-                                .layer = (uint16_t)r->layer,
-                                .body = r->layer_handle,
-                                .body_len = r->layer_input->len};
-    covey__owner_feed(owner_of(r), &event);
+    if (r->wrong != 0) {
+        accuse(r);
+        return;
+    }
+    covey__trace_local(r);
+    if (!r->stopped) {
+        covey__infer_end(r, COVEY_OK, "");
+        return;
+    }
+    r->stage_ns = covey_clock_ns();
+    if (r->at.tiles) {
+        ask_tiles(r);
+    } else {
+        ask_layer(r);
+    }
 }
 
-static void run_step(struct covey_request *r)
+void covey__request_step(struct covey_request *r, enum covey_request_step step)
 {
+    COVEY_ASSERT(!r->running);
     r->running = true;
+    r->step = step;
     r->task.work = step_work;
     r->task.done = step_done;
     covey__pool_submit(owner_of(r)->services->compute, &r->task);
@@ -168,14 +175,15 @@ void covey__infer_begin(struct covey_request *r)
     r->version = covey__version_ref(s->active);
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
-    if (r->version->plan.layers > 0) {
+    if (!covey_plan_is_local(&r->version->plan)) {
+        r->result->checked = r->version->plan.runs == 0;
         struct covey_event event = {
             .type = COVEY_EVENT_REQUEST_BEGIN, .fence = r->version->fence, .request = r->id};
         covey__owner_feed(s->owner, &event);
     } else {
         r->result->devices = 1;
     }
-    run_step(r);
+    covey__request_step(r, COVEY_STEP_START);
 }
 
 void covey__session_start_waiting(struct covey_session *s)
@@ -216,7 +224,7 @@ static void local_done(struct covey_task *task)
                                 .body = covey__handles_put(&t->owner->services->handles, t->out)};
     memcpy(event.slots, t->slots, sizeof(event.slots));
     t->session->tasks--;
-    struct covey_request *r = find(t->owner, t->request);
+    struct covey_request *r = covey__request_of(t->owner, t->request);
     if (t->err != COVEY_OK && r != NULL && !r->running) {
         covey__infer_end(r, t->err, "a layer could not be computed here");
     } else {
@@ -229,7 +237,7 @@ static void local_done(struct covey_task *task)
 
 void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action)
 {
-    struct covey_request *r = find(o, action->request);
+    struct covey_request *r = covey__request_of(o, action->request);
     if (r == NULL || r->version == NULL || r->layer_input == NULL || r->running) {
         return;
     }
@@ -250,48 +258,78 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
     covey__pool_submit(o->services->compute, &t->task);
 }
 
-/* ---- a layer is done ---- */
+/* ---- a layer or a tile run is done ---- */
 
-static void account_layer(struct covey_request *r, const struct covey_layer_done *done)
+static void take_answers(struct covey_owner *o, const struct covey_layer_done *done,
+                         struct covey_answers *out)
 {
-    struct covey_control_result *result = r->result;
-    result->recovered_dead = (uint16_t)(result->recovered_dead + done->recovered_dead);
-    result->recovered_late = (uint16_t)(result->recovered_late + done->recovered_late);
-    if (!r->infer.options.trace || result->layer_count >= COVEY_LAYERS_MAX) {
-        return;
+    struct covey_handles *handles = &o->services->handles;
+    for (size_t i = 0; i < COVEY_PLAN_DEVICES_MAX; i++) {
+        out->device[i] = covey__handles_take(handles, done->answer[i]);
     }
-    const struct covey_plan_layer *pl = &r->version->plan.layer[r->layer];
-    struct covey_control_layer *l = &result->layer[result->layer_count++];
-    *l = (struct covey_control_layer){
-        .mode = COVEY_CONTROL_CODED,
-        .units = pl->units,
-        .parity_units = (uint16_t)(pl->slots - pl->units),
-        .recovered_dead = done->recovered_dead,
-        .recovered_late = done->recovered_late,
-        .us = (uint32_t)((covey_clock_ns() - r->layer_ns) / 1000),
-    };
-    const char *name = covey_model_layer_name(r->session->file->model, r->layer);
-    size_t len = strnlen(name, sizeof(l->name) - 1);
-    memcpy(l->name, name, len);
+    out->local = covey__handles_take(handles, done->local);
+    memcpy(out->local_slots, done->local_slots, sizeof(out->local_slots));
 }
 
 void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *action)
 {
-    struct covey_handles *handles = &o->services->handles;
-    struct covey_answers answers = {0};
-    for (size_t i = 0; i < COVEY_PLAN_DEVICES_MAX; i++) {
-        answers.device[i] = covey__handles_take(handles, action->done->answer[i]);
-    }
-    answers.local = covey__handles_take(handles, action->done->local);
-    memcpy(answers.local_slots, action->done->local_slots, sizeof(answers.local_slots));
-    struct covey_request *r = find(o, action->request);
-    COVEY_ASSERT(r != NULL && !r->running && r->layer == action->layer);
-    r->answers = answers;
-    account_layer(r, action->done);
-    covey_body_unref(covey__handles_take(handles, r->layer_handle));
+    struct covey_request *r = covey__request_of(o, action->request);
+    COVEY_ASSERT(r != NULL && !r->running && !r->at.tiles && r->at.index == action->layer);
+    take_answers(o, action->done, &r->answers);
+    covey__trace_layer(r, action->done);
+    covey_body_unref(covey__handles_take(&o->services->handles, r->layer_handle));
     r->layer_handle = 0;
-    covey_body_unref(r->layer_input);
-    r->layer_input = NULL;
-    r->combine = true;
-    run_step(r);
+    covey__request_step(r, COVEY_STEP_COMBINE);
+}
+
+void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_request *r = covey__request_of(o, action->request);
+    COVEY_ASSERT(r != NULL && !r->running && r->at.tiles && r->at.index == action->run);
+    take_answers(o, action->done, &r->answers);
+    covey__trace_tiles(r, action->done);
+    if (action->layout == NULL) {
+        covey__request_step(r, COVEY_STEP_LOCAL);
+        return;
+    }
+    r->layout = *action->layout;
+    covey__request_step(r, COVEY_STEP_JOIN);
+}
+
+static void cut_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct covey_request *r = (struct covey_request *)task;
+    r->err = covey__version_cut(r->version, r->at.index, &r->layout, r->tile_input, r->cut);
+}
+
+static void cut_done(struct covey_task *task)
+{
+    struct covey_request *r = (struct covey_request *)task;
+    struct covey_owner *o = owner_of(r);
+    covey_handle pieces[COVEY_PLAN_DEVICES_MAX + 1] = {0};
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        pieces[d] = covey__handles_put(&o->services->handles, r->cut[d]);
+        r->cut[d] = NULL;
+    }
+    r->running = false;
+    struct covey_event event = {.type = COVEY_EVENT_TILES_CUT,
+                                .request = r->id,
+                                .run = (uint8_t)r->at.index,
+                                .attempt = r->attempt,
+                                .err = r->err,
+                                .pieces = pieces};
+    covey__owner_feed(o, &event);
+}
+
+void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *action)
+{
+    struct covey_request *r = covey__request_of(o, action->request);
+    COVEY_ASSERT(r != NULL && !r->running && r->at.tiles && r->at.index == action->run);
+    r->running = true;
+    r->layout = *action->layout;
+    r->attempt = action->attempt;
+    r->task.work = cut_work;
+    r->task.done = cut_done;
+    covey__pool_submit(o->services->compute, &r->task);
 }

@@ -27,6 +27,8 @@ struct covey_services {
      * copied. */
     void (*feed)(void *user, const struct covey_event *event);
     void (*log)(void *user, const char *line);
+    /* A line that begins with the device's name. */
+    void (*tell)(void *user, const struct covey_node_id *device, const char *what);
 };
 
 #endif /* COVEY_SESSION_SERVICES_H */

@@ -4,15 +4,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "covey/crypto.h"
+#include "covey/check.h"
 #include "covey/message_work.h"
 #include "layers_codec.h"
 
-enum { SLOT_ENTRY_BYTES = 36, LAYER_BYTES = 128, ASSIGN_EXTRA = 256 };
+enum { SLOT_ENTRY_BYTES = 36, LAYER_BYTES = 128, ASSIGN_EXTRA = 512 };
 
 struct covey_version *covey__version_new(const struct covey_fence *fence,
                                          const struct covey_plan *plan,
-                                         const struct covey_model_file *file)
+                                         const struct covey_model_file *file,
+                                         struct covey_coded *coded)
 {
     struct covey_version *v = calloc(1, sizeof(*v));
     if (v != NULL) {
@@ -20,6 +21,8 @@ struct covey_version *covey__version_new(const struct covey_fence *fence,
         v->fence = *fence;
         v->plan = *plan;
         v->file = file;
+        v->coded = coded;
+        v->self = COVEY_PLAN_DEVICES_MAX;
     }
     return v;
 }
@@ -35,14 +38,14 @@ void covey__version_unref(struct covey_version *v)
     if (v == NULL || atomic_fetch_sub(&v->refs, 1) != 1) {
         return;
     }
-    for (size_t i = 0; i < v->plan.layers; i++) {
+    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         struct covey_version_layer *l = &v->layer[i];
-        for (unsigned g = 0; l->parity != NULL && g < v->plan.layer[i].groups; g++) {
-            covey_body_unref(l->parity[g]);
+        for (unsigned d = 0; l->secret != NULL && d < v->plan.devices; d++) {
+            covey__secret_unref(l->secret[d]);
         }
-        free(l->parity);
+        covey__own_unref(l->own);
+        free(l->secret);
         free(l->digest);
-        free(l->own);
     }
     free(v);
 }
@@ -52,116 +55,75 @@ static bool bit(const uint64_t *bits, unsigned index)
     return (bits[index / 64] >> (index % 64) & 1) != 0;
 }
 
-/* Group and place of a slot in a plan's layer. */
-static unsigned slot_group(const struct covey_version *v, size_t layer, unsigned slot,
-                           unsigned *out_unit, bool *out_parity)
+/* ---- slots ---- */
+
+/* Group of a slot; *out_place counts within it: below group->count a unit, else a parity. */
+static void slot_group(const struct covey_version *v, size_t layer, unsigned slot,
+                       struct covey_coded_group *out_group, unsigned *out_place)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
     for (unsigned g = 0; g < pl->groups; g++) {
         unsigned first_unit, first_slot;
         unsigned count = covey_plan_group(pl, v->plan.parity, g, &first_unit, &first_slot);
         if (slot < first_slot + count + v->plan.parity) {
-            *out_parity = slot >= first_slot + count;
-            *out_unit = first_unit + (slot - first_slot);
-            return g;
+            *out_group =
+                (struct covey_coded_group){(uint16_t)layer, (uint16_t)first_unit, (uint16_t)count};
+            *out_place = slot - first_slot;
+            return;
         }
     }
     COVEY_ASSERT(!"slot outside of the layer");
-    return 0;
 }
 
-const float *covey__version_slot(const struct covey_version *v, size_t layer, unsigned slot)
+/* Chosen slots of a layer. */
+struct chosen {
+    const struct covey_version *version;
+    size_t layer;
+    unsigned slot[COVEY_LAYER_SLOTS_MAX];
+    struct covey_digest digest[COVEY_LAYER_SLOTS_MAX];
+    size_t count;
+};
+
+static void choose(struct chosen *c, unsigned slot)
 {
-    unsigned unit;
-    bool parity;
-    unsigned group = slot_group(v, layer, slot, &unit, &parity);
-    if (parity) {
-        return (const float *)(const void *)v->layer[layer].parity[group]->data;
-    }
-    return covey__model_file_unit(v->file, layer, unit);
+    c->digest[c->count] = c->version->layer[c->layer].digest[slot];
+    c->slot[c->count++] = slot;
 }
 
-static covey_err make_group(struct covey_version *v, size_t layer, unsigned group)
+static covey_err chosen_weights(const void *user, size_t index, float *room, const float **out)
 {
-    const struct covey_plan_layer *pl = &v->plan.layer[layer];
-    struct covey_version_layer *vl = &v->layer[layer];
-    unsigned first_unit, first_slot;
-    unsigned count = covey_plan_group(pl, v->plan.parity, group, &first_unit, &first_slot);
-    const float *units[COVEY_GROUP_UNITS_MAX];
-    COVEY_ASSERT(count <= COVEY_GROUP_UNITS_MAX);
-    for (unsigned j = 0; j < count; j++) {
-        units[j] = covey__model_file_unit(v->file, layer, first_unit + j);
-        vl->digest[first_slot + j] = *covey_manifest_unit(v->file->manifest, layer, first_unit + j);
-    }
-    if (v->plan.parity == 0) {
+    const struct chosen *c = user;
+    struct covey_coded_group group;
+    unsigned place;
+    slot_group(c->version, c->layer, c->slot[index], &group, &place);
+    if (place < group.count) {
+        *out = covey__model_file_unit(c->version->file, c->layer, (size_t)group.first + place);
         return COVEY_OK;
     }
-    size_t floats = covey_layer_unit_floats(covey_model_layer(v->file->model, layer));
-    struct covey_body *body = NULL;
-    covey_err err = covey_body_new(floats * sizeof(float), &body);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    vl->parity[group] = body;
-    err = covey_split_encode(0, count, units, floats, (float *)(void *)body->data);
-    struct covey_bytes parity = covey_bytes_of(body->data, body->len);
-    covey_hash(&vl->digest[first_slot + count], parity);
-    if (err == COVEY_OK && v->store != NULL) {
-        err = covey__store_put(v->store, &vl->digest[first_slot + count], parity);
-    }
-    return err;
+    *out = room;
+    return covey__coded_encode(c->version->file, &group, place - group.count, room);
 }
 
-static covey_err make_own(struct covey_version *v, size_t layer, const struct covey_node_id *self)
+static struct covey_coded_slots slots_of(const struct chosen *c)
+{
+    return (struct covey_coded_slots){c->layer, c->count, c->digest, chosen_weights, c};
+}
+
+/* ---- making ---- */
+
+static covey_err make_digests(struct covey_version *v, size_t layer)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
-    struct covey_version_layer *vl = &v->layer[layer];
+    struct covey_digest *digest = v->layer[layer].digest;
     for (unsigned s = 0; s < pl->slots; s++) {
-        if (covey_node_id_equal(&v->plan.device[pl->holder[s]], self)) {
-            vl->own_slots[s / 64] |= 1ull << (s % 64);
-            vl->own_count++;
+        struct covey_coded_group group;
+        unsigned place;
+        slot_group(v, layer, s, &group, &place);
+        if (place < group.count) {
+            digest[s] = *covey_manifest_unit(v->file->manifest, layer, (size_t)group.first + place);
+            continue;
         }
-    }
-    if (vl->own_count == 0) {
-        return COVEY_OK;
-    }
-    size_t floats = covey_layer_unit_floats(covey_model_layer(v->file->model, layer));
-    size_t bytes = (vl->own_count * floats * sizeof(float) + 63) / 64 * 64;
-    vl->own = aligned_alloc(64, bytes);
-    if (vl->own == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    float *to = vl->own;
-    for (unsigned s = 0; s < pl->slots; s++) {
-        if (bit(vl->own_slots, s)) {
-            memcpy(to, covey__version_slot(v, layer, s), floats * sizeof(float));
-            to += floats;
-        }
-    }
-    return COVEY_OK;
-}
-
-covey_err covey__version_make(struct covey_version *v, const struct covey_node_id *self)
-{
-    if (v->plan.parity > 1 ||
-        (v->plan.layers != 0 && v->plan.layers != covey_model_layers(v->file->model))) {
-        return COVEY_ERR_UNSUPPORTED;
-    }
-    for (size_t i = 0; i < v->plan.layers; i++) {
-        const struct covey_plan_layer *pl = &v->plan.layer[i];
-        struct covey_version_layer *vl = &v->layer[i];
-        vl->digest = calloc(pl->slots, sizeof(*vl->digest));
-        vl->parity = calloc(pl->groups, sizeof(struct covey_body *));
-        if (vl->digest == NULL || vl->parity == NULL) {
-            return COVEY_ERR_NOMEM;
-        }
-        for (unsigned g = 0; g < pl->groups; g++) {
-            covey_err err = make_group(v, i, g);
-            if (err != COVEY_OK) {
-                return err;
-            }
-        }
-        covey_err err = make_own(v, i, self);
+        covey_err err = covey__coded_parity(v->coded, &group, place - group.count, &digest[s]);
         if (err != COVEY_OK) {
             return err;
         }
@@ -169,12 +131,115 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
     return COVEY_OK;
 }
 
+static covey_err make_device(struct covey_version *v, struct chosen *c, uint8_t device)
+{
+    const struct covey_plan_layer *pl = &v->plan.layer[c->layer];
+    struct covey_version_layer *vl = &v->layer[c->layer];
+    c->count = 0;
+    for (unsigned s = 0; s < pl->slots; s++) {
+        if (pl->holder[s] == device) {
+            choose(c, s);
+        }
+    }
+    if (c->count == 0) {
+        return COVEY_OK;
+    }
+    struct covey_coded_slots slots = slots_of(c);
+    if (device != v->self) {
+        return covey__coded_secret(v->coded, &v->plan.device[device], &slots, &vl->secret[device]);
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        vl->own_slots[c->slot[i] / 64] |= UINT64_C(1) << (c->slot[i] % 64);
+    }
+    return covey__coded_own(v->coded, &slots, &vl->own);
+}
+
+static covey_err make_layer(struct covey_version *v, size_t layer)
+{
+    const struct covey_plan_layer *pl = &v->plan.layer[layer];
+    struct covey_version_layer *vl = &v->layer[layer];
+    vl->digest = calloc(pl->slots, sizeof(*vl->digest));
+    vl->secret = calloc(COVEY_PLAN_DEVICES_MAX, sizeof(*vl->secret));
+    struct chosen *c = calloc(1, sizeof(*c));
+    covey_err err = COVEY_ERR_NOMEM;
+    if (vl->digest != NULL && vl->secret != NULL && c != NULL) {
+        c->version = v;
+        c->layer = layer;
+        err = make_digests(v, layer);
+    }
+    for (uint8_t d = 0; d < v->plan.devices && err == COVEY_OK; d++) {
+        err = make_device(v, c, d);
+    }
+    free(c);
+    return err;
+}
+
+static void add_stage(struct covey_version *v, const struct covey_stage *stage, bool tiles,
+                      uint16_t index)
+{
+    v->stage[v->stages] = *stage;
+    v->at[v->stages++] = (struct covey_version_stage){tiles, index};
+}
+
+/* In running order: by cells, and layers within. */
+static covey_err make_stages(struct covey_version *v)
+{
+    const struct covey_model_file *f = v->file;
+    unsigned run = 0;
+    for (size_t i = 0; i < f->cells; i++) {
+        const struct covey_cell *cell = &f->cell[i];
+        const struct covey_plan_run *r = run < v->plan.runs ? &v->plan.run[run] : NULL;
+        if (r != NULL && r->first_cell == i) {
+            if (r->cells == 0 || i + r->cells > f->cells) {
+                return COVEY_ERR_RANGE;
+            }
+            const struct covey_cell *last = cell + r->cells - 1;
+            struct covey_stage stage = {.nodes = true,
+                                        .first_node = cell->first_node,
+                                        .last_node = last->last_node,
+                                        .in = cell->in,
+                                        .out = last->out};
+            add_stage(v, &stage, true, (uint16_t)run++);
+            i += r->cells - 1u;
+            continue;
+        }
+        for (uint16_t l = cell->first_layer; l < cell->first_layer + cell->layers; l++) {
+            if (l < v->plan.layers && v->plan.layer[l].slots > 0) {
+                struct covey_stage stage = {.layer = l};
+                add_stage(v, &stage, false, l);
+            }
+        }
+    }
+    return run == v->plan.runs ? COVEY_OK : COVEY_ERR_RANGE;
+}
+
+covey_err covey__version_make(struct covey_version *v, const struct covey_node_id *self)
+{
+    if (v->plan.layers != 0 && v->plan.layers != covey_model_layers(v->file->model)) {
+        return COVEY_ERR_UNSUPPORTED;
+    }
+    for (uint8_t d = 0; d < v->plan.devices; d++) {
+        if (covey_node_id_equal(&v->plan.device[d], self)) {
+            v->self = d;
+        }
+    }
+    covey_err err = make_stages(v);
+    covey__coded_lock(v->coded);
+    for (size_t i = 0; i < v->plan.layers && err == COVEY_OK; i++) {
+        if (v->plan.layer[i].slots > 0) {
+            err = make_layer(v, i);
+        }
+    }
+    covey__coded_unlock(v->coded);
+    return err;
+}
+
 /* ---- assignment messages ---- */
 
 static size_t pack_slots(const struct covey_version *v, uint8_t device, uint8_t *out, bool *which)
 {
     size_t len = 0;
-    for (size_t i = 0; i < v->plan.layers; i++) {
+    for (size_t i = 0; i < v->plan.layers && device != v->self; i++) {
         const struct covey_plan_layer *pl = &v->plan.layer[i];
         for (unsigned s = 0; s < pl->slots; s++) {
             if (pl->holder[s] != device) {
@@ -192,13 +257,13 @@ static size_t pack_slots(const struct covey_version *v, uint8_t device, uint8_t 
     return len;
 }
 
-covey_err covey__version_assign(const struct covey_version *v, uint8_t device, uint8_t **out,
-                                size_t *out_len)
+covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
+                                struct covey_bytes plan, uint8_t **out, size_t *out_len)
 {
     bool which[COVEY_LAYERS_MAX] = {false};
     size_t slots_len = pack_slots(v, device, NULL, which);
     size_t layers_cap = (size_t)v->plan.layers * LAYER_BYTES + 16;
-    size_t cap = slots_len + layers_cap + ASSIGN_EXTRA;
+    size_t cap = slots_len + layers_cap + plan.len + ASSIGN_EXTRA;
     uint8_t *slots = malloc(slots_len + 1);
     uint8_t *layers = malloc(layers_cap);
     uint8_t *message = malloc(cap);
@@ -216,7 +281,11 @@ covey_err covey__version_assign(const struct covey_version *v, uint8_t device, u
     struct covey_work_message m = {.type = COVEY_WORK_ASSIGN,
                                    .assign = {.fence = v->fence,
                                               .layers = covey_bytes_of(layers, layers_len),
-                                              .slots = covey_bytes_of(slots, slots_len)}};
+                                              .slots = covey_bytes_of(slots, slots_len),
+                                              .plan = plan}};
+    if (plan.len > 0) {
+        m.assign.model = v->file->id;
+    }
     struct covey_buf space = {message, cap};
     err = covey_work_encode(&m, space, out_len);
     if (err == COVEY_OK) {
@@ -230,47 +299,41 @@ out:
     return err;
 }
 
-bool covey__version_entry(const struct covey_version *v, uint8_t device, uint32_t index,
-                          size_t *out_layer, unsigned *out_slot)
-{
-    for (size_t i = 0; i < v->plan.layers; i++) {
-        const struct covey_plan_layer *pl = &v->plan.layer[i];
-        for (unsigned s = 0; s < pl->slots; s++) {
-            if (pl->holder[s] == device && index-- == 0) {
-                *out_layer = i;
-                *out_slot = s;
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* ---- mathematics of one layer ---- */
 
-static covey_err gather(const struct covey_version *v, size_t layer, const uint64_t *slots,
-                        float **out, size_t *out_count)
+static covey_err product_of(const struct covey_version *v, size_t layer, const uint64_t *slots,
+                            float **out_weights, struct covey_product **out_product,
+                            size_t *out_count)
 {
-    const struct covey_plan_layer *pl = &v->plan.layer[layer];
-    size_t floats = covey_layer_unit_floats(covey_model_layer(v->file->model, layer));
-    size_t count = 0;
-    for (unsigned s = 0; s < pl->slots; s++) {
-        count += bit(slots, s);
-    }
-    float *weights = aligned_alloc(64, (count * floats * sizeof(float) + 64) / 64 * 64);
-    if (weights == NULL) {
+    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    size_t floats = covey_layer_unit_floats(l), count = 0, at = 0;
+    struct chosen *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    size_t at = 0;
-    for (unsigned s = 0; s < pl->slots; s++) {
+    c->version = v;
+    c->layer = layer;
+    for (unsigned s = 0; s < v->plan.layer[layer].slots; s++) {
         if (bit(slots, s)) {
-            memcpy(weights + at++ * floats, covey__version_slot(v, layer, s),
-                   floats * sizeof(float));
+            c->slot[count++] = s;
         }
     }
-    *out = weights;
+    float *weights = aligned_alloc(64, (count * floats * sizeof(float) + 64) / 64 * 64);
+    covey_err err = weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    for (; at < count && err == COVEY_OK; at++) {
+        const float *from = NULL;
+        err = chosen_weights(c, at, weights + at * floats, &from);
+        if (err == COVEY_OK && from != weights + at * floats) {
+            memcpy(weights + at * floats, from, floats * sizeof(float));
+        }
+    }
+    if (err == COVEY_OK) {
+        err = covey_product_new(l, weights, count, out_product);
+    }
+    free(c);
+    *out_weights = weights;
     *out_count = count;
-    return COVEY_OK;
+    return err;
 }
 
 covey_err covey__version_compute(const struct covey_version *v, size_t layer,
@@ -280,29 +343,71 @@ covey_err covey__version_compute(const struct covey_version *v, size_t layer,
 {
     const struct covey_layer *l = covey_model_layer(v->file->model, layer);
     const struct covey_version_layer *vl = &v->layer[layer];
-    const float *weights = vl->own;
-    size_t count = vl->own_count;
-    float *gathered = NULL;
-    if (memcmp(slots, vl->own_slots, sizeof(vl->own_slots)) != 0) {
-        covey_err err = gather(v, layer, slots, &gathered, &count);
-        if (err != COVEY_OK) {
-            return err;
-        }
-        weights = gathered;
+    bool is_own = vl->own != NULL && memcmp(slots, vl->own_slots, sizeof(vl->own_slots)) == 0;
+    const struct covey_product *product = is_own ? vl->own->product : NULL;
+    size_t count = is_own ? vl->own->slots : 0;
+    struct covey_product *made = NULL;
+    float *weights = NULL;
+    covey_err err = COVEY_OK;
+    if (!is_own) {
+        err = product_of(v, layer, slots, &weights, &made, &count);
+        product = made;
     }
     struct covey_body *body = NULL;
-    float *room = covey__scratch_get(scratch, covey_layer_scratch_floats(l));
-    covey_err err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     if (err == COVEY_OK) {
         err = covey_body_new(count * covey_layer_answer_floats(l) * sizeof(float), &body);
     }
+    float *room = NULL;
     if (err == COVEY_OK) {
-        covey_layer_compute(l, weights, count, (const float *)(const void *)input->data, room,
-                            (float *)(void *)body->data);
-        *out = body;
+        room = covey__scratch_get(scratch, covey_product_scratch(product) / sizeof(float) + 1);
+        err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     }
-    free(gathered);
+    if (err == COVEY_OK) {
+        covey_product_run(product, (const float *)(const void *)input->data, room,
+                          (float *)(void *)body->data);
+        *out = body;
+        body = NULL;
+    }
+    covey_body_unref(body);
+    covey_product_free(made);
+    free(weights);
     return err;
+}
+
+covey_err covey__version_check(const struct covey_version *v, size_t layer,
+                               const struct covey_body *input, const struct covey_answers *answers,
+                               struct covey_scratch *scratch, uint32_t *out_wrong)
+{
+    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    struct covey_check_answer check[COVEY_PLAN_DEVICES_MAX];
+    uint8_t device[COVEY_PLAN_DEVICES_MAX];
+    size_t count = 0;
+    for (uint8_t d = 0; d < v->plan.devices; d++) {
+        const struct covey_secret *secret = v->layer[layer].secret[d];
+        if (secret != NULL && answers->device[d] != NULL) {
+            const float *answer = (const float *)(const void *)answers->device[d]->data;
+            check[count] = (struct covey_check_answer){.s = secret->s,
+                                                       .c = secret->c,
+                                                       .answer = answer,
+                                                       .slots = secret->slots,
+                                                       .rounding = v->plan.half ? 0x1p-11f : 0};
+            device[count++] = d;
+        }
+    }
+    *out_wrong = 0;
+    if (count == 0) {
+        return COVEY_OK;
+    }
+    void *room = covey__scratch_get(scratch, covey_check_scratch(l, count) / sizeof(float) + 1);
+    if (room == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    if (!covey_check_answers(l, (const float *)(const void *)input->data, check, count, room)) {
+        for (size_t i = 0; i < count; i++) {
+            *out_wrong |= check[i].wrong ? UINT32_C(1) << device[i] : 0;
+        }
+    }
+    return COVEY_OK;
 }
 
 /* Where each slot's answer is, NULL where there is none. */
@@ -328,30 +433,22 @@ static void find_answers(const struct covey_version *v, size_t layer, size_t flo
     }
 }
 
-void covey__version_combine(const struct covey_version *v, size_t layer,
-                            const struct covey_answers *answers, float *product)
+covey_err covey__version_combine(const struct covey_version *v, size_t layer,
+                                 const struct covey_answers *answers, float *product)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
     size_t floats = covey_layer_answer_floats(covey_model_layer(v->file->model, layer));
     const float *by_slot[COVEY_LAYER_SLOTS_MAX];
+    covey_err err = COVEY_OK;
     find_answers(v, layer, floats, answers, by_slot);
-    for (unsigned g = 0; g < pl->groups; g++) {
+    for (unsigned g = 0; g < pl->groups && err == COVEY_OK; g++) {
         unsigned first_unit, first_slot;
         unsigned count = covey_plan_group(pl, v->plan.parity, g, &first_unit, &first_slot);
         float *units[COVEY_GROUP_UNITS_MAX];
-        unsigned missing = count;
         for (unsigned j = 0; j < count; j++) {
             units[j] = product + (first_unit + j) * floats;
-            if (by_slot[first_slot + j] != NULL) {
-                memcpy(units[j], by_slot[first_slot + j], floats * sizeof(float));
-            } else {
-                COVEY_ASSERT(missing == count); /* the job waits for N of N + r */
-                missing = j;
-            }
         }
-        if (missing < count) {
-            COVEY_ASSERT(v->plan.parity > 0 && by_slot[first_slot + count] != NULL);
-            covey_split_recover(count, units, missing, by_slot[first_slot + count], floats);
-        }
+        err = covey_split_rebuild(count, v->plan.parity, by_slot + first_slot, units, floats);
     }
+    return err;
 }

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * version.h - one plan of a session made concrete at its owner: parities, digests of all slots, the
- * owner's own share; and putting a layer together from its answers.
+ * version.h - one plan of a session made concrete at its owner: digests of all slots, the owner's
+ * own share, secret vectors; putting layers and tile runs together from what came back.
  */
 #ifndef COVEY_SESSION_VERSION_H
 #define COVEY_SESSION_VERSION_H
 
+#include "coded.h"
 #include "covey/body.h"
 #include "covey/update.h"
-#include "model_file.h"
 #include "pool.h"
 
 struct covey_version_layer {
-    struct covey_digest *digest; /* by slot */
-    struct covey_body **parity;  /* by group (r == 1), or NULL */
-    float *own;                  /* the owner's slots' weights, in slot order */
-    uint16_t own_count;
+    struct covey_digest *digest; /* by slot; NULL: not coded */
+    const struct covey_own *own; /* NULL: the owner holds nothing of it */
     uint64_t own_slots[COVEY_LAYER_SLOTS_MAX / 64];
+    const struct covey_secret **secret; /* by device; NULL: itself, or holds nothing */
+};
+
+/* What a run stops at: a coded layer, or a tile run. */
+struct covey_version_stage {
+    bool tiles;
+    uint16_t index;
 };
 
 /* Constant once made; shared by reference between the loop and the pools. */
@@ -24,46 +29,66 @@ struct covey_version {
     _Atomic uint32_t refs;
     struct covey_fence fence;
     const struct covey_model_file *file; /* outlives it */
-    const struct covey_store *store;     /* parities are put there for those who want
-                                            them; set before make(), NULL: nowhere */
+    struct covey_coded *coded;           /* outlives it */
     struct covey_plan plan;
+    uint8_t self;               /* the owner's place in the plan, or COVEY_PLAN_DEVICES_MAX */
     struct covey_version *next; /* of the session, loop only */
     struct covey_version_layer layer[COVEY_LAYERS_MAX];
+    size_t stages;
+    struct covey_stage stage[COVEY_LAYERS_MAX + COVEY_TILE_RUNS_MAX]; /* as nn knows them */
+    struct covey_version_stage at[COVEY_LAYERS_MAX + COVEY_TILE_RUNS_MAX];
 };
 
-/* Copies the plan; make() does the work and may run on any thread. */
+/* new() is on the loop; make() (encoding, hashing) runs on the compute pool. */
 struct covey_version *covey__version_new(const struct covey_fence *fence,
                                          const struct covey_plan *plan,
-                                         const struct covey_model_file *file);
+                                         const struct covey_model_file *file,
+                                         struct covey_coded *coded);
 covey_err covey__version_make(struct covey_version *v,
                               const struct covey_node_id *self) COVEY_CHECK;
 struct covey_version *covey__version_ref(struct covey_version *v);
 void covey__version_unref(struct covey_version *v);
 
-/* The weights of a slot, unit or parity: covey_layer_unit_floats() floats. */
-const float *covey__version_slot(const struct covey_version *v, size_t layer, unsigned slot);
-
-/* The ASSIGN message for a device of the plan; heap, the caller's. */
-covey_err covey__version_assign(const struct covey_version *v, uint8_t device, uint8_t **out,
+/* The ASSIGN message for a device of the plan; heap, the caller's. plan: encoded, with tile runs.
+ * To the owner itself no slots are assigned. */
+covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
+                                struct covey_bytes plan, uint8_t **out,
                                 size_t *out_len) COVEY_CHECK;
-/* Layer and slot of entry index of that message; false when there are not so many. */
-bool covey__version_entry(const struct covey_version *v, uint8_t device, uint32_t index,
-                          size_t *out_layer, unsigned *out_slot);
 
-/* Product of chosen slots of a layer, in slot order. */
+/* Product of chosen slots of a layer, in slot order. input: float32. */
 covey_err covey__version_compute(const struct covey_version *v, size_t layer,
                                  const uint64_t slots[static COVEY_LAYER_SLOTS_MAX / 64],
                                  const struct covey_body *input, struct covey_scratch *scratch,
                                  struct covey_body **out) COVEY_CHECK;
 
-/* What came back of a layer: by device, and what was computed here besides. */
+/* What came back of a layer, float32: by device, and what was computed here besides. */
 struct covey_answers {
     struct covey_body *device[COVEY_PLAN_DEVICES_MAX];
     struct covey_body *local;
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
 };
-/* product [units x unit_rows x n]: copies what came, rebuilds by subtraction what did not. */
-void covey__version_combine(const struct covey_version *v, size_t layer,
-                            const struct covey_answers *answers, float *product);
+/* Bit d: the answer of device d is not the product of its weights and the input. */
+covey_err covey__version_check(const struct covey_version *v, size_t layer,
+                               const struct covey_body *input, const struct covey_answers *answers,
+                               struct covey_scratch *scratch, uint32_t *out_wrong) COVEY_CHECK;
+/* product [units x unit_rows x n]: copies what came, rebuilds what did not. */
+covey_err covey__version_combine(const struct covey_version *v, size_t layer,
+                                 const struct covey_answers *answers, float *product) COVEY_CHECK;
+
+/* Bodies of float16 and of float32 with the same numbers. */
+covey_err covey__body_halve(const float *values, size_t floats,
+                            struct covey_body **out) COVEY_CHECK;
+covey_err covey__body_widen(const struct covey_body *half, struct covey_body **out) COVEY_CHECK;
+
+/* The pieces of segment 0 of a tile run's input, by device; those made before an error are the
+ * caller's too. */
+covey_err covey__version_cut(const struct covey_version *v, unsigned run,
+                             const struct covey_tile_layout *layout, const float *input,
+                             struct covey_body *out[static COVEY_PLAN_DEVICES_MAX]) COVEY_CHECK;
+/* The run's output from its pieces. */
+void covey__version_join(const struct covey_version *v, unsigned run,
+                         const struct covey_tile_layout *layout,
+                         struct covey_body *const pieces[static COVEY_PLAN_DEVICES_MAX],
+                         float *output);
 
 #endif /* COVEY_SESSION_VERSION_H */

@@ -41,9 +41,11 @@ enum covey_action_type {
     COVEY_ACTION_TILE,    /* peer (the owner), fence, request, work, tile (takes all its pieces)
                              -> EVENT_TILE_COMPUTED */
     COVEY_ACTION_TILES_DROPPED, /* peer (the owner), fence, request: forget what its tiles kept */
+    COVEY_ACTION_PROBED, /* peer, work: the number of the PROBE that it answered */
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
-    COVEY_ACTION_ASSIGN,        /* peer, fence, device: send it its ASSIGN */
+    COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs: send
+                                   it its ASSIGN */
     COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
     COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include "coded.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "covey/check.h"
+#include "covey/crypto.h"
+
+struct parity_entry {
+    struct covey_coded_group group;
+    unsigned t;
+    struct covey_digest digest;
+};
+
+struct own_entry {
+    struct covey_own own; /* first: what is given out */
+    _Atomic uint32_t refs;
+    size_t layer;
+    struct covey_digest key;
+    float *weights; /* while the product reads them */
+    struct own_entry *next;
+};
+
+struct secret_entry {
+    struct covey_secret secret; /* first */
+    _Atomic uint32_t refs;
+    size_t layer;
+    struct covey_digest key;
+    struct secret_entry *next;
+};
+
+struct covey_coded {
+    const struct covey_model_file *file;
+    const struct covey_store *store;
+    pthread_mutex_t mutex; /* held by the version that is being made */
+    struct parity_entry *parity;
+    size_t parities, parity_room;
+    struct own_entry *own;
+    struct secret_entry *secret;
+};
+
+covey_err covey__coded_new(const struct covey_model_file *file, const struct covey_store *store,
+                           struct covey_coded **out)
+{
+    struct covey_coded *coded = calloc(1, sizeof(*coded));
+    if (coded == NULL || pthread_mutex_init(&coded->mutex, NULL) != 0) {
+        free(coded);
+        return COVEY_ERR_NOMEM;
+    }
+    coded->file = file;
+    coded->store = store;
+    *out = coded;
+    return COVEY_OK;
+}
+
+static void own_free(struct own_entry *e)
+{
+    covey_product_free(e->own.product);
+    free(e->weights);
+    free(e);
+}
+
+static void secret_free(struct secret_entry *e)
+{
+    free(e->secret.s);
+    free(e->secret.c);
+    free(e);
+}
+
+void covey__own_unref(const struct covey_own *own)
+{
+    struct own_entry *e = (struct own_entry *)(uintptr_t)own;
+    if (e != NULL && atomic_fetch_sub(&e->refs, 1) == 1) {
+        own_free(e);
+    }
+}
+
+void covey__secret_unref(const struct covey_secret *secret)
+{
+    struct secret_entry *e = (struct secret_entry *)(uintptr_t)secret;
+    if (e != NULL && atomic_fetch_sub(&e->refs, 1) == 1) {
+        secret_free(e);
+    }
+}
+
+void covey__coded_lock(struct covey_coded *coded)
+{
+    pthread_mutex_lock(&coded->mutex);
+}
+
+static void sweep(struct covey_coded *coded, bool all)
+{
+    for (struct own_entry **link = &coded->own; *link != NULL;) {
+        struct own_entry *e = *link;
+        if (all || atomic_load(&e->refs) == 1) {
+            *link = e->next;
+            covey__own_unref(&e->own);
+        } else {
+            link = &e->next;
+        }
+    }
+    for (struct secret_entry **link = &coded->secret; *link != NULL;) {
+        struct secret_entry *e = *link;
+        if (all || atomic_load(&e->refs) == 1) {
+            *link = e->next;
+            covey__secret_unref(&e->secret);
+        } else {
+            link = &e->next;
+        }
+    }
+}
+
+void covey__coded_unlock(struct covey_coded *coded)
+{
+    sweep(coded, false);
+    pthread_mutex_unlock(&coded->mutex);
+}
+
+void covey__coded_free(struct covey_coded *coded)
+{
+    if (coded == NULL) {
+        return;
+    }
+    sweep(coded, true);
+    pthread_mutex_destroy(&coded->mutex);
+    free(coded->parity);
+    free(coded);
+}
+
+/* ---- parities ---- */
+
+covey_err covey__coded_encode(const struct covey_model_file *file,
+                              const struct covey_coded_group *group, unsigned t, float *out)
+{
+    const float *units[COVEY_GROUP_UNITS_MAX];
+    COVEY_ASSERT(group->count <= COVEY_GROUP_UNITS_MAX);
+    for (unsigned j = 0; j < group->count; j++) {
+        units[j] = covey__model_file_unit(file, group->layer, (size_t)group->first + j);
+    }
+    size_t floats = covey_layer_unit_floats(covey_model_layer(file->model, group->layer));
+    return covey_split_encode(t, group->count, units, floats, out);
+}
+
+static struct parity_entry *parity_find(struct covey_coded *coded,
+                                        const struct covey_coded_group *group, unsigned t)
+{
+    for (size_t i = 0; i < coded->parities; i++) {
+        struct parity_entry *e = &coded->parity[i];
+        if (e->t == t && e->group.layer == group->layer && e->group.first == group->first &&
+            e->group.count == group->count) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static struct parity_entry *parity_add(struct covey_coded *coded)
+{
+    if (coded->parities == coded->parity_room) {
+        size_t room = coded->parity_room * 2 + 64;
+        struct parity_entry *bigger = realloc(coded->parity, room * sizeof(*bigger));
+        if (bigger == NULL) {
+            return NULL;
+        }
+        coded->parity = bigger;
+        coded->parity_room = room;
+    }
+    return &coded->parity[coded->parities];
+}
+
+covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_coded_group *group,
+                              unsigned t, struct covey_digest *out)
+{
+    const struct parity_entry *known = parity_find(coded, group, t);
+    if (known != NULL && covey__store_has(coded->store, &known->digest)) {
+        *out = known->digest;
+        return COVEY_OK;
+    }
+    size_t bytes = covey_layer_unit_floats(covey_model_layer(coded->file->model, group->layer)) *
+                   sizeof(float);
+    float *weights = malloc(bytes);
+    struct parity_entry *e = known == NULL ? parity_add(coded) : NULL;
+    if (weights == NULL || (known == NULL && e == NULL)) {
+        free(weights);
+        return COVEY_ERR_NOMEM;
+    }
+    struct covey_digest digest;
+    covey_err err = covey__coded_encode(coded->file, group, t, weights);
+    if (err == COVEY_OK) {
+        struct covey_bytes blob = covey_bytes_of(weights, bytes);
+        covey_hash(&digest, blob);
+        err = covey__store_put(coded->store, &digest, blob);
+    }
+    free(weights);
+    if (err == COVEY_OK) {
+        if (e != NULL) {
+            *e = (struct parity_entry){*group, t, digest};
+            coded->parities++;
+        }
+        *out = digest;
+    }
+    return err;
+}
+
+/* ---- a device's slots ---- */
+
+static void key_of(const struct covey_node_id *device, const struct covey_coded_slots *slots,
+                   struct covey_digest *out)
+{
+    struct covey_hasher hasher;
+    covey_hasher_init(&hasher);
+    if (device != NULL) {
+        covey_hasher_update(&hasher, covey_bytes_of(device->bytes, sizeof(device->bytes)));
+    }
+    covey_hasher_update(&hasher,
+                        covey_bytes_of(slots->digests, slots->count * sizeof(*slots->digests)));
+    covey_hasher_final(&hasher, out);
+}
+
+static float *floats_new(size_t count)
+{
+    return count > SIZE_MAX / sizeof(float) - 64
+               ? NULL
+               : aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
+}
+
+static covey_err own_make(const struct covey_layer *layer, const struct covey_coded_slots *slots,
+                          struct own_entry *e)
+{
+    size_t floats = covey_layer_unit_floats(layer);
+    e->weights = floats_new(slots->count * floats);
+    covey_err err = e->weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    for (size_t i = 0; i < slots->count && err == COVEY_OK; i++) {
+        const float *from = NULL;
+        float *to = e->weights + i * floats;
+        err = slots->weights(slots->user, i, to, &from);
+        if (err == COVEY_OK && from != to) {
+            memcpy(to, from, floats * sizeof(float));
+        }
+    }
+    if (err == COVEY_OK) {
+        err = covey_product_new(layer, e->weights, slots->count, &e->own.product);
+    }
+    if (err == COVEY_OK && !covey_product_reads(e->own.product)) {
+        free(e->weights);
+        e->weights = NULL;
+    }
+    return err;
+}
+
+covey_err covey__coded_own(struct covey_coded *coded, const struct covey_coded_slots *slots,
+                           const struct covey_own **out)
+{
+    struct covey_digest key;
+    key_of(NULL, slots, &key);
+    for (struct own_entry *e = coded->own; e != NULL; e = e->next) {
+        if (e->layer == slots->layer && covey_digest_equal(&e->key, &key)) {
+            atomic_fetch_add(&e->refs, 1);
+            *out = &e->own;
+            return COVEY_OK;
+        }
+    }
+    struct own_entry *e = calloc(1, sizeof(*e));
+    if (e == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_err err = own_make(covey_model_layer(coded->file->model, slots->layer), slots, e);
+    if (err != COVEY_OK) {
+        own_free(e);
+        return err;
+    }
+    atomic_init(&e->refs, 2);
+    e->own.slots = slots->count;
+    e->layer = slots->layer;
+    e->key = key;
+    e->next = coded->own;
+    coded->own = e;
+    *out = &e->own;
+    return COVEY_OK;
+}
+
+/* Of either sign, with magnitudes in [0.5, 1.5): no row's error can hide behind a small factor. */
+static void draw(float *s, size_t count)
+{
+    uint32_t bits[256];
+    for (size_t i = 0; i < count; i++) {
+        if (i % 256 == 0) {
+            covey_random(bits, sizeof(bits));
+        }
+        uint32_t b = bits[i % 256];
+        float magnitude = 0.5f + (float)(b >> 8) * 0x1p-24f;
+        s[i] = (b & 1) != 0 ? magnitude : -magnitude;
+    }
+}
+
+static covey_err secret_make(const struct covey_layer *layer, const struct covey_coded_slots *slots,
+                             struct covey_secret *secret)
+{
+    size_t rows = slots->count * layer->unit_rows;
+    float *room = floats_new(covey_layer_unit_floats(layer));
+    secret->s = floats_new(rows);
+    secret->c = floats_new(covey_check_floats(layer));
+    secret->slots = slots->count;
+    if (room == NULL || secret->s == NULL || secret->c == NULL) {
+        free(room);
+        return COVEY_ERR_NOMEM;
+    }
+    draw(secret->s, rows);
+    memset(secret->c, 0, covey_check_floats(layer) * sizeof(float));
+    covey_err err = COVEY_OK;
+    for (size_t i = 0; i < slots->count && err == COVEY_OK; i++) {
+        const float *weights = NULL;
+        err = slots->weights(slots->user, i, room, &weights);
+        if (err == COVEY_OK) {
+            covey_check_add(layer, secret->s + i * layer->unit_rows, weights, secret->c);
+        }
+    }
+    free(room);
+    return err;
+}
+
+covey_err covey__coded_secret(struct covey_coded *coded, const struct covey_node_id *device,
+                              const struct covey_coded_slots *slots,
+                              const struct covey_secret **out)
+{
+    struct covey_digest key;
+    key_of(device, slots, &key);
+    for (struct secret_entry *e = coded->secret; e != NULL; e = e->next) {
+        if (e->layer == slots->layer && covey_digest_equal(&e->key, &key)) {
+            atomic_fetch_add(&e->refs, 1);
+            *out = &e->secret;
+            return COVEY_OK;
+        }
+    }
+    struct secret_entry *e = calloc(1, sizeof(*e));
+    if (e == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_err err =
+        secret_make(covey_model_layer(coded->file->model, slots->layer), slots, &e->secret);
+    if (err != COVEY_OK) {
+        secret_free(e);
+        return err;
+    }
+    atomic_init(&e->refs, 2);
+    e->layer = slots->layer;
+    e->key = key;
+    e->next = coded->secret;
+    coded->secret = e;
+    *out = &e->secret;
+    return COVEY_OK;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner_state.h"
+
+static struct covey_plan_work work_of(const struct covey_work *w)
+{
+    return (struct covey_plan_work){w->flops, w->bytes};
+}
+
+/* All zero, out_rows among it, when a dimension is too large: it cannot be cut then. */
+static struct covey_row_map map_of(const struct covey_cell *cell)
+{
+    uint64_t in_bytes = (uint64_t)cell->in_planes * cell->in_width * sizeof(float);
+    uint64_t out_bytes = (uint64_t)cell->out_planes * cell->out_width * sizeof(float);
+    if (!cell->tiles || cell->in_rows > UINT16_MAX || cell->out_rows > UINT16_MAX ||
+        cell->stride > UINT16_MAX || cell->before > UINT16_MAX || cell->after > UINT16_MAX ||
+        in_bytes * cell->in_rows > COVEY_BODY_MAX || out_bytes * cell->out_rows > COVEY_BODY_MAX) {
+        return (struct covey_row_map){0};
+    }
+    return (struct covey_row_map){
+        .in_rows = (uint16_t)cell->in_rows,
+        .out_rows = (uint16_t)cell->out_rows,
+        .stride = (uint16_t)cell->stride,
+        .before = (uint16_t)cell->before,
+        .after = (uint16_t)cell->after,
+        .in_row_bytes = (uint32_t)in_bytes,
+        .out_row_bytes = (uint32_t)out_bytes,
+    };
+}
+
+static void fill_cell(const struct covey_cell *cell, struct covey_plan_cell *out)
+{
+    *out = (struct covey_plan_cell){
+        .first_layer = cell->first_layer,
+        .layers = cell->layers,
+        .weight_bytes = cell->weight_bytes,
+        .whole = work_of(&cell->whole),
+        .row = work_of(&cell->row),
+        .strip = work_of(&cell->strip),
+        .map = map_of(cell),
+    };
+}
+
+/* The node of a layer is the one that takes its weights. */
+static struct covey_plan_work layer_work(const struct covey_model_file *file, size_t layer)
+{
+    uint16_t weights = covey_model_layer_weights(file->model, layer);
+    struct covey_work work = {0};
+    for (size_t i = 0; i < file->graph->node_count; i++) {
+        const struct covey_graph_node *node = &file->graph->nodes[i];
+        for (unsigned k = 1; k < node->inputs; k++) {
+            if (node->input[k] == weights) {
+                covey_model_node_work(file->model, i, &work);
+                return work_of(&work);
+            }
+        }
+    }
+    return work_of(&work);
+}
+
+/* False: it does not fit a message. */
+static bool fill_layer(const struct covey_model_file *file, size_t layer, uint16_t cell,
+                       struct covey_plan_cost *out)
+{
+    const struct covey_layer *l = covey_model_layer(file->model, layer);
+    uint64_t input = (uint64_t)covey_layer_input_floats(l) * sizeof(float);
+    uint64_t answer = (uint64_t)covey_layer_answer_floats(l) * sizeof(float);
+    uint64_t unit = (uint64_t)covey_layer_unit_floats(l) * sizeof(float);
+    if (input > COVEY_BODY_MAX || answer * l->units > COVEY_BODY_MAX || unit > COVEY_BODY_MAX) {
+        return false;
+    }
+    struct covey_plan_work work = layer_work(file, layer);
+    *out = (struct covey_plan_cost){
+        .cell = cell,
+        .units = (uint16_t)l->units,
+        .unit_bytes = (uint32_t)unit,
+        .input_bytes = (uint32_t)input,
+        .answer_bytes = (uint32_t)answer,
+        .unit = {work.flops / l->units, work.bytes / l->units},
+    };
+    return true;
+}
+
+void covey__session_costs(struct covey_session *s)
+{
+    const struct covey_model_file *file = s->file;
+    struct covey_plan_request *c = &s->costs;
+    c->parity = s->options.parity;
+    c->devices_max = s->options.devices;
+    c->coded_all = s->options.coded_all;
+    c->half = s->options.half;
+    c->layers = (uint16_t)covey_model_layers(file->model);
+    c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
+    bool fits = true;
+    for (size_t i = 0; i < c->cells; i++) {
+        fill_cell(&file->cell[i], &c->cell[i]);
+        for (size_t l = 0; l < c->cell[i].layers; l++) {
+            size_t layer = c->cell[i].first_layer + l;
+            fits = fits && fill_layer(file, layer, (uint16_t)i, &c->cost[layer]);
+        }
+    }
+    /* What cannot be placed is computed here: a plan without layers and runs. */
+    if (!fits || c->cells == 0) {
+        c->layers = 0;
+        for (size_t i = 0; i < c->cells; i++) {
+            c->cell[i].layers = 0;
+        }
+    }
+}

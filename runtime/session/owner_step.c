@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner_state.h"
+
+/* One step of a request, on the pool: what came is put together, and the run goes on to the next
+ * stage. One task does it all: every task costs a device its processor. */
+
+static void drop_answers(struct covey_request *r)
+{
+    for (size_t i = 0; i < COVEY_PLAN_DEVICES_MAX; i++) {
+        covey_body_unref(r->answers.device[i]);
+    }
+    covey_body_unref(r->answers.local);
+    r->answers = (struct covey_answers){0};
+}
+
+static void drop_input(struct covey_request *r)
+{
+    covey_body_unref(r->layer_input);
+    covey_body_unref(r->layer_wire);
+    r->layer_input = r->layer_wire = NULL;
+}
+
+static covey_err start(struct covey_request *r)
+{
+    if (r->run == NULL) {
+        covey_err err = covey_run_new(r->session->file->model, &r->run);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    covey_run_stages(r->run, r->version->stage, r->version->stages);
+    covey_run_start(r->run, (const void *const[]){r->input->data});
+    return COVEY_OK;
+}
+
+/* Answers of others travelled as float16; the owner's own did not travel. */
+static covey_err widen_answers(struct covey_request *r)
+{
+    for (unsigned d = 0; d < r->version->plan.devices; d++) {
+        struct covey_body *half = r->answers.device[d];
+        if (half == NULL || d == r->version->self) {
+            continue;
+        }
+        covey_err err = covey__body_widen(half, &r->answers.device[d]);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        covey_body_unref(half);
+    }
+    return COVEY_OK;
+}
+
+static covey_err combine(struct covey_request *r, struct covey_scratch *scratch)
+{
+    covey_err err = r->version->plan.half ? widen_answers(r) : COVEY_OK;
+    if (err == COVEY_OK) {
+        err = covey__version_check(r->version, r->at.index, r->layer_input, &r->answers, scratch,
+                                   &r->wrong);
+    }
+    if (err != COVEY_OK || r->wrong != 0) {
+        return err;
+    }
+    err = covey__version_combine(r->version, r->at.index, &r->answers, covey_run_answer(r->run));
+    if (err == COVEY_OK) {
+        covey_run_resume(r->run);
+        drop_input(r);
+    }
+    return err;
+}
+
+static covey_err take_input(struct covey_request *r, const float *input)
+{
+    const struct covey_layer *l = covey_model_layer(r->session->file->model, r->at.index);
+    size_t floats = covey_layer_input_floats(l);
+    if (r->version->plan.half) {
+        covey_err err = covey__body_halve(input, floats, &r->layer_wire);
+        return err != COVEY_OK ? err : covey__body_widen(r->layer_wire, &r->layer_input);
+    }
+    covey_err err = covey_body_new(floats * sizeof(float), &r->layer_input);
+    if (err == COVEY_OK) {
+        memcpy(r->layer_input->data, input, floats * sizeof(float));
+        r->layer_wire = covey_body_ref(r->layer_input);
+    }
+    return err;
+}
+
+static covey_err put_together(struct covey_request *r, struct covey_scratch *scratch)
+{
+    switch (r->step) {
+    case COVEY_STEP_START:
+        return start(r);
+    case COVEY_STEP_COMBINE:
+        return combine(r, scratch);
+    case COVEY_STEP_JOIN:
+        covey__version_join(r->version, r->at.index, &r->layout, r->answers.device,
+                            covey_run_answer(r->run));
+        covey_run_resume(r->run);
+        break;
+    case COVEY_STEP_LOCAL:
+        covey_run_local(r->run);
+        break;
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch)
+{
+    r->wrong = 0;
+    covey_err err = put_together(r, scratch);
+    drop_answers(r);
+    if (err != COVEY_OK || r->wrong != 0) {
+        return err;
+    }
+    uint64_t begin_ns = covey_clock_ns();
+    size_t stage = 0;
+    const float *input = NULL;
+    r->stopped = covey_run_next(r->run, &stage, &input);
+    r->local_us = (uint32_t)((covey_clock_ns() - begin_ns) / 1000);
+    if (!r->stopped) {
+        return COVEY_OK;
+    }
+    r->at = r->version->at[stage];
+    r->tile_input = input;
+    return r->at.tiles ? COVEY_OK : take_input(r, input);
+}
