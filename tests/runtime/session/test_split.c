@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A network packed, stored, planned over D devices and assigned: whichever one device is missing,
- * the layers put together are those of one device.
+ * A network packed, stored, planned over D devices and assigned: whichever devices are missing, as
+ * many as there are parities, the layers put together are those of one device, and whoever answers
+ * wrongly is found.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct world {
     struct covey_digest id;
     struct covey_model_file *file;
     struct covey_plan plan;
+    struct covey_coded *coded;
     struct covey_version *version;
     struct covey_assignment *assignment[DEVICES_MAX]; /* of all but device 0, the owner */
     _Atomic uint64_t used_bytes;
@@ -47,18 +49,30 @@ static void pack_into_store(void **state, struct world *w)
     free(manifest);
     covey_graph_free(g);
     expect_ok(covey__model_file_load(&w->store, &w->id, &w->file, &why), &why);
+    assert_int_equal(covey__coded_new(w->file, &w->store, &w->coded), COVEY_OK);
 }
 
-static void plan_for(struct world *w, uint8_t devices)
+static void unpack(struct world *w)
+{
+    covey__coded_free(w->coded);
+    covey__model_file_free(w->file);
+}
+
+static void plan_for(struct world *w, uint8_t devices, uint8_t parity)
 {
     struct covey_plan_request *request = calloc(1, sizeof(*request));
     assert_non_null(request);
     request->layers = (uint16_t)covey_model_layers(w->file->model);
-    request->parity = 1;
+    request->cells = request->layers;
+    request->coded_all = true;
+    request->parity = parity;
     request->devices = devices;
     for (size_t i = 0; i < request->layers; i++) {
         const struct covey_layer *l = covey_model_layer(w->file->model, i);
+        request->cell[i] = (struct covey_plan_cell){
+            .first_layer = (uint16_t)i, .layers = 1, .whole.flops = 1000u * l->units};
         request->cost[i] = (struct covey_plan_cost){
+            .cell = (uint16_t)i,
             .units = (uint16_t)l->units,
             .unit_bytes = (uint32_t)(covey_layer_unit_floats(l) * sizeof(float)),
             .input_bytes = (uint32_t)(covey_layer_input_floats(l) * sizeof(float)),
@@ -68,16 +82,15 @@ static void plan_for(struct world *w, uint8_t devices)
     }
     for (uint8_t i = 0; i < devices; i++) {
         request->device[i] = (struct covey_plan_device){
-            .id = {{(uint8_t)(i + 1)}}, .mflops = 1000, .memory_bytes = 1u << 30};
+            .id = {{(uint8_t)(i + 1)}}, .mflops = 1000, .memory_bytes = 1u << 30, .owner = i == 0};
     }
     assert_int_equal(covey_plan_make(request, &w->plan), COVEY_OK);
     assert_int_equal(covey_plan_check(&w->plan, request), COVEY_OK);
     assert_int_equal(w->plan.layers, request->layers);
     free(request);
     struct covey_fence fence = {.epoch = 1, .version = 1};
-    w->version = covey__version_new(&fence, &w->plan, w->file);
+    w->version = covey__version_new(&fence, &w->plan, w->file, w->coded);
     assert_non_null(w->version);
-    w->version->store = &w->store;
     assert_int_equal(covey__version_make(w->version, &w->plan.device[0]), COVEY_OK);
 }
 
@@ -86,7 +99,8 @@ static void assign_to(struct world *w, uint8_t device)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
-    assert_int_equal(covey__version_assign(w->version, device, &bytes, &len), COVEY_OK);
+    assert_int_equal(
+        covey__version_assign(w->version, device, covey_bytes_of(NULL, 0), &bytes, &len), COVEY_OK);
     struct covey_work_message message;
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
     assert_int_equal(message.type, COVEY_WORK_ASSIGN);
@@ -94,8 +108,10 @@ static void assign_to(struct world *w, uint8_t device)
     assert_non_null(a);
     assert_int_equal(covey__assignment_parse(a, &message.assign, &w->used_bytes, UINT64_MAX / 2),
                      COVEY_OK);
-    covey__assignment_load(a, &w->store);
-    assert_int_equal(a->missing_count, 0);
+    struct covey_bytes wants;
+    assert_int_equal(covey__assignment_wants(a, &w->store, &wants), COVEY_OK);
+    assert_int_equal(wants.len, 0);
+    assert_int_equal(covey__assignment_fill(a, &w->store), COVEY_OK);
     w->assignment[device] = a;
     free(bytes);
 }
@@ -111,8 +127,31 @@ static void drop_plan(struct world *w)
     assert_int_equal(w->used_bytes, 0);
 }
 
-/* One layer with device `lost` silent. */
-static void run_layer(struct world *w, size_t layer, const float *input, unsigned lost,
+/* Nobody is accused; and whoever has one number wrong is, alone. */
+static void expect_liars(struct world *w, size_t layer, const struct covey_body *input,
+                         const struct covey_answers *answers, struct covey_scratch *scratch)
+{
+    uint32_t wrong = 0;
+    assert_int_equal(covey__version_check(w->version, layer, input, answers, scratch, &wrong),
+                     COVEY_OK);
+    assert_int_equal(wrong, 0);
+    for (unsigned d = 1; d < w->plan.devices; d++) {
+        if (answers->device[d] == NULL) {
+            continue;
+        }
+        float *values = (float *)(void *)answers->device[d]->data;
+        size_t at = answers->device[d]->len / sizeof(float) / 2;
+        float right = values[at];
+        values[at] = right + 1.0f;
+        assert_int_equal(covey__version_check(w->version, layer, input, answers, scratch, &wrong),
+                         COVEY_OK);
+        assert_int_equal(wrong, 1u << d);
+        values[at] = right;
+    }
+}
+
+/* One layer with the devices in `lost` silent. */
+static void run_layer(struct world *w, size_t layer, const float *input, uint32_t lost,
                       float *product, struct covey_scratch *scratch)
 {
     const struct covey_layer *l = covey_model_layer(w->file->model, layer);
@@ -122,11 +161,11 @@ static void run_layer(struct world *w, size_t layer, const float *input, unsigne
     memcpy(body->data, input, bytes);
     struct covey_answers answers = {0};
     for (unsigned d = 0; d < w->plan.devices; d++) {
-        if (d == lost) {
+        if ((lost >> d & 1) != 0) {
             continue;
         }
         if (d == 0) {
-            if (w->version->layer[layer].own_count > 0) {
+            if (w->version->layer[layer].own != NULL) {
                 assert_int_equal(covey__version_compute(w->version, layer,
                                                         w->version->layer[layer].own_slots, body,
                                                         scratch, &answers.device[0]),
@@ -138,14 +177,15 @@ static void run_layer(struct world *w, size_t layer, const float *input, unsigne
                              COVEY_OK);
         }
     }
-    covey__version_combine(w->version, layer, &answers, product);
+    expect_liars(w, layer, body, &answers, scratch);
+    assert_int_equal(covey__version_combine(w->version, layer, &answers, product), COVEY_OK);
     for (unsigned d = 0; d < w->plan.devices; d++) {
         covey_body_unref(answers.device[d]);
     }
     covey_body_unref(body);
 }
 
-static double run_with_loss(struct world *w, unsigned lost)
+static double run_with_loss(struct world *w, uint32_t lost)
 {
     struct covey_run *run = NULL;
     struct covey_scratch scratch = {0};
@@ -172,26 +212,70 @@ static double run_with_loss(struct world *w, unsigned lost)
     return error;
 }
 
+static unsigned count_of(uint32_t mask)
+{
+    unsigned count = 0;
+    for (; mask != 0; mask &= mask - 1) {
+        count++;
+    }
+    return count;
+}
+
+static void survive(void **state, uint8_t devices, uint8_t parity, double bound)
+{
+    struct world w = {0};
+    pack_into_store(state, &w);
+    plan_for(&w, devices, parity);
+    for (uint8_t d = 1; d < devices; d++) {
+        assign_to(&w, d);
+    }
+    for (uint32_t lost = 0; lost < 1u << devices; lost++) {
+        double error = count_of(lost) <= parity ? run_with_loss(&w, lost) : 0;
+        if (!(error < bound)) {
+            fail_msg("%u devices, lost %#x: relative error %g", devices, lost, error);
+        }
+    }
+    drop_plan(&w);
+    unpack(&w);
+}
+
 /* For every number of devices from 2 to 8 and every one of them lost, or none: the output is that
  * of a single device within rounding. */
 static void test_split_survives_any_one_loss(void **state)
 {
+    for (uint8_t devices = 2; devices <= DEVICES_MAX; devices++) {
+        survive(state, devices, 1, 1e-5);
+    }
+}
+
+/* With r parities any r devices may be lost. */
+static void test_split_survives_as_many_losses_as_parities(void **state)
+{
+    survive(state, 5, 0, 1e-5);
+    survive(state, 6, 2, 1e-4);
+    survive(state, 7, 3, 1e-4);
+    survive(state, 7, 4, 1e-3);
+}
+
+/* A second version with the same groups makes neither parities nor secrets anew. */
+static void test_versions_share_what_did_not_change(void **state)
+{
     struct world w = {0};
     pack_into_store(state, &w);
-    for (uint8_t devices = 2; devices <= DEVICES_MAX; devices++) {
-        plan_for(&w, devices);
-        for (uint8_t d = 1; d < devices; d++) {
-            assign_to(&w, d);
+    plan_for(&w, 5, 2);
+    struct covey_fence fence = {.epoch = 1, .version = 2};
+    struct covey_version *next = covey__version_new(&fence, &w.plan, w.file, w.coded);
+    assert_non_null(next);
+    assert_int_equal(covey__version_make(next, &w.plan.device[0]), COVEY_OK);
+    for (size_t i = 0; i < w.plan.layers; i++) {
+        assert_ptr_equal(next->layer[i].own, w.version->layer[i].own);
+        for (unsigned d = 0; d < w.plan.devices; d++) {
+            assert_ptr_equal(next->layer[i].secret[d], w.version->layer[i].secret[d]);
         }
-        for (unsigned lost = 0; lost <= devices; lost++) {
-            double error = run_with_loss(&w, lost);
-            if (!(error < 1e-5)) {
-                fail_msg("%u devices, %u lost: relative error %g", devices, lost, error);
-            }
-        }
-        drop_plan(&w);
     }
-    covey__model_file_free(w.file);
+    covey__version_unref(next);
+    drop_plan(&w);
+    unpack(&w);
 }
 
 /* An assignment whose units do not fit the memory for others is refused and leaves no account. */
@@ -199,10 +283,11 @@ static void test_split_refuses_more_than_memory(void **state)
 {
     struct world w = {0};
     pack_into_store(state, &w);
-    plan_for(&w, 3);
+    plan_for(&w, 3, 1);
     uint8_t *bytes = NULL;
     size_t len = 0;
-    assert_int_equal(covey__version_assign(w.version, 1, &bytes, &len), COVEY_OK);
+    assert_int_equal(covey__version_assign(w.version, 1, covey_bytes_of(NULL, 0), &bytes, &len),
+                     COVEY_OK);
     struct covey_work_message message;
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
     struct covey_assignment *a = covey__assignment_new(&w.plan.device[0], &message.assign.fence);
@@ -212,13 +297,15 @@ static void test_split_refuses_more_than_memory(void **state)
     assert_int_equal(w.used_bytes, 0);
     free(bytes);
     drop_plan(&w);
-    covey__model_file_free(w.file);
+    unpack(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_survives_any_one_loss),
+        cmocka_unit_test(test_split_survives_as_many_losses_as_parities),
+        cmocka_unit_test(test_versions_share_what_did_not_change),
         cmocka_unit_test(test_split_refuses_more_than_memory),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
