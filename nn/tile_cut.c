@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/tile.h"
 
-#include "ops.h"
+#include "kernels/half.h"
 
 static size_t strip_floats(const struct covey_plane_rows *r)
 {
@@ -33,21 +33,15 @@ void covey_rows_join(const struct covey_plane_rows *r, const float *strip, float
 void covey_rows_cut_half(const struct covey_plane_rows *r, const float *tensor, uint16_t *strip)
 {
     size_t count = strip_floats(r);
-    for (uint32_t p = 0; p < r->planes; p++) {
-        const float *from = tensor + plane_at(r, p);
-        for (size_t i = 0; i < count; i++) {
-            strip[p * count + i] = covey__float_to_half(from[i]);
-        }
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        covey__half_from_floats(tensor + plane_at(r, p), strip + p * count, count);
     }
 }
 
 void covey_rows_join_half(const struct covey_plane_rows *r, const uint16_t *strip, float *tensor)
 {
     size_t count = strip_floats(r);
-    for (uint32_t p = 0; p < r->planes; p++) {
-        float *to = tensor + plane_at(r, p);
-        for (size_t i = 0; i < count; i++) {
-            to[i] = covey__half_to_float(strip[p * count + i]);
-        }
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        covey__half_to_floats(strip + p * count, tensor + plane_at(r, p), count);
     }
 }

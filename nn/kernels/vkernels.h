@@ -56,6 +56,8 @@ struct covey__vkernels {
     void (*update_sgd)(const struct covey__update_sgd *u, size_t first, size_t last);
     void (*update_adam)(const struct covey__update_adam *u, const float corrections[2],
                         size_t first, size_t last);
+    void (*half_from_floats)(const float *in, uint16_t *out, size_t count);
+    void (*half_to_floats)(const uint16_t *in, float *out, size_t count);
 };
 
 const struct covey__vkernels *covey__vkernels(void);

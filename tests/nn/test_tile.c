@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "../../nn/kernels/vkernels.h"
 #include "tiling.h"
 
 #include <math.h>
@@ -340,6 +341,85 @@ static void test_rows_cut_and_join(void **state)
     }
 }
 
+/* The nearest half of a number that is inside the halves' range, by trying its neighbours. */
+static void expect_nearest(float x, uint16_t half)
+{
+    struct covey_tensor t = {.type = COVEY_TYPE_F16, .data = &half};
+    double got = covey_tensor_element(&t, 0), distance = fabs((double)x - got);
+    bool even = (half & 1) == 0;
+    for (int step = -1; step <= 1; step += 2) {
+        uint16_t other = (uint16_t)(half + step);
+        struct covey_tensor n = {.type = COVEY_TYPE_F16, .data = &other};
+        double d = fabs((double)x - covey_tensor_element(&n, 0));
+        if ((other & 0x7fff) < 0x7c00 && (half & 0x7fff) != 0) {
+            assert_true(distance < d || (distance == d && even));
+        }
+    }
+    assert_true(!signbit(got) == !signbit(x));
+}
+
+/* Every half comes back as it was, on every set of instructions. */
+static void expect_halves(const struct covey__vkernels *k)
+{
+    enum { ALL = 1 << 16 };
+    static uint16_t halves[ALL], back[ALL];
+    static float floats[ALL];
+    for (unsigned i = 0; i < ALL; i++) {
+        halves[i] = (uint16_t)i;
+    }
+    k->half_to_floats(halves, floats, ALL);
+    k->half_from_floats(floats, back, ALL);
+    for (unsigned i = 0; i < ALL; i++) {
+        struct covey_tensor t = {.type = COVEY_TYPE_F16, .data = &halves[i]};
+        double v = covey_tensor_element(&t, 0);
+        if (isnan(v)) {
+            assert_true(isnan(floats[i]) && (back[i] & 0x7fff) > 0x7c00);
+        } else {
+            assert_true((double)floats[i] == v && !signbit(floats[i]) == !signbit(v));
+            assert_int_equal(back[i], i);
+        }
+    }
+    for (size_t count = 0; count < 40; count++) { /* nothing behind the end is touched */
+        memset(back, 0xaa, sizeof(back));
+        k->half_from_floats(floats + 77, back, count);
+        assert_memory_equal(back, halves + 77, count * sizeof(*back));
+        assert_int_equal(back[count], 0xaaaa);
+    }
+}
+
+/* Floats go to the nearest half, ties to even; what is too large becomes infinite. */
+static void test_halves(void **state)
+{
+    (void)state;
+    static const float large[] = {65520.0f, 1e9f, INFINITY, -65520.0f, -3e38f};
+    static const float edge[] = {65519.996f,    65504.0f,      5.9604645e-8f, 2.9802322e-8f,
+                                 2.98024e-8f,   1e-30f,        0.0f,          -0.0f,
+                                 6.1035156e-5f, 6.0975552e-5f, 6.1005354e-5f, 1e-45f,
+                                 2049.0f,       2051.0f,       -2049.0f,      1.00048828125f};
+    uint64_t seed = 11;
+    for (unsigned isa = 0; isa <= COVEY__ISA_AVX512; isa++) {
+        const struct covey__vkernels *k = covey__vkernels_of((enum covey__isa)isa);
+        uint16_t half;
+        if (k == NULL) {
+            continue;
+        }
+        expect_halves(k);
+        for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+            k->half_from_floats(&large[i], &half, 1);
+            assert_int_equal(half, large[i] > 0 ? 0x7c00 : 0xfc00);
+        }
+        for (size_t i = 0; i < sizeof(edge) / sizeof(edge[0]); i++) {
+            k->half_from_floats(&edge[i], &half, 1);
+            expect_nearest(edge[i], half);
+        }
+        for (unsigned i = 0; i < 20000; i++) {
+            float x = ldexpf(random_float(&seed), (int)random_below(&seed, 42) - 26);
+            k->half_from_floats(&x, &half, 1);
+            expect_nearest(x, half);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_tile),
         cmocka_unit_test(test_bad_strips_are_refused),
         cmocka_unit_test(test_rows_cut_and_join),
+        cmocka_unit_test(test_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
