@@ -133,6 +133,19 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     return covey__update_send(node->out, peer, &answer, 0);
 }
 
+/* Session measures: what it sent is back. */
+static covey_err probe_answered(struct covey_node *node, const struct covey_incoming *in)
+{
+    struct covey_action *action = covey__update_add(node->out, COVEY_ACTION_PROBED);
+    if (action != NULL) {
+        action->peer = in->peer;
+        action->has_peer = true;
+        action->work = in->message->probe;
+    }
+    release(node, in->body);
+    return COVEY_OK;
+}
+
 /* The job takes the pieces of its own sessions' results; all others are a holder's. */
 static covey_err piece(struct covey_node *node, const struct covey_incoming *in)
 {
@@ -185,7 +198,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
         release(node, in->body);
         return probed(node, in);
     case COVEY_WORK_PROBED:
-        break;
+        return probe_answered(node, in);
     case COVEY_WORK_NONE:
         break;
     }
