@@ -195,6 +195,13 @@ uint64_t covey_clock_ns(void)
     return uv_hrtime();
 }
 
+uint64_t covey_thread_cpu_ns(void)
+{
+    struct timespec t = {0, 0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
 covey_err covey_loop_post(struct covey_loop *loop, covey_loop_fn fn, void *user)
 {
     struct post *p = malloc(sizeof(*p));

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "covey/wants.h"
 #include "layers_codec.h"
 
 enum { SLOT_ENTRY_BYTES = 36 };
@@ -32,12 +31,16 @@ void covey__assignment_unref(struct covey_assignment *a)
     if (a == NULL || atomic_fetch_sub(&a->refs, 1) != 1) {
         return;
     }
+    covey__strips_free(a->strips);
+    covey_manifest_free(a->manifest);
+    free(a->plan);
     if (a->used_bytes != NULL) {
         atomic_fetch_sub(a->used_bytes, a->bytes);
     }
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         free(a->weights[i]);
     }
+    covey__strips_free(a->strips);
     free(a->slots);
     free(a->missing);
     free(a);
@@ -46,11 +49,11 @@ void covey__assignment_unref(struct covey_assignment *a)
 static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
 {
     size_t count = in.len / SLOT_ENTRY_BYTES;
-    if (count == 0 || in.len % SLOT_ENTRY_BYTES != 0) {
+    if ((count == 0 && a->plan == NULL) || in.len % SLOT_ENTRY_BYTES != 0) {
         return COVEY_ERR_MALFORMED;
     }
-    a->slots = calloc(count, sizeof(*a->slots));
-    a->missing = malloc((count + 7) / 8);
+    a->slots = calloc(count + 1, sizeof(*a->slots));
+    a->missing = malloc(count / 8 + 1);
     if (a->slots == NULL || a->missing == NULL) {
         return COVEY_ERR_NOMEM;
     }
@@ -100,10 +103,25 @@ static covey_err account(struct covey_assignment *a, _Atomic uint64_t *used_byte
     return COVEY_OK;
 }
 
+covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_plan *plan,
+                                 uint8_t device)
+{
+    a->plan = malloc(sizeof(*a->plan));
+    if (a->plan == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    *a->plan = *plan;
+    a->device = device;
+    return COVEY_OK;
+}
+
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit)
 {
+    a->model = assign->model;
+    a->account = used_bytes;
+    a->limit = limit;
     covey_err err = covey__layers_decode(assign->layers, a->layer, a->present, COVEY_LAYERS_MAX);
     if (err == COVEY_OK) {
         err = parse_slots(a, assign->slots);
@@ -151,28 +169,21 @@ void covey__assignment_load(struct covey_assignment *a, const struct covey_store
     }
 }
 
-covey_err covey__assignment_wants(const struct covey_assignment *a, struct covey_bytes *out)
+covey_err covey__assignment_products(struct covey_assignment *a)
 {
-    size_t count = a->missing_count < COVEY_WANTS_MAX ? a->missing_count : COVEY_WANTS_MAX;
-    *out = covey_bytes_of(NULL, 0);
-    if (count == 0) {
-        return COVEY_OK;
-    }
-    uint8_t *list = malloc(1 + count * COVEY_WANTS_ENTRY_BYTES);
-    if (list == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    size_t len = covey_wants_begin(list, NULL, 0); /* nobody but the owner has this unit */
-    for (size_t i = 0; i < a->count && count > 0; i++) {
-        const struct covey_work_slot *s = &a->slots[i];
-        if (is_missing(a, i)) {
-            struct covey_want want = {.digest = s->digest,
-                                      .len = (uint32_t)unit_bytes(&a->layer[s->layer])};
-            len += covey_wants_put(list + len, &want);
-            count--;
+    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
+        if (a->held[i] == 0 || a->product[i] != NULL) {
+            continue;
+        }
+        covey_err err = covey_product_new(&a->layer[i], a->weights[i], a->held[i], &a->product[i]);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        if (!covey_product_reads(a->product[i])) {
+            free(a->weights[i]);
+            a->weights[i] = NULL;
         }
     }
-    *out = covey_bytes_of(list, len);
     return COVEY_OK;
 }
 
@@ -187,7 +198,8 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
                                     struct covey_body **out)
 {
     const struct covey_layer *l = &a->layer[layer];
-    float *room = covey__scratch_get(scratch, covey_layer_scratch_floats(l));
+    const struct covey_product *p = a->product[layer];
+    float *room = covey__scratch_get(scratch, covey_product_scratch(p) / sizeof(float) + 1);
     if (room == NULL) {
         return COVEY_ERR_NOMEM;
     }
@@ -197,9 +209,8 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
     if (err != COVEY_OK) {
         return err;
     }
-    covey_layer_compute(l, a->weights[layer], a->held[layer],
-                        (const float *)(const void *)input->data, room,
-                        (float *)(void *)body->data);
+    covey_product_run(p, (const float *)(const void *)input->data, room,
+                      (float *)(void *)body->data);
     *out = body;
     return COVEY_OK;
 }

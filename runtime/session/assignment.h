@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * assignment.h - the units one owner's plan gave this device: parsed, bounded, loaded, computed
- * with.
+ * assignment.h - what one owner's plan gave this device: coded units and strips of tile runs;
+ * parsed, bounded, loaded, computed with.
  *
- * Made on the loop; parsed, loaded and completed on the storage thread, in order; read by compute
- * threads once `ready`. Freed with its last reference.
+ * Made on the loop; parsed and read from disk on the storage thread, laid out on a compute thread,
+ * one after the other; read by compute threads once `ready`. Freed with its last reference.
  */
 #ifndef COVEY_SESSION_ASSIGNMENT_H
 #define COVEY_SESSION_ASSIGNMENT_H
@@ -14,6 +14,7 @@
 #include "covey/split.h"
 #include "pool.h"
 #include "store.h"
+#include "strips.h"
 
 struct covey_assignment {
     struct covey_node_id owner;
@@ -32,8 +33,18 @@ struct covey_assignment {
     size_t first[COVEY_LAYERS_MAX];   /* index of the layer's first entry in slots */
     size_t held[COVEY_LAYERS_MAX];    /* how many it has */
     float *weights[COVEY_LAYERS_MAX]; /* held x unit_rows x k */
+    struct covey_product *product[COVEY_LAYERS_MAX];
+    /* With tile runs; else NULL. */
+    struct covey_plan *plan;
+    uint8_t device; /* this one in the plan */
+    struct covey_digest model;
+    struct covey_manifest *manifest;
+    struct covey_graph *graph;   /* the manifest's */
+    struct covey_strips *strips; /* filled once the assignment is ready */
     uint64_t bytes;
     _Atomic uint64_t *used_bytes; /* account that bytes was added to */
+    _Atomic uint64_t *account;    /* the same, before */
+    uint64_t limit;
 };
 
 struct covey_assignment *covey__assignment_new(const struct covey_node_id *owner,
@@ -41,15 +52,24 @@ struct covey_assignment *covey__assignment_new(const struct covey_node_id *owner
 struct covey_assignment *covey__assignment_ref(struct covey_assignment *a);
 void covey__assignment_unref(struct covey_assignment *a);
 
+/* Before it is parsed, with tile runs: copies the plan. */
+covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_plan *plan,
+                                 uint8_t device) COVEY_CHECK;
 /* Fills a from an owner's message; refuses more than limit bytes in all (LIMIT). */
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit) COVEY_CHECK;
 /* Reads what is still missing and the store has. */
 void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store);
-/* The list (covey/wants.h) of what is missing, heap, the caller's; empty when nothing is. */
-covey_err covey__assignment_wants(const struct covey_assignment *a,
+/* Goes as far as it can with what the store has, and lists what is missing next (covey/wants.h):
+ * heap, the caller's; empty when all is there. Storage thread. */
+covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,
                                   struct covey_bytes *out) COVEY_CHECK;
+/* Lays all weights out: then it can be computed with. NOT_FOUND, MALFORMED: something is missing
+ * after all. Compute thread. */
+covey_err covey__assignment_fill(struct covey_assignment *a,
+                                 const struct covey_store *store) COVEY_CHECK;
+covey_err covey__assignment_products(struct covey_assignment *a) COVEY_CHECK;
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
                                size_t input_bytes);
 /* All held slots of layer as one product. */

@@ -119,6 +119,12 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_COMPUTE:
         covey__holder_compute(d->holder, a);
         break;
+    case COVEY_ACTION_TILE:
+        covey__tiling_compute(d->tiling, covey__holder_find(d->holder, &a->peer, &a->fence), a);
+        break;
+    case COVEY_ACTION_TILES_DROPPED:
+        covey__tiling_dropped(d->tiling, a);
+        break;
     case COVEY_ACTION_RETIRED:
         covey__holder_retired(d->holder, a);
         break;
@@ -335,6 +341,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__holder_new(s, &d->holder);
     }
     if (err == COVEY_OK) {
+        err = covey__tiling_new(s, &d->tiling);
+    }
+    if (err == COVEY_OK) {
         err = covey__content_new(s, &d->content);
     }
     if (err == COVEY_OK) {
@@ -503,6 +512,7 @@ void covey_daemon_close(struct covey_daemon *d)
     }
     covey__owner_free(d->owner);
     covey__probe_free(d->probe);
+    covey__tiling_free(d->tiling);
     covey__holder_free(d->holder);
     covey__content_free(d->content);
     covey__handles_done(&d->services.handles);

@@ -15,6 +15,7 @@
 #include "owner.h"
 #include "probe.h"
 #include "services.h"
+#include "tiles.h"
 
 struct covey_event_item {
     struct covey_event event;
@@ -46,6 +47,7 @@ struct covey_daemon {
     struct covey_identity *identity;
     struct covey_services services;
     struct covey_holder *holder;
+    struct covey_tiling *tiling;
     struct covey_owner *owner;
     struct covey_probe *probe;
     struct covey_content *content;

@@ -6,6 +6,8 @@
 #include "assignment.h"
 #include "covey/message_work.h"
 
+enum { FILL_TRIES = 3 };
+
 struct covey_holder {
     struct covey_services *services;
     struct covey_assignment *assignments; /* loop's thread only */
@@ -22,7 +24,7 @@ struct holder_task {
     struct covey_body *out;     /* COMPUTE: the answer */
     uint32_t work;
     uint16_t layer;
-    bool complete; /* nothing was missing when the work ended */
+    unsigned tries;
     covey_err err;
 };
 
@@ -64,6 +66,22 @@ static struct covey_assignment *find(const struct covey_holder *h,
     return NULL;
 }
 
+struct covey_assignment *covey__holder_find(const struct covey_holder *h,
+                                            const struct covey_node_id *owner,
+                                            const struct covey_fence *fence)
+{
+    struct covey_assignment *a = find(h, owner, fence);
+    return a != NULL && a->ready ? a : NULL;
+}
+
+struct covey_assignment *covey__holder_ready(const struct covey_holder *h,
+                                            const struct covey_node_id *owner,
+                                            const struct covey_fence *fence)
+{
+    struct covey_assignment *a = find(h, owner, fence);
+    return a != NULL && a->ready ? a : NULL;
+}
+
 static struct holder_task *task_new(struct covey_holder *h, struct covey_assignment *a)
 {
     struct holder_task *t = calloc(1, sizeof(*t));
@@ -88,19 +106,25 @@ static void feed(struct covey_holder *h, const struct covey_event *event)
     h->services->feed(h->services->user, event);
 }
 
-/* ---- ASSIGNED: parse, load what is on disk, tell what is missing ---- */
+/* ---- ASSIGNED: parse, load what is on disk, tell what is missing, lay out ---- */
 
-static void load_work(struct covey_task *task, struct covey_scratch *scratch)
+static void submit_look(struct holder_task *t);
+
+/* What is missing is told; when nothing is, the weights are laid out on the compute pool. */
+static void look(struct holder_task *t)
+{
+    t->err = covey__assignment_wants(t->assignment, &t->holder->services->store, &t->message);
+}
+
+static void look_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
-    struct holder_task *t = (struct holder_task *)task;
-    covey__assignment_load(t->assignment, &t->holder->services->store);
-    t->complete = t->assignment->missing_count == 0;
-    t->err = covey__assignment_wants(t->assignment, &t->message);
+    look((struct holder_task *)task);
 }
 
 static void check_work(struct covey_task *task, struct covey_scratch *scratch)
 {
+    (void)scratch;
     struct holder_task *t = (struct holder_task *)task;
     struct covey_work_message message;
     t->err = covey_work_decode(t->message, &message);
@@ -111,16 +135,23 @@ static void check_work(struct covey_task *task, struct covey_scratch *scratch)
     free((void *)(uintptr_t)t->message.ptr);
     t->message = covey_bytes_of(NULL, 0);
     if (t->err == COVEY_OK) {
-        load_work(task, scratch);
+        look(t);
     }
 }
 
-static void check_done(struct covey_task *task)
+static void fill_work(struct covey_task *task, struct covey_scratch *scratch)
 {
+    (void)scratch;
     struct holder_task *t = (struct holder_task *)task;
+    t->err = covey__assignment_fill(t->assignment, &t->holder->services->store);
+}
+
+/* The assignment's state goes to core. */
+static void tell_look(struct holder_task *t)
+{
     struct covey_assignment *a = t->assignment;
     if (!a->retired) {
-        a->ready = t->complete;
+        a->ready = t->err == COVEY_OK && t->message.len == 0;
         struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
                                     .peer = a->owner,
                                     .fence = a->fence,
@@ -129,6 +160,36 @@ static void check_done(struct covey_task *task)
         feed(t->holder, &event);
     }
     task_free(t);
+}
+
+static void fill_done(struct covey_task *task)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    bool torn = t->err == COVEY_ERR_NOT_FOUND || t->err == COVEY_ERR_MALFORMED;
+    if (torn && t->tries++ < FILL_TRIES && !t->assignment->retired) {
+        submit_look(t); /* the store noticed a bad blob, and dropped it */
+        return;
+    }
+    tell_look(t);
+}
+
+static void look_done(struct covey_task *task)
+{
+    struct holder_task *t = (struct holder_task *)task;
+    if (t->err != COVEY_OK || t->message.len > 0 || t->assignment->retired) {
+        tell_look(t);
+        return;
+    }
+    t->task.work = fill_work;
+    t->task.done = fill_done;
+    covey__pool_submit(t->holder->services->compute, &t->task);
+}
+
+static void submit_look(struct holder_task *t)
+{
+    t->task.work = look_work;
+    t->task.done = look_done;
+    covey__pool_submit(t->holder->services->storage, &t->task);
 }
 
 static void drop(struct covey_holder *h, const struct covey_node_id *owner,
@@ -164,7 +225,9 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
 {
     drop(h, &action->peer, &action->fence, true);
     struct covey_assignment *a = covey__assignment_new(&action->peer, &action->fence);
-    struct holder_task *t = a != NULL ? task_new(h, a) : NULL;
+    bool planned = a != NULL && (action->plan == NULL ||
+                                 covey__assignment_plan(a, action->plan, action->device) == COVEY_OK);
+    struct holder_task *t = planned ? task_new(h, a) : NULL;
     uint8_t *copy = malloc(action->bytes.len + 1);
     if (t == NULL || copy == NULL) {
         free(copy);
@@ -178,7 +241,7 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     memcpy(copy, action->bytes.ptr, action->bytes.len);
     t->message = covey_bytes_of(copy, action->bytes.len);
     t->task.work = check_work;
-    t->task.done = check_done;
+    t->task.done = look_done;
     a->next = h->assignments;
     h->assignments = a;
     covey__pool_submit(h->services->storage, &t->task);
@@ -200,9 +263,7 @@ void covey__holder_fetched(struct covey_holder *h, const struct covey_action *ac
         tell_checked(h, action, err);
         return;
     }
-    t->task.work = load_work;
-    t->task.done = check_done;
-    covey__pool_submit(h->services->storage, &t->task);
+    submit_look(t);
 }
 
 /* ---- COMPUTE ---- */

@@ -22,6 +22,8 @@ uint64_t covey_loop_now_ms(const struct covey_loop *loop);
 uint64_t covey_wall_s(void);
 /* Monotonic nanoseconds, read at the call: for measuring. */
 uint64_t covey_clock_ns(void);
+/* Nanoseconds that the calling thread has computed. */
+uint64_t covey_thread_cpu_ns(void);
 
 typedef void (*covey_loop_fn)(void *user);
 /* Calls fn(user) on the loop's thread, in order; the only call allowed from other threads. */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "strips_state.h"
+
+/* Where rows lie: [planes x rows.end - rows.begin x width]. */
+struct area {
+    uint32_t planes, width;
+    struct covey_rows rows;
+};
+
+static struct covey_plane_rows part_of(const struct area *area, struct covey_rows rows)
+{
+    return (struct covey_plane_rows){.planes = area->planes,
+                                     .rows = (uint32_t)(area->rows.end - area->rows.begin),
+                                     .width = area->width,
+                                     .begin = (uint32_t)(rows.begin - area->rows.begin),
+                                     .end = (uint32_t)(rows.end - area->rows.begin)};
+}
+
+static bool is_within(struct covey_rows rows, struct covey_rows all)
+{
+    return rows.begin >= all.begin && rows.end <= all.end;
+}
+
+static const struct covey_plan_run *run_of(const struct covey_strips *s,
+                                           const struct covey_strip_task *task)
+{
+    return &s->plan.run[task->run];
+}
+
+/* The rows of its own that the holder keeps from the segment before, straight from there. */
+static void copy_own(const struct covey_strip_task *task, struct covey_rows rows,
+                     const struct area *area, float *input)
+{
+    struct area from = *area;
+    from.rows = task->kept->model->out;
+    struct covey_plane_rows a = part_of(&from, rows), b = part_of(area, rows);
+    const float *source = covey_run_result(task->kept->run, 0);
+    size_t floats = (size_t)(rows.end - rows.begin) * area->width;
+    for (uint32_t p = 0; p < area->planes; p++) {
+        memcpy(input + ((size_t)p * b.rows + b.begin) * area->width,
+               source + ((size_t)p * a.rows + a.begin) * area->width, floats * sizeof(float));
+    }
+}
+
+static bool is_kept(const struct covey_strip_task *task, struct covey_rows rows)
+{
+    const struct covey_kept *k = task->kept;
+    return k != NULL && k->model->run == task->run && k->model->segment + 1 == task->segment &&
+           is_within(rows, k->model->out);
+}
+
+/* The strip's input: pieces, and what was kept. Every row of it comes from exactly one. */
+static covey_err gather(const struct covey_strips *s, const struct covey_strip_task *task,
+                        const struct area *area, float *input)
+{
+    const struct covey_plan_run *run = run_of(s, task);
+    for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
+        const struct covey_body *piece = task->piece[d];
+        struct covey_rows rows =
+            covey_tile_piece(run, task->layout, task->segment, d, task->device);
+        if (rows.begin >= rows.end) {
+            continue;
+        }
+        if (d == task->device) {
+            if (!is_kept(task, rows)) {
+                return COVEY_ERR_RANGE;
+            }
+            copy_own(task, rows, area, input);
+            continue;
+        }
+        if (piece == NULL ||
+            piece->len != covey_tile_piece_bytes(run, task->segment, rows, s->plan.half)) {
+            return COVEY_ERR_RANGE;
+        }
+        struct covey_plane_rows part = part_of(area, rows);
+        if (s->plan.half) {
+            covey_rows_join_half(&part, (const uint16_t *)(const void *)piece->data, input);
+        } else {
+            covey_rows_join(&part, (const float *)(const void *)piece->data, input);
+        }
+    }
+    return COVEY_OK;
+}
+
+static covey_err cut(const struct covey_strips *s, const struct covey_strip_task *task,
+                     const struct area *area, const float *output, unsigned to,
+                     struct covey_body **out)
+{
+    const struct covey_plan_run *run = run_of(s, task);
+    struct covey_rows rows =
+        covey_tile_piece(run, task->layout, task->segment + 1, task->device, to);
+    if (rows.begin >= rows.end) {
+        return COVEY_OK;
+    }
+    struct covey_body *body = NULL;
+    covey_err err =
+        covey_body_new(covey_tile_piece_bytes(run, task->segment + 1, rows, s->plan.half), &body);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    struct covey_plane_rows part = part_of(area, rows);
+    if (s->plan.half) {
+        covey_rows_cut_half(&part, output, (uint16_t *)(void *)body->data);
+    } else {
+        covey_rows_cut(&part, output, (float *)(void *)body->data);
+    }
+    *out = body;
+    return COVEY_OK;
+}
+
+static covey_err scatter(const struct covey_strips *s, const struct covey_strip_task *task,
+                         const struct area *area, const float *output,
+                         struct covey_strip_result *result)
+{
+    covey_err err = COVEY_OK;
+    for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX && err == COVEY_OK; d++) {
+        if (d != task->device) {
+            err = cut(s, task, area, output, d, &result->piece[d]);
+        }
+    }
+    return err;
+}
+
+static covey_err check(const struct covey_strips *s, const struct covey_strip_task *task)
+{
+    if (task->run >= s->plan.runs || task->device != s->device || s->layouts == NULL ||
+        task->segment >= run_of(s, task)->segments) {
+        return COVEY_ERR_RANGE;
+    }
+    return covey_tile_layout_check(task->layout, run_of(s, task), s->plan.devices);
+}
+
+static covey_err run_strip(struct covey_strips *s, const struct covey_strip_task *task,
+                           struct covey_kept *kept, struct covey_strip_result *result)
+{
+    const struct covey_plan_segment *segment = &run_of(s, task)->segment[task->segment];
+    const struct covey_cell *first = &s->cell[segment->first_cell];
+    const struct covey_cell *last = first + segment->cells - 1;
+    const struct area in = {first->in_planes, first->in_width, kept->model->in};
+    const struct area out = {last->out_planes, last->out_width, kept->model->out};
+    const void *const inputs[1] = {NULL}; /* it lies there already */
+    covey_err err = gather(s, task, &in, covey_run_input(kept->run, 0));
+    if (err == COVEY_OK) {
+        covey_run_inputs(kept->run, inputs);
+        err = scatter(s, task, &out, covey_run_result(kept->run, 0), result);
+    }
+    return err;
+}
+
+covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip_task *task,
+                                struct covey_strip_result *out)
+{
+    struct covey_strip_result result = {{NULL}, NULL};
+    struct covey_kept *kept = NULL;
+    covey_err err = check(s, task);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    const struct covey_plan_run *run = run_of(s, task);
+    struct strip_model like = {.run = task->run,
+                               .segment = task->segment,
+                               .in =
+                                   covey_tile_need(run, task->layout, task->segment, task->device),
+                               .out = covey_tile_made(task->layout, task->segment, task->device)};
+    if (like.in.begin >= like.in.end) {
+        return COVEY_ERR_RANGE;
+    }
+    err = covey__strips_take(s, &like, &kept);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    err = run_strip(s, task, kept, &result);
+    if (err != COVEY_OK) {
+        for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
+            covey_body_unref(result.piece[d]);
+        }
+        covey__kept_free(kept);
+        return err;
+    }
+    struct covey_rows own =
+        covey_tile_piece(run, task->layout, task->segment + 1, task->device, task->device);
+    if (own.begin < own.end) {
+        result.kept = kept;
+    } else {
+        covey__kept_free(kept);
+    }
+    *out = result;
+    return COVEY_OK;
+}
