@@ -332,6 +332,8 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     action->has_peer = true;
     action->fence = *fence;
     action->bytes = in->wire;
+    action->plan =
+        tiles ? covey__tiles_plan(worker->tiles, &in->peer, fence, &action->device) : NULL;
 }
 
 static bool take_execute(struct covey_worker *worker, const struct covey_incoming *in)

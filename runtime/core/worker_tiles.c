@@ -138,6 +138,18 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
     return err;
 }
 
+const struct covey_plan *covey__tiles_plan(struct covey_tiles *tiles,
+                                           const struct covey_node_id *owner,
+                                           const struct covey_fence *fence, uint8_t *out_me)
+{
+    const struct covey__tiles_plan *plan = find_plan(tiles, owner, fence);
+    if (plan == NULL) {
+        return NULL;
+    }
+    *out_me = plan->me;
+    return &plan->plan;
+}
+
 void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *owner,
                         const struct covey_fence *fence)
 {

@@ -22,6 +22,10 @@ void covey__tiles_init(struct covey_tiles *tiles, const struct covey_node_id *se
  * again with the same fence: nothing new. LIMIT: no room; DENIED: not for this device. */
 covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node_id *owner,
                               const struct covey_fence *fence, struct covey_bytes plan) COVEY_CHECK;
+/* The plan of an assignment, in the machine until it is forgotten; NULL: none. */
+const struct covey_plan *covey__tiles_plan(struct covey_tiles *tiles,
+                                           const struct covey_node_id *owner,
+                                           const struct covey_fence *fence, uint8_t *out_me);
 /* From now on STARTs and PIECEs are taken. */
 void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *owner,
                         const struct covey_fence *fence);

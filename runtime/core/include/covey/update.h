@@ -29,7 +29,8 @@ enum covey_action_type {
     COVEY_ACTION_COORDINATOR, /* the coordinator or term changed */
     COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
     /* worker: session does it and comes back with an event */
-    COVEY_ACTION_ASSIGNED, /* peer, bytes: an ASSIGN to check -> EVENT_ASSIGN_CHECKED */
+    COVEY_ACTION_ASSIGNED, /* peer, fence, bytes: an ASSIGN to check; with tile runs plan and
+                              device -> EVENT_ASSIGN_CHECKED */
     COVEY_ACTION_STORE, /* peer (who gave it), digest, body (takes): verify and keep
                            -> EVENT_STORED */
     COVEY_ACTION_FETCHED, /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "assignment.h"
+#include "covey/wants.h"
+
+/* What is missing, in the making. */
+struct list {
+    const struct covey_store *store;
+    uint8_t *bytes;
+    size_t len, count;
+};
+
+static void list_add(struct list *l, const struct covey_digest *digest, size_t len, bool shared)
+{
+    if (l->count < COVEY_WANTS_MAX) {
+        struct covey_want want = {*digest, (uint32_t)len, shared};
+        l->len += covey_wants_put(l->bytes + l->len, &want);
+        l->count++;
+    }
+}
+
+static void list_units(struct list *l, struct covey_assignment *a)
+{
+    covey__assignment_load(a, l->store);
+    for (size_t i = 0; i < a->count && a->missing_count > 0; i++) {
+        const struct covey_work_slot *s = &a->slots[i];
+        if ((a->missing[i / 8] >> (i % 8) & 1) != 0) {
+            size_t floats = covey_layer_unit_floats(&a->layer[s->layer]);
+            list_add(l, &s->digest, floats * sizeof(float), false); /* no other device holds it */
+        }
+    }
+}
+
+static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
+{
+    return covey__store_get(user, digest, data, len);
+}
+
+static void *fetch_user(const struct covey_store *store)
+{
+    return (struct covey_store *)(uintptr_t)store;
+}
+
+/* ---- stages of tile runs: manifest, small constants and graph, the runs' constants ---- */
+
+static covey_err read_manifest(struct covey_assignment *a, struct list *l)
+{
+    struct covey_body *body = NULL;
+    struct covey_nn_error why;
+    covey_err err = covey__store_body(l->store, &a->model, &body);
+    if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_MALFORMED) {
+        list_add(l, &a->model, 0, true);
+        return COVEY_OK;
+    }
+    if (err == COVEY_OK) {
+        err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &a->manifest, &why);
+    }
+    covey_body_unref(body);
+    return err;
+}
+
+static void list_blobs(struct list *l, const struct covey_manifest *mf, size_t first, size_t count,
+                       size_t longest)
+{
+    for (size_t i = first; i < first + count; i++) {
+        const struct covey_blob *blob = covey_manifest_blob(mf, i);
+        if (blob->len <= longest && !covey__store_has(l->store, &blob->digest)) {
+            list_add(l, &blob->digest, blob->len, true);
+        }
+    }
+}
+
+static covey_err make_graph(struct covey_assignment *a, struct list *l)
+{
+    struct covey_nn_error why;
+    list_blobs(l, a->manifest, 0, covey_manifest_blobs(a->manifest), COVEY_MANIFEST_SMALL);
+    if (l->count > 0) {
+        return COVEY_OK;
+    }
+    covey_err err = covey_manifest_reserve(a->manifest, 1, fetch, fetch_user(l->store), &a->graph,
+                                           &why);
+    if (err == COVEY_OK) {
+        err = covey__strips_new(a->graph, a->plan, &a->plan->device[a->device], a->account,
+                                a->limit, &a->strips);
+    }
+    return err;
+}
+
+static void list_constants(struct covey_assignment *a, struct list *l)
+{
+    for (unsigned v = 0; v < a->graph->value_count; v++) {
+        if (covey__strips_needs(a->strips, (uint16_t)v)) {
+            size_t first = 0, count = 0;
+            covey_manifest_value_blobs(a->manifest, (uint16_t)v, &first, &count);
+            list_blobs(l, a->manifest, first, count, SIZE_MAX);
+        }
+    }
+}
+
+/* As far as it goes with what is in the store. */
+static covey_err list_tiles(struct covey_assignment *a, struct list *l)
+{
+    covey_err err = COVEY_OK;
+    if (a->manifest == NULL) {
+        err = read_manifest(a, l);
+    }
+    if (err == COVEY_OK && a->manifest != NULL && a->strips == NULL) {
+        err = make_graph(a, l);
+    }
+    if (err == COVEY_OK && a->strips != NULL) {
+        list_constants(a, l);
+    }
+    return err;
+}
+
+covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,
+                                  struct covey_bytes *out)
+{
+    *out = covey_bytes_of(NULL, 0);
+    struct list l = {.store = store, .bytes = malloc(COVEY_WANTS_BYTES_MAX)};
+    if (l.bytes == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    uint8_t sources = a->plan != NULL ? a->plan->devices : 0;
+    l.len = covey_wants_begin(l.bytes, a->plan != NULL ? a->plan->device : NULL, sources);
+    list_units(&l, a);
+    covey_err err = a->plan != NULL ? list_tiles(a, &l) : COVEY_OK;
+    if (err != COVEY_OK || l.count == 0) {
+        free(l.bytes);
+        return err;
+    }
+    *out = covey_bytes_of(l.bytes, l.len);
+    return COVEY_OK;
+}
+
+covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_store *store)
+{
+    covey_err err = covey__assignment_products(a);
+    if (err == COVEY_OK && a->strips != NULL) {
+        err = covey__strips_fill(a->strips, a->manifest, fetch, fetch_user(store));
+    }
+    return err;
+}
