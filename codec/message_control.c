@@ -8,6 +8,7 @@
 #include "covey/message_control.h"
 
 #include "covey/cbor.h"
+#include "message_control_private.h"
 
 enum control_key {
     KEY_TYPE = 0,
@@ -23,8 +24,6 @@ enum {
     MODEL_FIELDS = 5,
     RESULT_FIELDS = 9,
     LAYER_FIELDS = 8,
-    PLAN_FIELDS = 5,
-    PLAN_LAYER_FIELDS = 8,
     LAB_FIELDS = 2,
 };
 
@@ -155,38 +154,6 @@ static void put_result(struct covey_cbor_writer *w, const struct covey_control_r
     }
 }
 
-static void put_plan_layer(struct covey_cbor_writer *w, const struct covey_control_plan_layer *l)
-{
-    covey_cbor_put_array(w, PLAN_LAYER_FIELDS);
-    covey_cbor_put_text(w, l->name);
-    covey_cbor_put_uint(w, l->units);
-    covey_cbor_put_uint(w, l->groups);
-    covey_cbor_put_uint(w, l->unit_rows);
-    covey_cbor_put_uint(w, l->unit_bytes);
-    covey_cbor_put_uint(w, l->input_bytes);
-    covey_cbor_put_uint(w, l->answer_bytes);
-    covey_cbor_put_bytes(w, l->holder);
-}
-
-static void put_plan(struct covey_cbor_writer *w, const struct covey_control_plan *plan)
-{
-    COVEY_ASSERT(plan->devices <= COVEY_PLAN_DEVICES_MAX);
-    COVEY_ASSERT(plan->layer_count <= COVEY_LAYERS_MAX);
-    covey_cbor_put_array(w, PLAN_FIELDS);
-    covey_cbor_put_uint(w, plan->term);
-    put_optional_id(w, plan->has_coordinator, &plan->coordinator);
-    covey_cbor_put_uint(w, plan->parity);
-    covey_cbor_put_array(w, plan->devices);
-    for (size_t i = 0; i < plan->devices; i++) {
-        put_id(w, &plan->device[i]);
-    }
-    covey_cbor_put_array(w, plan->layer_count);
-    for (size_t i = 0; i < plan->layer_count; i++) {
-        COVEY_ASSERT(plan->layer[i].holder.len == plan->layer[i].slots);
-        put_plan_layer(w, &plan->layer[i]);
-    }
-}
-
 static void put_lab(struct covey_cbor_writer *w, const struct covey_control_lab *lab)
 {
     covey_cbor_put_array(w, LAB_FIELDS);
@@ -219,7 +186,7 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
         put_result(w, &message->result);
         return true;
     case COVEY_CONTROL_PLAN_REPLY:
-        put_plan(w, &message->plan);
+        covey__control_put_plan(w, &message->plan);
         return true;
     case COVEY_CONTROL_LAB:
         put_lab(w, &message->lab);
@@ -281,7 +248,7 @@ covey_err covey_control_encode(const struct covey_control *message, struct covey
 
 /* ---- reading ---- */
 
-static void enter_record(struct covey_cbor_reader *r, size_t fields)
+void covey__control_enter(struct covey_cbor_reader *r, size_t fields)
 {
     size_t count = covey_cbor_enter_array(r, fields);
     if (r->err == COVEY_OK && count != fields) {
@@ -305,7 +272,7 @@ static uint32_t get_u32(struct covey_cbor_reader *r)
 }
 
 /* As covey_cbor_get_string(), but may be empty: it goes to a terminal, so no control characters. */
-static void get_line(struct covey_cbor_reader *r, char *out, size_t cap)
+void covey__control_get_line(struct covey_cbor_reader *r, char *out, size_t cap)
 {
     struct covey_bytes text = covey_cbor_get_text(r, cap - 1);
     for (size_t i = 0; i < text.len && r->err == COVEY_OK; i++) {
@@ -349,7 +316,7 @@ static uint8_t get_dims(struct covey_cbor_reader *r, uint32_t dims[static COVEY_
 
 static void get_infer(struct covey_cbor_reader *r, struct covey_control_infer *out)
 {
-    enter_record(r, INFER_FIELDS);
+    covey__control_enter(r, INFER_FIELDS);
     covey_cbor_get_string(r, out->model, sizeof(out->model));
     out->devices = get_u8(r);
     out->parity = (uint8_t)covey_cbor_get_uint(r, COVEY_PARITY_MAX);
@@ -362,18 +329,18 @@ static void get_infer(struct covey_cbor_reader *r, struct covey_control_infer *o
 
 static void get_error(struct covey_cbor_reader *r, struct covey_control_error *out)
 {
-    enter_record(r, ERROR_FIELDS);
+    covey__control_enter(r, ERROR_FIELDS);
     out->code = (covey_err)get_u16(r);
-    get_line(r, out->text, sizeof(out->text));
+    covey__control_get_line(r, out->text, sizeof(out->text));
     covey_cbor_leave(r);
 }
 
 static void get_member(struct covey_cbor_reader *r, struct covey_control_member *out)
 {
-    enter_record(r, MEMBER_FIELDS);
+    covey__control_enter(r, MEMBER_FIELDS);
     get_id(r, &out->id);
-    get_line(r, out->name, sizeof(out->name));
-    get_line(r, out->address, sizeof(out->address));
+    covey__control_get_line(r, out->name, sizeof(out->name));
+    covey__control_get_line(r, out->address, sizeof(out->address));
     out->tier = get_u8(r);
     out->trust = get_u8(r);
     out->state = get_u8(r);
@@ -388,8 +355,8 @@ static void get_member(struct covey_cbor_reader *r, struct covey_control_member 
 
 static void get_status(struct covey_cbor_reader *r, struct covey_control_status *out)
 {
-    enter_record(r, STATUS_FIELDS);
-    get_line(r, out->version, sizeof(out->version));
+    covey__control_enter(r, STATUS_FIELDS);
+    covey__control_get_line(r, out->version, sizeof(out->version));
     out->has_coordinator = get_optional_id(r, &out->coordinator);
     out->term = covey_cbor_get_uint(r, UINT64_MAX);
     out->sessions = get_u32(r);
@@ -408,9 +375,9 @@ static void get_models(struct covey_cbor_reader *r, struct covey_control_models 
     size_t count = covey_cbor_enter_array(r, COVEY_CONTROL_MODELS_MAX);
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
         struct covey_control_model *m = &out->model[i];
-        enter_record(r, MODEL_FIELDS);
+        covey__control_enter(r, MODEL_FIELDS);
         covey_cbor_get_fixed(r, m->id.bytes, sizeof(m->id.bytes));
-        get_line(r, m->name, sizeof(m->name));
+        covey__control_get_line(r, m->name, sizeof(m->name));
         m->bytes = covey_cbor_get_uint(r, UINT64_MAX);
         m->input_rank = get_dims(r, m->input);
         m->output_rank = get_dims(r, m->output);
@@ -422,7 +389,7 @@ static void get_models(struct covey_cbor_reader *r, struct covey_control_models 
 
 static void get_result(struct covey_cbor_reader *r, struct covey_control_result *out)
 {
-    enter_record(r, RESULT_FIELDS);
+    covey__control_enter(r, RESULT_FIELDS);
     out->elapsed_us = get_u32(r);
     out->devices = get_u8(r);
     out->recovered_dead = get_u16(r);
@@ -439,8 +406,8 @@ static void get_result(struct covey_cbor_reader *r, struct covey_control_result 
     size_t count = covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
         struct covey_control_layer *l = &out->layer[i];
-        enter_record(r, LAYER_FIELDS);
-        get_line(r, l->name, sizeof(l->name));
+        covey__control_enter(r, LAYER_FIELDS);
+        covey__control_get_line(r, l->name, sizeof(l->name));
         l->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_TILES);
         l->units = get_u16(r);
         l->parity_units = get_u16(r);
@@ -455,57 +422,9 @@ static void get_result(struct covey_cbor_reader *r, struct covey_control_result 
     covey_cbor_leave(r);
 }
 
-/* Who reads a plan looks devices up by these bytes: each must name one. */
-static void check_holders(struct covey_cbor_reader *r, struct covey_bytes holder, unsigned devices)
-{
-    for (size_t i = 0; i < holder.len && r->err == COVEY_OK; i++) {
-        if (holder.ptr[i] >= devices) {
-            r->err = COVEY_ERR_RANGE;
-        }
-    }
-}
-
-static void get_plan_layer(struct covey_cbor_reader *r, unsigned devices,
-                           struct covey_control_plan_layer *out)
-{
-    enter_record(r, PLAN_LAYER_FIELDS);
-    get_line(r, out->name, sizeof(out->name));
-    out->units = get_u16(r);
-    out->groups = get_u16(r);
-    out->unit_rows = get_u32(r);
-    out->unit_bytes = get_u32(r);
-    out->input_bytes = get_u32(r);
-    out->answer_bytes = get_u32(r);
-    out->holder = covey_cbor_get_bytes(r, COVEY_LAYER_SLOTS_MAX);
-    check_holders(r, out->holder, devices);
-    out->slots = (uint16_t)out->holder.len;
-    covey_cbor_leave(r);
-}
-
-static void get_plan(struct covey_cbor_reader *r, struct covey_control_plan *out)
-{
-    enter_record(r, PLAN_FIELDS);
-    out->term = covey_cbor_get_uint(r, UINT64_MAX);
-    out->has_coordinator = get_optional_id(r, &out->coordinator);
-    out->parity = (uint8_t)covey_cbor_get_uint(r, COVEY_PARITY_MAX);
-    size_t devices = covey_cbor_enter_array(r, COVEY_PLAN_DEVICES_MAX);
-    for (size_t i = 0; i < devices && r->err == COVEY_OK; i++) {
-        get_id(r, &out->device[i]);
-    }
-    out->devices = (uint8_t)devices;
-    covey_cbor_leave(r);
-    size_t layers = covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
-    for (size_t i = 0; i < layers && r->err == COVEY_OK; i++) {
-        get_plan_layer(r, out->devices, &out->layer[i]);
-    }
-    out->layer_count = (uint16_t)layers;
-    covey_cbor_leave(r);
-    covey_cbor_leave(r);
-}
-
 static void get_lab(struct covey_cbor_reader *r, struct covey_control_lab *out)
 {
-    enter_record(r, LAB_FIELDS);
+    covey__control_enter(r, LAB_FIELDS);
     out->delay_ms = get_u32(r);
     out->lie = covey_cbor_get_bool(r);
     covey_cbor_leave(r);
@@ -536,7 +455,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
         get_result(r, &out->result);
         return;
     case COVEY_CONTROL_PLAN_REPLY:
-        get_plan(r, &out->plan);
+        covey__control_get_plan(r, &out->plan);
         return;
     case COVEY_CONTROL_LAB:
         get_lab(r, &out->lab);

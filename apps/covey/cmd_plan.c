@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "control.h"
@@ -28,10 +29,29 @@ static const char *device_name(const struct covey_control_status *s, const struc
     return hex;
 }
 
+static const char *mode_name(uint8_t mode)
+{
+    static const char *const names[] = {
+        [COVEY_CONTROL_LOCAL] = "local",
+        [COVEY_CONTROL_CODED] = "coded",
+        [COVEY_CONTROL_TILES] = "tiles",
+    };
+    return names[mode];
+}
+
+static double ms(uint32_t us)
+{
+    return us / 1000.0;
+}
+
+/* ---- as JSON ---- */
+
 static cJSON *layer_json(const struct covey_control_plan_layer *l)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "name", l->name);
+    cJSON_AddStringToObject(o, "mode", mode_name(l->mode));
+    cJSON_AddNumberToObject(o, "cell", l->cell);
     cJSON_AddNumberToObject(o, "units", l->units);
     cJSON_AddNumberToObject(o, "groups", l->groups);
     cJSON_AddNumberToObject(o, "slots", l->slots);
@@ -39,11 +59,54 @@ static cJSON *layer_json(const struct covey_control_plan_layer *l)
     cJSON_AddNumberToObject(o, "unit_bytes", l->unit_bytes);
     cJSON_AddNumberToObject(o, "input_bytes", l->input_bytes);
     cJSON_AddNumberToObject(o, "answer_bytes", l->answer_bytes);
+    if (l->mode != COVEY_CONTROL_TILES) {
+        cJSON_AddNumberToObject(o, "predicted_ms", ms(l->predicted_us));
+    }
     cJSON *holders = cJSON_AddArrayToObject(o, "holders");
     for (size_t i = 0; i < l->holder.len; i++) {
         cJSON_AddItemToArray(holders, cJSON_CreateNumber(l->holder.ptr[i]));
     }
     return o;
+}
+
+static cJSON *run_json(const struct covey_control_plan *p, unsigned run)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "predicted_ms", ms(p->run_us[run]));
+    cJSON *segments = cJSON_AddArrayToObject(o, "segments");
+    for (unsigned i = 0; i < p->segment_count; i++) {
+        const struct covey_control_plan_segment *segment = &p->segment[i];
+        if (segment->run != run) {
+            continue;
+        }
+        cJSON *s = cJSON_CreateObject();
+        cJSON_AddNumberToObject(s, "first_cell", segment->first_cell);
+        cJSON_AddNumberToObject(s, "cells", segment->cells);
+        cJSON_AddNumberToObject(s, "moved_bytes", (double)segment->moved_bytes);
+        cJSON_AddNumberToObject(s, "predicted_ms", ms(segment->predicted_us));
+        cJSON *rows = cJSON_AddArrayToObject(s, "rows");
+        for (unsigned d = 0; d < p->devices; d++) {
+            cJSON_AddItemToArray(rows, cJSON_CreateNumber(segment->rows[d + 1] - segment->rows[d]));
+        }
+        cJSON_AddItemToArray(segments, s);
+    }
+    return o;
+}
+
+static void add_devices(cJSON *document, const struct covey_control_plan *p,
+                        const struct covey_control_status *s)
+{
+    char hex[33];
+    cJSON *devices = cJSON_AddArrayToObject(document, "devices");
+    for (unsigned i = 0; i < p->devices; i++) {
+        const struct covey_control_plan_device *d = &p->device[i];
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", device_name(s, &d->id, hex));
+        cJSON_AddNumberToObject(o, "weights_bytes", (double)d->weights_bytes);
+        cJSON_AddNumberToObject(o, "received_bytes", (double)d->received_bytes);
+        cJSON_AddNumberToObject(o, "sent_bytes", (double)d->sent_bytes);
+        cJSON_AddItemToArray(devices, o);
+    }
 }
 
 static cJSON *plan_json(const char *model, const struct covey_control_plan *p,
@@ -59,50 +122,95 @@ static cJSON *plan_json(const char *model, const struct covey_control_plan *p,
         cJSON_AddNullToObject(document, "coordinator");
     }
     cJSON_AddNumberToObject(document, "parity", p->parity);
-    cJSON *devices = cJSON_AddArrayToObject(document, "devices");
-    for (unsigned i = 0; i < p->devices; i++) {
-        uint64_t bytes = 0, in = 0, out = 0;
-        for (size_t k = 0; k < p->layer_count; k++) {
-            const struct covey_control_plan_layer *l = &p->layer[k];
-            unsigned slots = held(l, i);
-            bytes += (uint64_t)slots * l->unit_bytes;
-            in += slots > 0 ? l->input_bytes : 0;
-            out += (uint64_t)slots * l->answer_bytes;
-        }
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "name", device_name(s, &p->device[i], hex));
-        cJSON_AddNumberToObject(o, "weights_bytes", (double)bytes);
-        cJSON_AddNumberToObject(o, "received_bytes", (double)in);
-        cJSON_AddNumberToObject(o, "sent_bytes", (double)out);
-        cJSON_AddItemToArray(devices, o);
-    }
+    cJSON_AddBoolToObject(document, "half", p->half);
+    cJSON_AddNumberToObject(document, "predicted_ms", ms(p->predicted_us));
+    cJSON_AddNumberToObject(document, "local_ms", ms(p->local_us));
+    add_devices(document, p, s);
     cJSON *layers = cJSON_AddArrayToObject(document, "layers");
     for (size_t k = 0; k < p->layer_count; k++) {
         cJSON_AddItemToArray(layers, layer_json(&p->layer[k]));
     }
+    cJSON *runs = cJSON_AddArrayToObject(document, "runs");
+    for (unsigned k = 0; k < p->runs; k++) {
+        cJSON_AddItemToArray(runs, run_json(p, k));
+    }
     return document;
 }
 
-static void print_table(const struct covey_control_plan *p, const struct covey_control_status *s)
+/* ---- as tables ---- */
+
+static void print_heads(const struct covey_control_plan *p, const struct covey_control_status *s)
 {
     char hex[33];
-    printf("%-24s %6s %6s %10s %10s %10s", "LAYER", "UNITS", "PARITY", "UNIT B", "INPUT B",
-           "ANSWER B");
     for (unsigned i = 0; i < p->devices; i++) {
-        printf(" %8.8s", device_name(s, &p->device[i], hex));
+        printf(" %8.8s", device_name(s, &p->device[i].id, hex));
     }
     printf("\n");
+}
+
+/* Units of each layer by device; tiles have their own table. */
+static void print_layers(const struct covey_control_plan *p, const struct covey_control_status *s)
+{
+    printf("%-24s %4s %5s %6s %6s %10s %10s %9s", "LAYER", "CELL", "MODE", "UNITS", "PARITY",
+           "INPUT B", "ANSWER B", "MS");
+    print_heads(p, s);
     for (size_t k = 0; k < p->layer_count; k++) {
         const struct covey_control_plan_layer *l = &p->layer[k];
-        printf("%-24.24s %6u %6d %10u %10u %10u", l->name, l->units, (int)l->slots - (int)l->units,
-               l->unit_bytes, l->input_bytes, l->answer_bytes);
+        if (l->mode == COVEY_CONTROL_TILES) {
+            continue;
+        }
+        printf("%-24.24s %4u %5s %6u %6u %10u %10u %9.2f", l->name, l->cell, mode_name(l->mode),
+               l->units, (unsigned)l->slots - l->units, l->input_bytes, l->answer_bytes,
+               ms(l->predicted_us));
         for (unsigned i = 0; i < p->devices; i++) {
             printf(" %8u", held(l, i));
         }
         printf("\n");
     }
-    if (p->layer_count == 0) {
-        printf("everything runs at the node that is asked\n");
+}
+
+/* Rows of each segment by device. */
+static void print_runs(const struct covey_control_plan *p, const struct covey_control_status *s)
+{
+    if (p->segment_count == 0) {
+        return;
+    }
+    printf("%-24s %4s %5s %6s %13s %21s %9s", "TILES", "CELL", "CELLS", "ROWS", "", "MOVED B",
+           "MS");
+    print_heads(p, s);
+    for (unsigned i = 0; i < p->segment_count; i++) {
+        const struct covey_control_plan_segment *g = &p->segment[i];
+        printf("run %-20u %4u %5u %6u %13s %21llu %9.2f", g->run + 1U, g->first_cell, g->cells,
+               g->rows[p->devices], "", (unsigned long long)g->moved_bytes, ms(g->predicted_us));
+        for (unsigned d = 0; d < p->devices; d++) {
+            printf(" %8u", (unsigned)g->rows[d + 1] - g->rows[d]);
+        }
+        printf("\n");
+    }
+}
+
+static void print_links(const struct covey_control_plan *p, const struct covey_control_status *s)
+{
+    char hex[33];
+    printf("%-24s %14s %14s %14s\n", "DEVICE", "WEIGHTS B", "RECEIVED B", "SENT B");
+    for (unsigned i = 0; i < p->devices; i++) {
+        const struct covey_control_plan_device *d = &p->device[i];
+        printf("%-24.24s %14llu %14llu %14llu\n", device_name(s, &d->id, hex),
+               (unsigned long long)d->weights_bytes, (unsigned long long)d->received_bytes,
+               (unsigned long long)d->sent_bytes);
+    }
+}
+
+static void print_table(const struct covey_control_plan *p, const struct covey_control_status *s)
+{
+    char hex[33];
+    if (p->devices == 0) {
+        printf("everything runs at the node that is asked: %.2f ms predicted\n", ms(p->local_us));
+    } else {
+        print_runs(p, s);
+        print_layers(p, s);
+        print_links(p, s);
+        printf("predicted %.2f ms, alone %.2f ms\n", ms(p->predicted_us), ms(p->local_us));
     }
     if (p->has_coordinator) {
         printf("planned by %s in term %llu\n", device_name(s, &p->coordinator, hex),
@@ -144,21 +252,31 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
 {
     uint32_t devices = 0, parity = 1;
+    const char *coded = "auto";
+    struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
         {.name = "--devices",
          .kind = COVEY__OPTION_NUMBER,
          .value = &devices,
          .min = 1,
          .max = COVEY_PLAN_DEVICES_MAX},
-        {.name = "--parity", .kind = COVEY__OPTION_NUMBER, .value = &parity, .max = 1},
+        {.name = "--parity",
+         .kind = COVEY__OPTION_NUMBER,
+         .value = &parity,
+         .max = COVEY_PARITY_MAX},
+        {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
+        {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
     };
-    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
+    if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
         return COVEY_EXIT_USAGE;
     }
-    if (argc != 2) {
-        return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0|1]");
+    if (argc != 2 || (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0)) {
+        return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0..4] "
+                                     "[--coded auto|all] [--half]");
     }
-    struct covey_control_infer infer = {.devices = (uint8_t)devices, .parity = (uint8_t)parity};
+    infer.devices = (uint8_t)devices;
+    infer.parity = (uint8_t)parity;
+    infer.coded_all = strcmp(coded, "all") == 0;
     int len = snprintf(infer.model, sizeof(infer.model), "%s", argv[1]);
     if (len <= 0 || (size_t)len >= sizeof(infer.model)) {
         return covey__cli_usage(cli, "a model's name has 1 to %d characters", COVEY_NAME_MAX);

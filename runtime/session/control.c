@@ -4,6 +4,7 @@
 
 #include "covey/crypto.h"
 #include "daemon_state.h"
+#include "plan_report.h"
 
 enum { HEX_PREFIX_MIN = 8 };
 
@@ -96,6 +97,10 @@ static void visit_session(void *user, const struct covey_plan *plan)
     if (plan == NULL) {
         return;
     }
+    if (covey_plan_is_local(plan)) {
+        r->status->sessions_redundant++; /* there is nothing to lose */
+        return;
+    }
     for (unsigned i = 0; i < plan->devices; i++) {
         struct covey_member_info info;
         if (!covey_node_find(r->daemon->node, &plan->device[i], &info) ||
@@ -103,7 +108,7 @@ static void visit_session(void *user, const struct covey_plan *plan)
             return;
         }
     }
-    if (plan->layers > 0 && plan->devices >= r->usable) {
+    if (plan->devices >= r->usable) {
         r->status->sessions_redundant++;
     }
 }
@@ -381,23 +386,8 @@ static void plan_reply(struct covey_client *client, uint32_t id,
     struct covey_control_plan *p = &d->out->plan;
     d->out->type = COVEY_CONTROL_PLAN_REPLY;
     d->out->id = id;
-    *p = (struct covey_control_plan){.parity = plan->parity, .devices = plan->devices};
+    covey__plan_report(file->model, plan, costs, p);
     p->has_coordinator = covey_node_coordinator(d->node, &p->coordinator, &p->term);
-    memcpy(p->device, plan->device, sizeof(p->device));
-    p->layer_count = plan->layers;
-    for (size_t i = 0; i < plan->layers; i++) {
-        const struct covey_plan_layer *pl = &plan->layer[i];
-        struct covey_control_plan_layer *l = &p->layer[i];
-        snprintf(l->name, sizeof(l->name), "%s", covey_model_layer_name(file->model, i));
-        l->units = pl->units;
-        l->groups = pl->groups;
-        l->slots = pl->slots;
-        l->unit_rows = covey_model_layer(file->model, i)->unit_rows;
-        l->unit_bytes = costs->cost[i].unit_bytes;
-        l->input_bytes = costs->cost[i].input_bytes;
-        l->answer_bytes = costs->cost[i].answer_bytes;
-        l->holder = covey_bytes_of(pl->holder, pl->slots);
-    }
     reply(client, covey_bytes_of(NULL, 0));
 }
 

@@ -64,6 +64,33 @@ static void fill_member(struct covey_control_member *m, unsigned i)
     m->lied = i == 1;
 }
 
+static void fill_plan(struct covey_control_plan *p)
+{
+    p->half = true;
+    p->predicted_us = UINT32_MAX;
+    p->local_us = 123456;
+    p->devices = COVEY_PLAN_DEVICES_MAX;
+    for (unsigned d = 0; d < p->devices; d++) {
+        p->device[d] = (struct covey_control_plan_device){
+            .weights_bytes = UINT64_MAX, .received_bytes = UINT64_MAX - 1, .sent_bytes = d};
+    }
+    p->layer_count = COVEY_LAYERS_MAX;
+    p->runs = COVEY_TILE_RUNS_MAX;
+    p->run_us[1] = UINT32_MAX;
+    p->segment_count = COVEY_CONTROL_SEGMENTS_MAX;
+    for (unsigned i = 0; i < p->segment_count; i++) {
+        struct covey_control_plan_segment *s = &p->segment[i];
+        *s = (struct covey_control_plan_segment){.run = (uint8_t)(i % p->runs),
+                                                 .first_cell = COVEY_CELLS_MAX - 1,
+                                                 .cells = COVEY_CELLS_MAX,
+                                                 .moved_bytes = UINT64_MAX,
+                                                 .predicted_us = UINT32_MAX};
+        for (unsigned d = 1; d <= p->devices; d++) {
+            s->rows[d] = (uint16_t)(UINT16_MAX - p->devices + d);
+        }
+    }
+}
+
 /* As much of everything as there may be. */
 static void fill(struct fixture *f)
 {
@@ -98,12 +125,14 @@ static void fill(struct fixture *f)
     memset(c->result.liar, 0xab, sizeof(c->result.liar));
     c->result.output_rank = COVEY_RANK_MAX;
     c->result.layer_count = COVEY_LAYERS_MAX;
-    c->plan.devices = COVEY_PLAN_DEVICES_MAX;
-    c->plan.layer_count = COVEY_LAYERS_MAX;
+    fill_plan(&c->plan);
     memset(f->holders, COVEY_PLAN_DEVICES_MAX - 1, sizeof(f->holders));
     for (unsigned i = 0; i < COVEY_LAYERS_MAX; i++) {
         long_text(c->result.layer[i].name, sizeof(c->result.layer[i].name));
         long_text(c->plan.layer[i].name, sizeof(c->plan.layer[i].name));
+        c->plan.layer[i].mode = COVEY_CONTROL_CODED;
+        c->plan.layer[i].cell = COVEY_CELLS_MAX - 1;
+        c->plan.layer[i].predicted_us = UINT32_MAX;
         c->plan.layer[i].slots = COVEY_LAYER_SLOTS_MAX;
         c->plan.layer[i].holder = covey_bytes_of(f->holders, sizeof(f->holders));
     }
@@ -172,6 +201,18 @@ static void test_fields_keep_their_places(void **state)
     assert_int_equal(f->out.result.plan_version, 5);
     assert_true(f->out.result.checked);
     assert_memory_equal(f->out.result.liar, f->in.result.liar, sizeof(f->in.result.liar));
+    len = encode(f, COVEY_CONTROL_PLAN_REPLY);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
+    assert_true(f->out.plan.half);
+    assert_int_equal(f->out.plan.predicted_us, UINT32_MAX);
+    assert_int_equal(f->out.plan.local_us, 123456);
+    assert_int_equal(f->out.plan.device[7].received_bytes, UINT64_MAX - 1);
+    assert_int_equal(f->out.plan.device[7].sent_bytes, 7);
+    assert_int_equal(f->out.plan.layer[1].mode, COVEY_CONTROL_CODED);
+    assert_int_equal(f->out.plan.run_us[1], UINT32_MAX);
+    assert_int_equal(f->out.plan.segment[3].run, 3);
+    assert_memory_equal(f->out.plan.segment[3].rows, f->in.plan.segment[3].rows,
+                        sizeof(f->in.plan.segment[3].rows));
     len = encode(f, COVEY_CONTROL_INFER);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
     assert_string_equal(f->out.infer.model, f->in.infer.model);
@@ -191,6 +232,7 @@ static void test_every_truncation_is_refused(void **state)
     f->in.models.count = 2;
     f->in.result.layer_count = 2;
     f->in.plan.layer_count = 2;
+    f->in.plan.segment_count = 2;
     for (size_t i = 0; i < TYPES; i++) {
         size_t len = encode(f, types[i]);
         for (size_t cut = 0; cut < len; cut++) {
@@ -238,6 +280,7 @@ static void test_holders_are_devices_of_the_plan(void **state)
 {
     struct fixture *f = *state;
     f->in.plan.devices = 3;
+    f->in.plan.segment_count = 0;
     f->holders[5] = 3;
     size_t len = encode(f, COVEY_CONTROL_PLAN_REPLY);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);
@@ -245,6 +288,21 @@ static void test_holders_are_devices_of_the_plan(void **state)
     len = encode(f, COVEY_CONTROL_PLAN_REPLY);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
     assert_int_equal(f->out.plan.layer[0].slots, COVEY_LAYER_SLOTS_MAX);
+}
+
+/* Rows of a segment that go backwards, or a segment of a run that is not there, are refused. */
+static void test_segments_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    f->in.plan.segment[2].rows[5] = 0;
+    size_t len = encode(f, COVEY_CONTROL_PLAN_REPLY);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);
+    f->in.plan.segment[2].rows[5] = f->in.plan.segment[2].rows[4];
+    len = encode(f, COVEY_CONTROL_PLAN_REPLY);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
+    f->in.plan.runs = 1;
+    len = encode(f, COVEY_CONTROL_PLAN_REPLY);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);
 }
 
 /* More models than a list may hold are refused by the count, before the first is read. */
@@ -289,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unknown_types_and_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parts_are_those_of_the_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_holders_are_devices_of_the_plan, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_segments_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counts_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_has_no_control_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_encode_says_space, setup, teardown),

@@ -113,22 +113,49 @@ struct covey_control_result {
     struct covey_control_layer layer[COVEY_LAYERS_MAX];
 };
 
+/* A split layer: how it is carried out is an enum covey_control_mode, as in a trace. */
 struct covey_control_plan_layer {
     char name[COVEY_NAME_MAX + 1];
-    uint16_t units, groups, slots;
+    uint8_t mode;
+    uint16_t cell, units, groups, slots; /* slots 0: not coded */
     uint32_t unit_rows, unit_bytes, input_bytes, answer_bytes;
+    uint32_t predicted_us;     /* 0 within tiles */
     struct covey_bytes holder; /* one byte a slot: device index */
 };
+
+/* A segment of a tile run. */
+struct covey_control_plan_segment {
+    uint8_t run;
+    uint16_t first_cell, cells;
+    uint64_t moved_bytes; /* to the devices, before it */
+    uint32_t predicted_us;
+    /* Device d makes rows [rows[d], rows[d + 1]) of what comes out. */
+    uint16_t rows[COVEY_PLAN_DEVICES_MAX + 1];
+};
+
+/* For one request, with all devices as they are. */
+struct covey_control_plan_device {
+    struct covey_node_id id;
+    uint64_t weights_bytes, received_bytes, sent_bytes;
+};
+
+enum { COVEY_CONTROL_SEGMENTS_MAX = COVEY_TILE_RUNS_MAX * COVEY_TILE_SEGMENTS_MAX };
 
 struct covey_control_plan {
     uint64_t term;
     bool has_coordinator;
     struct covey_node_id coordinator;
     uint8_t parity;
+    bool half;
+    uint32_t predicted_us, local_us;
     uint8_t devices;
-    struct covey_node_id device[COVEY_PLAN_DEVICES_MAX];
+    struct covey_control_plan_device device[COVEY_PLAN_DEVICES_MAX];
     uint16_t layer_count;
     struct covey_control_plan_layer layer[COVEY_LAYERS_MAX];
+    uint8_t runs;
+    uint32_t run_us[COVEY_TILE_RUNS_MAX]; /* predicted, cutting to joining */
+    uint16_t segment_count;
+    struct covey_control_plan_segment segment[COVEY_CONTROL_SEGMENTS_MAX];
 };
 
 /* What a node of a lab is told to do wrongly. */
