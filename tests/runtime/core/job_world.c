@@ -63,6 +63,14 @@ static void on_send(struct world *w, const struct covey_action *action)
         w->cancels[d]++;
     } else if (m.type == COVEY_WORK_RETIRE) {
         w->retired[d] = m.fence.version;
+    } else if (m.type == COVEY_WORK_START) {
+        struct covey_rows rows =
+            covey_tile_piece(&w->plan.run[0], &w->layout, 0, COVEY_TILE_OWNER, d);
+        assert_int_equal(action->body != 0, rows.begin < rows.end);
+        w->started |= 1U << d;
+        w->start[d] = m.tile;
+    } else if (m.type == COVEY_WORK_DROP) {
+        w->dropped |= 1U << d;
     } else {
         struct covey_plan_request costs;
         assert_int_equal(m.type, COVEY_WORK_PLACE);
@@ -81,6 +89,32 @@ static void on_layer_done(struct world *w, const struct covey_action *action)
         drop_body(w, action->done->answer[d]);
     }
     drop_body(w, action->done->local);
+}
+
+static void on_tiles_done(struct world *w, const struct covey_action *action)
+{
+    w->tiles_done++;
+    w->computed_here += action->layout == NULL;
+    w->layer_done = *action->done;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        drop_body(w, action->done->answer[d]);
+    }
+}
+
+void answer_cut(struct world *w)
+{
+    covey_handle pieces[COVEY_PLAN_DEVICES_MAX + 1] = {0};
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        struct covey_rows rows =
+            covey_tile_piece(&w->plan.run[0], &w->layout, 0, COVEY_TILE_OWNER, d);
+        pieces[d] = rows.begin < rows.end ? new_body(w) : 0;
+    }
+    struct covey_event event = {.type = COVEY_EVENT_TILES_CUT,
+                                .request = w->cut.request,
+                                .run = w->cut.run,
+                                .attempt = w->cut.attempt,
+                                .pieces = pieces};
+    assert_int_equal(give(w, &event), COVEY_OK);
 }
 
 static void on_action(struct world *w, const struct covey_action *action)
@@ -115,6 +149,17 @@ static void on_action(struct world *w, const struct covey_action *action)
     } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
         assert_true(w->locals < 8);
         w->local[w->locals++] = *action;
+    } else if (action->type == COVEY_ACTION_TILES_CUT) {
+        w->cuts++;
+        w->cut = *action;
+        w->layout = *action->layout;
+        w->started = 0;
+        p.what = DO_CUT;
+        if (!w->no_cut) {
+            later(w, p);
+        }
+    } else if (action->type == COVEY_ACTION_TILES_DONE) {
+        on_tiles_done(w, action);
     } else {
         assert_int_equal(action->type, COVEY_ACTION_LAYER_DONE);
         on_layer_done(w, action);
@@ -173,6 +218,8 @@ static void carry_out(struct world *w)
         struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = p.fence};
         if (p.what == DO_PREPARED) {
             assert_int_equal(give(w, &event), COVEY_OK);
+        } else if (p.what == DO_CUT) {
+            answer_cut(w);
         } else if (p.what == DO_READY) {
             tell(w, p.device, &ready, 0, 0);
         } else {
@@ -284,6 +331,53 @@ struct world *ready_world(unsigned devices, unsigned parity)
     assert_int_equal(w->plan.layers, 3);
     assert_int_equal(begin(w, 7), COVEY_OK);
     return w;
+}
+
+struct world *tiles_world(unsigned devices)
+{
+    struct world *w = world_new(devices, 1);
+    w->costs.layers = 0;
+    w->costs.cells = 4;
+    w->costs.coded_all = false;
+    for (unsigned i = 0; i < w->costs.cells; i++) {
+        w->costs.cell[i] = (struct covey_plan_cell){
+            .weight_bytes = 1000,
+            .whole.flops = ROWS * UINT64_C(10000000),
+            .row.flops = 10000000,
+            .map = {ROWS, ROWS, 1, 1, 1, 64, 64},
+        };
+    }
+    open_session(w);
+    assert_int_equal(w->active, 1);
+    assert_int_equal(w->plan.runs, 1);
+    assert_int_equal(begin(w, 7), COVEY_OK);
+    return w;
+}
+
+void start_tiles(struct world *w, uint64_t request)
+{
+    struct covey_event event = {.type = COVEY_EVENT_TILES, .request = request};
+    assert_int_equal(give(w, &event), COVEY_OK);
+}
+
+void give_piece(struct world *w, unsigned device)
+{
+    const struct covey_plan_run *run = &w->plan.run[0];
+    struct covey_work_message m = {.type = COVEY_WORK_PIECE, .tile = w->start[device]};
+    struct covey_rows rows = covey_tile_made(&w->layout, run->segments - 1U, device);
+    m.tile.source = (uint8_t)device;
+    m.tile.segment = run->segments;
+    assert_true(covey__job_owns(w->job, &m.tile));
+    tell(w, device, &m, new_body(w), covey_tile_piece_bytes(run, run->segments, rows, false));
+}
+
+void stall(struct world *w, unsigned device, uint32_t missing)
+{
+    uint8_t bytes[4];
+    covey_store32(bytes, missing);
+    struct covey_work_message m = {.type = COVEY_WORK_STALLED, .tile = w->start[device]};
+    m.tile.missing = covey_bytes_of(bytes, sizeof(bytes));
+    tell(w, device, &m, 0, 0);
 }
 
 unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool units_only)

@@ -16,12 +16,12 @@
 
 /* A scripted world around one owner, device 0: it carries out what the machine wants, by itself
  * only where a test does not care. */
-enum { DEVICES = 8, ANSWER_BYTES = 4, BODIES = 4096, PENDING = 256, INPUT = 1 << 20 };
+enum { DEVICES = 8, ANSWER_BYTES = 4, BODIES = 4096, PENDING = 256, INPUT = 1 << 20, ROWS = 64 };
 
 extern const struct covey_fence session; /* of each world's one session */
 
 struct pending {
-    enum { DO_PREPARED, DO_READY, DO_UP } what;
+    enum { DO_PREPARED, DO_READY, DO_UP, DO_CUT } what;
     unsigned device;
     struct covey_fence fence;
 };
@@ -50,6 +50,13 @@ struct world {
     struct covey_layer_done layer_done;
     struct covey_fence units_fence;
     unsigned units;
+    /* tile runs */
+    bool no_cut;                     /* TILES_CUT is not answered */
+    unsigned cuts, started, dropped; /* started, dropped: masks of devices */
+    struct covey_action cut;         /* the last */
+    struct covey_tile_layout layout;
+    struct covey_work_tile start[DEVICES];
+    unsigned tiles_done, computed_here;
 };
 
 struct covey_node_id id_of(unsigned device);
@@ -68,6 +75,13 @@ covey_err begin(struct world *w, uint64_t request);
 void end(struct world *w, uint64_t request);
 void start_layer(struct world *w, uint64_t request, unsigned layer);
 struct world *ready_world(unsigned devices, unsigned parity);
+/* Its model is one tile run of four cells of ROWS rows; request 7 has begun. */
+struct world *tiles_world(unsigned devices);
+void start_tiles(struct world *w, uint64_t request);
+void answer_cut(struct world *w);
+/* The device's rows of the result, of the last START. */
+void give_piece(struct world *w, unsigned device);
+void stall(struct world *w, unsigned device, uint32_t missing);
 unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool units_only);
 struct covey_work_message answer_of(const struct world *w, unsigned device);
 void answer_local(struct world *w, unsigned index);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "job_world.h"
+
+static void give_all(struct world *w)
+{
+    for (unsigned d = 0; d < DEVICES; d++) {
+        if ((w->started >> d & 1) != 0) {
+            give_piece(w, d);
+        }
+    }
+}
+
+static void over(struct world *w)
+{
+    end(w, 7);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* All devices get START once, the owner among them; the run is done when all rows are here, not
+ * before. */
+static void test_all_rows_make_the_result(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    start_tiles(w, 7);
+    assert_int_equal(w->cuts, 1);
+    assert_int_equal(w->started, 15);
+    for (unsigned d = 0; d < 4; d++) {
+        assert_int_equal(w->tiles_done, 0);
+        give_piece(w, d);
+    }
+    assert_int_equal(w->tiles_done, 1);
+    assert_int_equal(w->computed_here, 0);
+    start_tiles(w, 7);
+    assert_int_equal(w->start[1].attempt, 1);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 2);
+    assert_int_equal(w->dropped, 0);
+    over(w);
+}
+
+/* Whichever devices are lost at whatever moment, the others get all rows and make the result. */
+static void test_losses_are_shared_out(void **state)
+{
+    (void)state;
+    for (unsigned lost = 2; lost < 16; lost += 2) {
+        for (unsigned before = 0; before < 4; before++) {
+            struct world *w = tiles_world(4);
+            start_tiles(w, 7);
+            for (unsigned d = 0; d < before; d++) {
+                if ((lost >> d & 1) == 0) {
+                    give_piece(w, d);
+                }
+            }
+            for (unsigned d = 1; d < 4; d++) {
+                if ((lost >> d & 1) != 0) {
+                    set_peer(w, d, COVEY_PEER_GONE);
+                }
+            }
+            assert_int_equal(w->tiles_done, 0);
+            assert_int_equal(w->started, 15 & ~lost);
+            assert_int_equal(w->layout.rows[0][w->layout.devices], ROWS);
+            give_all(w);
+            assert_int_equal(w->tiles_done, 1);
+            assert_int_equal(w->computed_here, 0);
+            over(w);
+        }
+    }
+}
+
+/* A loss while the input is being cut waits for that, and the old pieces are given back. */
+static void test_loss_while_cutting(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(3);
+    w->no_cut = true;
+    start_tiles(w, 7);
+    set_peer(w, 1, COVEY_PEER_GONE);
+    assert_int_equal(w->cuts, 1);
+    answer_cut(w);
+    assert_int_equal(w->cuts, 2);
+    assert_int_equal(w->started, 0);
+    answer_cut(w);
+    assert_int_equal(w->started, 5);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 1);
+    over(w);
+}
+
+/* Of those that holders wait for, whoever does not wait itself is left out. */
+static void test_the_root_of_a_stall_is_left_out(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(5);
+    start_tiles(w, 7);
+    stall(w, 3, 1U << 2);
+    pass(w, 3);
+    stall(w, 2, 1U << 1);
+    assert_int_equal(w->cuts, 1);
+    pass(w, 3);
+    assert_int_equal(w->cuts, 2);
+    assert_int_equal(w->started, 31 & ~2);
+    assert_int_equal(w->dropped, 2);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 1);
+    /* For a while it gets no rows, then again. */
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 31 & ~2);
+    give_all(w);
+    w->view.now_ms += 3000;
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 31);
+    give_all(w);
+    over(w);
+}
+
+/* Rows that one device owes too long are made by others; when all are late they get more time. */
+static void test_overdue_rows(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    for (unsigned i = 0; i < 6; i++) {
+        start_tiles(w, 7);
+        pass(w, 200);
+        give_all(w);
+    }
+    assert_int_equal(w->tiles_done, 6);
+    start_tiles(w, 7);
+    give_piece(w, 0);
+    give_piece(w, 1);
+    give_piece(w, 3);
+    pass(w, 249);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 11);
+    give_all(w);
+    start_tiles(w, 7);
+    pass(w, 260);
+    assert_int_equal(w->cuts, 9);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 8);
+    over(w);
+}
+
+/* Pieces of another attempt, of another device's rows or of a wrong size are not used. */
+static void test_wrong_pieces_are_not_used(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(3);
+    start_tiles(w, 7);
+    struct covey_work_message m = {.type = COVEY_WORK_PIECE, .tile = w->start[1]};
+    m.tile.segment = w->plan.run[0].segments;
+    m.tile.source = 1;
+    struct covey_rows rows = covey_tile_made(&w->layout, w->plan.run[0].segments - 1U, 1);
+    size_t bytes = covey_tile_piece_bytes(&w->plan.run[0], m.tile.segment, rows, false);
+    m.tile.attempt++;
+    tell(w, 1, &m, new_body(w), bytes);
+    m.tile.attempt--;
+    tell(w, 2, &m, new_body(w), bytes);
+    m.tile.fence.version++;
+    assert_false(covey__job_owns(w->job, &m.tile));
+    m.tile.fence.version--;
+    assert_int_equal(w->cuts, 1);
+    tell(w, 1, &m, new_body(w), bytes - 4);
+    assert_int_equal(w->cuts, 2);
+    assert_int_equal(w->started, 5);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 1);
+    over(w);
+}
+
+/* With nobody left, and after too many attempts, the run is computed here. */
+static void test_the_owner_is_the_last_resort(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(8);
+    start_tiles(w, 7);
+    unsigned attempts = 1;
+    for (; w->tiles_done == 0; attempts++) {
+        assert_true(attempts < 10);
+        unsigned d = attempts % 7 + 1;
+        if ((w->started >> d & 1) != 0) {
+            stall(w, d, 1U << d);
+            pass(w, 10);
+        }
+    }
+    assert_int_equal(w->computed_here, 1);
+    over(w);
+    w = tiles_world(2);
+    start_tiles(w, 7);
+    stall(w, 0, 3);
+    stall(w, 1, 3);
+    pass(w, 10);
+    assert_int_equal(w->tiles_done, 1);
+    assert_int_equal(w->computed_here, 1);
+    over(w);
+}
+
+/* The end of a request drops its tiles everywhere and gives everything back. */
+static void test_the_end_drops_tiles(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    start_tiles(w, 7);
+    give_piece(w, 2);
+    end(w, 7);
+    assert_int_equal(w->dropped, 15);
+    assert_no_bodies(w);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    w->no_cut = true;
+    start_tiles(w, 8);
+    end(w, 8);
+    answer_cut(w);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* Ten devices lost one after another, while they are replaced: no request is lost. */
+static void test_one_loss_after_another(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(6);
+    for (unsigned i = 0; i < 10; i++) {
+        unsigned d = i % 5 + 1;
+        start_tiles(w, 7);
+        set_devices(w, 63 & ~(1U << d));
+        set_peer(w, d, COVEY_PEER_GONE);
+        give_all(w);
+        assert_int_equal(w->tiles_done, i + 1);
+        pass(w, 400);
+        set_devices(w, 63);
+        set_peer(w, d, COVEY_PEER_NO_CHANNEL);
+        pass(w, 400);
+        end(w, 7);
+        assert_int_equal(begin(w, 7), COVEY_OK);
+    }
+    over(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_rows_make_the_result),
+        cmocka_unit_test(test_losses_are_shared_out),
+        cmocka_unit_test(test_loss_while_cutting),
+        cmocka_unit_test(test_the_root_of_a_stall_is_left_out),
+        cmocka_unit_test(test_overdue_rows),
+        cmocka_unit_test(test_wrong_pieces_are_not_used),
+        cmocka_unit_test(test_the_owner_is_the_last_resort),
+        cmocka_unit_test(test_the_end_drops_tiles),
+        cmocka_unit_test(test_one_loss_after_another),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
