@@ -111,7 +111,7 @@ static covey_err start(struct covey__demo *d, const struct demo_options *o, cons
 static covey_err open_session(struct covey__demo *d)
 {
     char state[PATH_BYTES];
-    struct covey_control_infer infer = {.parity = 1};
+    struct covey_control_infer infer = {.parity = 1, .coded_all = true};
     struct covey__answer answer;
     covey__target_close(&d->target);
     covey__lab_node_dir(&d->lab, d->asker, state, sizeof(state));

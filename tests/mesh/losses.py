@@ -78,7 +78,7 @@ def answers(lose_at=None, node=None):
     """Streams the digits; loses `node` at some moment of a request after answer `lose_at`. The
     lines with the time of their arrival, and the time of the loss."""
     command = [COVEY, "lab", "run", "1", "--dir", lab_dir, "--", "infer", MODEL, DIGITS_SPEC,
-               "--stream", "--limit", str(DIGITS)]
+               "--stream", "--limit", str(DIGITS), "--coded", "all"]
     known = nodes()
     lost_at = []
 

@@ -42,7 +42,7 @@ def check(file, inputs, preparation):
     model = f"{SHARED}/data/models/{file}"
     ask = ["infer", model, inputs, *preparation, "--stream", "--limit", str(LIMIT)]
     single = outputs([COVEY, *ask, "--local"])
-    mesh = outputs([COVEY, "lab", "run", "2", "--dir", lab_dir, "--", *ask])
+    mesh = outputs([COVEY, "lab", "run", "2", "--dir", lab_dir, "--", *ask, "--coded", "all"])
     assert len(single) == len(mesh) == LIMIT
     worst = 0.0
     for a, b in zip(single, mesh):
