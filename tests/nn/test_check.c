@@ -11,7 +11,7 @@
 enum { HONEST = 400, HONEST_FULL = 12500, LIES = 100, LIES_FULL = 1500, HOLDERS = 2, SLOTS = 3 };
 
 /* Relative to the answer's norm: one wrong number of this size is always seen, and this many times
- * as much of random numbers, whatever rows they are in. */
+ * as much of several, which might cancel. */
 #define LIE_SIZE 1e-3
 #define LIE_SPREAD 30
 
@@ -206,8 +206,8 @@ static void lie(struct scene *w, enum lie kind, float *v)
     float size = (float)(LIE_SIZE * norm(v, w->floats));
     switch (kind) {
     case LIE_TWO: /* that cancel in a plain sum */
-        v[(at + 1) % w->floats] -= size;
-        v[at] += size;
+        v[(at + 1) % w->floats] -= LIE_SPREAD * size;
+        v[at] += LIE_SPREAD * size;
         break;
     case LIE_ALL:
         add_noise(w, v, w->floats, LIE_SPREAD * (double)size);
