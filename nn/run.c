@@ -167,7 +167,7 @@ static void run_node(struct covey_run *r)
 
 void covey_run_stages(struct covey_run *r, const struct covey_stage *stages, size_t count)
 {
-    COVEY_ASSERT(r->state != RUN_READY && r->state != RUN_STOPPED);
+    r->state = r->state == RUN_DONE ? RUN_DONE : RUN_IDLE; /* what was given up is over */
     r->stages = stages;
     r->stage_count = count;
 }

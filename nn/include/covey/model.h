@@ -66,7 +66,8 @@ void covey_run_stages(struct covey_run *r, const struct covey_stage *stages, siz
 
 /* Starts with all inputs, in the graph's order, in their own types (copied). */
 void covey_run_start(struct covey_run *r, const void *const *inputs);
-/* Where input i goes: what is written here before a start with inputs[i] NULL is not copied. */
+/* Where input i goes: what is written here before a start with inputs[i] NULL is not copied. Write
+ * it anew for each start: running and results use the same memory. */
 void *covey_run_input(struct covey_run *r, unsigned i);
 /* Runs up to the next stage or to the end. True: stopped at stage *out_stage, whose input is at
  * *out_input (valid until resume or local; of nodes only until covey_run_answer() is written).
