@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures inference over a lab of devices of P percent of a core; prints one JSON document.
+
+  mesh.py speed --model vgg19 --rate 1000      all devices against the asking one alone
+  mesh.py speed --model vgg19 --cpu 20,10,10,5,5,5,5,5
+  mesh.py parity --model mlp4096               one parity against none, alternating pairs
+  mesh.py kills|freezes|cuts --model mlp4096   a device is lost at random moments of a stream
+  mesh.py slow --model mlp4096                 one device answers 1 s late
+  mesh.py lie --model mlp1024                  one device returns wrong numbers
+  mesh.py coordinator --model mlp4096          the coordinator is killed in a stream
+  mesh.py memory                               weights of 4 times one device's --memory
+  mesh.py resident --model vgg19               memory of the devices that hold slices
+
+Needs root (network namespaces, cpuacct) and COVEY, the program of a release build."""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True  # nothing is left in the source tree
+from mesh_faults import coordinator, lie, losses, slow
+from mesh_lab import Lab, MeshError, Requests, Tally, alternate, networks, predicted
+from mesh_limits import memory, resident
+
+ASKER = 1
+
+
+def infer_options(options):
+    extra = ["--coded", options.coded] if options.coded else []
+    return extra + (["--half"] if options.half else [])
+
+
+def speed(options, model):
+    """Latency of one request: all devices together, and the asking device alone."""
+    extra = infer_options(options)
+    variants = {"mesh": [*extra, "--parity", options.parity], "alone": ["--devices", 1]}
+    with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
+        lab.wait()
+        lab.add(ASKER, model)
+        tallies = alternate(lab, ASKER, model, variants, options.requests, options.chunk)
+        plan = predicted(lab, ASKER, model, variants["mesh"])
+    out = {name: tally.json() for name, tally in tallies.items()}
+    mesh, alone = out["mesh"].get("median_ms"), out["alone"].get("median_ms")
+    if mesh and alone:
+        out["speedup"] = round(alone / mesh, 3)
+        out["speedup_mean"] = round(out["alone"]["mean_ms"] / out["mesh"]["mean_ms"], 3)
+        if plan["predicted_ms"]:
+            out["measured_over_predicted"] = round(mesh / plan["predicted_ms"], 3)
+    return out | plan
+
+
+def parity(options, model):
+    """What one device of parity costs: N + 1 devices with it, the same N without. A pair is a run
+    of each, one after the other."""
+    extra = infer_options(options)
+    variants = {"without": [*extra, "--parity", 0, "--devices", options.devices - 1],
+                "with": [*extra, "--parity", 1, "--devices", options.devices]}
+    pairs, tallies = [], {name: Tally() for name in variants}
+    with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
+        lab.wait()
+        lab.add(ASKER, model)
+        for choice in variants.values():
+            Requests(lab, ASKER, model, 2, choice)
+        lab.wait()
+        for _ in range(options.pairs):
+            medians = {}
+            for name, choice in variants.items():
+                run = Requests(lab, ASKER, model, options.requests, choice)
+                tallies[name].add(run, skip=2)
+                medians[name] = statistics.median(run.ms(2) or [float("nan")])
+            pairs.append(round(medians["with"] / medians["without"], 4))
+    return {name: tally.json() for name, tally in tallies.items()} | {
+        "pairs": pairs, "cost": round(statistics.median(pairs) - 1, 4)}
+
+
+COMMANDS = {
+    "speed": (speed, "vgg19"),
+    "parity": (parity, "mlp4096"),
+    "kills": (lambda o, m: losses(o, m, "kill"), "mlp4096"),
+    "freezes": (lambda o, m: losses(o, m, "freeze"), "mlp4096"),
+    "cuts": (lambda o, m: losses(o, m, "cut"), "mlp4096"),
+    "slow": (slow, "mlp4096"),
+    "lie": (lie, "mlp1024"),
+    "coordinator": (coordinator, "mlp4096"),
+    "memory": (memory, "mlp4096"),
+    "resident": (resident, "vgg19"),
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="mesh.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=COMMANDS)
+    parser.add_argument("--model", help="vgg19, alexnet, mlp1024, mlp4096 or mlp8192")
+    parser.add_argument("--devices", type=int, default=8)
+    parser.add_argument("--cpu", default="10", help="percent of a core, one or one a device")
+    parser.add_argument("--rate", type=int, default=1000, help="Mbit/s; 0: unshaped")
+    parser.add_argument("--delay", type=int, help="ms")
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--chunk", type=int, default=20, help="requests of a variant in turn")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=20, help="losses")
+    parser.add_argument("--at-once", type=int, default=1, help="devices lost together")
+    parser.add_argument("--parity", type=int, default=1)
+    parser.add_argument("--coded", choices=["auto", "all"])
+    parser.add_argument("--half", action="store_true")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of the losses")
+    parser.add_argument("--slow-ms", type=int, default=1000)
+    options = parser.parse_args()
+    options.rate = options.rate or None
+    return options
+
+
+def main():
+    options = arguments()
+    run, usual = COMMANDS[options.what]
+    with tempfile.TemporaryDirectory(prefix="covey-models-") as folder:
+        name = options.model or usual
+        known = networks(folder)
+        if name not in known:
+            raise MeshError(f"no model '{name}': {', '.join(known)}")
+        result = run(options, known[name]())
+    asked = {key: value for key, value in vars(options).items() if value is not None}
+    print(json.dumps(asked | {"model": name} | result, indent=1))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (MeshError, OSError) as wrong:
+        print(f"mesh.py: {wrong}", file=sys.stderr)
+        sys.exit(1)

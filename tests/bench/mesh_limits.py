@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What the devices keep in memory."""
+
+import os
+import pathlib
+
+from mesh_lab import Lab, Requests, Tally
+
+ASKER = 1
+MB = 1 << 20
+
+
+def resident_bytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def measure(options, model, memory_bytes):
+    """Resident memory of every device: idle, and after some requests."""
+    tally = Tally()
+    with Lab(options.devices, options.cpu, options.rate, memory=memory_bytes) as lab:
+        lab.wait()
+        pids = {n: lab.pid(n) for n in range(1, options.devices + 1)}
+        idle = {n: resident_bytes(pid) for n, pid in pids.items()}
+        lab.add(ASKER, model)
+        Requests(lab, ASKER, model, 2, ["--parity", options.parity])
+        lab.wait()
+        tally.add(Requests(lab, ASKER, model, options.requests, ["--parity", options.parity]))
+        used = {n: resident_bytes(pid) for n, pid in pids.items()}
+        stored = {n: sum(f.stat().st_size for f in pathlib.Path(f"{lab.dir}/node{n}").rglob("*")
+                         if f.is_file()) for n in pids}
+    return tally, idle, used, stored
+
+
+def memory(options, model):
+    """The weights are 4 times what each device may hold for others."""
+    weights = os.path.getsize(model.file)
+    limit = weights // 4
+    tally, idle, used, _ = measure(options, model, limit)
+    others = [used[n] - idle[n] for n in used if n != ASKER]
+    return {"weights_bytes": weights, "memory_bytes": limit, "all": tally.json(),
+            "grown_bytes": {f"node{n}": used[n] - idle[n] for n in used},
+            "within": all(grown <= limit for grown in others)}
+
+
+def resident(options, model):
+    """A device that holds a slice: at most 1.35 times the slice and 16 MB."""
+    tally, idle, used, stored = measure(options, model, None)
+    others = [n for n in used if n != ASKER and stored[n] > MB]
+    return {"weights_bytes": os.path.getsize(model.file), "all": tally.json(),
+            "devices": {f"node{n}": {"idle_bytes": idle[n], "resident_bytes": used[n],
+                                     "stored_bytes": stored[n],
+                                     "limit_bytes": int(1.35 * stored[n] + 16 * MB)}
+                        for n in others},
+            "within": all(used[n] <= 1.35 * stored[n] + 16 * MB for n in others)}
