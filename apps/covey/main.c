@@ -19,8 +19,9 @@ static const struct covey__cli_command commands[] = {
     {"model", "add models to the mesh, list them", NULL, covey__cmd_model},
     {"infer", "run a model on inputs, over the mesh or here", covey__help_infer, covey__cmd_infer},
     {"plan", "which device would hold what",
-     "usage: covey plan MODEL [--devices N] [--parity 0|1] [--json]\n"
-     "Shows which device would hold which units of each layer, and how much travels.\n"
+     "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all] [--half] [--json]\n"
+     "Shows which device would do what of each layer, how much travels, and how long it should\n"
+     "take.\n"
      "MODEL is the name or id of a model that was added.\n",
      covey__cmd_plan},
     {"train", "train a network on this device", covey__help_train, covey__cmd_train},
