@@ -157,8 +157,8 @@ static bool is_job(const struct covey__fetch_job *job, const struct covey_node_i
 
 static uint8_t use_source(struct covey_fetch *f, const struct covey_node_id *id)
 {
-    uint8_t source = covey_node_id_equal(id, &f->self) ? COVEY__FETCH_SOURCES
-                                                       : covey__fetch_source_new(f, id);
+    uint8_t source =
+        covey_node_id_equal(id, &f->self) ? COVEY__FETCH_SOURCES : covey__fetch_source_new(f, id);
     if (source < COVEY__FETCH_SOURCES) {
         f->source[source].jobs++;
     }

@@ -9,7 +9,8 @@
  * silent, gone or lies is passed over. A device keeps back what it is asked for while it is about
  * to get it itself.
  *
- * Actions come from tick alone, but for what answers a message at once. Session verifies and keeps what comes, and reads what is given: no byte of a blob is seen here.
+ * Actions come from tick alone, but for what answers a message at once. Session verifies and keeps
+ * what comes, and reads what is given: no byte of a blob is seen here.
  */
 #ifndef COVEY_CORE_FETCH_H
 #define COVEY_CORE_FETCH_H

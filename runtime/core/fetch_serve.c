@@ -36,8 +36,7 @@ static void serve(struct covey_fetch *f, const struct covey_node_id *peer,
     }
 }
 
-static void lack(struct covey_fetch *f, const struct covey_node_id *peer,
-                 const struct batch *batch)
+static void lack(struct covey_fetch *f, const struct covey_node_id *peer, const struct batch *batch)
 {
     struct covey_work_message m = {.type = COVEY_WORK_LACK};
     m.blobs.digests = batch_bytes(batch);

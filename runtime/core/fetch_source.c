@@ -197,8 +197,8 @@ void covey__fetch_times(struct covey_fetch *f)
 
 uint64_t covey__fetch_source_deadline(const struct covey_fetch *f)
 {
-    uint64_t at = f->later.first != COVEY__FETCH_NONE ? f->blob[f->later.first].later_ms
-                                                      : UINT64_MAX;
+    uint64_t at =
+        f->later.first != COVEY__FETCH_NONE ? f->blob[f->later.first].later_ms : UINT64_MAX;
     for (unsigned i = 0; i < COVEY__FETCH_SOURCES; i++) {
         const struct covey__fetch_source *s = &f->source[i];
         uint64_t due = UINT64_MAX;

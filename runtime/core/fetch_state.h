@@ -21,12 +21,12 @@ enum {
     /* Silence after which a source is passed over: adapts between the two. */
     COVEY__FETCH_SILENCE_MS = 5000,
     COVEY__FETCH_SILENCE_MAX_MS = 60000,
-    COVEY__FETCH_DIAL_MS = 2000,   /* for a channel to come up */
-    COVEY__FETCH_ROUND_MS = 1000,  /* after all sources were asked in vain, once more */
-    COVEY__FETCH_ROUNDS = 8,       /* then the blob cannot be had */
-    COVEY__FETCH_LIES = 2,         /* wrong blobs after which a source is not asked any more */
-    COVEY__FETCH_LEN = 64 * 1024,  /* what a blob of unknown length counts for */
-    COVEY__FETCH_HELP_MS = 300,    /* then an idle owner is asked for what waits for others */
+    COVEY__FETCH_DIAL_MS = 2000,  /* for a channel to come up */
+    COVEY__FETCH_ROUND_MS = 1000, /* after all sources were asked in vain, once more */
+    COVEY__FETCH_ROUNDS = 8,      /* then the blob cannot be had */
+    COVEY__FETCH_LIES = 2,        /* wrong blobs after which a source is not asked any more */
+    COVEY__FETCH_LEN = 64 * 1024, /* what a blob of unknown length counts for */
+    COVEY__FETCH_HELP_MS = 300,   /* then an idle owner is asked for what waits for others */
     /* Kept back for others: in all, for one of them, and for how long. */
     COVEY__FETCH_PARKED = 4096,
     COVEY__FETCH_PARKED_PEER = 1024,

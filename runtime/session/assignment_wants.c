@@ -78,8 +78,8 @@ static covey_err make_graph(struct covey_assignment *a, struct list *l)
     if (l->count > 0) {
         return COVEY_OK;
     }
-    covey_err err = covey_manifest_reserve(a->manifest, 1, fetch, fetch_user(l->store), &a->graph,
-                                           &why);
+    covey_err err =
+        covey_manifest_reserve(a->manifest, 1, fetch, fetch_user(l->store), &a->graph, &why);
     if (err == COVEY_OK) {
         err = covey__strips_new(a->graph, a->plan, &a->plan->device[a->device], a->account,
                                 a->limit, &a->strips);

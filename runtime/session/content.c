@@ -6,9 +6,9 @@
 #include "covey/message_work.h"
 
 enum {
-    READ_BLOBS = 64,       /* at a time */
-    READ_BYTES = 1 << 20,  /* the same; at least one blob */
-    LOOK_MS = 10,          /* at channels that were full */
+    READ_BLOBS = 64,      /* at a time */
+    READ_BYTES = 1 << 20, /* the same; at least one blob */
+    LOOK_MS = 10,         /* at channels that were full */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -100,8 +100,7 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
     size_t read = 0;
     while (read < s->chosen && bytes < READ_BYTES) {
         struct covey_body *body = NULL;
-        covey_err err =
-            covey__store_body(&s->content->services->store, &s->digest[read], &body);
+        covey_err err = covey__store_body(&s->content->services->store, &s->digest[read], &body);
         bytes += err == COVEY_OK ? body->len : 0;
         s->body[read++] = body;
     }
@@ -143,9 +142,8 @@ static void serve_done(struct covey_task *task)
         }
     }
     if (len > 0) {
-        struct covey_event event = {.type = COVEY_EVENT_LACKED,
-                                    .peer = s->peer,
-                                    .bytes = covey_bytes_of(not_here, len)};
+        struct covey_event event = {
+            .type = COVEY_EVENT_LACKED, .peer = s->peer, .bytes = covey_bytes_of(not_here, len)};
         feed(s->content, &event);
     }
     serve_on(s);
@@ -219,8 +217,8 @@ void covey__content_serve(struct covey_content *c, const struct covey_action *ac
     if (s == NULL) {
         return; /* who asked waits a while and asks another */
     }
-    for (size_t at = 0; at + sizeof(struct covey_digest) <= action->bytes.len &&
-                        s->count < COVEY__SERVE_QUEUE;
+    for (size_t at = 0;
+         at + sizeof(struct covey_digest) <= action->bytes.len && s->count < COVEY__SERVE_QUEUE;
          at += sizeof(struct covey_digest)) {
         struct covey_digest *to = &s->queue[(s->first + s->count++) % COVEY__SERVE_QUEUE];
         memcpy(to->bytes, action->bytes.ptr + at, sizeof(to->bytes));

@@ -62,8 +62,8 @@ static inline struct covey_node_id covey_wants_source(struct covey_bytes list, s
 
 static inline struct covey_want covey_wants_get(struct covey_bytes list, size_t index)
 {
-    const uint8_t *p = list.ptr + 1 + list.ptr[0] * sizeof(struct covey_node_id) +
-                       index * COVEY_WANTS_ENTRY_BYTES;
+    const uint8_t *p =
+        list.ptr + 1 + list.ptr[0] * sizeof(struct covey_node_id) + index * COVEY_WANTS_ENTRY_BYTES;
     struct covey_want want = {.len = covey_load32(p), .shared = p[4] != 0};
     memcpy(want.digest.bytes, p + 5, sizeof(want.digest.bytes));
     return want;
