@@ -6,6 +6,7 @@
 
 #include "bench_layers.h"
 #include "bench_measure.h"
+#include "cmd_bench_work.h"
 #include "commands.h"
 #include "covey/blas.h"
 #include "covey/cost.h"
@@ -17,7 +18,7 @@ static const uint64_t auto_ns = 3000000000u; /* without --runs */
 struct bench {
     struct covey__cli *cli;
     uint32_t runs, batch, threads;
-    bool small, layers;
+    bool small, layers, work, verbose;
     double peak_gflops;
     cJSON *models;
 };
@@ -193,12 +194,19 @@ static enum covey_exit run_nn(struct covey__cli *cli, int argc, char **argv)
         {"--threads", COVEY__OPTION_NUMBER, &b.threads, 1, COVEY_THREADS_MAX, NULL},
         {"--small", COVEY__OPTION_FLAG, &b.small, 0, 0, NULL},
         {"--layers", COVEY__OPTION_FLAG, &b.layers, 0, 0, NULL},
+        {"--work", COVEY__OPTION_FLAG, &b.work, 0, 0, NULL},
+        {"--verbose", COVEY__OPTION_FLAG, &b.verbose, 0, 0, NULL},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
         return COVEY_EXIT_USAGE;
     }
     if (argc < 2) {
         return covey__cli_usage(cli, "usage: covey bench nn MODEL...: see 'covey bench nn --help'");
+    }
+    if (b.work) {
+        const struct covey__work_options work = {
+            .runs = b.runs, .batch = b.batch, .small = b.small, .verbose = b.verbose};
+        return covey__bench_work(cli, &work, argc - 1, argv + 1);
     }
     b.models = cJSON_CreateArray();
     enum covey_exit code = COVEY_EXIT_DONE;
@@ -228,6 +236,8 @@ enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv)
          "  --threads N   threads of one run (1)\n"
          "  --small       as little memory as possible: slower\n"
          "  --layers      where the time goes, layer by layer\n"
+         "  --work        how long a plan expects it to take, beside how long it does, on one\n"
+         "                thread; with --verbose node by node\n"
          "  --json        one JSON document\n",
          run_nn},
         {"gemm", "what this machine's matrix products and memory can do",
