@@ -40,7 +40,6 @@ void covey__assignment_unref(struct covey_assignment *a)
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         free(a->weights[i]);
     }
-    covey__strips_free(a->strips);
     free(a->slots);
     free(a->missing);
     free(a);
