@@ -194,7 +194,7 @@ static void from_fields(const struct fields *f, struct covey_work_message *m)
         break;
     case COVEY_WORK_ANSWER:
         m->answer = (struct covey_work_answer){f->fence, f->request, f->layer,
-                                                f->work,  f->status,  f->spent_us};
+                                               f->work,  f->status,  f->spent_us};
         break;
     case COVEY_WORK_START:
     case COVEY_WORK_PIECE:
@@ -298,7 +298,9 @@ static enum covey_work_type get_type(struct covey_cbor_reader *r, uint64_t *inou
         return COVEY_WORK_NONE;
     }
     uint64_t type = covey_cbor_get_uint(r, UINT64_MAX);
-    if (type < COVEY_WORK_PLACE || type > COVEY_WORK_PROBED) {
+    /* Some numbers in between had a meaning once. */
+    if (type < COVEY_WORK_PLACE || type > COVEY_WORK_PROBED ||
+        keys_of((enum covey_work_type)type) == 0) {
         return COVEY_WORK_NONE;
     }
     return (enum covey_work_type)type;

@@ -201,8 +201,8 @@ static void test_unknown_keys_and_types(void **state)
     size_t len = craft(bytes, sizeof(bytes), COVEY_WORK_READY, later, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
     assert_memory_equal(&out.fence, &fence, sizeof(fence));
-    static const uint64_t types[] = {0, 31, 51, UINT64_MAX};
-    for (size_t i = 0; i < 4; i++) {
+    static const uint64_t types[] = {0, 31, 35, 36, 51, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         len = craft(bytes, sizeof(bytes), types[i], NULL, 0);
         assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out),
                          COVEY_ERR_UNSUPPORTED);
