@@ -7,11 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "covey/crypto.h"
 #include "covey/files.h"
 #include "covey/limits.h"
+#include "covey/manifest.h"
+#include "store_index.h"
 
 enum { PATH_LEN = 700, MANIFEST_MAX = 16 * 1024 * 1024 };
 
@@ -47,6 +51,7 @@ static covey_err make_dir(const char *path)
 
 covey_err covey__store_open(struct covey_store *store, const char *state_dir)
 {
+    store->index = NULL;
     int n = snprintf(store->dir, sizeof(store->dir), "%s", state_dir);
     if (n < 0 || (size_t)n >= sizeof(store->dir)) {
         return COVEY_ERR_LIMIT;
@@ -92,19 +97,19 @@ static covey_err write_all(int fd, struct covey_bytes blob)
     return COVEY_OK;
 }
 
-covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
-                           struct covey_bytes blob)
+static uint64_t now_ms(void)
 {
-    struct covey_digest found;
-    covey_hash(&found, blob);
-    if (!covey_digest_equal(&found, digest)) {
-        return COVEY_ERR_AUTH;
-    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Renamed into place when whole. */
+static covey_err write_blob(const struct covey_store *store, const struct covey_digest *digest,
+                            struct covey_bytes blob)
+{
     char path[PATH_LEN], folder[PATH_LEN], temp[PATH_LEN + 16];
     blob_path(store, digest, path);
-    if (access(path, R_OK) == 0) {
-        return COVEY_OK;
-    }
     char hex[COVEY_DIGEST_HEX];
     covey__digest_hex(digest, hex);
     snprintf(folder, sizeof(folder), "%s/store/%.2s", store->dir, hex);
@@ -125,6 +130,90 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
         unlink(temp);
     }
     return err;
+}
+
+covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
+                           struct covey_bytes blob)
+{
+    struct covey_digest found;
+    covey_hash(&found, blob);
+    if (!covey_digest_equal(&found, digest)) {
+        return COVEY_ERR_AUTH;
+    }
+    if (covey__store_has(store, digest)) {
+        return COVEY_OK;
+    }
+    covey_err err = COVEY_OK;
+    if (store->index != NULL) {
+        err = covey__index_room(store->index, digest, blob.len);
+    }
+    if (err == COVEY_OK) {
+        err = write_blob(store, digest, blob);
+    }
+    if (err == COVEY_OK && store->index != NULL) {
+        err = covey__index_put(store->index, digest, blob.len, now_ms());
+    }
+    return err;
+}
+
+covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
+                           struct covey_bytes blob)
+{
+    if (store->index != NULL) {
+        covey_err err = covey__index_keep(store->index, digest);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    return covey__store_put(store, digest, blob);
+}
+
+covey_err covey__store_pin(const struct covey_store *store, const struct covey_digest *digest)
+{
+    return store->index != NULL ? covey__index_pin(store->index, digest) : COVEY_OK;
+}
+
+void covey__store_unpin(const struct covey_store *store, const struct covey_digest *digest)
+{
+    if (store->index != NULL) {
+        covey__index_unpin(store->index, digest);
+    }
+}
+
+/* What was read: the digest must be its own, which is looked at once. */
+static covey_err verify(const struct covey_store *store, const struct covey_digest *digest,
+                        struct covey_bytes blob)
+{
+    struct covey_digest found;
+    if (store->index != NULL && covey__index_verified(store->index, digest, false)) {
+        return COVEY_OK;
+    }
+    covey_hash(&found, blob);
+    if (!covey_digest_equal(&found, digest)) {
+        return COVEY_ERR_MALFORMED;
+    }
+    if (store->index != NULL) {
+        covey__index_verified(store->index, digest, true);
+    }
+    return COVEY_OK;
+}
+
+static void used(const struct covey_store *store, const struct covey_digest *digest,
+                 const char *path)
+{
+    if (store->index != NULL && covey__index_used(store->index, digest, now_ms())) {
+        (void)utimensat(AT_FDCWD, path, NULL, 0); /* only the order after a restart */
+    }
+}
+
+/* It is not what its name says. */
+static void discard(const struct covey_store *store, const struct covey_digest *digest,
+                    const char *path)
+{
+    unlink(path);
+    if (store->index != NULL) {
+        covey__index_gone(store->index, digest);
+    }
 }
 
 static covey_err read_all(int fd, uint8_t *data, size_t len)
@@ -162,18 +251,18 @@ covey_err covey__store_get(const struct covey_store *store, const struct covey_d
     }
     close(fd);
     if (err == COVEY_OK) {
-        struct covey_digest found;
-        covey_hash(&found, covey_bytes_of(data, len));
-        err = covey_digest_equal(&found, digest) ? COVEY_OK : COVEY_ERR_MALFORMED;
+        err = verify(store, digest, covey_bytes_of(data, len));
     }
     if (err == COVEY_ERR_MALFORMED) {
-        unlink(path);
+        discard(store, digest, path);
+    } else if (err == COVEY_OK) {
+        used(store, digest, path);
     }
     return err;
 }
 
-static covey_err body_of(const char *path, const struct covey_digest *digest,
-                         struct covey_body **out)
+static covey_err body_of(const struct covey_store *store, const char *path,
+                         const struct covey_digest *digest, struct covey_body **out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct covey_body *body = NULL;
@@ -190,17 +279,16 @@ static covey_err body_of(const char *path, const struct covey_digest *digest,
     }
     close(fd);
     if (err == COVEY_OK) {
-        struct covey_digest found;
-        covey_hash(&found, covey_bytes_of(body->data, body->len));
-        err = covey_digest_equal(&found, digest) ? COVEY_OK : COVEY_ERR_MALFORMED;
+        err = verify(store, digest, covey_bytes_of(body->data, body->len));
     }
     if (err == COVEY_ERR_MALFORMED) {
-        unlink(path);
+        discard(store, digest, path);
     }
     if (err != COVEY_OK) {
         covey_body_unref(body);
         return err;
     }
+    used(store, digest, path);
     *out = body;
     return COVEY_OK;
 }
@@ -218,11 +306,26 @@ covey_err covey__store_body(const struct covey_store *store, const struct covey_
 {
     char path[PATH_LEN];
     blob_path(store, digest, path);
-    covey_err err = body_of(path, digest, out);
+    covey_err err = body_of(store, path, digest, out);
     if (err == COVEY_ERR_NOT_FOUND) {
         manifest_path(store, digest, path);
-        err = body_of(path, digest, out);
+        err = body_of(store, path, digest, out);
     }
+    return err;
+}
+
+static covey_err keep_model(const struct covey_store *store, struct covey_bytes manifest)
+{
+    struct covey_manifest *mf = NULL;
+    struct covey_nn_error why;
+    if (store->index == NULL || covey_manifest_decode(manifest, &mf, &why) != COVEY_OK) {
+        return COVEY_OK; /* no model that this version knows */
+    }
+    covey_err err = COVEY_OK;
+    for (size_t i = 0; i < covey_manifest_blobs(mf) && err == COVEY_OK; i++) {
+        err = covey__index_keep(store->index, &covey_manifest_blob(mf, i)->digest);
+    }
+    covey_manifest_free(mf);
     return err;
 }
 
@@ -231,7 +334,8 @@ covey_err covey__store_put_manifest(const struct covey_store *store, const struc
 {
     char path[PATH_LEN];
     manifest_path(store, id, path);
-    return covey_file_write(path, manifest, 0600);
+    covey_err err = keep_model(store, manifest);
+    return err == COVEY_OK ? covey_file_write(path, manifest, 0600) : err;
 }
 
 covey_err covey__store_get_manifest(const struct covey_store *store, const struct covey_digest *id,
@@ -273,4 +377,100 @@ size_t covey__store_manifests(const struct covey_store *store, struct covey_dige
     }
     closedir(dir);
     return count;
+}
+
+/* ---- quota ---- */
+
+static void drop_file(void *user, const struct covey_digest *digest)
+{
+    char path[PATH_LEN];
+    blob_path(user, digest, path);
+    unlink(path);
+}
+
+/* One file of the store: a blob, or what a crash left of one. */
+static covey_err look_at(struct covey_store *store, const char *folder, const char *name)
+{
+    char path[PATH_LEN + 64];
+    struct stat st;
+    struct covey_digest digest;
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return COVEY_OK;
+    }
+    if (!hex_digest(name, &digest)) {
+        unlink(path);
+        return COVEY_OK;
+    }
+    uint64_t used_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
+    return covey__index_found(store->index, &digest, (uint64_t)st.st_size, used_ms);
+}
+
+static covey_err look_through(struct covey_store *store, unsigned byte)
+{
+    char folder[PATH_LEN];
+    snprintf(folder, sizeof(folder), "%s/store/%02x", store->dir, byte);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    covey_err err = COVEY_OK;
+    while (dir != NULL && err == COVEY_OK && (entry = readdir(dir)) != NULL) {
+        err = look_at(store, folder, entry->d_name);
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return err;
+}
+
+static covey_err keep_models(struct covey_store *store)
+{
+    enum { MODELS = 4096 };
+    struct covey_digest *ids = calloc(MODELS, sizeof(*ids));
+    if (ids == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    covey_err err = COVEY_OK;
+    size_t count = covey__store_manifests(store, ids, MODELS);
+    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
+        uint8_t *bytes = NULL;
+        size_t len = 0;
+        if (covey__store_get_manifest(store, &ids[i], &bytes, &len) == COVEY_OK) {
+            err = keep_model(store, covey_bytes_of(bytes, len));
+            free(bytes);
+        }
+    }
+    free(ids);
+    return err;
+}
+
+static uint64_t quarter_of_free(const struct covey_store *store)
+{
+    struct statvfs fs;
+    bool ok = statvfs(store->dir, &fs) == 0;
+    return ok ? (uint64_t)fs.f_bavail * fs.f_frsize / 4 : 1u << 30;
+}
+
+covey_err covey__store_limit(struct covey_store *store, uint64_t quota)
+{
+    uint64_t bytes = quota != 0 ? quota : quarter_of_free(store);
+    covey_err err = covey__index_new(bytes, drop_file, store, &store->index);
+    if (err == COVEY_OK) {
+        err = keep_models(store);
+    }
+    for (unsigned byte = 0; byte < 256 && err == COVEY_OK; byte++) {
+        err = look_through(store, byte);
+    }
+    if (err == COVEY_OK) {
+        struct covey_digest none = {{0}};
+        covey_err over =
+            covey__index_room(store->index, &none, 0); /* a smaller quota than before */
+        (void)over;                                    /* nothing is pinned yet, so all can go */
+    }
+    return err;
+}
+
+void covey__store_close(struct covey_store *store)
+{
+    covey__index_free(store->index);
+    store->index = NULL;
 }

@@ -4,8 +4,11 @@
  * of models, STATE/models/ID.
  *
  * Blocking: called from the storage and compute threads, never from the loop. Every blob is
- * verified when it is put and when it is got, so a blob torn by a crash is seen and dropped; blobs
- * are therefore renamed into place without fsync. Manifests are written with it.
+ * verified when it is put and when it is first got, so a blob torn by a crash is seen and dropped;
+ * blobs are therefore renamed into place without fsync. Manifests are written with it.
+ *
+ * With a quota, what is not of this node's own models takes at most so many bytes: the least
+ * recently used goes, by the files' times, which follow use by the hour.
  */
 #ifndef COVEY_SESSION_STORE_H
 #define COVEY_SESSION_STORE_H
@@ -13,16 +16,30 @@
 #include "covey/body.h"
 #include "covey/ids.h"
 
+struct covey_index;
+
 struct covey_store {
     char dir[512];
+    struct covey_index *index; /* NULL: no quota */
 };
 
 /* Makes the folders. */
 covey_err covey__store_open(struct covey_store *store, const char *state_dir) COVEY_CHECK;
+/* From now on at most quota bytes besides this node's own models; 0: a quarter of what the disk has
+ * free. Looks through the folder, and removes what a crash left half-written. */
+covey_err covey__store_limit(struct covey_store *store, uint64_t quota) COVEY_CHECK;
+void covey__store_close(struct covey_store *store);
 bool covey__store_has(const struct covey_store *store, const struct covey_digest *digest);
-/* AUTH when the bytes do not have this digest. */
+/* AUTH when the bytes do not have this digest; LIMIT when they do not fit the quota. */
 covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob) COVEY_CHECK;
+/* The same for a blob of a model of this node: it stays, and does not count. */
+covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
+                           struct covey_bytes blob) COVEY_CHECK;
+/* Not dropped until unpinned as often; may be pinned before it is there. */
+covey_err covey__store_pin(const struct covey_store *store,
+                           const struct covey_digest *digest) COVEY_CHECK;
+void covey__store_unpin(const struct covey_store *store, const struct covey_digest *digest);
 /* Exactly len bytes into data. NOT_FOUND; MALFORMED (and the file removed) when they are not those.
  */
 covey_err covey__store_get(const struct covey_store *store, const struct covey_digest *digest,
@@ -30,6 +47,7 @@ covey_err covey__store_get(const struct covey_store *store, const struct covey_d
 /* The blob or the manifest of this digest, whatever its length (up to COVEY_BODY_MAX). */
 covey_err covey__store_body(const struct covey_store *store, const struct covey_digest *digest,
                             struct covey_body **out) COVEY_CHECK;
+/* Its blobs stay from now on. */
 covey_err covey__store_put_manifest(const struct covey_store *store, const struct covey_digest *id,
                                     struct covey_bytes manifest) COVEY_CHECK;
 /* Heap, freed by the caller. */
