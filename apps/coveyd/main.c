@@ -19,7 +19,7 @@ struct options {
     const char *interface;
     const char *join[JOIN_MAX];
     size_t join_count;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, store_bytes;
     unsigned threads;
     unsigned cpu; /* percent of a core; 0: all there is */
     unsigned short port;
@@ -30,13 +30,14 @@ struct options {
 
 static const char usage[] =
     "usage: coveyd --state STATE [--interface IF] [--join HOST[:PORT]]... [--port PORT]\n"
-    "              [--memory BYTES] [--threads N]\n"
+    "              [--memory BYTES] [--store BYTES] [--threads N]\n"
     "              [--lab] [--cpu PERCENT] [--delay MS] [--loss PERCENT]\n"
     "Runs a node of the mesh that STATE was enrolled in (covey mesh enrol).\n"
     "  --interface IF   only this interface; lo: only this machine\n"
     "  --join HOST      a node's channel address, where multicast is filtered (port 5685)\n"
     "  --port PORT      gossip port; channels use PORT + 1 (5684 and 5685, or any free)\n"
     "  --memory BYTES   for weights held for others (half of the machine's)\n"
+    "  --store BYTES    on disk, the same (a quarter of what is free)\n"
     "  --threads N      of computing (one per processor, at most 4)\n"
     "For trying (covey lab):\n"
     "  --lab            may be told to answer late or wrongly\n"
@@ -96,6 +97,9 @@ static int set_option(int option, struct options *o)
     case 'm':
         status = number("--memory", optarg, 1ull << 50, &o->memory_bytes);
         break;
+    case 'D':
+        status = number("--store", optarg, 1ull << 50, &o->store_bytes);
+        break;
     case 't':
         status = number("--threads", optarg, 64, &value);
         o->threads = (unsigned)value;
@@ -131,6 +135,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"interface", required_argument, NULL, 'i'},
         {"join", required_argument, NULL, 'j'},
         {"memory", required_argument, NULL, 'm'},
+        {"store", required_argument, NULL, 'D'},
         {"threads", required_argument, NULL, 't'},
         {"port", required_argument, NULL, 'p'},
         {"cpu", required_argument, NULL, 'c'},
@@ -211,6 +216,7 @@ static int run(const struct options *o)
         .join = o->join,
         .join_count = o->join_count,
         .memory_bytes = o->memory_bytes,
+        .store_bytes = o->store_bytes,
         .threads = o->threads == 0 && o->cpu != 0 ? 1 : o->threads, /* one processor is played */
         .port = o->port,
         .lab = o->lab,

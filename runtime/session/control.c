@@ -208,7 +208,7 @@ static void storage_work(struct covey_task *task, struct covey_scratch *scratch)
     if (t->type == COVEY_CONTROL_BLOB_HAVE) {
         have_work(t);
     } else if (t->type == COVEY_CONTROL_BLOB_PUT) {
-        t->err = covey__store_put(&t->daemon->services.store, &t->digest,
+        t->err = covey__store_add(&t->daemon->services.store, &t->digest,
                                   covey_bytes_of(t->body->data, t->body->len));
     } else {
         model_work(t);

@@ -332,6 +332,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__store_open(&s->store, config->state_dir);
     }
     if (err == COVEY_OK) {
+        err = covey__store_limit(&s->store, config->store_bytes);
+    }
+    if (err == COVEY_OK) {
         err = covey__pool_new(d->loop, threads, COMPUTE_NICE, &s->compute);
     }
     if (err == COVEY_OK) {
@@ -515,6 +518,7 @@ void covey_daemon_close(struct covey_daemon *d)
     covey__tiling_free(d->tiling);
     covey__holder_free(d->holder);
     covey__content_free(d->content);
+    covey__store_close(&d->services.store);
     covey__handles_done(&d->services.handles);
     while (d->queue_head != NULL) {
         struct covey_event_item *item = d->queue_head;

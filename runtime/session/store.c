@@ -391,7 +391,7 @@ static void drop_file(void *user, const struct covey_digest *digest)
 /* One file of the store: a blob, or what a crash left of one. */
 static covey_err look_at(struct covey_store *store, const char *folder, const char *name)
 {
-    char path[PATH_LEN + 64];
+    char path[PATH_LEN + 300];
     struct stat st;
     struct covey_digest digest;
     snprintf(path, sizeof(path), "%s/%s", folder, name);
