@@ -117,26 +117,40 @@ struct left {
     double squares;      /* |Y|^2 */
 };
 
-/* Columns [first, first + count). */
+struct columns {
+    size_t first, count, n;
+};
+
 static void add_columns(const struct covey_check_answer *a, const struct room *r, size_t rows,
-                        const size_t first_count_n[3], struct left *left)
+                        const struct columns *c, struct left *left)
 {
-    size_t first = first_count_n[0], count = first_count_n[1], n = first_count_n[2];
     covey__skinny_multiply((struct covey__skinny){.rows = rows,
                                                   .columns = VECTORS,
-                                                  .k = count,
-                                                  .matrix = a->answer + first,
-                                                  .matrix_stride = n,
-                                                  .vectors = r->input.column + first,
-                                                  .vector_stride = n,
+                                                  .k = c->count,
+                                                  .matrix = a->answer + c->first,
+                                                  .matrix_stride = c->n,
+                                                  .vectors = r->input.column + c->first,
+                                                  .vector_stride = c->n,
                                                   .out = r->answer,
                                                   .row_stride = VECTORS,
                                                   .column_stride = 1});
     for (size_t i = 0; i < rows; i++) {
-        left->squares += n > 1 ? squares(a->answer + i * n + first, count) : 0;
+        left->squares += squares(a->answer + i * c->n + c->first, c->count);
         for (size_t v = 0; v < VECTORS; v++) {
             left->sum[v] += (double)secret_of(a->s[i], v) * (double)r->answer[i * VECTORS + v];
         }
+    }
+}
+
+static void add_only_column(const struct covey_check_answer *a, const struct room *r, size_t rows,
+                            struct left *left)
+{
+    left->squares = squares(a->answer, rows);
+    for (size_t v = 0; v < VECTORS; v++) {
+        for (size_t i = 0; i < rows; i++) {
+            r->answer[i] = secret_of(a->s[i], v);
+        }
+        left->sum[v] = dot(a->answer, r->answer, rows) * (double)r->input.column[v];
     }
 }
 
@@ -148,11 +162,12 @@ static struct left left_side(const struct covey_layer *l, const struct covey_che
     size_t rows = a->slots * l->unit_rows, n = covey_layer_columns(l);
     struct left left = {0};
     if (n == 1) {
-        left.squares = squares(a->answer, rows);
+        add_only_column(a, r, rows, &left);
+        return left;
     }
     for (size_t first = 0; first < n; first += COLUMNS) {
-        size_t count = n - first < COLUMNS ? n - first : COLUMNS;
-        add_columns(a, r, rows, (const size_t[3]){first, count, n}, &left);
+        struct columns c = {first, n - first < COLUMNS ? n - first : COLUMNS, n};
+        add_columns(a, r, rows, &c, &left);
     }
     return left;
 }

@@ -127,18 +127,9 @@ struct strip {
     uint32_t *sums;
 };
 
-static size_t carve(const struct covey_exact *e, float *base, struct strip *out)
-{
-    size_t cols = strip_of(e), input = e->layer.k * cols, sums = e->rows * cols;
-    if (base != NULL) {
-        *out = (struct strip){base, base + input, (uint32_t *)(void *)(base + input + sums)};
-    }
-    return input + 2 * sums;
-}
-
 size_t covey_exact_scratch(const struct covey_exact *e)
 {
-    return carve(e, NULL, NULL) * sizeof(float);
+    return (e->layer.k + 2 * e->rows) * strip_of(e) * sizeof(float);
 }
 
 /* Columns [first, first + cols) of X as [k x cols]. */
@@ -198,11 +189,12 @@ covey_err covey_exact_run(const struct covey_exact *e, const float *input, void 
                           int32_t *out)
 {
     size_t n = covey_layer_columns(&e->layer), strip = strip_of(e);
-    struct strip s;
+    struct strip s = {.input = scratch};
+    s.product = s.input + e->layer.k * strip;
+    s.sums = (uint32_t *)(void *)(s.product + e->rows * strip);
     if (!are_integers(input, covey_layer_input_floats(&e->layer), COVEY_EXACT_INPUT_MAX)) {
         return COVEY_ERR_RANGE;
     }
-    carve(e, scratch, &s);
     for (size_t first = 0; first < n; first += strip) {
         size_t cols = n - first < strip ? n - first : strip;
         load(e, input, first, cols, s.input);
