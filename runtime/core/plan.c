@@ -224,7 +224,7 @@ static uint64_t bytes_at_owner(const struct covey_plan_request *request,
  * owner get a price, which rises until it can hold the rest. */
 static void make_fast(struct making *m, struct covey_plan *out)
 {
-    enum { PRICES = 12 };
+    enum { PRICES = 6, DEARER = 16 };
     uint64_t most = m->request->owner_bytes == 0 ? UINT64_MAX : m->request->owner_bytes;
     begin(m, out);
     bool alone = bytes_at_owner(m->request, out) <= most;
@@ -234,7 +234,7 @@ static void make_fast(struct making *m, struct covey_plan *out)
             break;
         }
         /* From about what reading a byte costs on. */
-        m->byte_price_us = m->byte_price_us > 0 ? 4 * m->byte_price_us : m->team.asker.byte_us;
+        m->byte_price_us = m->byte_price_us > 0 ? DEARER * m->byte_price_us : m->team.asker.byte_us;
     }
     bool slow = alone && out->predicted_us > m->alone_us * worth;
     if (covey_plan_is_local(out) || slow || bytes_at_owner(m->request, out) > most) {

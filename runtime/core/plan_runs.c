@@ -297,13 +297,18 @@ static double strip_grow(const struct covey__team *team, const struct covey_plan
     return longest;
 }
 
+/* What comes out of a's cells goes into b's. */
+static bool follows(const struct covey_row_map *a, const struct covey_row_map *b)
+{
+    return a->out_rows > 0 && a->out_rows == b->in_rows && a->out_row_bytes == b->in_row_bytes;
+}
+
 bool covey__map_joins(const struct covey_row_map *a, const struct covey_row_map *b)
 {
     uint64_t stride = (uint64_t)a->stride * b->stride;
     uint64_t before = (uint64_t)b->before * a->stride + a->before;
     uint64_t after = (uint64_t)b->after * a->stride + a->after;
-    return a->out_rows > 0 && a->out_rows == b->in_rows && a->out_row_bytes == b->in_row_bytes &&
-           stride <= UINT16_MAX && before <= UINT16_MAX && after <= UINT16_MAX;
+    return follows(a, b) && stride <= UINT16_MAX && before <= UINT16_MAX && after <= UINT16_MAX;
 }
 
 static void improve(struct covey__mark *mark, const struct covey__mark *by)
@@ -334,7 +339,7 @@ static void try_segment(struct covey__table *t, unsigned c, unsigned from, unsig
         improve(&t->run[c][end], &mark);
     }
     if (inside->segments > 0 && inside->segments < COVEY_TILE_SEGMENTS_MAX &&
-        fits(crew, inside->run_bytes + bytes)) {
+        fits(crew, inside->run_bytes + bytes) && follows(&first[-1].map, &first->map)) {
         const uint16_t *made = crew_rows(t->team, crew, first->map.in_rows);
         mark.us = inside->us + exchange_us(t->team, made, first->map.in_row_bytes, strip);
         mark.run_bytes = inside->run_bytes + bytes;
@@ -349,7 +354,7 @@ static void try_segment(struct covey__table *t, unsigned c, unsigned from, unsig
  * exchange saves, a longer one does not help either. */
 static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
 {
-    enum { WORSE_MAX = 3 };
+    enum { WORSE_MAX = 3, CELLS_MAX = 64 };
     const uint64_t weights_max = UINT64_MAX >> 12; /* nobody has that much, and sums stay sums */
     const struct covey_plan_cell *cell = t->request->cell;
     struct covey_row_map map = cell[end - 1].map;
@@ -357,7 +362,7 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
     uint64_t weights = 0;
     unsigned worse = 0;
     strip_begin(t->team, crew_rows(t->team, &t->crew[c], map.out_rows), &strip);
-    for (unsigned from = end; from > 0 && worse < WORSE_MAX; from--) {
+    for (unsigned from = end; from > 0 && end - from < CELLS_MAX && worse < WORSE_MAX; from--) {
         const struct covey_plan_cell *added = &cell[from - 1];
         if (from < end) {
             if (!covey__map_joins(&added->map, &map)) {
