@@ -178,6 +178,7 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
         return;
     }
     uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
+    missing |= missing == 0 ? bit_of(d) : 0; /* it knows no plan, so not its own number either */
     tiles->unable |= missing & bit_of(d);
     tiles->missed |= missing;
     tiles->complained |= bit_of(d);

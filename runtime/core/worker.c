@@ -44,6 +44,7 @@ struct task {
     struct covey_work_execute execute;
     uint32_t ticket; /* names it to session: work numbers start anew with each boot of an owner */
     enum covey_work_status status;
+    uint32_t spent_us;
     covey_handle body; /* QUEUED: the input; ANSWERING, RELEASING: the answer */
 };
 
@@ -114,16 +115,22 @@ static bool release(struct covey_update *out, covey_handle body)
 }
 
 static bool send_answer(struct covey_update *out, const struct covey_node_id *owner,
-                        const struct covey_work_execute *execute, enum covey_work_status status,
-                        covey_handle body)
+                        const struct covey_work_answer *answer, covey_handle body)
 {
     struct covey_work_message message = {.type = COVEY_WORK_ANSWER};
-    message.answer.fence = execute->fence;
-    message.answer.request = execute->request;
-    message.answer.layer = execute->layer;
-    message.answer.work = execute->work;
-    message.answer.status = status;
+    message.answer = *answer;
     return covey__update_send(out, owner, &message, body) == COVEY_OK;
+}
+
+static struct covey_work_answer answer_to(const struct covey_work_execute *execute,
+                                          enum covey_work_status status, uint32_t spent_us)
+{
+    return (struct covey_work_answer){.fence = execute->fence,
+                                      .request = execute->request,
+                                      .layer = execute->layer,
+                                      .work = execute->work,
+                                      .status = status,
+                                      .spent_us = spent_us};
 }
 
 /* Tasks */
@@ -182,7 +189,8 @@ static bool finish_task(struct covey_update *out, struct task *task)
 {
     if (task->state == TASK_ANSWERING) {
         covey_handle body = task->status == COVEY_WORK_STATUS_DONE ? task->body : 0;
-        if (!send_answer(out, &task->owner, &task->execute, task->status, body)) {
+        struct covey_work_answer answer = answer_to(&task->execute, task->status, task->spent_us);
+        if (!send_answer(out, &task->owner, &answer, body)) {
             return false;
         }
         task->state = TASK_RELEASING;
@@ -386,8 +394,9 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
         take_assign(worker, in, out);
     } else if (in->message->type == COVEY_WORK_EXECUTE) {
         taken = take_execute(worker, in);
-        if (!taken &&
-            !send_answer(out, &in->peer, &in->message->execute, COVEY_WORK_STATUS_REFUSED, 0)) {
+        struct covey_work_answer refused =
+            answer_to(&in->message->execute, COVEY_WORK_STATUS_REFUSED, 0);
+        if (!taken && !send_answer(out, &in->peer, &refused, 0)) {
             return COVEY_ERR_SPACE;
         }
     } else if (in->message->type == COVEY_WORK_CANCEL) {
@@ -442,6 +451,7 @@ static void computed(struct covey_worker *worker, const struct covey_event *even
             continue;
         }
         task->body = event->body;
+        task->spent_us = event->spent_us;
         if (task->orphan) {
             task->state = TASK_RELEASING;
         } else if (task->cancelled) {

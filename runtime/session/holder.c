@@ -22,7 +22,7 @@ struct holder_task {
     struct covey_bytes message; /* ASSIGN, then what it lacks; heap */
     struct covey_body *body;    /* COMPUTE: the input */
     struct covey_body *out;     /* COMPUTE: the answer */
-    uint32_t work;
+    uint32_t work, spent_us;
     uint16_t layer;
     unsigned tries;
     covey_err err;
@@ -75,8 +75,8 @@ struct covey_assignment *covey__holder_find(const struct covey_holder *h,
 }
 
 struct covey_assignment *covey__holder_ready(const struct covey_holder *h,
-                                            const struct covey_node_id *owner,
-                                            const struct covey_fence *fence)
+                                             const struct covey_node_id *owner,
+                                             const struct covey_fence *fence)
 {
     struct covey_assignment *a = find(h, owner, fence);
     return a != NULL && a->ready ? a : NULL;
@@ -225,8 +225,9 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
 {
     drop(h, &action->peer, &action->fence, true);
     struct covey_assignment *a = covey__assignment_new(&action->peer, &action->fence);
-    bool planned = a != NULL && (action->plan == NULL ||
-                                 covey__assignment_plan(a, action->plan, action->device) == COVEY_OK);
+    bool planned =
+        a != NULL && (action->plan == NULL ||
+                      covey__assignment_plan(a, action->plan, action->device) == COVEY_OK);
     struct holder_task *t = planned ? task_new(h, a) : NULL;
     uint8_t *copy = malloc(action->bytes.len + 1);
     if (t == NULL || copy == NULL) {
@@ -271,16 +272,19 @@ void covey__holder_fetched(struct covey_holder *h, const struct covey_action *ac
 static void compute_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     struct holder_task *t = (struct holder_task *)task;
+    uint64_t start = covey_thread_cpu_ns();
     t->err = covey__assignment_compute(t->assignment, t->layer, t->body, scratch, &t->out);
+    t->spent_us = (uint32_t)((covey_thread_cpu_ns() - start) / 1000);
 }
 
 static void tell_computed(struct covey_holder *h, const struct covey_node_id *owner, uint32_t work,
-                          struct covey_body *take_out)
+                          uint32_t spent_us, struct covey_body *take_out)
 {
     size_t len = take_out != NULL ? take_out->len : 0;
     struct covey_event event = {.type = COVEY_EVENT_COMPUTED,
                                 .peer = *owner,
                                 .work = work,
+                                .spent_us = spent_us,
                                 .body = covey__handles_put(&h->services->handles, take_out),
                                 .body_len = len};
     feed(h, &event);
@@ -295,7 +299,7 @@ static void compute_done(struct covey_task *task)
     struct covey_body *out = t->out;
     t->out = NULL;
     covey__lab_lie(&t->holder->services->lab, out);
-    tell_computed(t->holder, &t->assignment->owner, t->work, out);
+    tell_computed(t->holder, &t->assignment->owner, t->work, t->spent_us, out);
     task_free(t);
 }
 
@@ -308,7 +312,7 @@ void covey__holder_compute(struct covey_holder *h, const struct covey_action *ac
     struct holder_task *t = fits ? task_new(h, a) : NULL;
     if (t == NULL) {
         covey_body_unref(body);
-        tell_computed(h, &action->peer, action->work, NULL);
+        tell_computed(h, &action->peer, action->work, 0, NULL);
         return;
     }
     t->body = body;

@@ -108,6 +108,9 @@ static void done(struct covey_task *task)
 {
     struct tile *tile = (struct tile *)task;
     struct covey_tiling *t = tile->tiling;
+    if (covey__lab_late(&t->services->lab, task)) {
+        return;
+    }
     tile->running = false;
     free_tile(tile->before);
     tile->before = NULL;
