@@ -4,6 +4,18 @@
 model="$COVEY_DEMO_DATA/digits.onnx"
 digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
 at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
+same_outputs() {
+    python3 - "$1" "$2" <<'END'
+import struct, sys
+def load(path):
+    data = open(path, "rb").read()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+a, b = load(sys.argv[1]), load(sys.argv[2])
+assert len(a) == len(b) == 200
+assert max(abs(x - y) for x, y in zip(a, b)) < 1e-4 * max(map(abs, a))
+END
+}
 state_of() { "$COVEY" lab list --dir "$lab" | awk -v n="node$1" '$1 == n { print $4 }'; }
 
 succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
@@ -17,16 +29,7 @@ succeed at 1 model list
 grep -q digits "$dir/out" || wrong "the model is not listed"
 succeed at 1 infer digits "$digits" --limit 3 --json
 succeed at 1 plan digits --json
-python3 - "$dir" <<'END' || wrong "mesh and local outputs differ"
-import struct, sys
-def load(path):
-    data = open(path, "rb").read()
-    start = 10 + struct.unpack("<H", data[8:10])[0]
-    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
-a, b = load(sys.argv[1] + "/local.npy"), load(sys.argv[1] + "/mesh.npy")
-assert len(a) == len(b) == 200
-assert max(abs(x - y) for x, y in zip(a, b)) < 1e-4 * max(map(abs, a))
-END
+same_outputs "$dir/local.npy" "$dir/mesh.npy" || wrong "mesh and local outputs differ"
 expect 6 "text.png" at 1 infer "$model" "$(echo no picture >"$dir/text.png"; echo "$dir/text.png")"
 expect 6 "no model" at 1 infer nosuchmodel "$digits"
 expect 1 "no model|not found|unknown" at 1 plan nosuchmodel
@@ -62,9 +65,52 @@ succeed at 3 peers --json
 python3 -c 'import json, sys; p = json.load(open(sys.argv[1]))["peers"]; assert [x["state"] for x in p] == ["alive"] * 3' \
     "$dir/out" || wrong "not all are alive after a restart"
 
+# A device answers late, and lies; a restart ends both.
+expect 2 "usage" "$COVEY" lab slow 2 --dir "$lab"
+expect 2 "one node" "$COVEY" lab slow 9 --delay 5 --dir "$lab"
+succeed "$COVEY" lab slow 2 --delay 100 --dir "$lab"
+succeed "$COVEY" lab lie 3 --dir "$lab"
+succeed "$COVEY" lab list --dir "$lab"
+grep -q '^node2 .*, 100 ms late$' "$dir/out" || wrong "node2 is not shown late: $(cat "$dir/out")"
+grep -q '^node3 .*, lies$' "$dir/out" || wrong "node3 is not shown as a liar"
+succeed at 1 infer digits "$digits" --limit 3 --timeout 60
+succeed "$COVEY" lab slow 2 --delay 0 --dir "$lab"
+succeed "$COVEY" lab lie 3 --off --dir "$lab"
+succeed "$COVEY" lab list --dir "$lab"
+! grep -Eq 'late|lies' "$dir/out" || wrong "a node is late or lies still"
+
 succeed "$COVEY" lab down --dir "$lab"
 [ ! -e "$lab" ] || wrong "the lab's directory is still there"
 for pid in $pids; do
     # What nobody has waited for yet stays as a zombie: it does not run.
     ! grep -qs '^State:[[:space:]]*[RSDTt]' "/proc/$pid/status" || wrong "a node of the lab still runs"
 done
+
+# Slow devices with a long link and little memory answer the same; who is nobody has no rates.
+expect 2 "one for all or one a node|one word for all" "$COVEY" lab up --devices 3 --cpu 10,20 --dir "$lab"
+expect 2 "percent of a core" "$COVEY" lab up --devices 2 --cpu 0 --dir "$lab"
+expect 2 "end, edge or cloud" "$COVEY" lab up --devices 2 --tiers moon --dir "$lab"
+expect 2 "0 to 90" "$COVEY" lab up --devices 2 --loss 99 --dir "$lab"
+expect 5 "needs root" "$COVEY" lab up --devices 2 --mode loopback --rate 100 --dir "$lab"
+succeed "$COVEY" lab up --devices 3 --mode loopback --cpu 50,25,25 --delay 5 --loss 1 \
+    --memory 50000000 --tiers edge,end,end --dir "$lab"
+succeed at 1 infer "$model" "$digits" --limit 20 --output "$dir/slow.npy" --timeout 60
+same_outputs "$dir/local.npy" "$dir/slow.npy" || wrong "slow devices answer otherwise"
+succeed "$COVEY" lab list --dir "$lab" --json
+python3 -c 'import json, sys; n = json.load(open(sys.argv[1]))["nodes"]; assert [x["cpu"] for x in n] == [50, 25, 25]' \
+    "$dir/out" || wrong "the devices' processors are not shown"
+succeed "$COVEY" lab restart 2 --dir "$lab"
+tr '\0' ' ' <"/proc/$("$COVEY" lab list --dir "$lab" | awk '$1 == "node2" { print $3 }')/cmdline" |
+    grep -q -- '--cpu 25 --delay 5 .*--lab' || wrong "a restarted node plays another device"
+succeed "$COVEY" lab down --dir "$lab"
+
+# With root also links of a rate. Where namespaces cannot be made there is nothing to try.
+if [ "$(id -u)" -eq 0 ] && "$COVEY" lab up --devices 2 --mode netns --dir "$lab" >/dev/null 2>&1; then
+    succeed "$COVEY" lab down --dir "$lab"
+    succeed "$COVEY" lab up --devices 2 --mode netns --rate 100 --dir "$lab"
+    id=$("$COVEY" lab list --dir "$lab" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+    tc qdisc show dev "cvy$id-1" | grep -q 'tbf.*rate 100Mbit burst 20Kb' || wrong "no rate at node1's link"
+    tc -n "cvy-$id-2" qdisc show dev eth0 | grep -q 'tbf.*rate 100Mbit' || wrong "no rate at node2's end"
+    succeed at 1 infer "$model" "$digits" --limit 20 --output "$dir/slow.npy"
+    same_outputs "$dir/local.npy" "$dir/slow.npy" || wrong "slow links answer otherwise"
+fi
