@@ -34,14 +34,14 @@ void covey__assignment_unref(struct covey_assignment *a)
     covey__strips_free(a->strips);
     covey_manifest_free(a->manifest);
     free(a->plan);
-    if (a->used_bytes != NULL) {
-        atomic_fetch_sub(a->used_bytes, a->bytes);
-    }
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        free(a->weights[i]);
+        covey__held_unref(a->weights[i]);
     }
+    for (size_t i = 0; i < a->pinned_count; i++) {
+        covey__store_unpin(a->store, &a->pinned[i]);
+    }
+    free(a->pinned);
     free(a->slots);
-    free(a->missing);
     free(a);
 }
 
@@ -52,11 +52,9 @@ static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
         return COVEY_ERR_MALFORMED;
     }
     a->slots = calloc(count + 1, sizeof(*a->slots));
-    a->missing = malloc(count / 8 + 1);
-    if (a->slots == NULL || a->missing == NULL) {
+    if (a->slots == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    memset(a->missing, 0xff, (count + 7) / 8);
     uint32_t last = 0;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *p = in.ptr + i * SLOT_ENTRY_BYTES;
@@ -74,31 +72,7 @@ static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
             a->first[s->layer] = i;
         }
     }
-    a->count = a->missing_count = count;
-    return COVEY_OK;
-}
-
-static size_t unit_bytes(const struct covey_layer *layer)
-{
-    return covey_layer_unit_floats(layer) * sizeof(float);
-}
-
-/* Every length is bounded: covey_layer_check limits a unit, parse_slots the number of slots. */
-static covey_err account(struct covey_assignment *a, _Atomic uint64_t *used_bytes, uint64_t limit)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        if (a->held[i] > 0) {
-            bytes += (uint64_t)a->held[i] * unit_bytes(&a->layer[i]);
-        }
-    }
-    uint64_t before = atomic_fetch_add(used_bytes, bytes);
-    if (before + bytes > limit) {
-        atomic_fetch_sub(used_bytes, bytes);
-        return COVEY_ERR_LIMIT;
-    }
-    a->bytes = bytes;
-    a->used_bytes = used_bytes;
+    a->count = count;
     return COVEY_OK;
 }
 
@@ -125,65 +99,33 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     if (err == COVEY_OK) {
         err = parse_slots(a, assign->slots);
     }
-    if (err == COVEY_OK) {
-        err = account(a, used_bytes, limit);
-    }
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
-        if (a->held[i] == 0) {
-            continue;
+        if (a->held[i] > 0) {
+            struct covey_held_slots slots = {&a->layer[i], a->slots + a->first[i], a->held[i]};
+            err = covey__held_get(a->table, &slots, used_bytes, limit, &a->weights[i]);
         }
-        size_t bytes = (a->held[i] * unit_bytes(&a->layer[i]) + 63) / 64 * 64;
-        a->weights[i] = aligned_alloc(64, bytes);
-        if (a->weights[i] == NULL) {
-            err = COVEY_ERR_NOMEM;
-        }
-    }
-    if (err != COVEY_OK) {
-        a->count = 0; /* so that no unit can be stored */
     }
     return err;
 }
 
-static float *entry_weights(const struct covey_assignment *a, size_t index)
+covey_err covey__assignment_pin(struct covey_assignment *a, const struct covey_store *store,
+                                const struct covey_digest *digest)
 {
-    uint16_t layer = a->slots[index].layer;
-    return a->weights[layer] +
-           (index - a->first[layer]) * covey_layer_unit_floats(&a->layer[layer]);
-}
-
-static bool is_missing(const struct covey_assignment *a, size_t i)
-{
-    return (a->missing[i / 8] >> (i % 8) & 1) != 0;
-}
-
-void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store)
-{
-    for (size_t i = 0; i < a->count; i++) {
-        const struct covey_work_slot *s = &a->slots[i];
-        if (is_missing(a, i) && covey__store_get(store, &s->digest, entry_weights(a, i),
-                                                 unit_bytes(&a->layer[s->layer])) == COVEY_OK) {
-            a->missing[i / 8] &= (uint8_t) ~(1u << (i % 8));
-            a->missing_count--;
+    if (a->pinned_count == a->pinned_room) {
+        size_t room = a->pinned_room * 2 + 64;
+        struct covey_digest *more = realloc(a->pinned, room * sizeof(*more));
+        if (more == NULL) {
+            return COVEY_ERR_NOMEM;
         }
+        a->pinned = more;
+        a->pinned_room = room;
     }
-}
-
-covey_err covey__assignment_products(struct covey_assignment *a)
-{
-    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        if (a->held[i] == 0 || a->product[i] != NULL) {
-            continue;
-        }
-        covey_err err = covey_product_new(&a->layer[i], a->weights[i], a->held[i], &a->product[i]);
-        if (err != COVEY_OK) {
-            return err;
-        }
-        if (!covey_product_reads(a->product[i])) {
-            free(a->weights[i]);
-            a->weights[i] = NULL;
-        }
+    covey_err err = covey__store_pin(store, digest);
+    if (err == COVEY_OK) {
+        a->store = store;
+        a->pinned[a->pinned_count++] = *digest;
     }
-    return COVEY_OK;
+    return err;
 }
 
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer, size_t input_bytes)
@@ -197,7 +139,7 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
                                     struct covey_body **out)
 {
     const struct covey_layer *l = &a->layer[layer];
-    const struct covey_product *p = a->product[layer];
+    const struct covey_product *p = a->weights[layer]->product;
     float *room = covey__scratch_get(scratch, covey_product_scratch(p) / sizeof(float) + 1);
     if (room == NULL) {
         return COVEY_ERR_NOMEM;

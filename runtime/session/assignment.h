@@ -12,6 +12,7 @@
 #include "covey/body.h"
 #include "covey/message_work.h"
 #include "covey/split.h"
+#include "held.h"
 #include "pool.h"
 #include "store.h"
 #include "strips.h"
@@ -26,14 +27,12 @@ struct covey_assignment {
     /* storage thread until ready, then constant */
     struct covey_work_slot *slots; /* ascending by layer, then slot */
     size_t count;
-    uint8_t *missing; /* bit i: slots[i] has no weights yet */
-    size_t missing_count;
     bool present[COVEY_LAYERS_MAX];
     struct covey_layer layer[COVEY_LAYERS_MAX];
-    size_t first[COVEY_LAYERS_MAX];   /* index of the layer's first entry in slots */
-    size_t held[COVEY_LAYERS_MAX];    /* how many it has */
-    float *weights[COVEY_LAYERS_MAX]; /* held x unit_rows x k */
-    struct covey_product *product[COVEY_LAYERS_MAX];
+    size_t first[COVEY_LAYERS_MAX]; /* index of the layer's first entry in slots */
+    size_t held[COVEY_LAYERS_MAX];  /* how many it has */
+    struct covey_held_table *table; /* set before it is parsed; NULL: shares nothing */
+    struct covey_held *weights[COVEY_LAYERS_MAX];
     /* With tile runs; else NULL. */
     struct covey_plan *plan;
     uint8_t device; /* this one in the plan */
@@ -41,10 +40,12 @@ struct covey_assignment {
     struct covey_manifest *manifest;
     struct covey_graph *graph;   /* the manifest's */
     struct covey_strips *strips; /* filled once the assignment is ready */
-    uint64_t bytes;
-    _Atomic uint64_t *used_bytes; /* account that bytes was added to */
-    _Atomic uint64_t *account;    /* the same, before */
+    _Atomic uint64_t *account;   /* of all that is held, at most limit */
     uint64_t limit;
+    const struct covey_store *store; /* of what is pinned: all that was wanted */
+    struct covey_digest *pinned;
+    size_t pinned_count, pinned_room;
+    bool units_pinned, model_pinned;
 };
 
 struct covey_assignment *covey__assignment_new(const struct covey_node_id *owner,
@@ -59,8 +60,9 @@ covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit) COVEY_CHECK;
-/* Reads what is still missing and the store has. */
-void covey__assignment_load(struct covey_assignment *a, const struct covey_store *store);
+/* The blob stays in the store as long as the assignment lives. Storage thread. */
+covey_err covey__assignment_pin(struct covey_assignment *a, const struct covey_store *store,
+                                const struct covey_digest *digest) COVEY_CHECK;
 /* Goes as far as it can with what the store has, and lists what is missing next (covey/wants.h):
  * heap, the caller's; empty when all is there. Storage thread. */
 covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,
@@ -69,7 +71,6 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
  * after all. Compute thread. */
 covey_err covey__assignment_fill(struct covey_assignment *a,
                                  const struct covey_store *store) COVEY_CHECK;
-covey_err covey__assignment_products(struct covey_assignment *a) COVEY_CHECK;
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
                                size_t input_bytes);
 /* All held slots of layer as one product. */

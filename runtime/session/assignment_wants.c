@@ -20,16 +20,31 @@ static void list_add(struct list *l, const struct covey_digest *digest, size_t l
     }
 }
 
-static void list_units(struct list *l, struct covey_assignment *a)
+static void list_layer(struct list *l, struct covey_held *h)
 {
-    covey__assignment_load(a, l->store);
-    for (size_t i = 0; i < a->count && a->missing_count > 0; i++) {
-        const struct covey_work_slot *s = &a->slots[i];
-        if ((a->missing[i / 8] >> (i % 8) & 1) != 0) {
-            size_t floats = covey_layer_unit_floats(&a->layer[s->layer]);
-            list_add(l, &s->digest, floats * sizeof(float), false); /* no other device holds it */
+    covey__held_load(h, l->store);
+    for (size_t i = 0; i < h->slots && h->missing > 0; i++) {
+        if (!h->loaded[i]) { /* no other device holds it */
+            list_add(l, &h->digest[i], covey_layer_unit_floats(&h->layer) * sizeof(float), false);
         }
     }
+}
+
+static covey_err list_units(struct list *l, struct covey_assignment *a)
+{
+    for (size_t i = 0; i < a->count && !a->units_pinned; i++) {
+        covey_err err = covey__assignment_pin(a, l->store, &a->slots[i].digest);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    a->units_pinned = true;
+    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
+        if (a->weights[i] != NULL) {
+            list_layer(l, a->weights[i]);
+        }
+    }
+    return COVEY_OK;
 }
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
@@ -44,10 +59,28 @@ static void *fetch_user(const struct covey_store *store)
 
 /* ---- stages of tile runs: manifest, small constants and graph, the runs' constants ---- */
 
+static covey_err pin_blobs(struct covey_assignment *a, struct list *l, size_t first, size_t count,
+                           size_t longest)
+{
+    covey_err err = COVEY_OK;
+    for (size_t i = first; i < first + count && err == COVEY_OK; i++) {
+        const struct covey_blob *blob = covey_manifest_blob(a->manifest, i);
+        err = blob->len <= longest ? covey__assignment_pin(a, l->store, &blob->digest) : COVEY_OK;
+    }
+    return err;
+}
+
 static covey_err read_manifest(struct covey_assignment *a, struct list *l)
 {
     struct covey_body *body = NULL;
     struct covey_nn_error why;
+    if (!a->model_pinned) {
+        covey_err pinned = covey__assignment_pin(a, l->store, &a->model);
+        if (pinned != COVEY_OK) {
+            return pinned;
+        }
+        a->model_pinned = true;
+    }
     covey_err err = covey__store_body(l->store, &a->model, &body);
     if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_MALFORMED) {
         list_add(l, &a->model, 0, true);
@@ -55,6 +88,10 @@ static covey_err read_manifest(struct covey_assignment *a, struct list *l)
     }
     if (err == COVEY_OK) {
         err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &a->manifest, &why);
+    }
+    if (err == COVEY_OK) {
+        size_t blobs = covey_manifest_blobs(a->manifest);
+        err = pin_blobs(a, l, 0, blobs, COVEY_MANIFEST_SMALL);
     }
     covey_body_unref(body);
     return err;
@@ -71,6 +108,19 @@ static void list_blobs(struct list *l, const struct covey_manifest *mf, size_t f
     }
 }
 
+static covey_err pin_constants(struct covey_assignment *a, struct list *l)
+{
+    covey_err err = COVEY_OK;
+    for (unsigned v = 0; v < a->graph->value_count && err == COVEY_OK; v++) {
+        if (covey__strips_needs(a->strips, (uint16_t)v)) {
+            size_t first = 0, count = 0;
+            covey_manifest_value_blobs(a->manifest, (uint16_t)v, &first, &count);
+            err = pin_blobs(a, l, first, count, SIZE_MAX);
+        }
+    }
+    return err;
+}
+
 static covey_err make_graph(struct covey_assignment *a, struct list *l)
 {
     struct covey_nn_error why;
@@ -84,7 +134,7 @@ static covey_err make_graph(struct covey_assignment *a, struct list *l)
         err = covey__strips_new(a->graph, a->plan, &a->plan->device[a->device], a->account,
                                 a->limit, &a->strips);
     }
-    return err;
+    return err == COVEY_OK ? pin_constants(a, l) : err;
 }
 
 static void list_constants(struct covey_assignment *a, struct list *l)
@@ -124,8 +174,10 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
     }
     uint8_t sources = a->plan != NULL ? a->plan->devices : 0;
     l.len = covey_wants_begin(l.bytes, a->plan != NULL ? a->plan->device : NULL, sources);
-    list_units(&l, a);
-    covey_err err = a->plan != NULL ? list_tiles(a, &l) : COVEY_OK;
+    covey_err err = list_units(&l, a);
+    if (err == COVEY_OK && a->plan != NULL) {
+        err = list_tiles(a, &l);
+    }
     if (err != COVEY_OK || l.count == 0) {
         free(l.bytes);
         return err;
@@ -136,7 +188,10 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
 
 covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_store *store)
 {
-    covey_err err = covey__assignment_products(a);
+    covey_err err = COVEY_OK;
+    for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
+        err = a->weights[i] != NULL ? covey__held_fill(a->weights[i]) : COVEY_OK;
+    }
     if (err == COVEY_OK && a->strips != NULL) {
         err = covey__strips_fill(a->strips, a->manifest, fetch, fetch_user(store));
     }

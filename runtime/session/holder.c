@@ -11,6 +11,7 @@ enum { FILL_TRIES = 3 };
 struct covey_holder {
     struct covey_services *services;
     struct covey_assignment *assignments; /* loop's thread only */
+    struct covey_held_table held;
     _Atomic uint64_t used_bytes;
 };
 
@@ -35,6 +36,11 @@ covey_err covey__holder_new(struct covey_services *services, struct covey_holder
         return COVEY_ERR_NOMEM;
     }
     h->services = services;
+    covey_err err = covey__held_table_init(&h->held);
+    if (err != COVEY_OK) {
+        free(h);
+        return err;
+    }
     *out = h;
     return COVEY_OK;
 }
@@ -49,6 +55,7 @@ void covey__holder_free(struct covey_holder *h)
         h->assignments = a->next;
         covey__assignment_unref(a);
     }
+    covey__held_table_done(&h->held);
     free(h);
 }
 
@@ -241,6 +248,7 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     }
     memcpy(copy, action->bytes.ptr, action->bytes.len);
     t->message = covey_bytes_of(copy, action->bytes.len);
+    a->table = &h->held;
     t->task.work = check_work;
     t->task.done = look_done;
     a->next = h->assignments;
