@@ -33,7 +33,7 @@ static uint64_t out_floats(const struct covey__conv_shape *s)
 /* Weights that a cache keeps from run to run cost nothing. */
 static uint64_t stream(uint64_t weights, uint64_t times)
 {
-    return weights > COVEY__WARM_FLOATS ? weights * times * sizeof(float) * STREAMED / ALL : 0;
+    return weights >= COVEY__WARM_FLOATS ? weights * times * sizeof(float) * STREAMED / ALL : 0;
 }
 
 static uint64_t write_cost(uint64_t floats)
