@@ -220,24 +220,45 @@ static uint64_t bytes_at_owner(const struct covey_plan_request *request,
     return sum;
 }
 
-/* What ends soonest; never slower than alone, if the owner can hold it all. Else weights at the
- * owner get a price, which rises until it can hold the rest. */
+static bool fits_owner(const struct making *m, const struct covey_plan *plan)
+{
+    uint64_t most = m->request->owner_bytes;
+    return most == 0 || bytes_at_owner(m->request, plan) <= most;
+}
+
+/* The lowest price of a byte at the owner at which it can hold what is left there. False: it
+ * cannot at any. */
+static bool make_small(struct making *m, struct covey_plan *out)
+{
+    enum { PRICES = 5, DEARER = 16 };
+    double price = m->team.asker.byte_us; /* about what reading it costs */
+    m->byte_price_us = 1e6;
+    make_priced(m, out);
+    if (!fits_owner(m, out)) {
+        return false;
+    }
+    for (unsigned i = 0; i < PRICES; i++) {
+        m->byte_price_us = price;
+        make_priced(m, out);
+        if (fits_owner(m, out)) {
+            return true;
+        }
+        price *= DEARER;
+    }
+    m->byte_price_us = 1e6;
+    make_priced(m, out);
+    return true;
+}
+
+/* What ends soonest; never slower than alone, if the owner can hold it all. */
 static void make_fast(struct making *m, struct covey_plan *out)
 {
-    enum { PRICES = 6, DEARER = 16 };
-    uint64_t most = m->request->owner_bytes == 0 ? UINT64_MAX : m->request->owner_bytes;
     begin(m, out);
-    bool alone = bytes_at_owner(m->request, out) <= most;
-    for (unsigned i = 0; i < PRICES; i++) {
-        make_priced(m, out);
-        if (alone || bytes_at_owner(m->request, out) <= most) {
-            break;
-        }
-        /* From about what reading a byte costs on. */
-        m->byte_price_us = m->byte_price_us > 0 ? DEARER * m->byte_price_us : m->team.asker.byte_us;
-    }
-    bool slow = alone && out->predicted_us > m->alone_us * worth;
-    if (covey_plan_is_local(out) || slow || bytes_at_owner(m->request, out) > most) {
+    bool may_stay = fits_owner(m, out);
+    make_priced(m, out);
+    bool good = fits_owner(m, out) || make_small(m, out);
+    bool slow = may_stay && out->predicted_us > m->alone_us * worth;
+    if (!good || slow || covey_plan_is_local(out)) {
         begin(m, out);
     }
 }

@@ -177,6 +177,57 @@ static void test_plan_half(void **state)
     assert_true(plan.predicted_us < whole_us);
 }
 
+/* Two devices, of which the first asks. A message costs 100 us, a kilobyte 10 us, the way 50 us. */
+static void set_pair(void)
+{
+    const struct net_device device = {20000, 3000, 100, 100};
+    memset(&request, 0, sizeof(request));
+    net_equal(&request, &device, 2);
+    request.device[0].delay_us = request.device[1].delay_us = 50;
+}
+
+/* Counted by hand: the owner sends (140), the other takes it (50 + 140) and works (1000) while the
+ * owner does, answers (100 + 50), and the owner takes that (100). */
+static void test_plan_counts_a_coded_layer(void **state)
+{
+    (void)state;
+    set_pair();
+    request.layers = request.cells = request.cell[0].layers = 1;
+    request.cost[0] = (struct covey_plan_cost){.units = 2,
+                                               .unit_bytes = 3000000,
+                                               .input_bytes = 4000,
+                                               .answer_bytes = 4,
+                                               .unit.bytes = 3000000};
+    request.cell[0].whole.bytes = request.cell[0].weight_bytes = 6000000;
+    make();
+    assert_int_equal(plan.local_us, 2000);
+    assert_int_equal(plan.layer[0].predicted_us, 140 + 190 + 1000 + 150 + 100);
+    assert_int_equal(plan.predicted_us, plan.layer[0].predicted_us);
+}
+
+/* Counted by hand: 6 of 10 rows to the other (160), which takes them (50 + 160) and makes 5 (5000),
+ * sends them (100 + 50 + 50), and the owner takes them (100 + 50). */
+static void test_plan_counts_a_tile_run(void **state)
+{
+    (void)state;
+    set_pair();
+    request.cells = 1;
+    request.cell[0] = (struct covey_plan_cell){
+        .whole.flops = 200000000,
+        .row.flops = 20000000,
+        .map = {10, 10, 1, 1, 1, 1000, 1000},
+    };
+    make();
+    assert_int_equal(plan.local_us, 10000);
+    assert_int_equal(plan.runs, 1);
+    assert_int_equal(plan.run[0].segment[0].predicted_us, 160 + 210 + 5000);
+    assert_int_equal(plan.predicted_us, 160 + 210 + 5000 + 200 + 150);
+    /* As halves of the bytes, which is all that changes. */
+    request.half = true;
+    make();
+    assert_int_equal(plan.predicted_us, 130 + 180 + 5000 + 175 + 125);
+}
+
 /* ---- shares ---- */
 
 /* Rows and slots go by rates; noise of a few percent in the rates changes neither. */
@@ -630,6 +681,8 @@ int main(void)
         cmocka_unit_test(test_plan_any_devices),
         cmocka_unit_test(test_plan_stays_local),
         cmocka_unit_test(test_plan_half),
+        cmocka_unit_test(test_plan_counts_a_coded_layer),
+        cmocka_unit_test(test_plan_counts_a_tile_run),
         cmocka_unit_test(test_plan_shares_follow_rates),
         cmocka_unit_test(test_plan_spares_the_owner),
         cmocka_unit_test(test_plan_share_without_some),
