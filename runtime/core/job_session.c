@@ -134,9 +134,9 @@ covey_err covey__session_prepared(struct covey__turn *turn, const struct covey_e
         return COVEY_OK;
     }
     version->state = COVEY__VERSION_ASSIGNING;
-    version->deadline_ms =
-        turn->now_ms + (covey__version_active(session) != NULL ? COVEY__JOB_ASSIGN_NEXT_MS
-                                                               : COVEY__JOB_ASSIGN_FIRST_MS);
+    const struct covey__version *active = covey__version_active(session);
+    version->deadline_ms = turn->now_ms + covey__assign_ms(session, &version->plan,
+                                                           active != NULL ? &active->plan : NULL);
     return COVEY_OK;
 }
 

@@ -23,6 +23,7 @@ enum {
     COVEY__JOB_PLACE_MS = 200, /* protocol.md: no request ever waits for an election */
     COVEY__JOB_ASSIGN_FIRST_MS = 5000,
     COVEY__JOB_ASSIGN_NEXT_MS = 2000,
+    COVEY__JOB_ASSIGN_BYTES_MS = 20000, /* and so many more bytes of weights a millisecond */
     COVEY__JOB_DEBOUNCE_MS = 150,
     COVEY__JOB_REPLAN_MS = 1000, /* after a plan that could not be used as it is */
     COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
@@ -283,6 +284,10 @@ uint32_t covey__times_median(const struct covey__times *times);
 /* Until when something that began now is not late yet: the median, some median deviations and a
  * quarter above; 0 while there are too few to tell. */
 uint32_t covey__times_patience(const struct covey__times *times);
+
+/* How long holders may take to get what the plan gives them beyond the one before (NULL: none). */
+uint64_t covey__assign_ms(const struct covey__session *session, const struct covey_plan *plan,
+                          const struct covey_plan *before);
 
 /* job_tiles.c: one tile run of a request, from sharing out to TILES_DONE */
 covey_err covey__job_tiles_begin(struct covey__turn *turn,

@@ -9,7 +9,9 @@
 
 enum {
     SESSION_IDLE_MS = 120 * 1000,
-    /* Units are read and sent in pieces of about this many bytes, so that memory stays bounded. */
+    /* The first weights of a large model take long to get to others: then requests are computed
+     * here meanwhile. */
+    WAIT_FOR_PLAN_MS = 4000,
 };
 
 covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
@@ -397,7 +399,11 @@ void covey__owner_tick(struct covey_owner *o)
     uint64_t now_ms = covey_loop_now_ms(o->services->loop);
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
-        if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
+        if (r->used && !r->running && r->version == NULL && r->session->active == NULL &&
+            r->session->state == COVEY_SESSION_OPEN &&
+            covey_clock_ns() - r->start_ns > WAIT_FOR_PLAN_MS * UINT64_C(1000000)) {
+            covey__infer_alone(r);
+        } else if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
             covey__infer_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
         }
     }

@@ -166,13 +166,13 @@ void covey__request_step(struct covey_request *r, enum covey_request_step step)
     covey__pool_submit(owner_of(r)->services->compute, &r->task);
 }
 
-void covey__infer_begin(struct covey_request *r)
+static void begin(struct covey_request *r, struct covey_version *take_version)
 {
     struct covey_session *s = r->session;
     unlink_waiting(r);
     r->run = s->free_run;
     s->free_run = NULL;
-    r->version = covey__version_ref(s->active);
+    r->version = take_version;
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
     if (!covey_plan_is_local(&r->version->plan)) {
@@ -184,6 +184,26 @@ void covey__infer_begin(struct covey_request *r)
         r->result->devices = 1;
     }
     covey__request_step(r, COVEY_STEP_START);
+}
+
+void covey__infer_begin(struct covey_request *r)
+{
+    begin(r, covey__version_ref(r->session->active));
+}
+
+void covey__infer_alone(struct covey_request *r)
+{
+    struct covey_plan *plan = calloc(1, sizeof(*plan));
+    struct covey_version *v = NULL;
+    if (plan != NULL) {
+        v = covey__version_new(&r->session->fence, plan, r->session->file, r->session->coded);
+    }
+    free(plan);
+    if (v == NULL) {
+        covey__infer_end(r, COVEY_ERR_NOMEM, "out of memory");
+        return;
+    }
+    begin(r, v);
 }
 
 void covey__session_start_waiting(struct covey_session *s)

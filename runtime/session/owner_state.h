@@ -95,6 +95,8 @@ struct covey_session *covey__owner_session(struct covey_owner *o, const struct c
 void covey__session_costs(struct covey_session *s);
 /* owner_request.c */
 void covey__infer_begin(struct covey_request *r);
+/* All of it here, whatever the plan. */
+void covey__infer_alone(struct covey_request *r);
 void covey__infer_end(struct covey_request *r, covey_err err, const char *why);
 void covey__session_start_waiting(struct covey_session *s);
 struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id);
