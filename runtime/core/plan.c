@@ -220,10 +220,33 @@ static uint64_t bytes_at_owner(const struct covey_plan_request *request,
     return sum;
 }
 
+/* With its units and its share of runs. */
 static bool fits_owner(const struct making *m, const struct covey_plan *plan)
 {
     uint64_t most = m->request->owner_bytes;
-    return most == 0 || bytes_at_owner(m->request, plan) <= most;
+    uint64_t held = bytes_at_owner(m->request, plan);
+    uint64_t used = m->team.owner < m->team.devices ? m->deal.used_bytes[m->team.owner] : 0;
+    return most == 0 || (held <= most && used <= most - held);
+}
+
+/* What is no split layer's stays at the owner, and its units may have what that leaves. */
+static void limit_owner(struct making *m)
+{
+    uint64_t most = m->request->owner_bytes;
+    if (most == 0 || m->team.owner >= m->team.devices) {
+        return;
+    }
+    for (unsigned c = 0; c < m->request->cells; c++) {
+        const struct covey_plan_cell *cell = &m->request->cell[c];
+        uint64_t bytes = cell->weight_bytes;
+        for (unsigned i = 0; i < cell->layers; i++) {
+            uint64_t split = layer_bytes(&m->request->cost[cell->first_layer + i]);
+            bytes -= split < bytes ? split : bytes;
+        }
+        most -= bytes < most ? bytes : most;
+    }
+    uint64_t *memory = &m->team.memory[m->team.owner];
+    *memory = *memory < most ? *memory : most;
 }
 
 /* The lowest price of a byte at the owner at which it can hold what is left there. False: it
@@ -253,6 +276,7 @@ static bool make_small(struct making *m, struct covey_plan *out)
 /* What ends soonest; never slower than alone, if the owner can hold it all. */
 static void make_fast(struct making *m, struct covey_plan *out)
 {
+    limit_owner(m);
     begin(m, out);
     bool may_stay = fits_owner(m, out);
     make_priced(m, out);

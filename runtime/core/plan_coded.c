@@ -93,17 +93,29 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
     return us;
 }
 
-/* Devices by how soon they have done a unit, without the owner; ties by id. */
-static unsigned sort_holders(const struct covey__team *team, const struct covey__seats *seats,
-                             unsigned *out)
+/* How soon a device would be done with an even share: a fast one on a bad link is of little use. */
+static double share_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       double unit_us, unsigned d)
 {
+    const struct covey__pace *pace = &team->pace[d];
+    double in = (double)covey__wire_bytes(team, cost->input_bytes);
+    return unit_us * cost->units / team->devices + in * pace->body_us +
+           2 * (pace->message_us + pace->delay_us);
+}
+
+/* The best first, without the owner; ties by id. */
+static unsigned sort_holders(const struct covey__team *team, const struct covey_plan_cost *cost,
+                             const struct covey__seats *seats, unsigned *out)
+{
+    double us[COVEY_PLAN_DEVICES_MAX];
     unsigned count = 0;
     for (unsigned d = 0; d < team->devices; d++) {
+        us[d] = share_us(team, cost, seats->unit_us[d], d);
         if (d == team->owner) {
             continue;
         }
         unsigned at = count++;
-        for (; at > 0 && seats->unit_us[d] < seats->unit_us[out[at - 1]]; at--) {
+        for (; at > 0 && us[d] < us[out[at - 1]]; at--) {
             out[at] = out[at - 1];
         }
         out[at] = d;
@@ -189,7 +201,7 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
         double us = covey__work_us(&team->pace[d], &cost->unit);
         seats.unit_us[d] = us > 0 ? us : team->pace[d].flop_us;
     }
-    unsigned count = sort_holders(team, &seats, holder);
+    unsigned count = sort_holders(team, cost, &seats, holder);
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     double answers = (double)covey__wire_bytes(team, cost->answer_bytes);
     for (unsigned k = 1; k <= count; k++) {

@@ -126,32 +126,58 @@ static void tile_rates(const struct covey__table *t, uint64_t *out)
     }
 }
 
-static bool goes_before(const struct covey__team *team, const uint64_t *rate, unsigned a,
-                        unsigned b)
+/* Roughly how long each is busy with its part of everything, computing and exchanging: a fast
+ * device on a bad link is of little use. */
+static void tile_busy(const struct covey__table *t, const uint64_t *rate, double *out)
 {
-    if (rate[a] != rate[b]) {
-        return rate[a] > rate[b];
+    double bytes = 0, cells = 0, all_us = 0;
+    for (unsigned c = 0; c < t->request->cells; c++) {
+        const struct covey_plan_cell *cell = &t->request->cell[c];
+        const struct covey_row_map *map = &cell->map;
+        if (map->out_rows > 0) {
+            bytes += 2.0 * (map->before + map->after) * map->in_row_bytes;
+            cells += 1;
+            all_us += covey__work_us(&t->team->asker, &cell->whole);
+        }
+    }
+    double sum = 0;
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        sum += (double)rate[d];
+    }
+    for (unsigned d = 0; d < t->team->devices; d++) {
+        const struct covey__pace *pace = &t->team->pace[d];
+        out[d] = all_us / t->team->devices * (sum / t->team->devices) / (double)rate[d] +
+                 bytes * pace->body_us + cells * (4 * pace->message_us + pace->delay_us);
+    }
+}
+
+static bool goes_before(const struct covey__team *team, const double *busy, unsigned a, unsigned b)
+{
+    if (busy[a] < busy[b] || busy[b] < busy[a]) {
+        return busy[a] < busy[b];
     }
     /* To the owner nothing has to be sent. */
     return a == team->owner || (b != team->owner && a < b);
 }
 
 /* The fastest so many, for several numbers, of devices that have that much memory. */
-static void add_crews(struct covey__table *t, const uint64_t *rate, uint64_t memory)
+static void add_crews(struct covey__table *t, const uint64_t *rate, uint64_t memory, unsigned most)
 {
+    double busy[COVEY_PLAN_DEVICES_MAX];
     unsigned order[COVEY_PLAN_DEVICES_MAX];
     unsigned count = 0;
+    tile_busy(t, rate, busy);
     for (unsigned d = 0; d < t->team->devices; d++) {
         if (t->team->memory[d] < memory) {
             continue;
         }
         unsigned at = count++;
-        for (; at > 0 && goes_before(t->team, rate, d, order[at - 1]); at--) {
+        for (; at > 0 && goes_before(t->team, busy, d, order[at - 1]); at--) {
             order[at] = order[at - 1];
         }
         order[at] = d;
     }
-    for (unsigned n = count; n >= 2 && t->crews < COVEY__CREWS_MAX; n -= n < 8 ? 1 : n / 4) {
+    for (unsigned n = count; n >= 2 && t->crews < most; n -= n < 10 ? 1 : n / 5) {
         struct covey__crew *crew = &t->crew[t->crews++];
         *crew = (struct covey__crew){.count = n, .memory = UINT64_MAX};
         for (unsigned i = 0; i < n; i++) {
@@ -182,9 +208,9 @@ static void make_crews(struct covey__table *t)
     }
     tile_rates(t, rate);
     if (short_of) {
-        add_crews(t, rate, all);
+        add_crews(t, rate, all, COVEY__CREWS_MAX / 2);
     }
-    add_crews(t, rate, 0);
+    add_crews(t, rate, 0, COVEY__CREWS_MAX);
 }
 
 /* ---- time ---- */
@@ -376,7 +402,8 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
         weights += added->weight_bytes;
         double longest = strip_grow(t->team, added, &strip);
         double so_far = t->run[c][end].us;
-        try_segment(t, c, from - 1, end, &strip, covey__laid_out(weights));
+        /* One more: what is rounded down by segment must not be less than by run. */
+        try_segment(t, c, from - 1, end, &strip, covey__laid_out(weights) + 1);
         double known = t->best[from - 1].us;
         if (t->run[c][from - 1].us < known) {
             known = t->run[c][from - 1].us;

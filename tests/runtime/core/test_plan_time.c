@@ -282,6 +282,25 @@ static void test_plan_spares_the_owner(void **state)
     }
 }
 
+/* A device on a bad link is left out rather than waited for. */
+static void test_plan_leaves_out_bad_links(void **state)
+{
+    (void)state;
+    void (*net[2])(struct covey_plan_request *) = {net_vgg19, net_alexnet};
+    for (unsigned i = 0; i < 2; i++) {
+        net[i](&request);
+        net_equal(&request, &net_tenth, 7);
+        make();
+        double without_us = plan.predicted_us;
+        net_equal(&request, &net_tenth, 8);
+        request.device[3].link_mbytes = 1;
+        request.device[3].delay_us = 20000;
+        request.device[3].mflops *= 2;
+        make();
+        assert_true(plan.predicted_us <= without_us * 1.05);
+    }
+}
+
 /* When some are gone, the others take all rows, by their rates; nobody else gets any. */
 static void test_plan_share_without_some(void **state)
 {
@@ -329,7 +348,8 @@ static void test_plan_runs_keep_within_memory(void **state)
     assert_true(plan.local_us > 3 * plan.predicted_us);
 }
 
-/* An owner that cannot hold the model keeps only what it can; the rest goes, whatever it costs. */
+/* An owner that cannot hold the model keeps only what it can, its units among it; the rest goes,
+ * whatever it costs. */
 static void test_plan_owner_bytes(void **state)
 {
     (void)state;
@@ -347,6 +367,12 @@ static void test_plan_owner_bytes(void **state)
         kept += plan.layers > 0 && plan.layer[i].slots > 0
                     ? 0
                     : (uint64_t)request.cost[i].unit_bytes * request.cost[i].units;
+    }
+    for (unsigned d = 0; d < plan.devices; d++) {
+        for (unsigned i = 0; i < plan.layers; i++) {
+            bool owner = covey_node_id_equal(&plan.device[d], &request.device[0].id);
+            kept += owner ? (uint64_t)request.cost[i].unit_bytes * slots_of(i, d) : 0;
+        }
     }
     assert_true(kept <= request.owner_bytes);
     assert_false(covey_plan_is_local(&plan));
@@ -685,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_plan_counts_a_tile_run),
         cmocka_unit_test(test_plan_shares_follow_rates),
         cmocka_unit_test(test_plan_spares_the_owner),
+        cmocka_unit_test(test_plan_leaves_out_bad_links),
         cmocka_unit_test(test_plan_share_without_some),
         cmocka_unit_test(test_plan_runs_keep_within_memory),
         cmocka_unit_test(test_plan_owner_bytes),
