@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "im2col.h"
 
-/* 4 MiB of floats: a strip is unrolled and used while it is still warm, and memory stays small. */
-enum { STRIP_FLOATS = 1 << 20 };
-
 struct span {
     size_t count;
     float *data;
@@ -79,13 +76,6 @@ void covey__im2col(const struct covey_layer *l, size_t image_stride, const float
             }
         }
     }
-}
-
-size_t covey__conv_strip(const struct covey_layer *l)
-{
-    size_t columns = covey_layer_columns(l);
-    size_t strip = l->k < STRIP_FLOATS ? STRIP_FLOATS / l->k : 1;
-    return min_size(strip, columns);
 }
 
 bool covey__conv_pointwise(const struct covey_layer *l)

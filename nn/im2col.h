@@ -12,8 +12,6 @@
 void covey__im2col(const struct covey_layer *l, size_t image_stride, const float *in, size_t first,
                    size_t count, float *out);
 
-/* Columns unrolled at once: as many as keep the strip near the caches. */
-size_t covey__conv_strip(const struct covey_layer *l);
 /* Kernel 1 x 1, stride 1, no padding: the input is its own unrolled form. */
 bool covey__conv_pointwise(const struct covey_layer *l);
 

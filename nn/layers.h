@@ -21,17 +21,7 @@ void covey__finish(const struct covey__finish *f);
 /* The layer of a convolution or dense node whose shapes are checked; of one group for grouped. */
 void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct covey_layer *out);
 
-/* out [rows x n] = weights [rows x k] * unroll(in). */
-struct covey__product {
-    const struct covey_layer *layer;
-    const float *weights;
-    size_t rows;
-    const float *in;
-    size_t image_stride;
-    float *scratch, *out;
-};
 /* data [rows x columns] += bias [rows]. */
 void covey__bias_rows(float *data, const float *bias, size_t rows, size_t columns);
-void covey__conv_product(const struct covey__product *p);
 
 #endif /* COVEY_NN_LAYERS_H */

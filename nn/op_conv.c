@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "gemm.h"
-#include "im2col.h"
 #include "kernels/conv.h"
 #include "layers.h"
 #include "layouts_private.h"
@@ -95,32 +93,6 @@ void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct co
     }
     covey_layer_cut(l.m, &l.unit_rows, &l.units);
     *out = l;
-}
-
-void covey__conv_product(const struct covey__product *p)
-{
-    const struct covey_layer *l = p->layer;
-    size_t n = covey_layer_columns(l);
-    struct covey__gemm g = {.m = p->rows, .k = l->k, .a = p->weights, .lda = l->k, .ldc = n};
-    if (covey__conv_pointwise(l)) {
-        size_t pixels = (size_t)l->height * l->width;
-        for (uint32_t image = 0; image < l->batch; image++) {
-            g.n = g.ldb = pixels;
-            g.b = p->in + image * p->image_stride;
-            g.c = p->out + image * pixels;
-            covey__gemm(&g);
-        }
-        return;
-    }
-    size_t strip = covey__conv_strip(l);
-    for (size_t first = 0; first < n; first += strip) {
-        size_t count = n - first < strip ? n - first : strip;
-        covey__im2col(l, p->image_stride, p->in, first, count, p->scratch);
-        g.n = g.ldb = count;
-        g.b = p->scratch;
-        g.c = p->out + first;
-        covey__gemm(&g);
-    }
 }
 
 /* A 1-D convolution is a 2-D one of height 1. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/split.h"
 
-#include "../gemm.h"
 #include "../im2col.h"
 #include "../layers.h"
 
@@ -106,37 +105,4 @@ size_t covey_layer_unit_floats(const struct covey_layer *l)
 size_t covey_layer_answer_floats(const struct covey_layer *l)
 {
     return (size_t)l->unit_rows * covey_layer_columns(l);
-}
-
-size_t covey_layer_scratch_floats(const struct covey_layer *l)
-{
-    bool unrolls = l->kind == COVEY_LAYER_CONV && !covey__conv_pointwise(l);
-    return unrolls ? covey__conv_strip(l) * l->k : 0;
-}
-
-void covey_layer_compute(const struct covey_layer *l, const float *weights, size_t slots,
-                         const float *input, float *scratch, float *out)
-{
-    if (l->kind == COVEY_LAYER_CONV) {
-        struct covey__product p = {.layer = l,
-                                   .weights = weights,
-                                   .rows = slots * l->unit_rows,
-                                   .in = input,
-                                   .image_stride = (size_t)l->channels * l->height * l->width,
-                                   .scratch = scratch,
-                                   .out = out};
-        covey__conv_product(&p);
-        return;
-    }
-    struct covey__gemm g = {.m = slots * l->unit_rows,
-                            .n = l->batch,
-                            .k = l->k,
-                            .a = weights,
-                            .lda = l->k,
-                            .b = input,
-                            .ldb = l->k,
-                            .trans_b = true,
-                            .c = out,
-                            .ldc = l->batch};
-    covey__gemm(&g);
 }

@@ -64,19 +64,3 @@ covey_err covey_split_encode(unsigned t, unsigned count, const float *const *uni
     covey__combine(&c, floats, parity);
     return COVEY_OK;
 }
-
-void covey_split_recover(unsigned count, float *const *answers, unsigned missing,
-                         const float *parity, size_t floats)
-{
-    COVEY_ASSERT(missing < count);
-    float *out = answers[missing];
-    memmove(out, parity, floats * sizeof(float));
-    for (unsigned j = 0; j < count; j++) {
-        if (j == missing) {
-            continue;
-        }
-        for (size_t i = 0; i < floats; i++) {
-            out[i] -= answers[j][i];
-        }
-    }
-}

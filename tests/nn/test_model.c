@@ -171,6 +171,18 @@ static void test_runs_on_two_threads(void **state)
     fixture_done(&f);
 }
 
+/* The answer of one slot, as a worker computes it. */
+static void multiply(const struct covey_layer *l, const float *weights, const float *input,
+                     float *answer)
+{
+    struct covey_product *p = NULL;
+    assert_int_equal(covey_product_new(l, weights, 1, &p), COVEY_OK);
+    void *scratch = malloc(covey_product_scratch(p) + 1);
+    covey_product_run(p, input, scratch, answer);
+    free(scratch);
+    covey_product_free(p);
+}
+
 /* Computes all slots of a layer as workers would, loses one unit of each group, rebuilds it. */
 static void answer_with_losses(const struct covey_layer *l, const float *weights,
                                const float *input, unsigned n, float *answer)
@@ -179,29 +191,29 @@ static void answer_with_losses(const struct covey_layer *l, const float *weights
     size_t unit = covey_layer_unit_floats(l), floats = covey_layer_answer_floats(l);
     float *padded = calloc(l->units * unit, sizeof(float));
     float *parity = malloc(unit * sizeof(float)), *product = malloc(floats * sizeof(float));
-    float *scratch = malloc((covey_layer_scratch_floats(l) + 1) * sizeof(float));
     memcpy(padded, weights, (size_t)l->m * l->k * sizeof(float));
     assert_int_equal(covey_split_init(&s, l->units, n, 1), COVEY_OK);
     for (unsigned g = 0; g < s.groups; g++) {
         unsigned first, slot, count = covey_split_group(&s, g, &first, &slot);
         unsigned missing = g % count;
-        const float *units[COVEY_GROUP_UNITS_MAX];
-        float *answers[COVEY_GROUP_UNITS_MAX];
+        const float *units[COVEY_GROUP_UNITS_MAX], *answers[COVEY_GROUP_UNITS_MAX + 1];
+        float *out[COVEY_GROUP_UNITS_MAX];
         for (unsigned j = 0; j < count; j++) {
             units[j] = padded + (first + j) * unit;
-            answers[j] = answer + (first + j) * floats;
+            out[j] = answer + (first + j) * floats;
+            answers[j] = j != missing ? out[j] : NULL;
             if (j != missing) {
-                covey_layer_compute(l, units[j], 1, input, scratch, answers[j]);
+                multiply(l, units[j], input, out[j]);
             }
         }
         assert_int_equal(covey_split_encode(0, count, units, unit, parity), COVEY_OK);
-        covey_layer_compute(l, parity, 1, input, scratch, product);
-        covey_split_recover(count, answers, missing, product, floats);
+        multiply(l, parity, input, product);
+        answers[count] = product;
+        assert_int_equal(covey_split_rebuild(count, 1, answers, out, floats), COVEY_OK);
     }
     free(padded);
     free(parity);
     free(product);
-    free(scratch);
 }
 
 /* The whole model with every layer split, one unit of each group lost, equals the local run. */

@@ -9,7 +9,7 @@
 
 /* As stated in docs/coding.md. */
 #define CONDITION_MAX 260.0
-#define ERROR_MAX 1e-4
+#define ERROR_MAX 2e-4
 #define ERROR_ONE_MAX 1e-5
 
 /* Units and slots of every group follow one another without a gap, and slots find their group. */

@@ -84,10 +84,13 @@ static void answer_layer(const struct fixture *f, size_t layer, const float *inp
     const float *weights = f->g->values[covey_model_layer_weights(f->m, layer)].data;
     size_t unit = covey_layer_unit_floats(l), floats = l->units * unit;
     float *padded = calloc(floats, sizeof(*padded));
-    float *scratch = malloc((covey_layer_scratch_floats(l) + 1) * sizeof(*scratch));
+    struct covey_product *p = NULL;
     assert_non_null(padded);
     memcpy(padded, weights, (size_t)l->m * l->k * sizeof(*padded));
-    covey_layer_compute(l, padded, l->units, input, scratch, answer);
+    assert_int_equal(covey_product_new(l, padded, l->units, &p), COVEY_OK);
+    void *scratch = malloc(covey_product_scratch(p) + 1);
+    covey_product_run(p, input, scratch, answer);
+    covey_product_free(p);
     free(padded);
     free(scratch);
 }

@@ -37,9 +37,6 @@ size_t covey_layer_answer_floats(const struct covey_layer *layer); /* unit_rows 
 /* Cuts m rows for the manifest: unit_rows and units (<= COVEY_LAYER_UNITS_MAX). */
 void covey_layer_cut(uint32_t m, uint32_t *out_unit_rows, uint32_t *out_units);
 
-size_t covey_layer_scratch_floats(const struct covey_layer *layer);
-void covey_layer_compute(const struct covey_layer *layer, const float *weights, size_t slots,
-                         const float *input, float *scratch, float *out);
 /* Holder: out [slots x unit_rows x n] = weights [slots x unit_rows x k] * unroll(input), as one
  * product, by the same kernels as a model's. input is the raw activation [batch c h w] (or
  * [batch k]). Columns are batch-major: column = image x (out_h x out_w) + pixel. */
@@ -77,8 +74,6 @@ covey_err covey_split_coefficient(unsigned t, unsigned j, float *out) COVEY_CHEC
 covey_err covey_split_encode(unsigned t, unsigned count, const float *const *units, size_t floats,
                              float *parity) COVEY_CHECK;
 
-void covey_split_recover(unsigned count, float *const *answers, unsigned missing,
-                         const float *parity, size_t floats);
 /* One group: out[j] is unit j's product, for all count of them. answers [count + r]: units, then
  * parities, floats each, NULL: did not come; at least count came (else STATE). out[j] may be
  * answers[j]. One loss with parity 0 is a subtraction; more are solved with the parities that came,
