@@ -164,6 +164,31 @@ static covey_err list_tiles(struct covey_assignment *a, struct list *l)
     return err;
 }
 
+static bool has_rows(const struct covey_plan *plan, unsigned device)
+{
+    for (unsigned r = 0; r < plan->runs; r++) {
+        for (unsigned s = 0; s < plan->run[r].segments; s++) {
+            const uint16_t *rows = plan->run[r].segment[s].rows;
+            if (rows[device] < rows[device + 1]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The devices that need the same blobs: the same list at each of them. */
+static uint8_t tile_holders(const struct covey_plan *plan, struct covey_node_id *out)
+{
+    uint8_t count = 0;
+    for (unsigned d = 0; d < plan->devices; d++) {
+        if (has_rows(plan, d)) {
+            out[count++] = plan->device[d];
+        }
+    }
+    return count;
+}
+
 covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,
                                   struct covey_bytes *out)
 {
@@ -172,8 +197,9 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
     if (l.bytes == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    uint8_t sources = a->plan != NULL ? a->plan->devices : 0;
-    l.len = covey_wants_begin(l.bytes, a->plan != NULL ? a->plan->device : NULL, sources);
+    struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
+    uint8_t sources = a->plan != NULL ? tile_holders(a->plan, source) : 0;
+    l.len = covey_wants_begin(l.bytes, source, sources);
     covey_err err = list_units(&l, a);
     if (err == COVEY_OK && a->plan != NULL) {
         err = list_tiles(a, &l);
