@@ -27,15 +27,15 @@ static double predicted_ms(const struct covey_rates *rates, const struct covey_w
 }
 
 /* The least of each node's times: what disturbs only adds. */
-static void profile(struct covey_run *r, const float *input, uint32_t runs, size_t nodes,
+static void profile(const struct covey__work_bench *b, struct covey_run *r, const float *input,
                     uint64_t *room, struct covey__work_time *out_times)
 {
     const void *inputs[] = {input};
-    for (uint32_t i = 0; i < runs; i++) {
-        memset(room, 0, nodes * sizeof(*room));
+    for (uint32_t i = 0; i < b->runs; i++) {
+        memset(room, 0, b->g->node_count * sizeof(*room));
         covey_run_profile(r, thread_ns, room);
         covey_run_inputs(r, inputs);
-        for (size_t n = 0; n < nodes; n++) {
+        for (size_t n = 0; n < b->g->node_count; n++) {
             double ms = (double)room[n] / 1e6;
             bool less = i == 0 || ms < out_times[n].measured_ms;
             out_times[n].measured_ms = less ? ms : out_times[n].measured_ms;
@@ -56,21 +56,20 @@ static float *make_input(const struct covey_model *m)
     return input;
 }
 
-covey_err covey__work_measure(const struct covey_graph *g, const struct covey_model *m,
-                              const struct covey_rates *rates, uint32_t runs,
-                              struct covey__work_time *out_times, struct covey__work_time *out_sum)
+covey_err covey__work_measure(const struct covey__work_bench *b, struct covey__work_time *out_times,
+                              struct covey__work_time *out_sum)
 {
     struct covey_run *r = NULL;
     struct covey__work_time sum = {0, 0};
-    float *input = make_input(m);
-    uint64_t *room = calloc(g->node_count + 1, sizeof(*room));
-    covey_err err = input != NULL && room != NULL ? covey_run_new(m, &r) : COVEY_ERR_NOMEM;
+    float *input = make_input(b->m);
+    uint64_t *room = calloc(b->g->node_count + 1, sizeof(*room));
+    covey_err err = input != NULL && room != NULL ? covey_run_new(b->m, &r) : COVEY_ERR_NOMEM;
     if (err == COVEY_OK) {
-        profile(r, input, runs, g->node_count, room, out_times);
-        for (size_t n = 0; n < g->node_count; n++) {
+        profile(b, r, input, room, out_times);
+        for (size_t n = 0; n < b->g->node_count; n++) {
             struct covey_work w;
-            covey_model_node_work(m, n, &w);
-            out_times[n].predicted_ms = predicted_ms(rates, &w);
+            covey_model_node_work(b->m, n, &w);
+            out_times[n].predicted_ms = predicted_ms(&b->rates, &w);
             sum.predicted_ms += out_times[n].predicted_ms;
             sum.measured_ms += out_times[n].measured_ms;
         }

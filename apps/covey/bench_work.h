@@ -18,10 +18,14 @@ struct covey__work_time {
 
 /* This machine's, measured now. */
 covey_err covey__work_rates(struct covey_rates *out) COVEY_CHECK;
-/* out_times [node_count]; returns their sums in out_sum. */
-covey_err covey__work_measure(const struct covey_graph *g, const struct covey_model *m,
-                              const struct covey_rates *rates, uint32_t runs,
-                              struct covey__work_time *out_times,
+struct covey__work_bench {
+    const struct covey_graph *g;
+    const struct covey_model *m;
+    struct covey_rates rates;
+    uint32_t runs; /* at least 1 */
+};
+/* out_times [node_count]; out_sum: of all nodes. */
+covey_err covey__work_measure(const struct covey__work_bench *b, struct covey__work_time *out_times,
                               struct covey__work_time *out_sum) COVEY_CHECK;
 
 cJSON *covey__work_json(const struct covey_graph *g, const struct covey_model *m,

@@ -50,10 +50,13 @@ static enum covey_exit bench_model(const struct bench *b, const char *path)
     covey_err err = covey__local_open_with(&l, path, &options, &why);
     if (err == COVEY_OK) {
         times = calloc(l.onnx.graph->node_count + 1, sizeof(*times));
-        uint32_t runs = b->options->runs > 0 ? b->options->runs : RUNS;
-        err = times != NULL
-                  ? covey__work_measure(l.onnx.graph, l.model, &b->rates, runs, times, &sum)
-                  : COVEY_ERR_NOMEM;
+        const struct covey__work_bench work = {
+            .g = l.onnx.graph,
+            .m = l.model,
+            .rates = b->rates,
+            .runs = b->options->runs > 0 ? b->options->runs : RUNS,
+        };
+        err = times != NULL ? covey__work_measure(&work, times, &sum) : COVEY_ERR_NOMEM;
     }
     enum covey_exit code = COVEY_EXIT_DONE;
     if (err != COVEY_OK) {
