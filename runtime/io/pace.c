@@ -15,7 +15,7 @@
 #define REST_NS UINT64_C(60000)
 /* How far the ledgers may lag behind the clock: a node that was stopped for a minute must not make
  * up for it. */
-#define CREDIT_NS UINT64_C(20000000)
+#define CREDIT_NS UINT64_C(5000000)
 
 _Atomic unsigned covey__pace_percent;
 

@@ -3,7 +3,7 @@
 """Measures inference over a lab of devices of P percent of a core; prints one JSON document.
 
   mesh.py speed --model vgg19 --rate 1000      all devices against the asking one alone
-  mesh.py speed --model vgg19 --cpu 20,10,10,5,5,5,5,5
+  mesh.py uneven --model vgg19              devices of 20 to 5 percent against equal ones
   mesh.py parity --model mlp4096               one parity against none, alternating pairs
   mesh.py kills|freezes|cuts --model mlp4096   a device is lost at random moments of a stream
   mesh.py slow --model mlp4096                 one device answers 1 s late
@@ -52,6 +52,30 @@ def speed(options, model):
     return out | plan
 
 
+def uneven(options, model):
+    """Throughput over devices of 65 percent in all, against as many equal ones. The asker is a
+    device of 10 percent in the one and of 8 in the other."""
+    shares, equal = "10,20,10,5,5,5,5,5", 8
+    extra = [*infer_options(options), "--parity", options.parity]
+    tallies = {"uneven": Tally(), "equal": Tally()}
+    with Lab(8, shares, options.rate) as one, Lab(8, equal, options.rate) as other:
+        labs = {"uneven": one, "equal": other}
+        for lab in labs.values():
+            lab.wait()
+            lab.add(ASKER, model)
+            Requests(lab, ASKER, model, 3, extra)
+            lab.wait()
+            Requests(lab, ASKER, model, 2, extra)
+        for done in range(0, options.requests, options.chunk):
+            count = min(options.chunk, options.requests - done)
+            for name, lab in labs.items():
+                tallies[name].add(Requests(lab, ASKER, model, count, extra))
+    out = {name: tally.json() for name, tally in tallies.items()}
+    total = sum(map(int, shares.split(","))) / (8 * equal)
+    share = out["equal"]["median_ms"] / out["uneven"]["median_ms"] / total
+    return out | {"share_of_equal": round(share, 3)}
+
+
 def parity(options, model):
     """What one device of parity costs: N + 1 devices with it, the same N without. A pair is a run
     of each, one after the other."""
@@ -78,6 +102,7 @@ def parity(options, model):
 
 COMMANDS = {
     "speed": (speed, "vgg19"),
+    "uneven": (uneven, "vgg19"),
     "parity": (parity, "mlp4096"),
     "kills": (lambda o, m: losses(o, m, "kill"), "mlp4096"),
     "freezes": (lambda o, m: losses(o, m, "freeze"), "mlp4096"),
@@ -104,6 +129,7 @@ def arguments():
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=20, help="losses")
     parser.add_argument("--at-once", type=int, default=1, help="devices lost together")
+    parser.add_argument("--for-good", action="store_true", help="what is lost does not return")
     parser.add_argument("--parity", type=int, default=1)
     parser.add_argument("--coded", choices=["auto", "all"])
     parser.add_argument("--half", action="store_true")

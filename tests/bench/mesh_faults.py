@@ -74,16 +74,20 @@ def losses(options, model, way):
         Requests(lab, ASKER, model, 3, choice)
         lab.wait()
         steady += Requests(lab, ASKER, model, BEFORE, choice).ms(2)
+        alive = set(range(2, options.devices + 1))
         for _ in range(options.rounds):
-            victims = rng.sample(range(2, options.devices + 1), options.at_once)
+            victims = rng.sample(sorted(alive), options.at_once)
             requests, times = one_loss(lab, model, way, victims, rng,
                                        statistics.median(steady), choice)
             tally.add(requests, skip=2)
             steady += requests.ms(2)[:BEFORE - 2]
             hit += times[:1]
             worst_hits.append(max(times, default=0))
-            for node in victims:
-                bring_back(lab, way, node)
+            if options.for_good:
+                alive -= set(victims)
+            else:
+                for node in victims:
+                    bring_back(lab, way, node)
             lab.wait()
     median = statistics.median(steady)
     return {"losses": options.rounds, "all": tally.json(), "steady": summary(steady),

@@ -256,16 +256,19 @@ class Tally:
     """What several runs of one variant gave."""
 
     def __init__(self):
-        self.ms, self.errors, self.worst, self.cpu = [], [], 0.0, 0.0
+        self.ms, self.errors, self.worst, self.cpu, self.recovered = [], [], 0.0, 0.0, 0
 
     def add(self, requests, skip=0):
         self.ms += requests.ms(skip)
         self.errors += requests.errors
         self.worst = max(self.worst, requests.worst())
         self.cpu = max(self.cpu, *requests.cpu.values())
+        self.recovered += sum(line.get("recovered_dead", 0) + line.get("recovered_late", 0)
+                              for line in requests.lines)
 
     def json(self):
         out = {"requests": len(self.ms), "lost": len(self.errors), "worst_error": self.worst,
+               "recovered": self.recovered,
                "cpu_share_max": round(self.cpu, 3), "cpu_within": self.cpu <= CPU_SLACK}
         if self.errors:
             out["errors"] = self.errors[:5]

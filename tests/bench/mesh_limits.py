@@ -42,7 +42,8 @@ def memory(options, model):
     others = [used[n] - idle[n] for n in used if n != ASKER]
     return {"weights_bytes": weights, "memory_bytes": limit, "all": tally.json(),
             "grown_bytes": {f"node{n}": used[n] - idle[n] for n in used},
-            "within": all(grown <= limit for grown in others)}
+            "within": all(grown <= limit for grown in others),
+            "asker_within": used[ASKER] - idle[ASKER] <= limit}
 
 
 def resident(options, model):
