@@ -59,17 +59,22 @@ static bool has_room(const struct covey__deal *deal, const struct covey__hand *h
     return bytes <= deal->team->memory[device] - deal->used_bytes[device];
 }
 
-/* Marks count devices for one group: those that would be done soonest. */
-static bool pick_devices(const struct covey__deal *deal, const struct covey__hand *hand,
-                         const struct covey__seats *seats, uint32_t unit_bytes, unsigned count,
-                         uint32_t *out_picked)
+static uint32_t with_room(const struct covey__deal *deal, const struct covey__hand *hand,
+                          const struct covey__seats *seats, uint32_t unit_bytes)
 {
     uint32_t open = 0;
     for (unsigned d = 0; d < deal->team->devices; d++) {
         bool may = (seats->mask >> d & 1) != 0 && has_room(deal, hand, d, unit_bytes);
         open |= (uint32_t)may << d;
     }
-    *out_picked = 0;
+    return open;
+}
+
+/* Count devices of `open` for one group: those that would be done soonest; 0: there are fewer. */
+static uint32_t pick_devices(const struct covey__deal *deal, const struct covey__hand *hand,
+                             const struct covey__seats *seats, uint32_t open, unsigned count)
+{
+    uint32_t picked = 0;
     for (unsigned i = 0; i < count; i++) {
         unsigned best = deal->team->devices;
         for (unsigned d = 0; d < deal->team->devices; d++) {
@@ -80,12 +85,12 @@ static bool pick_devices(const struct covey__deal *deal, const struct covey__han
             }
         }
         if (best == deal->team->devices) {
-            return false;
+            return 0;
         }
-        *out_picked |= UINT32_C(1) << best;
+        picked |= UINT32_C(1) << best;
         open &= ~(UINT32_C(1) << best);
     }
-    return true;
+    return picked;
 }
 
 /* As in RAID-5: the parity goes to whoever of the group holds the fewest. */
@@ -137,9 +142,10 @@ bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_c
     }
     for (unsigned g = 0; g < out->layer.groups; g++) {
         unsigned first_unit, first_slot;
-        uint32_t picked = 0;
         unsigned count = covey_plan_group(&out->layer, parity, g, &first_unit, &first_slot);
-        if (!pick_devices(deal, out, seats, cost->unit_bytes, count + parity, &picked)) {
+        uint32_t open = with_room(deal, out, seats, cost->unit_bytes);
+        uint32_t picked = pick_devices(deal, out, seats, open, count + parity);
+        if (picked == 0) {
             return false;
         }
         deal_group(deal, out, g, picked);

@@ -5,6 +5,8 @@
 /* A segment that grows downwards from its last cell: rows that each device needs of its input, and
  * how long each has worked. */
 struct strip {
+    unsigned from, end; /* cells */
+    uint64_t bytes;     /* of weights, as they are laid out */
     struct covey_rows need[COVEY_PLAN_DEVICES_MAX];
     double work_us[COVEY_PLAN_DEVICES_MAX];
 };
@@ -350,10 +352,11 @@ static bool fits(const struct covey__crew *crew, uint64_t bytes)
 }
 
 /* Segment [from, end) as the first of a run, or after another segment. */
-static void try_segment(struct covey__table *t, unsigned c, unsigned from, unsigned end,
-                        const struct strip *strip, uint64_t bytes)
+static void try_segment(struct covey__table *t, unsigned c, const struct strip *strip)
 {
     struct covey__crew *crew = &t->crew[c];
+    unsigned from = strip->from, end = strip->end;
+    uint64_t bytes = strip->bytes;
     const struct covey_plan_cell *first = &t->request->cell[from];
     const struct covey__mark *alone = &t->best[from], *inside = &t->run[c][from];
     struct covey__mark mark = {.from = (uint16_t)from, .crew = (uint8_t)c, .segments = 1};
@@ -388,6 +391,7 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
     uint64_t weights = 0;
     unsigned worse = 0;
     strip_begin(t->team, crew_rows(t->team, &t->crew[c], map.out_rows), &strip);
+    strip.end = end;
     for (unsigned from = end; from > 0 && end - from < CELLS_MAX && worse < WORSE_MAX; from--) {
         const struct covey_plan_cell *added = &cell[from - 1];
         if (from < end) {
@@ -402,8 +406,10 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
         weights += added->weight_bytes;
         double longest = strip_grow(t->team, added, &strip);
         double so_far = t->run[c][end].us;
+        strip.from = from - 1;
         /* One more: what is rounded down by segment must not be less than by run. */
-        try_segment(t, c, from - 1, end, &strip, covey__laid_out(weights) + 1);
+        strip.bytes = covey__laid_out(weights) + 1;
+        try_segment(t, c, &strip);
         double known = t->best[from - 1].us;
         if (t->run[c][from - 1].us < known) {
             known = t->run[c][from - 1].us;
