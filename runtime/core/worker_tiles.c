@@ -27,7 +27,7 @@ static bool is_same_fence(const struct covey_fence *a, const struct covey_fence 
 static void drop_early(struct covey_tiles *tiles, const struct covey_fence *fence,
                        const uint64_t *request)
 {
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         if (early->used && is_same_fence(&early->fence, fence) &&
             (request == NULL || early->request == *request)) {
@@ -39,7 +39,7 @@ static void drop_early(struct covey_tiles *tiles, const struct covey_fence *fenc
 static struct covey__tiles_job *find_job(struct covey_tiles *tiles, const struct covey_fence *fence,
                                          uint64_t request)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         if (covey__tiles_live(job) && job->request == request &&
             is_same_fence(&job->fence, fence)) {
@@ -161,7 +161,7 @@ void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *o
 
 static void forget(struct covey_tiles *tiles, struct covey__tiles_plan *plan)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         if (covey__tiles_live(job) && job->plan == plan) {
             covey__tiles_drop(job);
@@ -207,7 +207,16 @@ void covey__tiles_peer_down(struct covey_tiles *tiles, const struct covey_node_i
 
 /* Messages */
 
-/* A vacant one, or of those that are done the oldest. */
+/* Which of two to use for a new job: what was done long ago, then a vacant one, then what was done
+ * lately. */
+static unsigned rank_of(const struct covey_tiles *tiles, const struct covey__tiles_job *job)
+{
+    if (job->state == COVEY__TILES_FREE) {
+        return 1;
+    }
+    return tiles->order - job->order > COVEY__TILES_LATE ? 0 : 2;
+}
+
 static struct covey__tiles_job *add_job(struct covey_tiles *tiles,
                                         const struct covey_node_id *owner)
 {
@@ -215,16 +224,19 @@ static struct covey__tiles_job *add_job(struct covey_tiles *tiles,
     unsigned of_owner = 0;
     for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
-        bool usable = job->state == COVEY__TILES_FREE ||
-                      (job->state == COVEY__TILES_DONE && !covey__tiles_has_out(job));
-        of_owner += !usable && covey_node_id_equal(&job->owner, owner);
-        if (usable && (best == NULL || (best->state == COVEY__TILES_DONE &&
-                                        (job->state == COVEY__TILES_FREE ||
-                                         (int32_t)(job->order - best->order) < 0)))) {
+        if (job->state != COVEY__TILES_FREE &&
+            (job->state != COVEY__TILES_DONE || covey__tiles_has_out(job))) {
+            of_owner += covey_node_id_equal(&job->owner, owner);
+        } else if (best == NULL || rank_of(tiles, job) < rank_of(tiles, best)) {
             best = job;
         }
     }
-    return of_owner >= COVEY__TILES_OWNER_JOBS ? NULL : best;
+    if (best == NULL || of_owner >= COVEY__TILES_OWNER_JOBS) {
+        return NULL;
+    }
+    unsigned jobs = (unsigned)(best - tiles->job) + 1;
+    tiles->jobs = jobs > tiles->jobs ? jobs : tiles->jobs;
+    return best;
 }
 
 /* Whether each strip of this device has an input at all, and the body is segment 0's. */
@@ -267,7 +279,7 @@ static bool put_piece(struct covey__tiles_job *job, const struct covey__tiles_ea
 /* Pieces that were here before; those of older attempts are of no use any more. */
 static void take_early(struct covey_tiles *tiles, struct covey__tiles_job *job)
 {
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         if (!early->used || early->dropped || early->request != job->request ||
             !is_same_fence(&early->fence, &job->fence)) {
@@ -349,7 +361,7 @@ add_early(struct covey_tiles *tiles, const struct covey_node_id *peer, struct co
     for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         if (!early->used) {
-            vacant = early;
+            vacant = vacant == NULL ? early : vacant;
             continue;
         }
         bool is_own = covey_node_id_equal(&early->peer, peer);
@@ -407,6 +419,8 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
     }
     struct covey__tiles_early *early = add_early(tiles, &in->peer, out);
     if (early != NULL) {
+        unsigned earlies = (unsigned)(early - tiles->early) + 1;
+        tiles->earlies = earlies > tiles->earlies ? earlies : tiles->earlies;
         *early = piece;
     }
     return early != NULL;

@@ -202,7 +202,7 @@ static bool start_tile(struct covey_tiles *tiles, struct covey__tiles_job *job,
 static struct covey__tiles_job *next_job(struct covey_tiles *tiles)
 {
     struct covey__tiles_job *next = NULL;
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         /* The difference, not the numbers: they wrap around. */
         if (is_startable(job) && (next == NULL || (int32_t)(job->order - next->order) < 0)) {
@@ -214,7 +214,7 @@ static struct covey__tiles_job *next_job(struct covey_tiles *tiles)
 
 static bool clear_early(struct covey_tiles *tiles, struct covey_update *out)
 {
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         if (!early->used || !early->dropped) {
             continue;
@@ -230,7 +230,7 @@ static bool clear_early(struct covey_tiles *tiles, struct covey_update *out)
 unsigned covey__tiles_running(const struct covey_tiles *tiles)
 {
     unsigned running = 0;
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         running += tiles->job[i].running;
     }
     return running;
@@ -238,7 +238,7 @@ unsigned covey__tiles_running(const struct covey_tiles *tiles)
 
 bool covey__tiles_waiting(const struct covey_tiles *tiles)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         if (is_startable(&tiles->job[i])) {
             return true;
         }
@@ -248,7 +248,7 @@ bool covey__tiles_waiting(const struct covey_tiles *tiles)
 
 bool covey__tiles_pump(struct covey_tiles *tiles, unsigned room, struct covey_update *out)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         bool ok = true;
         if (job->state == COVEY__TILES_DROPPED) {
@@ -277,7 +277,7 @@ bool covey__tiles_pump(struct covey_tiles *tiles, unsigned room, struct covey_up
 void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *event,
                         struct covey_update *out)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         if (!job->running || job->ticket != event->work ||
             !covey_node_id_equal(&job->owner, &event->peer)) {
@@ -326,12 +326,12 @@ static void tick_job(struct covey__tiles_job *job, uint64_t now_ms)
 
 void covey__tiles_tick(struct covey_tiles *tiles, uint64_t now_ms)
 {
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         if (covey__tiles_live(&tiles->job[i])) {
             tick_job(&tiles->job[i], now_ms);
         }
     }
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         early->at_ms = early->fresh ? now_ms : early->at_ms;
         early->fresh = false;
@@ -347,7 +347,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 uint64_t covey__tiles_deadline_ms(const struct covey_tiles *tiles)
 {
     uint64_t at = UINT64_MAX;
-    for (unsigned i = 0; i < COVEY__TILES_JOBS; i++) {
+    for (unsigned i = 0; i < tiles->jobs; i++) {
         const struct covey__tiles_job *job = &tiles->job[i];
         if (job->state == COVEY__TILES_WAITING && !job->stalled && job->stall_ms > 0) {
             at = sooner(at, job->since_ms + job->stall_ms);
@@ -356,7 +356,7 @@ uint64_t covey__tiles_deadline_ms(const struct covey_tiles *tiles)
             at = sooner(at, job->heard_ms + COVEY__TILES_SILENT_MS);
         }
     }
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         if (tiles->early[i].used) {
             at = sooner(at, tiles->early[i].at_ms + COVEY__TILES_EARLY_MS);
         }
