@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../nn/builder.h"
+#include "assignment.h"
+#include "covey/crypto.h"
+#include "covey/pack.h"
+#include "covey/wants.h"
+#include "layers_codec.h"
+#include "model_file.h"
+#include "scratch.h"
+
+enum { LAYER = 1, MESSAGE_MAX = 16384 };
+
+/* An owner with a model, and a holder with a folder of its own. */
+struct world {
+    char owner_dir[SCRATCH_PATH], holder_dir[SCRATCH_PATH];
+    struct covey_store owner, holder;
+    struct covey_model_file *file;
+    struct covey_held_table table;
+    _Atomic uint64_t used_bytes;
+    uint8_t message[MESSAGE_MAX];
+    struct covey_work_message assign; /* borrows message */
+    size_t slots;
+};
+
+static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
+{
+    return covey__store_put(user, digest, blob);
+}
+
+static void load_model(struct world *w)
+{
+    struct covey_graph *g = small_network(7);
+    struct covey_nn_error why = {{0}};
+    struct covey_digest id;
+    uint8_t *manifest = NULL;
+    size_t len = 0;
+    expect_ok(covey_pack(g, "small", put_blob, &w->owner, &manifest, &len, &id, &why), &why);
+    assert_int_equal(covey__store_put_manifest(&w->owner, &id, covey_bytes_of(manifest, len)),
+                     COVEY_OK);
+    free(manifest);
+    covey_graph_free(g);
+    expect_ok(covey__model_file_load(&w->owner, &id, &w->file, &why), &why);
+}
+
+/* ASSIGN of the first `slots` units of one layer. */
+static void make_message(struct world *w, size_t slots, uint32_t version)
+{
+    uint8_t layers[512], packed[64 * COVEY_WORK_SLOT_BYTES];
+    bool which[COVEY_LAYERS_MAX] = {false};
+    size_t layers_len = 0, len = 0;
+    which[LAYER] = true;
+    assert_true(slots <= covey_model_layer(w->file->model, LAYER)->units && slots <= 64);
+    assert_int_equal(covey__layers_encode(w->file->model, which, LAYER + 1,
+                                          (struct covey_buf){layers, sizeof(layers)}, &layers_len),
+                     COVEY_OK);
+    for (size_t i = 0; i < slots; i++) {
+        uint8_t *p = packed + i * COVEY_WORK_SLOT_BYTES;
+        covey_store16(p, LAYER);
+        covey_store16(p + 2, (uint16_t)i);
+        memcpy(p + 4, covey_manifest_unit(w->file->manifest, LAYER, i)->bytes, 32);
+    }
+    struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
+    m.assign.fence = (struct covey_fence){{{1}}, 1, version};
+    m.assign.layers = covey_bytes_of(layers, layers_len);
+    m.assign.slots = covey_bytes_of(packed, slots * COVEY_WORK_SLOT_BYTES);
+    assert_int_equal(covey_work_encode(&m, (struct covey_buf){w->message, MESSAGE_MAX}, &len),
+                     COVEY_OK);
+    assert_int_equal(covey_work_decode(covey_bytes_of(w->message, len), &w->assign), COVEY_OK);
+    w->slots = slots;
+}
+
+static void world_init(void **state, struct world *w)
+{
+    assert_int_equal(covey_crypto_init(), COVEY_OK);
+    memset(w, 0, sizeof(*w));
+    scratch_folder(state, w->owner_dir);
+    scratch_folder(state, w->holder_dir);
+    assert_int_equal(covey__store_open(&w->owner, w->owner_dir), COVEY_OK);
+    assert_int_equal(covey__store_open(&w->holder, w->holder_dir), COVEY_OK);
+    assert_int_equal(covey__store_limit(&w->holder, 1u << 30), COVEY_OK);
+    assert_int_equal(covey__held_table_init(&w->table), COVEY_OK);
+    load_model(w);
+    make_message(w, covey_model_layer(w->file->model, LAYER)->units, 1);
+    assert_true(w->slots >= 4);
+}
+
+static void world_done(struct world *w)
+{
+    assert_int_equal(w->used_bytes, 0);
+    covey__held_table_done(&w->table);
+    covey__model_file_free(w->file);
+    covey__store_close(&w->holder);
+}
+
+static struct covey_assignment *parse(struct world *w, uint64_t limit, covey_err expected)
+{
+    struct covey_node_id owner = {{1}};
+    struct covey_assignment *a = covey__assignment_new(&owner, &w->assign.assign.fence);
+    assert_non_null(a);
+    a->table = &w->table;
+    assert_int_equal(covey__assignment_parse(a, &w->assign.assign, &w->used_bytes, limit),
+                     expected);
+    return a;
+}
+
+/* How many blobs it wants; at most `give` of them come. */
+static size_t fetch(struct world *w, struct covey_assignment *a, size_t give)
+{
+    struct covey_bytes wants;
+    assert_int_equal(covey__assignment_wants(a, &w->holder, &wants), COVEY_OK);
+    size_t count = covey_wants_count(wants);
+    for (size_t i = 0; i < count && i < give; i++) {
+        struct covey_want want = covey_wants_get(wants, i);
+        struct covey_body *body = NULL;
+        assert_false(want.shared);
+        assert_int_equal(covey__store_body(&w->owner, &want.digest, &body), COVEY_OK);
+        assert_int_equal(body->len, want.len);
+        body->data[want.len / 2] ^= 1; /* not what was wanted: refused */
+        struct covey_bytes bytes = covey_bytes_of(body->data, body->len);
+        assert_int_equal(covey__store_put(&w->holder, &want.digest, bytes), COVEY_ERR_AUTH);
+        body->data[want.len / 2] ^= 1;
+        assert_int_equal(covey__store_put(&w->holder, &want.digest, bytes), COVEY_OK);
+        covey_body_unref(body);
+    }
+    free((void *)(uintptr_t)wants.ptr);
+    return count;
+}
+
+static void compute(struct world *w, struct covey_assignment *a, struct covey_body **out)
+{
+    const struct covey_layer *l = covey_model_layer(w->file->model, LAYER);
+    struct covey_body *input = NULL;
+    struct covey_scratch scratch = {0};
+    size_t floats = covey_layer_input_floats(l);
+    assert_int_equal(covey_body_new(floats * sizeof(float), &input), COVEY_OK);
+    for (size_t i = 0; i < floats; i++) {
+        ((float *)(void *)input->data)[i] = (float)(i % 7) - 3;
+    }
+    assert_true(covey__assignment_accepts(a, LAYER, input->len));
+    assert_false(covey__assignment_accepts(a, LAYER, input->len - 4));
+    assert_false(covey__assignment_accepts(a, LAYER + 1, input->len));
+    assert_int_equal(covey__assignment_compute(a, LAYER, input, &scratch, out), COVEY_OK);
+    covey_body_unref(input);
+    free(scratch.data);
+}
+
+/* A holder killed in the middle of fetching asks, when it is back, only for what had not come. */
+static void test_what_came_before_a_kill_is_kept(void **state)
+{
+    struct world w;
+    world_init(state, &w);
+    struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
+    assert_int_equal(fetch(&w, a, w.slots / 2), w.slots);
+    covey__assignment_unref(a);
+    covey__store_close(&w.holder);
+    assert_int_equal(covey__store_open(&w.holder, w.holder_dir), COVEY_OK);
+    assert_int_equal(covey__store_limit(&w.holder, 1u << 30), COVEY_OK);
+    a = parse(&w, UINT64_MAX, COVEY_OK);
+    assert_int_equal(fetch(&w, a, SIZE_MAX), w.slots - w.slots / 2);
+    assert_int_equal(fetch(&w, a, 0), 0);
+    assert_int_equal(covey__assignment_fill(a, &w.holder), COVEY_OK);
+    covey__assignment_unref(a);
+    world_done(&w);
+}
+
+/* Two versions with the same slots take the memory of one, give the same answers, and either may
+ * go first. One with other slots has its own. */
+static void test_versions_share_memory(void **state)
+{
+    struct world w;
+    world_init(state, &w);
+    struct covey_assignment *first = parse(&w, UINT64_MAX, COVEY_OK);
+    fetch(&w, first, SIZE_MAX);
+    assert_int_equal(fetch(&w, first, 0), 0);
+    assert_int_equal(covey__assignment_fill(first, &w.holder), COVEY_OK);
+    uint64_t bytes = w.used_bytes;
+    assert_true(bytes > 0);
+    make_message(&w, w.slots, 2);
+    struct covey_assignment *second = parse(&w, bytes, COVEY_OK);
+    assert_int_equal(w.used_bytes, bytes);
+    assert_int_equal(fetch(&w, second, 0), 0);
+    assert_int_equal(covey__assignment_fill(second, &w.holder), COVEY_OK);
+    make_message(&w, w.slots / 2, 3);
+    struct covey_assignment *third = parse(&w, bytes * 2, COVEY_OK);
+    assert_true(w.used_bytes > bytes);
+    covey__assignment_unref(third);
+    struct covey_body *one = NULL, *two = NULL;
+    compute(&w, first, &one);
+    covey__assignment_unref(first);
+    compute(&w, second, &two);
+    assert_int_equal(one->len, two->len);
+    assert_memory_equal(one->data, two->data, one->len);
+    covey__assignment_unref(second);
+    covey_body_unref(one);
+    covey_body_unref(two);
+    world_done(&w);
+}
+
+/* More than fits the memory for others is refused, and leaves nothing behind. */
+static void test_memory_is_bounded(void **state)
+{
+    struct world w;
+    world_init(state, &w);
+    covey__assignment_unref(parse(&w, 100, COVEY_ERR_LIMIT));
+    assert_int_equal(w.used_bytes, 0);
+    struct covey_work_assign *assign = &w.assign.assign;
+    assign->slots.len -= 1;
+    covey__assignment_unref(parse(&w, UINT64_MAX, COVEY_ERR_MALFORMED));
+    assign->slots.len = 0; /* nothing at all */
+    covey__assignment_unref(parse(&w, UINT64_MAX, COVEY_ERR_MALFORMED));
+    world_done(&w);
+}
+
+/* What an assignment wanted is not dropped while it lives, however little room there is. */
+static void test_what_is_held_stays_on_disk(void **state)
+{
+    struct world w;
+    uint8_t other[4096];
+    world_init(state, &w);
+    covey__store_close(&w.holder);
+    struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
+    uint64_t bytes = w.used_bytes;
+    assert_int_equal(covey__store_limit(&w.holder, bytes + sizeof(other)), COVEY_OK);
+    fetch(&w, a, SIZE_MAX);
+    for (unsigned i = 0; i < 16; i++) {
+        struct covey_digest digest;
+        memset(other, (int)i, sizeof(other));
+        covey_hash(&digest, covey_bytes_of(other, sizeof(other)));
+        covey_err err = covey__store_put(&w.holder, &digest, covey_bytes_of(other, sizeof(other)));
+        assert_int_equal(err, COVEY_OK);
+    }
+    for (size_t i = 0; i < w.slots; i++) {
+        assert_true(covey__store_has(&w.holder, covey_manifest_unit(w.file->manifest, LAYER, i)));
+    }
+    covey__assignment_unref(a);
+    world_done(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_came_before_a_kill_is_kept),
+        cmocka_unit_test(test_versions_share_memory),
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_what_is_held_stays_on_disk),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
