@@ -15,7 +15,7 @@ enum {
     BODIES = 20000,
     QUEUE = 4096,
     WIRE = 8192,
-    REQUESTS = 8,
+    REQUESTS = 64,
     STALL_MS = 50,
     OWNER = 0, /* the owner is the first device, too */
 };
