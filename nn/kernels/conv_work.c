@@ -6,12 +6,13 @@
  * AVX-512, where 16 operations take 0.1 ns; what is not a product follows the vectors' width much
  * as products do). */
 enum {
-    READ = 24,       /* an element of the input that a product reads once */
-    PREPARE = 48,    /* an element copied with padding or by phases */
-    UNROLL = 32,     /* an element of the unrolled input */
-    WRITE = 24,      /* an element made, or added as a residual */
-    WRITE_FAR = 56,  /* the same where the second cache does not hold them */
-    TRANSFORM = 45,  /* an element of a transformed tile, in or out */
+    READ = 24,      /* an element of the input that a product reads once */
+    PREPARE = 48,   /* an element copied with padding or by phases */
+    UNROLL = 32,    /* an element of the unrolled input */
+    WRITE = 24,     /* an element made, or added as a residual */
+    WRITE_FAR = 56, /* the same where the second cache does not hold them */
+    TRANSFORM = 45, /* an element of a transformed tile, in or out */
+    TRANSFORM_FEW_REGISTERS = 180,
     DIRECT = 32,     /* an element made from 9 taps */
     CHANNEL = 11200, /* a channel of a depthwise convolution */
     NEAR_FLOATS = 1 << 19,
@@ -73,6 +74,12 @@ static void packed_work(const struct covey__conv_plan *plan, struct covey__conv_
     out->bytes = stream(weights, at_once ? 1 : s->batch);
 }
 
+/* A tile of 6 x 6 does not fit into 16 registers. */
+static uint64_t transform_cost(enum covey__isa isa)
+{
+    return isa == COVEY__ISA_AVX512 || isa == COVEY__ISA_NEON ? TRANSFORM : TRANSFORM_FEW_REGISTERS;
+}
+
 static void winograd_work(const struct covey__conv_plan *plan, struct covey__conv_work *out)
 {
     const struct covey__conv_shape *s = &plan->shape;
@@ -80,8 +87,8 @@ static void winograd_work(const struct covey__conv_plan *plan, struct covey__con
     covey__winograd_tiles(plan, &tiles, &columns, &blocks);
     uint64_t weights = (uint64_t)positions * s->in_channels * s->out_channels;
     uint64_t elements = (uint64_t)positions * tiles * ((uint64_t)s->in_channels + s->out_channels);
-    out->flops = 2 * weights * columns + elements * TRANSFORM + write_cost(in_floats(s)) +
-                 write_cost(out_floats(s));
+    out->flops = 2 * weights * columns + elements * transform_cost(plan->isa) +
+                 write_cost(in_floats(s)) + write_cost(out_floats(s));
     out->bytes = stream(weights, blocks);
 }
 
