@@ -140,6 +140,10 @@ covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms) COVEY_CHECK;
 covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index,
                                     int wait_ms) COVEY_CHECK;
 
+/* ---- lab_report.c ---- */
+
+enum covey_exit covey__lab_report(struct covey__cli *cli, int argc, char **argv);
+
 /* ---- lab_demo.c ---- */
 
 enum covey_exit covey__lab_demo(struct covey__cli *cli, int argc, char **argv);

@@ -553,6 +553,12 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
          "usage: covey lab run I [--dir DIR] -- ARGS...\n"
          "Runs 'covey ARGS...' with the state of node I.\n" DIR_HELP,
          run_run},
+        {"report", "measure latencies and write a page",
+         "usage: covey lab report MODEL --out DIR [--requests N] [--slow MS] [--dir DIR] [--json]\n"
+         "Asks node 1 with and without parity, while nodes are killed, and with the last node MS\n"
+         "(1000) slow, N (200) times each; writes report.md and, with gnuplot, "
+         "latency.png.\n" DIR_HELP,
+         covey__lab_report},
         {"demo", "classify digits while nodes are killed", covey__lab_help_demo, covey__lab_demo},
         {"down", "end all nodes and remove what was made",
          "usage: covey lab down [--dir DIR] [--json]\n" DIR_HELP, run_down},
