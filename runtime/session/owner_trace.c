@@ -27,7 +27,8 @@ static void add_recovered(struct covey_request *r, const struct covey_layer_done
 
 void covey__trace_local(struct covey_request *r)
 {
-    struct covey_control_layer *l = r->local_us > 0 ? entry(r) : NULL;
+    /* Bookkeeping between two stages is no part of the network. */
+    struct covey_control_layer *l = r->local_us >= 10 ? entry(r) : NULL;
     if (l != NULL) {
         *l = (struct covey_control_layer){.mode = COVEY_CONTROL_LOCAL, .us = r->local_us};
         snprintf(l->name, sizeof(l->name), "%s", "here");

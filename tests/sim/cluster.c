@@ -65,8 +65,7 @@ void sim_start(struct cluster *c, unsigned node)
                                        .rates.mflops = 1000,
                                        .memory_bytes = UINT64_C(1) << 30,
                                        .seed = covey__random_next(&c->rng)};
-    config.rates.mflops =
-        c->config.mflops != NULL ? c->config.mflops(node) : config.rates.mflops;
+    config.rates.mflops = c->config.mflops != NULL ? c->config.mflops(node) : config.rates.mflops;
     if (n->memory == NULL) {
         size_t size = (covey_node_size(&config) + ALIGN - 1) / ALIGN * ALIGN;
         n->memory = aligned_alloc(ALIGN, size);

@@ -38,6 +38,10 @@ struct item *sim_item(const struct cluster *c, enum item_kind kind, unsigned nod
             memcpy(item->bytes, event->bytes.ptr, event->bytes.len);
             item->event.bytes.ptr = item->bytes;
         }
+        if (event->pieces != NULL) {
+            memcpy(item->pieces, event->pieces, sizeof(item->pieces));
+            item->event.pieces = item->pieces;
+        }
     }
     return item;
 }

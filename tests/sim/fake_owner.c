@@ -3,7 +3,7 @@
 
 #include "fake_state.h"
 
-static const struct covey_plan *plan_of(const struct fake_node *n, uint32_t version)
+const struct covey_plan *fake_plan_of(const struct fake_node *n, uint32_t version)
 {
     for (unsigned i = 0; i < FAKE_VERSIONS; i++) {
         if (n->version[i].number == version && version != 0) {
@@ -43,6 +43,12 @@ static void begun(void *user, unsigned node, uint64_t index)
         cluster_call_after(fake->c, node, 5000, begin, fake, index);
         return;
     }
+    if (n->tiles) {
+        s->under_way = true;
+        n->counts.begun++;
+        fake_tiles_begin(fake, node, s);
+        return;
+    }
     uint32_t input[FAKE_INPUT_MAX];
     for (unsigned i = 0; i < fake_model_inputs(0); i++) {
         input[i] = (uint32_t)cluster_random(fake->c);
@@ -52,7 +58,7 @@ static void begun(void *user, unsigned node, uint64_t index)
     s->layer = 0;
     s->input = cluster_body_new(fake->c, input, fake_model_inputs(0) * sizeof(*input));
     n->counts.begun++;
-    const struct covey_plan *plan = plan_of(n, n->active);
+    const struct covey_plan *plan = fake_plan_of(n, n->active);
     if (plan != NULL && covey_plan_is_local(plan)) {
         fake_fail(fake, node, "a request began with nobody to share it");
     }
@@ -77,7 +83,7 @@ static void begin(void *user, unsigned node, uint64_t index)
     cluster_call_after(fake->c, node, 0, begun, fake, index);
 }
 
-static struct fake_stream *stream_of(struct fake_node *n, uint64_t request)
+struct fake_stream *fake_stream_of(struct fake_node *n, uint64_t request)
 {
     for (unsigned i = 0; i < FAKE_STREAMS; i++) {
         if (n->stream[i].under_way && n->stream[i].request == request) {
@@ -87,20 +93,25 @@ static struct fake_stream *stream_of(struct fake_node *n, uint64_t request)
     return NULL;
 }
 
-static void end_request(struct fake *fake, unsigned node, struct fake_stream *s,
-                        const uint32_t *values)
+void fake_end_request(struct fake *fake, unsigned node, struct fake_stream *s, bool right)
 {
     struct fake_node *n = &fake->node[node];
     struct covey_event event = {.type = COVEY_EVENT_REQUEST_END, .request = s->request};
     uint64_t us = cluster_now_us(fake->c) - s->began_us;
-    size_t len = fake_model_units(FAKE_LAYERS - 1) * FAKE_ROWS * sizeof(*values);
-    n->counts.wrong += memcmp(values, s->expected, len) != 0;
+    n->counts.wrong += !right;
     n->counts.ended++;
     n->counts.total_us += us;
     n->counts.slowest_us = us > n->counts.slowest_us ? us : n->counts.slowest_us;
     s->under_way = false;
     cluster_inject(fake->c, node, &event);
     cluster_call_after(fake->c, node, 300, begin, fake, (uint64_t)(s - n->stream));
+}
+
+static void end_request(struct fake *fake, unsigned node, struct fake_stream *s,
+                        const uint32_t *values)
+{
+    size_t len = fake_model_units(FAKE_LAYERS - 1) * FAKE_ROWS * sizeof(*values);
+    fake_end_request(fake, node, s, memcmp(values, s->expected, len) == 0);
 }
 
 /* A layer's slots: what came, and what is rebuilt. */
@@ -170,8 +181,8 @@ static bool rebuild(const struct covey_plan *plan, const struct covey_plan_layer
 static void layer_done(struct fake *fake, unsigned node, const struct covey_action *action)
 {
     struct fake_node *n = &fake->node[node];
-    const struct covey_plan *plan = plan_of(n, action->fence.version);
-    struct fake_stream *s = stream_of(n, action->request);
+    const struct covey_plan *plan = fake_plan_of(n, action->fence.version);
+    struct fake_stream *s = fake_stream_of(n, action->request);
     uint32_t answers[FAKE_INPUT_MAX], values[FAKE_INPUT_MAX];
     struct slots slots;
     if (plan == NULL || s == NULL || s->layer != action->layer) {
@@ -204,8 +215,8 @@ static void layer_done(struct fake *fake, unsigned node, const struct covey_acti
 static void compute_local(struct fake *fake, unsigned node, const struct covey_action *action)
 {
     struct fake_node *n = &fake->node[node];
-    const struct covey_plan *plan = plan_of(n, action->fence.version);
-    struct fake_stream *s = stream_of(n, action->request);
+    const struct covey_plan *plan = fake_plan_of(n, action->fence.version);
+    struct fake_stream *s = fake_stream_of(n, action->request);
     uint32_t out[COVEY_LAYER_SLOTS_MAX * FAKE_ROWS], input[FAKE_INPUT_MAX];
     unsigned count = 0;
     size_t len;
@@ -274,7 +285,7 @@ static unsigned pack_slots(struct fake *fake, unsigned node, const struct covey_
 
 static void assign(struct fake *fake, unsigned node, const struct covey_action *action)
 {
-    const struct covey_plan *plan = plan_of(&fake->node[node], action->fence.version);
+    const struct covey_plan *plan = fake_plan_of(&fake->node[node], action->fence.version);
     uint8_t slots[FAKE_ENTRIES * COVEY_WORK_SLOT_BYTES];
     struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
     if (plan == NULL) {
@@ -282,8 +293,10 @@ static void assign(struct fake *fake, unsigned node, const struct covey_action *
         return;
     }
     m.assign.fence = action->fence;
+    m.assign.plan = action->bytes;
     m.assign.slots.ptr = slots;
-    m.assign.slots.len = pack_slots(fake, node, plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;
+    m.assign.slots.len =
+        pack_slots(fake, node, plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;
     fake_send(fake, node, &action->peer, &m, 0);
 }
 
@@ -311,6 +324,8 @@ void fake_owner_action(struct fake *fake, unsigned node, const struct covey_acti
         n->active = action->fence.version;
     } else if (action->type == COVEY_ACTION_FORGET) {
         forget(fake, node, action);
+    } else if (fake_tiles_action(fake, node, action)) {
+        return;
     } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
         compute_local(fake, node, action);
     } else {
@@ -346,7 +361,7 @@ void fake_owner_stop(struct fake *fake, unsigned node)
 
 /* Public */
 
-void fake_open(struct fake *fake, unsigned owner, unsigned parity)
+static struct covey_plan_request *open_session(struct fake *fake, unsigned owner)
 {
     struct fake_node *n = &fake->node[owner];
     memset(&n->fence, 0, sizeof(n->fence));
@@ -355,6 +370,29 @@ void fake_open(struct fake *fake, unsigned owner, unsigned parity)
     n->fence.epoch = 1;
     n->active = 0;
     n->open = true;
+    n->tiles = false;
+    return &n->costs;
+}
+
+static void tell_open(struct fake *fake, unsigned owner)
+{
+    struct fake_node *n = &fake->node[owner];
+    struct covey_event event = {
+        .type = COVEY_EVENT_SESSION_OPEN, .fence = n->fence, .costs = &n->costs};
+    cluster_inject(fake->c, owner, &event);
+}
+
+void fake_open_tiles(struct fake *fake, unsigned owner)
+{
+    fake_tiles_costs(open_session(fake, owner));
+    fake->node[owner].tiles = true;
+    tell_open(fake, owner);
+}
+
+void fake_open(struct fake *fake, unsigned owner, unsigned parity)
+{
+    struct fake_node *n = &fake->node[owner];
+    open_session(fake, owner);
     n->costs.layers = n->costs.cells = FAKE_LAYERS;
     n->costs.coded_all = true;
     n->costs.parity = (uint8_t)parity;
@@ -371,9 +409,7 @@ void fake_open(struct fake *fake, unsigned owner, unsigned parity)
                                                     .whole.flops = fake_model_units(i) *
                                                                    n->costs.cost[i].unit.flops};
     }
-    struct covey_event event = {
-        .type = COVEY_EVENT_SESSION_OPEN, .fence = n->fence, .costs = &n->costs};
-    cluster_inject(fake->c, owner, &event);
+    tell_open(fake, owner);
 }
 
 void fake_close(struct fake *fake, unsigned owner)
@@ -425,5 +461,5 @@ uint64_t fake_oldest_us(const struct fake *fake, unsigned owner)
 const struct covey_plan *fake_plan(const struct fake *fake, unsigned owner)
 {
     const struct fake_node *n = &fake->node[owner];
-    return plan_of(n, n->active);
+    return fake_plan_of(n, n->active);
 }

@@ -31,6 +31,8 @@ void fake_plug(struct fake *fake, struct cluster_config *config);
 void fake_cluster(struct fake *fake, struct cluster *c);
 
 void fake_open(struct fake *fake, unsigned owner, unsigned parity);
+/* One whose model is a tile run of rows, each made of three. */
+void fake_open_tiles(struct fake *fake, unsigned owner);
 void fake_close(struct fake *fake, unsigned owner);
 /* From now on FAKE_STREAMS requests are always under way (false: no new ones begin). */
 void fake_run(struct fake *fake, unsigned owner, bool on);

@@ -14,6 +14,10 @@ enum {
     FAKE_CACHE = 4096,
     FAKE_COMPUTE_US = 150, /* a product, and each of its slots */
     FAKE_SLOT_US = 40,
+    FAKE_ROWS_MAX = 64, /* of a tile run, one number each */
+    FAKE_CELLS = 4,
+    FAKE_ROW_US = 50, /* a row of one cell */
+    FAKE_MADE = 64,
 };
 
 struct fake_entry {
@@ -47,6 +51,16 @@ struct fake_stream {
     unsigned layer;
     covey_handle input;
     uint32_t expected[FAKE_INPUT_MAX];
+    uint32_t rows[FAKE_ROWS_MAX]; /* of a tile run: the input */
+};
+
+/* What a holder made of a segment and needs for the next. */
+struct fake_made {
+    bool used;
+    struct covey_node_id owner;
+    uint64_t request;
+    uint8_t attempt, segment;
+    uint32_t rows[FAKE_ROWS_MAX];
 };
 
 struct fake_node {
@@ -55,8 +69,11 @@ struct fake_node {
     unsigned units;
     struct fake_unit *cache;
     uint64_t busy_us; /* until then its one processor computes */
+    struct fake_made made[FAKE_MADE];
+    unsigned next_made;
     /* owner */
     bool open, running;
+    bool tiles; /* its model is one tile run */
     struct covey_fence fence;
     uint32_t active; /* version */
     struct fake_version version[FAKE_VERSIONS];
@@ -85,5 +102,12 @@ void fake_owner_error(struct fake *fake, unsigned node, const struct covey_event
 void fake_owner_stop(struct fake *fake, unsigned node);
 void fake_worker_action(struct fake *fake, unsigned node, const struct covey_action *action);
 void fake_worker_stop(struct fake *fake, unsigned node);
+struct fake_stream *fake_stream_of(struct fake_node *n, uint64_t request);
+const struct covey_plan *fake_plan_of(const struct fake_node *n, uint32_t version);
+void fake_end_request(struct fake *fake, unsigned node, struct fake_stream *s, bool right);
+/* fake_tiles.c */
+void fake_tiles_costs(struct covey_plan_request *costs);
+void fake_tiles_begin(struct fake *fake, unsigned node, struct fake_stream *s);
+bool fake_tiles_action(struct fake *fake, unsigned node, const struct covey_action *action);
 
 #endif /* COVEY_SIM_FAKE_STATE_H */

@@ -195,6 +195,8 @@ void fake_worker_action(struct fake *fake, unsigned node, const struct covey_act
         serve(fake, node, action);
     } else if (action->type == COVEY_ACTION_COMPUTE) {
         compute(fake, node, action);
+    } else if (fake_tiles_action(fake, node, action)) {
+        return;
     } else if (action->type == COVEY_ACTION_RETIRED) {
         retired(&fake->node[node], action);
     }
@@ -203,6 +205,7 @@ void fake_worker_action(struct fake *fake, unsigned node, const struct covey_act
 void fake_worker_stop(struct fake *fake, unsigned node)
 {
     memset(fake->node[node].assignment, 0, sizeof(fake->node[node].assignment));
+    memset(fake->node[node].made, 0, sizeof(fake->node[node].made));
     fake->node[node].busy_us = 0;
 }
 
