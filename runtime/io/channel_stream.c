@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * channel_stream.c - one TCP connection: handshake, then batches out and records in.
+ * channel_stream.c - one TCP connection: handshake, then records in. What goes out is in
+ * channel_write.c.
  */
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "channels_internal.h"
-#include "covey/pace.h"
 
 enum {
     USER_TIMEOUT_MS = 10 * 1000,
@@ -17,26 +17,9 @@ enum {
     NOT_SENT_MAX = COVEY__BATCH_BODY,
 };
 
-struct out_write {
-    uv_write_t uv;
-    struct covey__stream *stream;
-    struct covey__batch *batch; /* NULL for bytes of the handshake */
-    uint8_t bytes[];
-};
-
-/* The same where the link is played slow: it has not left yet. */
-struct late_write {
-    struct covey__waiting waiting;
-    struct covey__stream *stream;
-    struct covey__batch *batch;
-    size_t len;
-    uint8_t bytes[];
-};
-
 static void process(struct covey__stream *s);
 
-/* Frees the stream once its handles are closed and no worker holds a part of it. */
-static void maybe_free(struct covey__stream *s)
+void covey__stream_maybe_free(struct covey__stream *s)
 {
     if (s->handles > 0 || s->sealing || s->opening || s->delayed > 0) {
         return;
@@ -62,7 +45,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct covey__stream *s = handle->data;
     s->handles--;
-    maybe_free(s);
+    covey__stream_maybe_free(s);
 }
 
 void covey__stream_close(struct covey__stream *s, covey_err why)
@@ -113,232 +96,12 @@ covey_err covey__stream_new(struct covey_channels *c, bool dialled, struct covey
     return COVEY_OK;
 }
 
-static void on_written(uv_write_t *uv, int status)
-{
-    struct out_write *w = uv->data;
-    struct covey__stream *s = w->stream;
-    if (w->batch != NULL) {
-        s->unwritten -= w->batch->out_len;
-        s->queued -= w->batch->message_bytes;
-        covey__batch_free(w->batch);
-    }
-    free(w);
-    if (s->state == COVEY__STREAM_CLOSING) {
-        return;
-    }
-    if (status < 0) {
-        covey__stream_close(s, COVEY_ERR_CLOSED);
-        return;
-    }
-    if (s->state == COVEY__STREAM_OPEN) {
-        covey__stream_pump(s);
-    }
-}
-
-/* What the kernel takes at once needs no request, no callback and no change of what is polled for.
- */
-static size_t write_now(struct covey__stream *s, struct covey_bytes bytes)
-{
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
-    int n = s->unwritten == 0 ? uv_try_write((uv_stream_t *)&s->tcp, &buf, 1) : UV_EAGAIN;
-    return n > 0 ? (size_t)n : 0; /* an error comes again with the request */
-}
-
-/* Takes the batch, of which the first `done` bytes are out. bytes: copied; used for the handshake,
- * when batch is NULL. */
-static void write_later(struct covey__stream *s, struct covey__batch *take_batch, size_t done,
-                        struct covey_bytes bytes)
-{
-    struct out_write *w = malloc(sizeof(*w) + bytes.len);
-    if (w == NULL) {
-        covey__batch_free(take_batch);
-        covey__stream_close(s, COVEY_ERR_NOMEM);
-        return;
-    }
-    w->uv.data = w;
-    w->stream = s;
-    w->batch = take_batch;
-    uv_buf_t buf;
-    if (take_batch != NULL) {
-        buf = uv_buf_init((char *)take_batch->out + done, (unsigned)(take_batch->out_len - done));
-        s->unwritten += take_batch->out_len;
-    } else {
-        memcpy(w->bytes, bytes.ptr, bytes.len);
-        buf = uv_buf_init((char *)w->bytes, (unsigned)bytes.len);
-    }
-    if (uv_write(&w->uv, (uv_stream_t *)&s->tcp, &buf, 1, on_written) != 0) {
-        covey__batch_free(take_batch);
-        free(w);
-        covey__stream_close(s, COVEY_ERR_IO);
-    }
-}
-
-static void put_out(struct covey__stream *s, struct covey__batch *take_batch,
-                    struct covey_bytes bytes)
-{
-    covey_pace_effect();
-    if (take_batch == NULL) {
-        write_later(s, NULL, 0, bytes);
-        return;
-    }
-    size_t done = write_now(s, covey_bytes_of(take_batch->out, take_batch->out_len));
-    if (done < take_batch->out_len) {
-        write_later(s, take_batch, done, covey_bytes_of(NULL, 0));
-        return;
-    }
-    s->queued -= take_batch->message_bytes;
-    covey__batch_free(take_batch);
-}
-
-static void on_leave(struct covey__waiting *waiting, bool dropped)
-{
-    struct late_write *w = (struct late_write *)waiting;
-    struct covey__stream *s = w->stream;
-    s->delayed--;
-    if (dropped || s->state == COVEY__STREAM_CLOSING) {
-        covey__batch_free(w->batch);
-        if (s->state == COVEY__STREAM_CLOSING) {
-            maybe_free(s);
-        }
-    } else {
-        put_out(s, w->batch, covey_bytes_of(w->bytes, w->len));
-        covey__stream_pump(s);
-    }
-    free(w);
-}
-
-/* Takes the batch. bytes: copied; used for the handshake, when batch is NULL. */
-static void write_out(struct covey__stream *s, struct covey__batch *take_batch,
-                      struct covey_bytes bytes)
-{
-    struct covey__shape *shape = covey__loop_shape(s->owner->loop);
-    if (shape->delay_ns == 0) {
-        put_out(s, take_batch, bytes);
-        return;
-    }
-    struct late_write *w = malloc(sizeof(*w) + bytes.len);
-    if (w == NULL) {
-        covey__batch_free(take_batch);
-        covey__stream_close(s, COVEY_ERR_NOMEM);
-        return;
-    }
-    *w = (struct late_write){.waiting = {.owner = s, .leave = on_leave},
-                             .stream = s,
-                             .batch = take_batch,
-                             .len = bytes.len};
-    if (bytes.len > 0) {
-        memcpy(w->bytes, bytes.ptr, bytes.len);
-    }
-    s->delayed++;
-    covey__shape_wait(shape, &w->waiting);
-}
-
-static void write_batch(struct covey__stream *s, struct covey__batch *take_batch)
-{
-    if (take_batch->err != COVEY_OK) {
-        covey_err err = take_batch->err;
-        covey__batch_free(take_batch);
-        covey__stream_close(s, err);
-        return;
-    }
-    write_out(s, take_batch, covey_bytes_of(NULL, 0));
-}
-
-static void seal_work(void *user)
-{
-    struct covey__stream *s = user;
-    covey__batch_seal(s->batch, &s->sealer);
-}
-
-static void seal_done(void *user)
-{
-    struct covey__stream *s = user;
-    struct covey__batch *b = s->batch;
-    s->batch = NULL;
-    s->sealing = false;
-    if (s->state == COVEY__STREAM_CLOSING) {
-        covey__batch_free(b);
-        maybe_free(s);
-        return;
-    }
-    write_batch(s, b);
-    covey__stream_pump(s);
-}
-
-static void on_shut(uv_shutdown_t *shutdown, int status)
-{
-    (void)status;
-    struct covey__stream *s = shutdown->data;
-    if (s->state != COVEY__STREAM_CLOSING && s->eof) {
-        covey__stream_close(s, COVEY_OK);
-    }
-}
-
-/* Everything of a stream that is left for another has gone out. */
-static void shut_if_drained(struct covey__stream *s)
-{
-    if (!s->finishing || s->unwritten > 0 || s->delayed > 0) {
-        return;
-    }
-    if (s->shut) {
-        if (s->eof) {
-            covey__stream_close(s, COVEY_OK);
-        }
-        return;
-    }
-    s->shut = true;
-    s->shutdown.data = s;
-    if (uv_shutdown(&s->shutdown, (uv_stream_t *)&s->tcp, on_shut) != 0) {
-        covey__stream_close(s, COVEY_ERR_CLOSED);
-    }
-}
-
-void covey__stream_pump(struct covey__stream *s)
-{
-    while (s->state == COVEY__STREAM_OPEN && !s->sealing && s->unwritten < COVEY__UNWRITTEN_MAX) {
-        struct covey__batch *b = NULL;
-        covey_err err = covey__sender_next(&s->sender, &b);
-        if (err != COVEY_OK) {
-            covey__stream_close(s, err);
-            return;
-        }
-        if (b == NULL) {
-            shut_if_drained(s);
-            return;
-        }
-        if (b->body_len + b->control_len > COVEY__INLINE_MAX) {
-            s->batch = b;
-            s->sealing = true;
-            if (covey_loop_work(s->owner->loop, seal_work, seal_done, s) == COVEY_OK) {
-                return;
-            }
-            s->sealing = false;
-            s->batch = NULL;
-        }
-        covey__batch_seal(b, &s->sealer);
-        write_batch(s, b);
-    }
-}
-
 void covey__stream_finish(struct covey__stream *s)
 {
     if (!s->finishing) {
         s->finishing = true;
         int rc = uv_timer_start(&s->timer, on_late, COVEY__DRAIN_MS, 0);
         COVEY_ASSERT(rc == 0);
-    }
-    covey__stream_pump(s);
-}
-
-void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark)
-{
-    if (s->finishing) {
-        return;
-    }
-    covey_err err = covey__sender_push_mark(&s->sender, mark);
-    if (err != COVEY_OK) {
-        covey__stream_close(s, err);
-        return;
     }
     covey__stream_pump(s);
 }
@@ -498,7 +261,7 @@ static void open_done(void *user)
     struct covey__stream *s = user;
     s->opening = false;
     if (s->state == COVEY__STREAM_CLOSING) {
-        maybe_free(s);
+        covey__stream_maybe_free(s);
         return;
     }
     received(s, s->receive_err, s->received_used);
@@ -576,7 +339,7 @@ static void process_handshake(struct covey__stream *s)
         return;
     }
     if (len > 0) {
-        write_out(s, NULL, covey_bytes_of(out, len));
+        covey__stream_write(s, NULL, covey_bytes_of(out, len));
     }
     if (!done || s->state == COVEY__STREAM_CLOSING) {
         return;

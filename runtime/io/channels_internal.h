@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * channels_internal.h - what channels.c, channel_peer.c and channel_stream.c share.
+ * channels_internal.h - what channels.c and the channel_*.c that know a socket share.
  *
  * A stream is one TCP connection; a peer is a member with at least one open stream.
- * channel_stream.c moves bytes, channel_peer.c decides which stream carries what, channels.c
- * listens and dials.
+ * channel_stream.c and channel_write.c move bytes, channel_peer.c decides which stream carries
+ * what, channels.c listens and dials.
  */
 #ifndef COVEY_CHANNELS_INTERNAL_H
 #define COVEY_CHANNELS_INTERNAL_H
@@ -117,10 +117,18 @@ covey_err covey__stream_new(struct covey_channels *c, bool dialled,
 void covey__stream_start(struct covey__stream *s); /* the handshake of a connected stream */
 void covey__stream_connect(struct covey__stream *s);
 void covey__stream_close(struct covey__stream *s, covey_err why);
-void covey__stream_pump(struct covey__stream *s);
-void covey__stream_finish(struct covey__stream *s); /* drain, then shut down */
-void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark);
 void covey__stream_release(struct covey__stream *s); /* delivers what was held */
+
+void covey__stream_finish(struct covey__stream *s); /* drain, then shut down */
+/* Frees the stream once its handles are closed, nothing waits and no worker holds a part of it. */
+void covey__stream_maybe_free(struct covey__stream *s);
+
+/* channel_write.c */
+/* Takes the batch. bytes: copied; used for the handshake, when batch is NULL. */
+void covey__stream_write(struct covey__stream *s, struct covey__batch *take_batch,
+                         struct covey_bytes bytes);
+void covey__stream_pump(struct covey__stream *s);
+void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark);
 
 /* channel_peer.c */
 struct covey__peer *covey__peer_find(struct covey_channels *c, const struct covey_node_id *id);
