@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "control_private.h"
+#include "plan_report.h"
+
+static void infer_done(void *user, uint32_t tag, const struct covey_infer_end *end)
+{
+    struct covey_client *client = user;
+    struct covey_daemon *d = client->daemon;
+    if (d->closing) {
+        return;
+    }
+    if (end->err != COVEY_OK) {
+        covey__control_error(client, tag, end->err, end->why);
+        return;
+    }
+    d->out->type = COVEY_CONTROL_INFER_REPLY;
+    d->out->id = tag;
+    d->out->result = *end->result;
+    covey__control_reply(client, covey_bytes_of(end->output, end->output_floats * sizeof(float)));
+}
+
+void covey__control_infer(struct covey_client *client, const struct covey_control *in,
+                          struct covey_body *take_body)
+{
+    struct covey_daemon *d = client->daemon;
+    const char *why = NULL;
+    const struct covey_catalogue_entry *e = covey__control_resolve(d, in->infer.model, &why);
+    covey_err err = e != NULL ? COVEY_OK : COVEY_ERR_NOT_FOUND;
+    size_t count = 0;
+    if (err == COVEY_OK) {
+        err = covey_shape_count(&e->input, &count);
+    }
+    if (err == COVEY_OK && (take_body == NULL || take_body->len != count * sizeof(float))) {
+        err = COVEY_ERR_RANGE;
+        why = "the input does not have the model's size";
+    }
+    if (err == COVEY_OK) {
+        struct covey_infer infer = {.model = e->id,
+                                    .options = in->infer,
+                                    .user = client,
+                                    .tag = in->id,
+                                    .done = infer_done};
+        err = covey__owner_infer(d->owner, &infer, take_body);
+        why = "too many requests or sessions are open here";
+    }
+    if (err != COVEY_OK) {
+        covey_body_unref(take_body);
+        covey__control_error(client, in->id, err, why);
+    }
+}
+
+/* ---- plan ---- */
+
+static void plan_reply(struct covey_client *client, uint32_t id,
+                       const struct covey_model_file *file, const struct covey_plan *plan,
+                       const struct covey_plan_request *costs)
+{
+    struct covey_daemon *d = client->daemon;
+    struct covey_control_plan *p = &d->out->plan;
+    d->out->type = COVEY_CONTROL_PLAN_REPLY;
+    d->out->id = id;
+    covey__plan_report(file->model, plan, costs, p);
+    p->has_coordinator = covey_node_coordinator(d->node, &p->coordinator, &p->term);
+    covey__control_reply(client, covey_bytes_of(NULL, 0));
+}
+
+static void on_costs(void *user, uint32_t tag, covey_err err, const char *why,
+                     const struct covey_model_file *file, const struct covey_plan_request *costs)
+{
+    struct covey_client *client = user;
+    struct covey_plan *plan = calloc(1, sizeof(*plan));
+    if (err == COVEY_OK) {
+        err = plan != NULL ? covey_node_plan(client->daemon->node, costs, plan) : COVEY_ERR_NOMEM;
+    }
+    if (err == COVEY_OK) {
+        plan_reply(client, tag, file, plan, costs);
+    } else {
+        covey__control_error(client, tag, err, why);
+    }
+    free(plan);
+}
+
+void covey__control_plan(struct covey_client *client, const struct covey_control *in)
+{
+    const char *why = NULL;
+    const struct covey_catalogue_entry *e =
+        covey__control_resolve(client->daemon, in->infer.model, &why);
+    covey_err err = COVEY_ERR_NOT_FOUND;
+    if (e != NULL) {
+        struct covey_infer infer = {
+            .model = e->id, .options = in->infer, .user = client, .tag = in->id};
+        err = covey__owner_costs(client->daemon->owner, &infer, on_costs);
+        why = "too many sessions are open here";
+    }
+    if (err != COVEY_OK) {
+        covey__control_error(client, in->id, err, why);
+    }
+}

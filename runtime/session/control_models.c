@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "control_private.h"
+#include "covey/crypto.h"
+
+enum { HEX_PREFIX_MIN = 8 };
+
+/* ---- blobs and models: on the storage thread ---- */
+
+struct storage_task {
+    struct covey_task task;
+    struct covey_daemon *daemon;
+    uint64_t client;
+    uint32_t id;
+    enum covey_control_type type;
+    struct covey_digest digest;
+    struct covey_body *body;
+    uint8_t *missing;
+    struct covey_catalogue_entry entry;
+    covey_err err;
+    struct covey_nn_error why;
+};
+
+static void have_work(struct storage_task *t)
+{
+    size_t count = t->body->len / sizeof(struct covey_digest);
+    t->missing = calloc((count + 7) / 8 + 1, 1);
+    if (t->missing == NULL) {
+        t->err = COVEY_ERR_NOMEM;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct covey_digest digest;
+        memcpy(digest.bytes, t->body->data + i * sizeof(digest.bytes), sizeof(digest.bytes));
+        if (!covey__store_has(&t->daemon->services.store, &digest)) {
+            t->missing[i / 8] |= (uint8_t)(1u << (i % 8));
+        }
+    }
+}
+
+static void fill_entry(const struct covey_manifest *mf, const struct covey_digest *id,
+                       struct covey_catalogue_entry *entry)
+{
+    *entry = (struct covey_catalogue_entry){.id = *id};
+    snprintf(entry->name, sizeof(entry->name), "%s", covey_manifest_name(mf));
+    for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
+        entry->bytes += covey_manifest_blob(mf, i)->len;
+    }
+    entry->input = *covey_manifest_input(mf);
+    entry->output = *covey_manifest_output(mf);
+}
+
+static void model_work(struct storage_task *t)
+{
+    const struct covey_store *store = &t->daemon->services.store;
+    struct covey_bytes bytes = covey_bytes_of(t->body->data, t->body->len);
+    struct covey_manifest *mf = NULL;
+    covey_hash(&t->digest, bytes);
+    t->err = covey_manifest_decode(bytes, &mf, &t->why);
+    for (size_t i = 0; t->err == COVEY_OK && i < covey_manifest_blobs(mf); i++) {
+        if (!covey__store_has(store, &covey_manifest_blob(mf, i)->digest)) {
+            snprintf(t->why.text, sizeof(t->why.text), "the model's weights are not all here");
+            t->err = COVEY_ERR_NOT_FOUND;
+        }
+    }
+    if (t->err == COVEY_OK) {
+        fill_entry(mf, &t->digest, &t->entry);
+        t->err = covey__store_put_manifest(store, &t->digest, bytes);
+    }
+    covey_manifest_free(mf);
+}
+
+static void storage_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct storage_task *t = (struct storage_task *)task;
+    if (t->type == COVEY_CONTROL_BLOB_HAVE) {
+        have_work(t);
+    } else if (t->type == COVEY_CONTROL_BLOB_PUT) {
+        t->err = covey__store_add(&t->daemon->services.store, &t->digest,
+                                  covey_bytes_of(t->body->data, t->body->len));
+    } else {
+        model_work(t);
+    }
+}
+
+static void list_model(struct covey_daemon *d, const struct covey_catalogue_entry *entry)
+{
+    for (size_t i = 0; i < d->model_count; i++) {
+        if (covey_digest_equal(&d->models[i].id, &entry->id)) {
+            return;
+        }
+    }
+    if (d->model_count < COVEY_CONTROL_MODELS_MAX) {
+        d->models[d->model_count++] = *entry;
+    }
+}
+
+static void storage_done(struct covey_task *task)
+{
+    struct storage_task *t = (struct storage_task *)task;
+    struct covey_daemon *d = t->daemon;
+    struct covey_client *client = covey__control_client(d, t->client);
+    if (t->type == COVEY_CONTROL_MODEL_PUT && t->err == COVEY_OK) {
+        list_model(d, &t->entry);
+        covey__daemon_log(d, "model %s added", t->entry.name);
+    }
+    if (client != NULL && !d->closing) {
+        if (t->err != COVEY_OK) {
+            covey__control_error(client, t->id, t->err, t->why.text);
+        } else if (t->type == COVEY_CONTROL_BLOB_HAVE) {
+            d->out->type = COVEY_CONTROL_BLOB_HAVE_REPLY;
+            d->out->id = t->id;
+            size_t count = t->body->len / sizeof(struct covey_digest);
+            covey__control_reply(client, covey_bytes_of(t->missing, (count + 7) / 8));
+        } else {
+            covey__control_done(client, t->id, &t->digest);
+        }
+    }
+    covey_body_unref(t->body);
+    free(t->missing);
+    free(t);
+}
+
+void covey__control_storage(struct covey_client *client, const struct covey_control *in,
+                            struct covey_body *take_body)
+{
+    struct covey_daemon *d = client->daemon;
+    struct storage_task *t = take_body != NULL ? calloc(1, sizeof(*t)) : NULL;
+    if (t == NULL) {
+        covey_err err = take_body == NULL ? COVEY_ERR_SHORT : COVEY_ERR_NOMEM;
+        covey_body_unref(take_body);
+        covey__control_error(client, in->id, err, NULL);
+        return;
+    }
+    *t = (struct storage_task){
+        .task = {.work = storage_work, .done = storage_done},
+        .daemon = d,
+        .client = client->serial,
+        .id = in->id,
+        .type = in->type,
+        .digest = in->digest,
+        .body = take_body,
+    };
+    covey__pool_submit(d->services.storage, &t->task);
+}
+
+void covey__control_models(struct covey_client *client, uint32_t id)
+{
+    struct covey_daemon *d = client->daemon;
+    d->out->type = COVEY_CONTROL_MODEL_LIST_REPLY;
+    d->out->id = id;
+    struct covey_control_models *models = &d->out->models;
+    models->count = (uint16_t)d->model_count;
+    for (size_t i = 0; i < d->model_count; i++) {
+        const struct covey_catalogue_entry *e = &d->models[i];
+        struct covey_control_model *m = &models->model[i];
+        *m = (struct covey_control_model){.id = e->id,
+                                          .bytes = e->bytes,
+                                          .input_rank = e->input.rank,
+                                          .output_rank = e->output.rank};
+        memcpy(m->name, e->name, sizeof(m->name));
+        memcpy(m->input, e->input.dims, sizeof(m->input));
+        memcpy(m->output, e->output.dims, sizeof(m->output));
+    }
+    covey__control_reply(client, covey_bytes_of(NULL, 0));
+}
+
+static bool has_prefix(const struct covey_digest *id, const char *text)
+{
+    char hex[COVEY_DIGEST_HEX];
+    covey__digest_hex(id, hex);
+    size_t len = strlen(text);
+    return len >= HEX_PREFIX_MIN && len < COVEY_DIGEST_HEX && strncmp(hex, text, len) == 0;
+}
+
+/* A name resolves only if it is unique; of two models of one name the id must be given. */
+const struct covey_catalogue_entry *covey__control_resolve(const struct covey_daemon *d,
+                                                           const char *text, const char **out_why)
+{
+    const struct covey_catalogue_entry *found = NULL;
+    for (size_t i = 0; i < d->model_count; i++) {
+        const struct covey_catalogue_entry *e = &d->models[i];
+        if (strcmp(e->name, text) != 0 && !has_prefix(&e->id, text)) {
+            continue;
+        }
+        if (found != NULL) {
+            *out_why = "several models have this name: give its id (covey model list)";
+            return NULL;
+        }
+        found = e;
+    }
+    if (found == NULL) {
+        *out_why = "no model of this name is here (covey model add FILE.onnx)";
+    }
+    return found;
+}
+
+/* The models that were added before; a manifest that no longer decodes is left out and said so. */
+void covey__control_load_models(struct covey_daemon *d)
+{
+    struct covey_digest ids[COVEY_CONTROL_MODELS_MAX];
+    size_t count = covey__store_manifests(&d->services.store, ids, COVEY_CONTROL_MODELS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *bytes = NULL;
+        size_t len = 0;
+        struct covey_manifest *mf = NULL;
+        struct covey_nn_error why = {{0}};
+        struct covey_catalogue_entry entry;
+        covey_err err = covey__store_get_manifest(&d->services.store, &ids[i], &bytes, &len);
+        if (err == COVEY_OK) {
+            err = covey_manifest_decode(covey_bytes_of(bytes, len), &mf, &why);
+        }
+        if (err == COVEY_OK) {
+            fill_entry(mf, &ids[i], &entry);
+            list_model(d, &entry);
+        } else {
+            covey__daemon_log(d, "a stored model is left out: %s", covey_strerror(err));
+        }
+        covey_manifest_free(mf);
+        free(bytes);
+    }
+}
