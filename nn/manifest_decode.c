@@ -179,7 +179,7 @@ static covey_err read_all(struct covey_manifest *mf, struct covey_bytes in)
     uint64_t key = 0;
     unsigned seen = 0;
     covey_cbor_reader_init(&r, in);
-    covey_cbor_enter_map(&r, 6);
+    covey_cbor_enter_map(&r, COVEY__MANIFEST_KEY_PREPARE);
     while (covey_cbor_next_key(&r, &key)) {
         switch (key) {
         case COVEY__MANIFEST_KEY_VERSION:
@@ -203,13 +203,19 @@ static covey_err read_all(struct covey_manifest *mf, struct covey_bytes in)
         case COVEY__MANIFEST_KEY_NODES:
             get_nodes(&r, mf);
             break;
+        case COVEY__MANIFEST_KEY_LABELS:
+            covey__manifest_get_labels(&r, mf);
+            break;
+        case COVEY__MANIFEST_KEY_PREPARE:
+            covey__manifest_get_prepare(&r, mf);
+            break;
         default:
             r.err = COVEY_ERR_UNSUPPORTED;
         }
-        seen++;
+        seen += key <= COVEY__MANIFEST_KEYS;
     }
     covey_err err = covey_cbor_reader_done(&r);
-    return err == COVEY_OK && seen != 6 ? COVEY_ERR_MALFORMED : err;
+    return err == COVEY_OK && seen != COVEY__MANIFEST_KEYS ? COVEY_ERR_MALFORMED : err;
 }
 
 /* Each layer that can be split must have its weights in units, since that is how they travel. */

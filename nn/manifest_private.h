@@ -6,7 +6,7 @@
 #define COVEY_NN_MANIFEST_PRIVATE_H
 
 #include "covey/cbor.h"
-#include "covey/manifest.h"
+#include "covey/manifest_notes.h"
 
 enum {
     COVEY__MANIFEST_VERSION = 2,
@@ -21,6 +21,9 @@ enum covey__manifest_key {
     COVEY__MANIFEST_KEY_OUTPUT,
     COVEY__MANIFEST_KEY_VALUES,
     COVEY__MANIFEST_KEY_NODES,
+    COVEY__MANIFEST_KEYS = COVEY__MANIFEST_KEY_NODES, /* that each has; behind them its notes */
+    COVEY__MANIFEST_KEY_LABELS,
+    COVEY__MANIFEST_KEY_PREPARE,
 };
 
 enum covey__value_key {
@@ -68,9 +71,14 @@ struct covey_manifest {
     size_t blob_count;
     uint16_t layer_weights[COVEY_LAYERS_MAX];
     size_t layer_count;
+    struct covey_manifest_notes notes;
     uint8_t *reserve; /* address space of the lazy constants; NULL: none */
     size_t reserve_bytes;
 };
+
+/* manifest_notes.c: after the values. */
+void covey__manifest_get_labels(struct covey_cbor_reader *r, struct covey_manifest *mf);
+void covey__manifest_get_prepare(struct covey_cbor_reader *r, struct covey_manifest *mf);
 
 /* Gives the reserve back; the graph must not be used any more. */
 void covey__manifest_release(struct covey_manifest *mf);
