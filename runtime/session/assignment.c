@@ -35,7 +35,10 @@ void covey__assignment_unref(struct covey_assignment *a)
     covey_manifest_free(a->manifest);
     free(a->plan);
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        covey__held_unref(a->weights[i]);
+        for (size_t p = 0; p < a->part_count[i]; p++) {
+            covey__held_unref(a->parts[i][p]);
+        }
+        free(a->parts[i]);
     }
     for (size_t i = 0; i < a->pinned_count; i++) {
         covey__store_unpin(a->store, &a->pinned[i]);
@@ -88,6 +91,34 @@ covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_
     return COVEY_OK;
 }
 
+static covey_err take_parts(struct covey_assignment *a, size_t layer)
+{
+    const struct covey_layer *l = &a->layer[layer];
+    size_t each = l->kind == COVEY_LAYER_DENSE ? 1 : a->held[layer];
+    size_t count = a->held[layer] / each;
+    a->parts[layer] = calloc(count, sizeof(struct covey_held *));
+    if (a->parts[layer] == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    a->part_count[layer] = count;
+    covey_err err = COVEY_OK;
+    for (size_t p = 0; p < count && err == COVEY_OK; p++) {
+        struct covey_held_slots slots = {l, a->slots + a->first[layer] + p * each, each};
+        err = covey__held_get(a->table, &slots, a->account, a->limit, &a->parts[layer][p]);
+    }
+    return err;
+}
+
+static size_t scratch_bytes(const struct covey_assignment *a, uint16_t layer)
+{
+    size_t most = 0;
+    for (size_t p = 0; p < a->part_count[layer]; p++) {
+        size_t bytes = covey_product_scratch(a->parts[layer][p]->product);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit)
@@ -100,10 +131,7 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
         err = parse_slots(a, assign->slots);
     }
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
-        if (a->held[i] > 0) {
-            struct covey_held_slots slots = {&a->layer[i], a->slots + a->first[i], a->held[i]};
-            err = covey__held_get(a->table, &slots, used_bytes, limit, &a->weights[i]);
-        }
+        err = a->held[i] > 0 ? take_parts(a, i) : COVEY_OK;
     }
     return err;
 }
@@ -139,8 +167,7 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
                                     struct covey_body **out)
 {
     const struct covey_layer *l = &a->layer[layer];
-    const struct covey_product *p = a->weights[layer]->product;
-    float *room = covey__scratch_get(scratch, covey_product_scratch(p) / sizeof(float) + 1);
+    float *room = covey__scratch_get(scratch, scratch_bytes(a, layer) / sizeof(float) + 1);
     if (room == NULL) {
         return COVEY_ERR_NOMEM;
     }
@@ -150,8 +177,12 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
     if (err != COVEY_OK) {
         return err;
     }
-    covey_product_run(p, (const float *)(const void *)input->data, room,
-                      (float *)(void *)body->data);
+    float *to = (float *)(void *)body->data;
+    for (size_t p = 0; p < a->part_count[layer]; p++) {
+        const struct covey_held *part = a->parts[layer][p];
+        covey_product_run(part->product, (const float *)(const void *)input->data, room, to);
+        to += part->slots * covey_layer_answer_floats(l);
+    }
     *out = body;
     return COVEY_OK;
 }

@@ -32,7 +32,10 @@ struct covey_assignment {
     size_t first[COVEY_LAYERS_MAX]; /* index of the layer's first entry in slots */
     size_t held[COVEY_LAYERS_MAX];  /* how many it has */
     struct covey_held_table *table; /* set before it is parsed; NULL: shares nothing */
-    struct covey_held *weights[COVEY_LAYERS_MAX];
+    /* In slot order: a convolution's slots at once, since its input is unrolled once; a dense
+     * layer's one by one, so that a changed plan takes memory only for the slots that are new. */
+    struct covey_held **parts[COVEY_LAYERS_MAX];
+    size_t part_count[COVEY_LAYERS_MAX];
     /* With tile runs; else NULL. */
     struct covey_plan *plan;
     uint8_t device; /* this one in the plan */

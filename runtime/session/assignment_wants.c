@@ -20,7 +20,7 @@ static void list_add(struct list *l, const struct covey_digest *digest, size_t l
     }
 }
 
-static void list_layer(struct list *l, struct covey_held *h)
+static void list_part(struct list *l, struct covey_held *h)
 {
     covey__held_load(h, l->store);
     for (size_t i = 0; i < h->slots && h->missing > 0; i++) {
@@ -40,8 +40,8 @@ static covey_err list_units(struct list *l, struct covey_assignment *a)
     }
     a->units_pinned = true;
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
-        if (a->weights[i] != NULL) {
-            list_layer(l, a->weights[i]);
+        for (size_t p = 0; p < a->part_count[i]; p++) {
+            list_part(l, a->parts[i][p]);
         }
     }
     return COVEY_OK;
@@ -216,7 +216,9 @@ covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_
 {
     covey_err err = COVEY_OK;
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
-        err = a->weights[i] != NULL ? covey__held_fill(a->weights[i]) : COVEY_OK;
+        for (size_t p = 0; p < a->part_count[i] && err == COVEY_OK; p++) {
+            err = covey__held_fill(a->parts[i][p]);
+        }
     }
     if (err == COVEY_OK && a->strips != NULL) {
         err = covey__strips_fill(a->strips, a->manifest, fetch, fetch_user(store));

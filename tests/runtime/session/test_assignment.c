@@ -17,7 +17,7 @@
 #include "model_file.h"
 #include "scratch.h"
 
-enum { LAYER = 1, MESSAGE_MAX = 16384 };
+enum { MESSAGE_MAX = 16384 };
 
 /* An owner with a model, and a holder with a folder of its own. */
 struct world {
@@ -29,6 +29,7 @@ struct world {
     uint8_t message[MESSAGE_MAX];
     struct covey_work_message assign; /* borrows message */
     size_t slots;
+    uint16_t layer;
 };
 
 static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
@@ -57,16 +58,16 @@ static void make_message(struct world *w, size_t slots, uint32_t version)
     uint8_t layers[512], packed[64 * COVEY_WORK_SLOT_BYTES];
     bool which[COVEY_LAYERS_MAX] = {false};
     size_t layers_len = 0, len = 0;
-    which[LAYER] = true;
-    assert_true(slots <= covey_model_layer(w->file->model, LAYER)->units && slots <= 64);
-    assert_int_equal(covey__layers_encode(w->file->model, which, LAYER + 1,
+    which[w->layer] = true;
+    assert_true(slots <= covey_model_layer(w->file->model, w->layer)->units && slots <= 64);
+    assert_int_equal(covey__layers_encode(w->file->model, which, w->layer + 1,
                                           (struct covey_buf){layers, sizeof(layers)}, &layers_len),
                      COVEY_OK);
     for (size_t i = 0; i < slots; i++) {
         uint8_t *p = packed + i * COVEY_WORK_SLOT_BYTES;
-        covey_store16(p, LAYER);
+        covey_store16(p, w->layer);
         covey_store16(p + 2, (uint16_t)i);
-        memcpy(p + 4, covey_manifest_unit(w->file->manifest, LAYER, i)->bytes, 32);
+        memcpy(p + 4, covey_manifest_unit(w->file->manifest, w->layer, i)->bytes, 32);
     }
     struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
     m.assign.fence = (struct covey_fence){{{1}}, 1, version};
@@ -78,7 +79,19 @@ static void make_message(struct world *w, size_t slots, uint32_t version)
     w->slots = slots;
 }
 
-static void world_init(void **state, struct world *w)
+/* The first layer of this kind that has some units. */
+static void choose_layer(struct world *w, enum covey_layer_kind kind)
+{
+    for (size_t i = covey_model_layers(w->file->model); i-- > 0;) {
+        const struct covey_layer *l = covey_model_layer(w->file->model, i);
+        w->layer = l->kind == kind && l->units >= 4 ? (uint16_t)i : w->layer;
+    }
+    const struct covey_layer *l = covey_model_layer(w->file->model, w->layer);
+    assert_true(l->kind == kind && l->units >= 4);
+    make_message(w, l->units, 1);
+}
+
+static void world_init(void **state, struct world *w, enum covey_layer_kind kind)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     memset(w, 0, sizeof(*w));
@@ -89,8 +102,7 @@ static void world_init(void **state, struct world *w)
     assert_int_equal(covey__store_limit(&w->holder, 1u << 30), COVEY_OK);
     assert_int_equal(covey__held_table_init(&w->table), COVEY_OK);
     load_model(w);
-    make_message(w, covey_model_layer(w->file->model, LAYER)->units, 1);
-    assert_true(w->slots >= 4);
+    choose_layer(w, kind);
 }
 
 static void world_done(struct world *w)
@@ -137,7 +149,7 @@ static size_t fetch(struct world *w, struct covey_assignment *a, size_t give)
 
 static void compute(struct world *w, struct covey_assignment *a, struct covey_body **out)
 {
-    const struct covey_layer *l = covey_model_layer(w->file->model, LAYER);
+    const struct covey_layer *l = covey_model_layer(w->file->model, w->layer);
     struct covey_body *input = NULL;
     struct covey_scratch scratch = {0};
     size_t floats = covey_layer_input_floats(l);
@@ -145,10 +157,10 @@ static void compute(struct world *w, struct covey_assignment *a, struct covey_bo
     for (size_t i = 0; i < floats; i++) {
         ((float *)(void *)input->data)[i] = (float)(i % 7) - 3;
     }
-    assert_true(covey__assignment_accepts(a, LAYER, input->len));
-    assert_false(covey__assignment_accepts(a, LAYER, input->len - 4));
-    assert_false(covey__assignment_accepts(a, LAYER + 1, input->len));
-    assert_int_equal(covey__assignment_compute(a, LAYER, input, &scratch, out), COVEY_OK);
+    assert_true(covey__assignment_accepts(a, w->layer, input->len));
+    assert_false(covey__assignment_accepts(a, w->layer, input->len - 4));
+    assert_false(covey__assignment_accepts(a, w->layer + 1u, input->len));
+    assert_int_equal(covey__assignment_compute(a, w->layer, input, &scratch, out), COVEY_OK);
     covey_body_unref(input);
     free(scratch.data);
 }
@@ -157,7 +169,7 @@ static void compute(struct world *w, struct covey_assignment *a, struct covey_bo
 static void test_what_came_before_a_kill_is_kept(void **state)
 {
     struct world w;
-    world_init(state, &w);
+    world_init(state, &w, COVEY_LAYER_CONV);
     struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
     assert_int_equal(fetch(&w, a, w.slots / 2), w.slots);
     covey__assignment_unref(a);
@@ -177,7 +189,7 @@ static void test_what_came_before_a_kill_is_kept(void **state)
 static void test_versions_share_memory(void **state)
 {
     struct world w;
-    world_init(state, &w);
+    world_init(state, &w, COVEY_LAYER_CONV);
     struct covey_assignment *first = parse(&w, UINT64_MAX, COVEY_OK);
     fetch(&w, first, SIZE_MAX);
     assert_int_equal(fetch(&w, first, 0), 0);
@@ -205,11 +217,39 @@ static void test_versions_share_memory(void **state)
     world_done(&w);
 }
 
+/* A dense layer's slots are held one by one: a version with some of them takes nothing more. */
+static void test_dense_slots_are_shared_one_by_one(void **state)
+{
+    struct world w;
+    world_init(state, &w, COVEY_LAYER_DENSE);
+    struct covey_assignment *first = parse(&w, UINT64_MAX, COVEY_OK);
+    fetch(&w, first, SIZE_MAX);
+    assert_int_equal(fetch(&w, first, 0), 0);
+    assert_int_equal(covey__assignment_fill(first, &w.holder), COVEY_OK);
+    uint64_t bytes = w.used_bytes;
+    make_message(&w, w.slots / 2, 2);
+    struct covey_assignment *second = parse(&w, bytes, COVEY_OK);
+    assert_int_equal(w.used_bytes, bytes);
+    assert_int_equal(fetch(&w, second, 0), 0);
+    assert_int_equal(covey__assignment_fill(second, &w.holder), COVEY_OK);
+    struct covey_body *all = NULL, *some = NULL;
+    compute(&w, first, &all);
+    compute(&w, second, &some);
+    assert_true(some->len < all->len);
+    assert_memory_equal(all->data, some->data, some->len);
+    covey__assignment_unref(first);
+    assert_true(w.used_bytes < bytes);
+    covey__assignment_unref(second);
+    covey_body_unref(all);
+    covey_body_unref(some);
+    world_done(&w);
+}
+
 /* More than fits the memory for others is refused, and leaves nothing behind. */
 static void test_memory_is_bounded(void **state)
 {
     struct world w;
-    world_init(state, &w);
+    world_init(state, &w, COVEY_LAYER_CONV);
     covey__assignment_unref(parse(&w, 100, COVEY_ERR_LIMIT));
     assert_int_equal(w.used_bytes, 0);
     struct covey_work_assign *assign = &w.assign.assign;
@@ -225,7 +265,7 @@ static void test_what_is_held_stays_on_disk(void **state)
 {
     struct world w;
     uint8_t other[4096];
-    world_init(state, &w);
+    world_init(state, &w, COVEY_LAYER_CONV);
     covey__store_close(&w.holder);
     struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
     uint64_t bytes = w.used_bytes;
@@ -239,7 +279,7 @@ static void test_what_is_held_stays_on_disk(void **state)
         assert_int_equal(err, COVEY_OK);
     }
     for (size_t i = 0; i < w.slots; i++) {
-        assert_true(covey__store_has(&w.holder, covey_manifest_unit(w.file->manifest, LAYER, i)));
+        assert_true(covey__store_has(&w.holder, covey_manifest_unit(w.file->manifest, w.layer, i)));
     }
     covey__assignment_unref(a);
     world_done(&w);
@@ -250,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_came_before_a_kill_is_kept),
         cmocka_unit_test(test_versions_share_memory),
+        cmocka_unit_test(test_dense_slots_are_shared_one_by_one),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_what_is_held_stays_on_disk),
     };
