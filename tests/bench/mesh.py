@@ -12,20 +12,23 @@
   mesh.py memory                               weights of 4 times one device's --memory
   mesh.py resident --model vgg19               memory of the devices that hold slices
 
-Needs root (network namespaces, cpuacct) and COVEY, the program of a release build."""
+Needs root (network namespaces, cpuacct) and COVEY, the program of a release build. The exit status
+is 1 where a request was lost or an answer wrong."""
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 from mesh_faults import coordinator, lie, losses, slow
-from mesh_lab import Lab, MeshError, Requests, Tally, alternate, networks, predicted
+from mesh_lab import CPUACCT, Lab, MeshError, Requests, Tally, alternate, networks, predicted
 from mesh_limits import memory, resident
 
 ASKER = 1
+WRONG = 1e-4  # relative, end to end
 
 
 def infer_options(options):
@@ -140,8 +143,21 @@ def arguments():
     return options
 
 
+def failures(result):
+    """Requests that were lost, and answers that were wrong, wherever they are told of."""
+    if isinstance(result, list):
+        return sum(map(failures, result))
+    if not isinstance(result, dict):
+        return 0
+    wrong = result.get("worst_error", 0) > WRONG
+    return result.get("lost", 0) + wrong + sum(map(failures, result.values()))
+
+
 def main():
     options = arguments()
+    if os.geteuid() != 0 or not CPUACCT.exists():
+        print("mesh.py: needs root and the kernel's cpuacct: skipped", file=sys.stderr)
+        sys.exit(77)
     run, usual = COMMANDS[options.what]
     with tempfile.TemporaryDirectory(prefix="covey-models-") as folder:
         name = options.model or usual
@@ -151,6 +167,7 @@ def main():
         result = run(options, known[name]())
     asked = {key: value for key, value in vars(options).items() if value is not None}
     print(json.dumps(asked | {"model": name} | result, indent=1))
+    sys.exit(1 if failures(result) else 0)
 
 
 if __name__ == "__main__":
