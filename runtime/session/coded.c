@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "covey/check.h"
 #include "covey/crypto.h"
+#include "covey/pace.h"
 
 struct parity_entry {
     struct covey_coded_group group;
@@ -31,6 +33,14 @@ struct secret_entry {
     struct secret_entry *next;
 };
 
+/* Of one slot's weights. */
+struct slot_secret {
+    size_t layer;
+    struct covey_digest digest;
+    struct slot_secret *next;
+    float s[]; /* [unit_rows], and behind it what covey_check_add() makes of it */
+};
+
 struct covey_coded {
     const struct covey_model_file *file;
     const struct covey_store *store;
@@ -39,6 +49,10 @@ struct covey_coded {
     size_t parities, parity_room;
     struct own_entry *own;
     struct secret_entry *secret;
+    struct slot_secret *slot[256]; /* by the digest's first byte */
+    _Atomic unsigned requests;     /* under way */
+    uint64_t began_ns;             /* of this thread's clock, since the last pause */
+    const struct covey_pace_work *pace;
 };
 
 covey_err covey__coded_new(const struct covey_model_file *file, const struct covey_store *store,
@@ -85,9 +99,45 @@ void covey__secret_unref(const struct covey_secret *secret)
     }
 }
 
-void covey__coded_lock(struct covey_coded *coded)
+static uint64_t thread_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void covey__coded_lock(struct covey_coded *coded, const struct covey_pace_work *pace)
 {
     pthread_mutex_lock(&coded->mutex);
+    coded->pace = pace;
+    coded->began_ns = thread_ns();
+}
+
+void covey__coded_requests(struct covey_coded *coded, int more)
+{
+    atomic_fetch_add(&coded->requests, (unsigned)more);
+}
+
+/* A plan for later must not hold up the requests of now: while there are any, a third of the
+ * processor's time, as the device has it. */
+static void yield_to_requests(struct covey_coded *coded)
+{
+    uint64_t spent_ns = thread_ns() - coded->began_ns;
+    if (spent_ns < 2000000) {
+        return;
+    }
+    if (coded->pace != NULL) {
+        covey_pace_end(coded->pace);
+    }
+    if (atomic_load(&coded->requests) > 0) {
+        uint64_t rest_ns = spent_ns * 3 * 100 / covey_pace_percent();
+        struct timespec rest = {(time_t)(rest_ns / 1000000000), (long)(rest_ns % 1000000000)};
+        nanosleep(&rest, NULL);
+    }
+    if (coded->pace != NULL) {
+        covey_pace_begin(coded->pace);
+    }
+    coded->began_ns = thread_ns();
 }
 
 static void sweep(struct covey_coded *coded, bool all)
@@ -125,6 +175,13 @@ void covey__coded_free(struct covey_coded *coded)
     }
     sweep(coded, true);
     pthread_mutex_destroy(&coded->mutex);
+    for (size_t i = 0; i < 256; i++) {
+        while (coded->slot[i] != NULL) {
+            struct slot_secret *e = coded->slot[i];
+            coded->slot[i] = e->next;
+            free(e);
+        }
+    }
     free(coded->parity);
     free(coded);
 }
@@ -194,6 +251,7 @@ covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_code
         err = covey__store_put(coded->store, &digest, blob);
     }
     free(weights);
+    yield_to_requests(coded);
     if (err == COVEY_OK) {
         if (e != NULL) {
             *e = (struct parity_entry){*group, t, digest};
@@ -295,26 +353,69 @@ static void draw(float *s, size_t count)
     }
 }
 
-static covey_err secret_make(const struct covey_layer *layer, const struct covey_coded_slots *slots,
-                             struct covey_secret *secret)
+/* ---- a slot's secret: made once, whoever holds the slot ---- */
+
+static struct slot_secret *slot_find(struct covey_coded *coded, size_t layer,
+                                     const struct covey_digest *digest)
 {
-    size_t rows = slots->count * layer->unit_rows;
-    float *room = floats_new(covey_layer_unit_floats(layer));
-    secret->s = floats_new(rows);
-    secret->c = floats_new(covey_check_floats(layer));
-    secret->slots = slots->count;
-    if (room == NULL || secret->s == NULL || secret->c == NULL) {
-        free(room);
+    struct slot_secret *e = coded->slot[digest->bytes[0]];
+    while (e != NULL && (e->layer != layer || !covey_digest_equal(&e->digest, digest))) {
+        e = e->next;
+    }
+    return e;
+}
+
+static covey_err slot_make(struct covey_coded *coded, const struct covey_coded_slots *slots,
+                           size_t index, float *room, struct slot_secret **out)
+{
+    const struct covey_layer *layer = covey_model_layer(coded->file->model, slots->layer);
+    size_t sums = covey_check_floats(layer);
+    struct slot_secret *e = malloc(sizeof(*e) + ((size_t)layer->unit_rows + sums) * sizeof(float));
+    const float *weights = NULL;
+    if (e == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    draw(secret->s, rows);
-    memset(secret->c, 0, covey_check_floats(layer) * sizeof(float));
-    covey_err err = COVEY_OK;
+    covey_err err = slots->weights(slots->user, index, room, &weights);
+    if (err != COVEY_OK) {
+        free(e);
+        return err;
+    }
+    e->layer = slots->layer;
+    e->digest = slots->digests[index];
+    draw(e->s, layer->unit_rows);
+    memset(e->s + layer->unit_rows, 0, sums * sizeof(float));
+    covey_check_add(layer, e->s, weights, e->s + layer->unit_rows);
+    e->next = coded->slot[e->digest.bytes[0]];
+    coded->slot[e->digest.bytes[0]] = e;
+    *out = e;
+    yield_to_requests(coded);
+    return COVEY_OK;
+}
+
+/* c is a sum over the rows, so that of a device is the sum of its slots'. */
+static covey_err secret_make(struct covey_coded *coded, const struct covey_coded_slots *slots,
+                             struct covey_secret *secret)
+{
+    const struct covey_layer *layer = covey_model_layer(coded->file->model, slots->layer);
+    size_t sums = covey_check_floats(layer), rows = layer->unit_rows;
+    float *room = floats_new(covey_layer_unit_floats(layer));
+    secret->s = floats_new(slots->count * rows);
+    secret->c = floats_new(sums);
+    secret->slots = slots->count;
+    covey_err err = COVEY_ERR_NOMEM;
+    if (room != NULL && secret->s != NULL && secret->c != NULL) {
+        memset(secret->c, 0, sums * sizeof(float));
+        err = COVEY_OK;
+    }
     for (size_t i = 0; i < slots->count && err == COVEY_OK; i++) {
-        const float *weights = NULL;
-        err = slots->weights(slots->user, i, room, &weights);
-        if (err == COVEY_OK) {
-            covey_check_add(layer, secret->s + i * layer->unit_rows, weights, secret->c);
+        struct slot_secret *e = slot_find(coded, slots->layer, &slots->digests[i]);
+        err = e == NULL ? slot_make(coded, slots, i, room, &e) : COVEY_OK;
+        if (err != COVEY_OK) {
+            break;
+        }
+        memcpy(secret->s + i * rows, e->s, rows * sizeof(float));
+        for (size_t j = 0; j < sums; j++) {
+            secret->c[j] += e->s[rows + j];
         }
     }
     free(room);
@@ -338,8 +439,7 @@ covey_err covey__coded_secret(struct covey_coded *coded, const struct covey_node
     if (e == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    covey_err err =
-        secret_make(covey_model_layer(coded->file->model, slots->layer), slots, &e->secret);
+    covey_err err = secret_make(coded, slots, &e->secret);
     if (err != COVEY_OK) {
         secret_free(e);
         return err;

@@ -8,6 +8,7 @@
 #ifndef COVEY_SESSION_CODED_H
 #define COVEY_SESSION_CODED_H
 
+#include "covey/pace.h"
 #include "model_file.h"
 
 struct covey_coded;
@@ -28,7 +29,10 @@ covey_err covey__coded_new(const struct covey_model_file *file, const struct cov
                            struct covey_coded **out) COVEY_CHECK;
 /* After all versions. */
 void covey__coded_free(struct covey_coded *coded);
-void covey__coded_lock(struct covey_coded *coded);
+/* Any thread: so many more requests are under way. */
+void covey__coded_requests(struct covey_coded *coded, int more);
+/* pace: of the task that makes a version; NULL: it is not paced. */
+void covey__coded_lock(struct covey_coded *coded, const struct covey_pace_work *pace);
 /* Drops what no version uses any more, and unlocks. */
 void covey__coded_unlock(struct covey_coded *coded);
 

@@ -11,7 +11,7 @@
 #include "probe.h"
 #include "rate.h"
 
-enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5 };
+enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5, BACKGROUND_NICE = 10 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
 {
@@ -341,6 +341,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__pool_new(d->loop, 1, STORAGE_NICE, &s->storage);
     }
     if (err == COVEY_OK) {
+        err = covey__pool_new(d->loop, 1, BACKGROUND_NICE, &s->background);
+    }
+    if (err == COVEY_OK) {
         err = covey__holder_new(s, &d->holder);
     }
     if (err == COVEY_OK) {
@@ -503,6 +506,7 @@ void covey_daemon_close(struct covey_daemon *d)
     d->closing = true;
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
+    covey__pool_free(d->services.background);
     covey__lab_done(&d->services.lab);
     covey__control_close(d);
     covey_timer_free(d->tick);

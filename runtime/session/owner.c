@@ -288,7 +288,9 @@ static void prepare_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct prepare_task *t = (struct prepare_task *)task;
+    t->version->pace = &t->task.pace;
     t->err = covey__version_make(t->version, &t->owner->self);
+    t->version->pace = NULL;
 }
 
 static void prepared(struct covey_owner *o, const struct covey_fence *fence, covey_err err)
@@ -328,7 +330,7 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
                                .session = s,
                                .version = v};
     s->tasks++;
-    covey__pool_submit(o->services->compute, &t->task);
+    covey__pool_submit(o->services->background, &t->task);
 }
 
 void covey__owner_assign(struct covey_owner *o, const struct covey_action *action)

@@ -14,12 +14,13 @@
 
 struct covey_services {
     struct covey_loop *loop;
-    struct covey_pool *compute; /* mathematics */
-    struct covey_pool *storage; /* one thread: disk, in order */
+    struct covey_pool *compute;    /* mathematics */
+    struct covey_pool *storage;    /* one thread: disk, in order */
+    struct covey_pool *background; /* one thread: what is made for later */
     struct covey_store store;
     struct covey_handles handles;
     struct covey_channels *channels;
-    struct covey_lab lab; /* what holders' answers go through */
+    struct covey_lab lab;  /* what holders' answers go through */
     uint64_t memory_bytes; /* for units held for others */
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed

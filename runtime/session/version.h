@@ -31,6 +31,7 @@ struct covey_version {
     const struct covey_model_file *file; /* outlives it */
     struct covey_coded *coded;           /* outlives it */
     struct covey_plan plan;
+    const struct covey_pace_work *pace; /* while it is made, or NULL */
     uint8_t self;               /* the owner's place in the plan, or COVEY_PLAN_DEVICES_MAX */
     struct covey_version *next; /* of the session, loop only */
     struct covey_version_layer layer[COVEY_LAYERS_MAX];
