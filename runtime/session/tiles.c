@@ -94,6 +94,7 @@ static void tell(struct covey_tiling *t, const struct covey_node_id *owner, uint
     for (unsigned d = 0; tile != NULL && d <= COVEY_PLAN_DEVICES_MAX; d++) {
         struct covey_body *body = tile->result.piece[d];
         tile->result.piece[d] = NULL;
+        covey__lab_lie(&t->services->lab, body);
         pieces[d] = body != NULL ? covey__handles_put(&t->services->handles, body) : 0;
         if (body != NULL && pieces[d] == 0) {
             event.err = COVEY_ERR_LIMIT; /* without this piece somebody would wait in vain */
