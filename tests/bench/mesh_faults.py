@@ -126,9 +126,9 @@ def saved(a, b):
     return None if part is None else round(1 - part, 3)
 
 
-def liars_at(lab):
+def names_of(lab, ids):
     peers = json.loads(lab.run(ASKER, "peers", "--json"))["peers"]
-    return [peer["name"] for peer in peers if peer.get("lied")]
+    return [peer["name"] for peer in peers if peer["id"] in ids or peer.get("lied")]
 
 
 def lie(options, model):
@@ -143,7 +143,7 @@ def lie(options, model):
         lab.command("lie", liar)
         first = json.loads(lab.run(ASKER, "infer", model.name, model.path(0), "--json",
                                    "--timeout", 600, *choice))
-        named = liars_at(lab)
+        named = names_of(lab, first.get("wrong", []))
         tally = Tally()
         done = 0
         while done < options.requests:
@@ -151,8 +151,8 @@ def lie(options, model):
             tally.add(Requests(lab, ASKER, model, count, choice))
             done += count
     wrong = tally.worst > 1e-4
-    return {"all": tally.json(), "liar": f"node{liar}", "named_in_answer": first.get("wrong", []),
-            "named_by_peers": named, "named_at_once": f"node{liar}" in named,
+    return {"all": tally.json(), "liar": f"node{liar}", "named": named,
+            "named_at_once": named == [f"node{liar}"],
             "any_wrong": wrong or model.error(0, first["outputs"]) > 1e-4}
 
 

@@ -51,7 +51,7 @@ def resident(options, model):
     tally, idle, used, stored = measure(options, model, None)
     others = [n for n in used if n != ASKER and stored[n] > MB]
     return {"weights_bytes": os.path.getsize(model.file), "all": tally.json(),
-            "devices": {f"node{n}": {"idle_bytes": idle[n], "resident_bytes": used[n],
+            "holders": {f"node{n}": {"idle_bytes": idle[n], "resident_bytes": used[n],
                                      "stored_bytes": stored[n],
                                      "limit_bytes": int(1.35 * stored[n] + 16 * MB)}
                         for n in others},
