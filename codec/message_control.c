@@ -21,7 +21,7 @@ enum {
     ERROR_FIELDS = 2,
     STATUS_FIELDS = 6,
     MEMBER_FIELDS = 12,
-    MODEL_FIELDS = 5,
+    MODEL_FIELDS = 7,
     RESULT_FIELDS = 9,
     LAYER_FIELDS = 8,
     LAB_FIELDS = 2,
@@ -120,6 +120,8 @@ static void put_models(struct covey_cbor_writer *w, const struct covey_control_m
         covey_cbor_put_uint(w, m->bytes);
         put_dims(w, m->input_rank, m->input);
         put_dims(w, m->output_rank, m->output);
+        covey_cbor_put_text(w, m->publisher);
+        covey_cbor_put_bool(w, m->here);
     }
 }
 
@@ -166,6 +168,9 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
 {
     switch (message->type) {
     case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_MODEL_GET:
+    case COVEY_CONTROL_BLOB_GET:
+    case COVEY_CONTROL_MODEL_REMOVE:
     case COVEY_CONTROL_DONE:
         put_digest(w, &message->digest);
         return true;
@@ -197,6 +202,8 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
     case COVEY_CONTROL_MODEL_PUT:
     case COVEY_CONTROL_MODEL_LIST:
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
+    case COVEY_CONTROL_MODEL_GET_REPLY:
+    case COVEY_CONTROL_BLOB_GET_REPLY:
         break;
     }
     return false;
@@ -211,8 +218,13 @@ static bool has_part(enum covey_control_type type)
     case COVEY_CONTROL_MODEL_PUT:
     case COVEY_CONTROL_MODEL_LIST:
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
+    case COVEY_CONTROL_MODEL_GET_REPLY:
+    case COVEY_CONTROL_BLOB_GET_REPLY:
         return false;
     case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_MODEL_GET:
+    case COVEY_CONTROL_BLOB_GET:
+    case COVEY_CONTROL_MODEL_REMOVE:
     case COVEY_CONTROL_INFER:
     case COVEY_CONTROL_PLAN:
     case COVEY_CONTROL_DONE:
@@ -381,6 +393,8 @@ static void get_models(struct covey_cbor_reader *r, struct covey_control_models 
         m->bytes = covey_cbor_get_uint(r, UINT64_MAX);
         m->input_rank = get_dims(r, m->input);
         m->output_rank = get_dims(r, m->output);
+        covey__control_get_line(r, m->publisher, sizeof(m->publisher));
+        m->here = covey_cbor_get_bool(r);
         covey_cbor_leave(r);
     }
     out->count = (uint16_t)count;
@@ -435,6 +449,9 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 {
     switch (out->type) {
     case COVEY_CONTROL_BLOB_PUT:
+    case COVEY_CONTROL_MODEL_GET:
+    case COVEY_CONTROL_BLOB_GET:
+    case COVEY_CONTROL_MODEL_REMOVE:
     case COVEY_CONTROL_DONE:
         covey_cbor_get_fixed(r, out->digest.bytes, sizeof(out->digest.bytes));
         return;
@@ -466,6 +483,8 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_MODEL_PUT:
     case COVEY_CONTROL_MODEL_LIST:
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
+    case COVEY_CONTROL_MODEL_GET_REPLY:
+    case COVEY_CONTROL_BLOB_GET_REPLY:
         r->err = COVEY_ERR_MALFORMED;
         return;
     }
@@ -473,9 +492,9 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 
 static bool known_type(uint64_t type)
 {
-    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_PLAN) ||
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_MODEL_REMOVE) ||
            type == COVEY_CONTROL_LAB ||
-           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PLAN_REPLY);
+           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_BLOB_GET_REPLY);
 }
 
 static void get_message(struct covey_cbor_reader *r, struct covey_control *out)

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "infer_report.h"
+#include "prepare_options.h"
 #include "read_input.h"
 
 const char covey__help_infer[] =
@@ -21,6 +22,8 @@ const char covey__help_infer[] =
     "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
     "  --scale X, --mean A[,B,C], --std A[,B,C]   x becomes (x * scale - mean) / std\n"
     "  --layout rgb|bgr|gray   order of the channels\n"
+    "                     (without these four: as the model was added)\n"
+    "  --labels FILE      names of the outputs, one a line (those that the model was added with)\n"
     "  --output FILE      write the outputs as .npy or .pb\n"
     "  --trace            report each layer\n"
     "  --stream           one JSON line per answer, as they come\n"
@@ -29,7 +32,9 @@ const char covey__help_infer[] =
 struct infer {
     struct covey__cli *cli;
     struct covey_control_infer request;
+    struct covey__prepare_options options;
     struct covey_prepare prepare;
+    const char *labels;
     bool local, stream, has_limit;
     uint32_t skip, limit;
     const char *output;
@@ -43,53 +48,6 @@ struct infer {
     cJSON *results;
 };
 
-/* "A" or "A,B,C". */
-static bool parse_channels(const char *text, float out[static 3])
-{
-    char *end = NULL;
-    for (int i = 0; i < 3; i++) {
-        out[i] = strtof(text, &end);
-        if (end == text) {
-            return false;
-        }
-        if (i == 0 && *end == 0) {
-            out[1] = out[2] = out[0];
-            return true;
-        }
-        if (*end != (i < 2 ? ',' : 0)) {
-            return false;
-        }
-        text = end + 1;
-    }
-    return true;
-}
-
-static bool parse_prepare(struct infer *f, const char *mean, const char *std, const char *layout)
-{
-    static const char *const names[] = {"auto", "rgb", "bgr", "gray"};
-    if ((mean != NULL && !parse_channels(mean, f->prepare.mean)) ||
-        (std != NULL && !parse_channels(std, f->prepare.std))) {
-        covey__cli_usage(f->cli, "--mean and --std take one number or three, as in 104,117,123");
-        return false;
-    }
-    for (int i = 0; layout != NULL && i < 4; i++) {
-        if (strcmp(layout, names[i]) == 0) {
-            f->prepare.layout = (enum covey_layout)i;
-            layout = NULL;
-        }
-    }
-    if (layout != NULL) {
-        covey__cli_usage(f->cli, "--layout is rgb, bgr or gray");
-        return false;
-    }
-    struct covey_nn_error why = {""};
-    if (covey_prepare_check(&f->prepare, &why) != COVEY_OK) {
-        covey__cli_usage(f->cli, "%s", why.text);
-        return false;
-    }
-    return true;
-}
-
 static bool ends_with(const char *text, const char *ending)
 {
     size_t len = strlen(text), ending_len = strlen(ending);
@@ -98,8 +56,8 @@ static bool ends_with(const char *text, const char *ending)
 
 static bool parse(struct infer *f, int *argc, char **argv)
 {
-    const char *mean = NULL, *std = NULL, *layout = NULL, *coded = "auto";
-    double scale = 1, timeout_s = 0;
+    const char *coded = "auto";
+    double timeout_s = 0;
     uint32_t devices = 0, parity = 1;
     const struct covey__option options[] = {
         {"--local", COVEY__OPTION_FLAG, &f->local, 0, 0, NULL},
@@ -112,10 +70,8 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
         {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
         {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
-        {"--mean", COVEY__OPTION_TEXT, &mean, 0, 0, NULL},
-        {"--std", COVEY__OPTION_TEXT, &std, 0, 0, NULL},
-        {"--scale", COVEY__OPTION_REAL, &scale, 0, 0, NULL},
-        {"--layout", COVEY__OPTION_TEXT, &layout, 0, 0, NULL},
+        COVEY__PREPARE_OPTIONS(&f->options),
+        {"--labels", COVEY__OPTION_TEXT, &f->labels, 0, 0, NULL},
         {"--output", COVEY__OPTION_TEXT, &f->output, 0, 0, NULL},
     };
     if (!covey__cli_options(f->cli, options, sizeof(options) / sizeof(options[0]), argc, argv)) {
@@ -141,8 +97,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
     f->request.coded_all = strcmp(coded, "all") == 0;
     f->request.parity = (uint8_t)parity;
     f->request.timeout_ms = (uint32_t)(timeout_s * 1000);
-    f->prepare.scale = (float)scale;
-    return parse_prepare(f, mean, std, layout);
+    return covey__prepare_override(f->cli, &f->options, &f->prepare);
 }
 
 static enum covey_exit fail(const struct infer *f, covey_err err, const char *text)
@@ -170,8 +125,10 @@ static enum covey_exit report(struct infer *f, const struct covey__answer *answe
     } else if (f->cli->json && !f->labelled) {
         cJSON_AddItemToArray(f->results, covey__report_line(t, answer, index, label));
     } else if (!f->labelled) {
-        printf("%8zu  class %zu  %.2f ms\n", index, covey__argmax(answer->output, t->output_floats),
-               answer->elapsed_ms);
+        size_t best = covey__argmax(answer->output, t->output_floats);
+        const char *name = covey__labels_name(&t->notes.labels, best);
+        printf("%8zu  class %zu  %.2f ms%s%s\n", index, best, answer->elapsed_ms,
+               name != NULL ? "  " : "", name != NULL ? name : "");
     }
     return COVEY_EXIT_DONE;
 }
@@ -301,15 +258,35 @@ static enum covey_exit finish(struct infer *f)
     return covey__cli_print(f->cli, document);
 }
 
+/* What the model says, but for what the person says. */
+static enum covey_exit take_notes(struct infer *f)
+{
+    struct covey_nn_error why = {""};
+    covey__prepare_from_notes(&f->prepare, &f->target.notes.manifest);
+    if (!covey__prepare_override(f->cli, &f->options, &f->prepare)) {
+        return COVEY_EXIT_USAGE;
+    }
+    struct covey__labels *labels = &f->target.notes.labels;
+    covey_err err = COVEY_OK;
+    if (f->labels != NULL) {
+        err = covey__labels_load(labels, f->labels, &why);
+    }
+    if (err == COVEY_OK) {
+        err = covey__labels_fit(labels, f->target.output_floats, &why);
+    }
+    return err == COVEY_OK ? COVEY_EXIT_DONE
+                           : covey__cli_fail(f->cli, COVEY_EXIT_INPUT, "%s", why.text);
+}
+
 static enum covey_exit run(struct infer *f, char **specs, size_t count)
 {
     struct covey_input **inputs = calloc(count, sizeof(struct covey_input *));
-    enum covey_exit code = COVEY_EXIT_FAILED;
     size_t floats = 0;
     if (inputs == NULL) {
         return fail(f, COVEY_ERR_NOMEM, "");
     }
-    code = open_inputs(f, inputs, count, specs);
+    enum covey_exit code = take_notes(f);
+    code = code == COVEY_EXIT_DONE ? open_inputs(f, inputs, count, specs) : code;
     if (code == COVEY_EXIT_DONE && f->output != NULL) {
         bool fits = covey_size_mul(f->expected, f->target.output_floats, &floats) == COVEY_OK &&
                     floats <= COVEY_TENSOR_ELEMENTS_MAX;

@@ -6,13 +6,16 @@
 #include "covey/model.h"
 #include "dims.h"
 #include "local.h"
+#include "model_show.h"
 
 const char covey__help_model_show[] =
-    "usage: covey model show FILE.onnx [--optimised] [--json]\n"
+    "usage: covey model show FILE.onnx|NAME [--optimised] [--json]\n"
     "Lists the operators of a model with the shapes they make, their parameters and "
     "floating-point\n"
     "operations (a multiplication and an addition are two), for a batch of one. --optimised shows\n"
-    "what is run: normalisation folded into weights, activations and additions fused.\n";
+    "what is run: normalisation folded into weights, activations and additions fused. NAME or id "
+    "is\n"
+    "that of a model that was added; it is shown as it is run, with its labels and preparation.\n";
 
 static void value_text(const struct covey_graph *g, uint16_t value, char *out)
 {
@@ -38,8 +41,51 @@ static cJSON *ends_json(const struct covey_graph *g, const uint16_t *ends, unsig
     return list;
 }
 
+static cJSON *three_json(const float *values)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < 3; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)values[i]));
+    }
+    return list;
+}
+
+static const char *layout_name(const struct covey_manifest_notes *n)
+{
+    static const char *const names[] = {"auto", "rgb", "bgr", "gray"};
+    return names[n->layout <= COVEY_NOTES_LAYOUT_MAX ? n->layout : 0];
+}
+
+static void add_notes(cJSON *document, const struct covey__notes *notes)
+{
+    const struct covey_manifest_notes *n = &notes->manifest;
+    cJSON_AddNumberToObject(document, "labels", (double)notes->labels.count);
+    if (!n->has_prepare) {
+        cJSON_AddNullToObject(document, "prepare");
+        return;
+    }
+    cJSON *o = cJSON_AddObjectToObject(document, "prepare");
+    cJSON_AddNumberToObject(o, "scale", (double)n->scale);
+    cJSON_AddItemToObject(o, "mean", three_json(n->mean));
+    cJSON_AddItemToObject(o, "std", three_json(n->std));
+    cJSON_AddStringToObject(o, "layout", layout_name(n));
+}
+
+static void print_notes(const struct covey__notes *notes)
+{
+    const struct covey_manifest_notes *n = &notes->manifest;
+    if (notes->labels.count > 0) {
+        printf("%zu labels: %s ...\n", notes->labels.count, notes->labels.line[0]);
+    }
+    if (n->has_prepare) {
+        printf("pictures: x becomes (x * %g - %g,%g,%g) / %g,%g,%g, channels %s\n",
+               (double)n->scale, (double)n->mean[0], (double)n->mean[1], (double)n->mean[2],
+               (double)n->std[0], (double)n->std[1], (double)n->std[2], layout_name(n));
+    }
+}
+
 static enum covey_exit print_json(struct covey__cli *cli, const char *path,
-                                  const struct covey_graph *g)
+                                  const struct covey_graph *g, const struct covey__notes *notes)
 {
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "model", path);
@@ -58,6 +104,9 @@ static enum covey_exit print_json(struct covey__cli *cli, const char *path,
     cJSON_AddNumberToObject(document, "parameters", (double)covey_graph_parameters(g));
     cJSON_AddNumberToObject(document, "flops", (double)covey_graph_total_flops(g));
     cJSON_AddNumberToObject(document, "weights_bytes", (double)covey_graph_constant_bytes(g));
+    if (notes != NULL) {
+        add_notes(document, notes);
+    }
     return covey__cli_print(cli, document);
 }
 
@@ -94,6 +143,19 @@ static covey_err load(const char *path, bool optimised, struct covey_onnx *onnx,
     return err;
 }
 
+enum covey_exit covey__model_show(struct covey__cli *cli, const char *name,
+                                  const struct covey_graph *g, const struct covey__notes *notes)
+{
+    if (cli->json) {
+        return print_json(cli, name, g, notes);
+    }
+    print_table(g);
+    if (notes != NULL) {
+        print_notes(notes);
+    }
+    return COVEY_EXIT_DONE;
+}
+
 enum covey_exit covey__cmd_model_show(struct covey__cli *cli, int argc, char **argv)
 {
     bool optimised = false;
@@ -104,17 +166,18 @@ enum covey_exit covey__cmd_model_show(struct covey__cli *cli, int argc, char **a
         return COVEY_EXIT_USAGE;
     }
     if (argc != 2) {
-        return covey__cli_usage(cli, "usage: covey model show FILE.onnx");
+        return covey__cli_usage(cli, "usage: covey model show FILE.onnx|NAME");
+    }
+    if (!covey__looks_like_file(argv[1])) {
+        return covey__model_show_known(cli, argv[1]);
     }
     struct covey_onnx onnx = {.graph = NULL};
     struct covey_nn_error why = {""};
     enum covey_exit code = COVEY_EXIT_DONE;
     if (load(argv[1], optimised, &onnx, &why) != COVEY_OK) {
         code = covey__cli_fail(cli, COVEY_EXIT_INPUT, "%s", why.text);
-    } else if (cli->json) {
-        code = print_json(cli, argv[1], onnx.graph);
     } else {
-        print_table(onnx.graph);
+        code = covey__model_show(cli, argv[1], onnx.graph, NULL);
     }
     covey_onnx_free(&onnx);
     return code;

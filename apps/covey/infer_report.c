@@ -42,18 +42,51 @@ static size_t top_of(const float *values, size_t count, size_t top[static TOP])
     return used;
 }
 
-static cJSON *top_json(const float *values, size_t count)
+/* How sure a model is of its outputs: themselves where they are probabilities, else their softmax,
+ * exp(x_i) / sum_j exp(x_j). */
+struct sureness {
+    bool is_softmax;
+    double max, sum;
+};
+
+static struct sureness sureness_of(const float *values, size_t count)
 {
+    const double tolerance = 1e-3;
+    struct sureness s = {.max = -INFINITY};
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        double x = (double)values[i];
+        s.is_softmax = s.is_softmax || !(x >= 0 && x <= 1 + tolerance);
+        s.max = x > s.max ? x : s.max;
+        sum += x;
+    }
+    s.is_softmax = s.is_softmax || !(fabs(sum - 1) <= tolerance);
+    for (size_t i = 0; i < count; i++) {
+        s.sum += exp((double)values[i] - s.max);
+    }
+    return s;
+}
+
+static double sure_of(const struct sureness *s, float value)
+{
+    return s->is_softmax ? exp((double)value - s->max) / s->sum : (double)value;
+}
+
+static cJSON *top_json(const struct covey__target *t, const float *values, size_t count)
+{
+    struct sureness s = sureness_of(values, count);
     size_t top[TOP];
     size_t used = top_of(values, count, top);
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < used; i++) {
         char label[24];
+        const char *name = covey__labels_name(&t->notes.labels, top[i]);
         snprintf(label, sizeof(label), "%zu", top[i]);
         cJSON *o = cJSON_CreateObject();
         cJSON_AddNumberToObject(o, "index", (double)top[i]);
-        cJSON_AddStringToObject(o, "label", label);
+        cJSON_AddStringToObject(o, "label", name != NULL ? name : label);
         cJSON_AddItemToObject(o, "score", number((double)values[top[i]]));
+        cJSON_AddItemToObject(o, "probability", number(sure_of(&s, values[top[i]])));
         cJSON_AddItemToArray(list, o);
     }
     return list;
@@ -117,7 +150,8 @@ cJSON *covey__report_answer(const struct covey__target *t, const struct covey__a
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "model", t->name);
     cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
-    cJSON_AddItemToObject(o, "top", top_json(answer->output, t->output_floats));
+    cJSON_AddItemToObject(o, "top", top_json(t, answer->output, t->output_floats));
+    cJSON_AddBoolToObject(o, "softmaxed", sureness_of(answer->output, t->output_floats).is_softmax);
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
     cJSON_AddItemToObject(o, "layers", layers_json(answer->result));
@@ -136,7 +170,12 @@ cJSON *covey__report_line(const struct covey__target *t, const struct covey__ans
     } else {
         cJSON_AddNullToObject(o, "label");
     }
-    cJSON_AddNumberToObject(o, "argmax", (double)covey__argmax(answer->output, t->output_floats));
+    size_t argmax = covey__argmax(answer->output, t->output_floats);
+    const char *name = covey__labels_name(&t->notes.labels, argmax);
+    cJSON_AddNumberToObject(o, "argmax", (double)argmax);
+    if (name != NULL) {
+        cJSON_AddStringToObject(o, "name", name);
+    }
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     add_recovered(o, answer);
     cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
@@ -163,13 +202,30 @@ cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *t
     return o;
 }
 
-void covey__print_answer(const struct covey__target *t, const struct covey__answer *answer)
+/* Without names: the outputs as they are. */
+static void print_top(const struct covey__target *t, const float *values)
 {
     size_t top[TOP];
-    size_t used = top_of(answer->output, t->output_floats, top);
+    size_t used = top_of(values, t->output_floats, top);
+    struct sureness s = sureness_of(values, t->output_floats);
     for (size_t i = 0; i < used; i++) {
-        printf("%8zu  %g\n", top[i], (double)answer->output[top[i]]);
+        const char *name = covey__labels_name(&t->notes.labels, top[i]);
+        if (t->notes.labels.count == 0) {
+            printf("%8zu  %g\n", top[i], (double)values[top[i]]);
+        } else {
+            printf("%8zu  %6.2f %%  %s\n", top[i], 100 * sure_of(&s, values[top[i]]),
+                   name != NULL ? name : "(no name)");
+        }
     }
+    if (t->notes.labels.count > 0) {
+        printf("%s\n", s.is_softmax ? "percentages: softmax of the outputs"
+                                    : "percentages: the outputs, which are probabilities");
+    }
+}
+
+void covey__print_answer(const struct covey__target *t, const struct covey__answer *answer)
+{
+    print_top(t, answer->output);
     const struct covey_control_result *r = answer->result;
     if (r == NULL) {
         printf("%.2f ms on this device alone\n", answer->elapsed_ms);

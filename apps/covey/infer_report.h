@@ -7,9 +7,11 @@
 
 #include "tally.h"
 
-/* model, outputs, top, elapsed_ms, devices, layers, recovered_dead, recovered_late, checked. */
+/* model, outputs, top (index, label, score: the output, probability), softmaxed, elapsed_ms,
+ * devices, layers, recovered_dead, recovered_late, checked. */
 cJSON *covey__report_answer(const struct covey__target *t, const struct covey__answer *answer);
-/* One line of --stream: index, label, argmax, elapsed_ms, recovered_dead, recovered_late, outputs.
+/* One line of --stream: index, label, argmax, name (with labels), elapsed_ms, recovered_dead,
+ * recovered_late, outputs.
  */
 cJSON *covey__report_line(const struct covey__target *t, const struct covey__answer *answer,
                           size_t index, int32_t label);

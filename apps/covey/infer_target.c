@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "covey/loop.h"
-#include "upload.h"
 
 enum {
     INFER_TIMEOUT_MS = 30000, /* the node's, where none is asked for */
@@ -58,7 +57,7 @@ covey_err covey__target_open_local(struct covey__target *t, const char *model)
     return t->out != NULL ? COVEY_OK : refuse(t, COVEY_ERR_NOMEM, "out of memory");
 }
 
-static bool looks_like_file(const char *model)
+bool covey__looks_like_file(const char *model)
 {
     size_t len = strlen(model);
     return strchr(model, '/') != NULL || (len > 5 && strcmp(model + len - 5, ".onnx") == 0) ||
@@ -68,7 +67,7 @@ static bool looks_like_file(const char *model)
 static covey_err open_file(struct covey__target *t, const char *model)
 {
     struct covey__upload up;
-    covey_err err = covey__upload_file(&t->control, model, NULL, &up);
+    covey_err err = covey__upload_file(&t->control, model, NULL, NULL, &up);
     if (err != COVEY_OK) {
         return refuse(t, err, t->control.why);
     }
@@ -91,7 +90,8 @@ static covey_err open_known(struct covey__target *t, const char *model)
     t->output.rank = known.output_rank;
     memcpy(t->input.dims, known.input, sizeof(known.input));
     memcpy(t->output.dims, known.output, sizeof(known.output));
-    return COVEY_OK;
+    err = covey__notes_get(&t->control, &known.id, &t->notes);
+    return err == COVEY_OK ? COVEY_OK : refuse(t, err, t->control.why);
 }
 
 covey_err covey__target_open(struct covey__target *t, const char *state, const char *model,
@@ -104,7 +104,7 @@ covey_err covey__target_open(struct covey__target *t, const char *state, const c
     if (err != COVEY_OK) {
         return refuse(t, err, t->control.why);
     }
-    err = looks_like_file(model) ? open_file(t, model) : open_known(t, model);
+    err = covey__looks_like_file(model) ? open_file(t, model) : open_known(t, model);
     return err == COVEY_OK ? set_sizes(t) : err;
 }
 
@@ -112,6 +112,7 @@ void covey__target_close(struct covey__target *t)
 {
     covey__local_close(&t->local);
     covey__control_close(&t->control);
+    covey__notes_done(&t->notes);
     free(t->out);
     t->out = NULL;
 }

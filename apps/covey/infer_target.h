@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "local.h"
+#include "upload.h"
 
 struct covey__target {
     bool is_local;
@@ -15,6 +16,7 @@ struct covey__target {
     size_t input_floats, output_floats;
     struct covey__local local;
     struct covey__control control;
+    struct covey__notes notes;        /* of the model; those of a file: none */
     struct covey_control_infer infer; /* of the mesh: what each request asks for */
     float *out;                       /* of the local engine */
     struct covey_nn_error why;

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "covey/crypto.h"
 #include "covey/pack.h"
 #include "onnx_import.h"
 
 enum {
     TIMEOUT_MS = 60000,
-    HAVE_MAX = 65536, /* digests asked about at once: 2 MiB */
+    BRING_MS = 600000, /* a model that other devices have */
+    HAVE_MAX = 65536,  /* digests asked about at once: 2 MiB */
     DIGEST_BYTES = 32,
 };
 
@@ -136,8 +138,38 @@ static covey_err name_of(const char *path, const char *name, char out[static COV
     return COVEY_OK;
 }
 
+/* The labels become one more blob, and both notes part of the manifest, which is replaced. */
+static covey_err annotate(const struct covey__notes *notes, struct bundle *b,
+                          uint8_t **inout_manifest, size_t *inout_len, struct covey_digest *out_id)
+{
+    struct covey_manifest_notes n = notes->manifest;
+    struct covey_buf text = {NULL, 0};
+    uint8_t *annotated = NULL;
+    covey_err err = COVEY_OK;
+    n.has_labels = notes->labels.count > 0;
+    if (n.has_labels) {
+        err = covey__labels_text(&notes->labels, &text);
+        if (err == COVEY_OK) {
+            n.labels.len = text.len;
+            covey_hash(&n.labels.digest, covey_bytes_of(text.ptr, text.len));
+            err = keep(b, &n.labels.digest, covey_bytes_of(text.ptr, text.len));
+        }
+        free(text.ptr);
+    }
+    if (err == COVEY_OK) {
+        err = covey_manifest_annotate(covey_bytes_of(*inout_manifest, *inout_len), &n, &annotated,
+                                      inout_len);
+    }
+    if (err == COVEY_OK) {
+        free(*inout_manifest);
+        *inout_manifest = annotated;
+        covey_hash(out_id, covey_bytes_of(annotated, *inout_len));
+    }
+    return err;
+}
+
 covey_err covey__upload_file(struct covey__control *c, const char *path, const char *name,
-                             struct covey__upload *out)
+                             const struct covey__notes *notes, struct covey__upload *out)
 {
     struct covey_nn_error why = {""};
     struct covey_onnx onnx = {.graph = NULL};
@@ -153,6 +185,14 @@ covey_err covey__upload_file(struct covey__control *c, const char *path, const c
     if (err == COVEY_OK) {
         err =
             covey_pack(onnx.graph, up.name, keep, &bundle, &manifest, &manifest_len, &up.id, &why);
+    }
+    if (err == COVEY_OK && notes != NULL) {
+        size_t outputs = 0;
+        err = covey_shape_count(&onnx.graph->values[onnx.graph->output[0]].shape, &outputs);
+        err = err == COVEY_OK ? covey__labels_fit(&notes->labels, outputs, &why) : err;
+    }
+    if (err == COVEY_OK && notes != NULL) {
+        err = annotate(notes, &bundle, &manifest, &manifest_len, &up.id);
     }
     if (err != COVEY_OK) {
         err =
@@ -170,6 +210,55 @@ out:
     bundle_done(&bundle);
     covey_onnx_free(&onnx);
     return err;
+}
+
+static covey_err get_labels(struct covey__control *c, struct covey__notes *n)
+{
+    struct covey_nn_error why = {""};
+    struct covey_digest found;
+    c->request->digest = n->manifest.labels.digest;
+    covey_err err = covey__control_call(c, COVEY_CONTROL_BLOB_GET, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_BLOB_GET_REPLY, TIMEOUT_MS);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    struct covey_bytes text = covey_bytes_of(c->body, c->body_len);
+    covey_hash(&found, text);
+    if (!covey_digest_equal(&found, &n->manifest.labels.digest)) {
+        return covey__control_refuse(c, COVEY_ERR_MALFORMED, "the model's labels are not those");
+    }
+    err = covey__labels_parse(&n->labels, text, "the model's labels", &why);
+    return err == COVEY_OK ? COVEY_OK : covey__control_refuse(c, err, "%s", why.text);
+}
+
+covey_err covey__notes_get(struct covey__control *c, const struct covey_digest *id,
+                           struct covey__notes *out)
+{
+    struct covey_manifest *mf = NULL;
+    struct covey_nn_error why = {""};
+    struct covey__notes notes = {.labels = {.count = 0}};
+    c->request->digest = *id;
+    covey_err err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    err = covey_manifest_decode(covey_bytes_of(c->body, c->body_len), &mf, &why);
+    if (err != COVEY_OK) {
+        return covey__control_refuse(c, err, "the model cannot be read: %s", why.text);
+    }
+    notes.manifest = *covey_manifest_notes(mf);
+    covey_manifest_free(mf);
+    err = notes.manifest.has_labels ? get_labels(c, &notes) : COVEY_OK;
+    if (err == COVEY_OK) {
+        *out = notes;
+    }
+    return err;
+}
+
+void covey__notes_done(struct covey__notes *notes)
+{
+    covey__labels_done(&notes->labels);
 }
 
 static bool matches(const struct covey_control_model *m, const char *name)

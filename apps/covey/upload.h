@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "covey/tensor.h"
+#include "labels.h"
 
 struct covey__upload {
     struct covey_digest id;
@@ -16,9 +17,25 @@ struct covey__upload {
     uint64_t bytes, bytes_sent;
 };
 
-/* name NULL: the file's, without folder and ending. On failure c->why says why. */
+/* Not a name: a path, or what ends in .onnx, or what is there. */
+bool covey__looks_like_file(const char *model);
+
+/* What a model says besides its graph; zeroed: nothing. labels.count 0: none. */
+struct covey__notes {
+    struct covey_manifest_notes manifest;
+    struct covey__labels labels;
+};
+
+/* name NULL: the file's, without folder and ending. notes NULL: none. On failure c->why says why.
+ */
 covey_err covey__upload_file(struct covey__control *c, const char *path, const char *name,
+                             const struct covey__notes *notes,
                              struct covey__upload *out) COVEY_CHECK;
+
+/* The notes of a model that the node knows, which is brought there with its weights if need be. */
+covey_err covey__notes_get(struct covey__control *c, const struct covey_digest *id,
+                           struct covey__notes *out) COVEY_CHECK;
+void covey__notes_done(struct covey__notes *notes);
 
 /* The model with this name, id or unique prefix of an id (at least 8 digits) among those the node
  * knows. NOT_FOUND. */

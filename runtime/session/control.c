@@ -101,6 +101,9 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_BLOB_HAVE:
     case COVEY_CONTROL_BLOB_PUT:
     case COVEY_CONTROL_MODEL_PUT:
+    case COVEY_CONTROL_MODEL_GET:
+    case COVEY_CONTROL_BLOB_GET:
+    case COVEY_CONTROL_MODEL_REMOVE:
         covey__control_storage(client, in, take_body);
         return;
     case COVEY_CONTROL_INFER:

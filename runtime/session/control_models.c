@@ -18,6 +18,7 @@ struct storage_task {
     struct covey_digest digest;
     struct covey_body *body;
     uint8_t *missing;
+    struct covey_body *answer;
     struct covey_catalogue_entry entry;
     covey_err err;
     struct covey_nn_error why;
@@ -78,6 +79,10 @@ static void storage_work(struct covey_task *task, struct covey_scratch *scratch)
     struct storage_task *t = (struct storage_task *)task;
     if (t->type == COVEY_CONTROL_BLOB_HAVE) {
         have_work(t);
+    } else if (t->type == COVEY_CONTROL_BLOB_GET || t->type == COVEY_CONTROL_MODEL_GET) {
+        t->err = covey__store_body(&t->daemon->services.store, &t->digest, &t->answer);
+    } else if (t->type == COVEY_CONTROL_MODEL_REMOVE) {
+        t->err = covey__store_remove_manifest(&t->daemon->services.store, &t->digest);
     } else if (t->type == COVEY_CONTROL_BLOB_PUT) {
         t->err = covey__store_add(&t->daemon->services.store, &t->digest,
                                   covey_bytes_of(t->body->data, t->body->len));
@@ -98,6 +103,36 @@ static void list_model(struct covey_daemon *d, const struct covey_catalogue_entr
     }
 }
 
+static void unlist_model(struct covey_daemon *d, const struct covey_digest *id)
+{
+    for (size_t i = 0; i < d->model_count; i++) {
+        if (covey_digest_equal(&d->models[i].id, id)) {
+            covey__daemon_log(d, "model %s removed", d->models[i].name);
+            d->models[i] = d->models[--d->model_count];
+            return;
+        }
+    }
+}
+
+static void answer(struct storage_task *t, struct covey_client *client)
+{
+    struct covey_control *out = t->daemon->out;
+    out->id = t->id;
+    if (t->err != COVEY_OK) {
+        covey__control_error(client, t->id, t->err, t->why.text);
+    } else if (t->type == COVEY_CONTROL_BLOB_HAVE) {
+        size_t count = t->body->len / sizeof(struct covey_digest);
+        out->type = COVEY_CONTROL_BLOB_HAVE_REPLY;
+        covey__control_reply(client, covey_bytes_of(t->missing, (count + 7) / 8));
+    } else if (t->answer != NULL) {
+        out->type = t->type == COVEY_CONTROL_BLOB_GET ? COVEY_CONTROL_BLOB_GET_REPLY
+                                                      : COVEY_CONTROL_MODEL_GET_REPLY;
+        covey__control_reply(client, covey_bytes_of(t->answer->data, t->answer->len));
+    } else {
+        covey__control_done(client, t->id, &t->digest);
+    }
+}
+
 static void storage_done(struct covey_task *task)
 {
     struct storage_task *t = (struct storage_task *)task;
@@ -107,19 +142,14 @@ static void storage_done(struct covey_task *task)
         list_model(d, &t->entry);
         covey__daemon_log(d, "model %s added", t->entry.name);
     }
+    if (t->type == COVEY_CONTROL_MODEL_REMOVE && t->err == COVEY_OK) {
+        unlist_model(d, &t->digest);
+    }
     if (client != NULL && !d->closing) {
-        if (t->err != COVEY_OK) {
-            covey__control_error(client, t->id, t->err, t->why.text);
-        } else if (t->type == COVEY_CONTROL_BLOB_HAVE) {
-            d->out->type = COVEY_CONTROL_BLOB_HAVE_REPLY;
-            d->out->id = t->id;
-            size_t count = t->body->len / sizeof(struct covey_digest);
-            covey__control_reply(client, covey_bytes_of(t->missing, (count + 7) / 8));
-        } else {
-            covey__control_done(client, t->id, &t->digest);
-        }
+        answer(t, client);
     }
     covey_body_unref(t->body);
+    covey_body_unref(t->answer);
     free(t->missing);
     free(t);
 }
@@ -128,9 +158,12 @@ void covey__control_storage(struct covey_client *client, const struct covey_cont
                             struct covey_body *take_body)
 {
     struct covey_daemon *d = client->daemon;
-    struct storage_task *t = take_body != NULL ? calloc(1, sizeof(*t)) : NULL;
+    bool sends = in->type == COVEY_CONTROL_BLOB_HAVE || in->type == COVEY_CONTROL_BLOB_PUT ||
+                 in->type == COVEY_CONTROL_MODEL_PUT;
+    bool fits = take_body != NULL || !sends;
+    struct storage_task *t = fits ? calloc(1, sizeof(*t)) : NULL;
     if (t == NULL) {
-        covey_err err = take_body == NULL ? COVEY_ERR_SHORT : COVEY_ERR_NOMEM;
+        covey_err err = fits ? COVEY_ERR_NOMEM : COVEY_ERR_SHORT;
         covey_body_unref(take_body);
         covey__control_error(client, in->id, err, NULL);
         return;
@@ -162,6 +195,8 @@ void covey__control_models(struct covey_client *client, uint32_t id)
                                           .input_rank = e->input.rank,
                                           .output_rank = e->output.rank};
         memcpy(m->name, e->name, sizeof(m->name));
+        memcpy(m->publisher, d->identity->cert.name, sizeof(m->publisher));
+        m->here = true;
         memcpy(m->input, e->input.dims, sizeof(m->input));
         memcpy(m->output, e->output.dims, sizeof(m->output));
     }

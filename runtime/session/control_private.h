@@ -21,7 +21,7 @@ struct covey_client *covey__control_client(struct covey_daemon *d, uint64_t seri
 /* control_status.c */
 void covey__control_status(struct covey_client *client, uint32_t id);
 
-/* control_models.c. BLOB_HAVE, BLOB_PUT, MODEL_PUT on the storage thread; takes the body. */
+/* control_models.c. What reads or writes the store, on the storage thread; takes the body. */
 void covey__control_storage(struct covey_client *client, const struct covey_control *in,
                             struct covey_body *take_body);
 void covey__control_models(struct covey_client *client, uint32_t id);

@@ -360,6 +360,14 @@ covey_err covey__store_get_manifest(const struct covey_store *store, const struc
     return COVEY_OK;
 }
 
+covey_err covey__store_remove_manifest(const struct covey_store *store,
+                                       const struct covey_digest *id)
+{
+    char path[PATH_LEN];
+    manifest_path(store, id, path);
+    return unlink(path) == 0 || errno == ENOENT ? COVEY_OK : COVEY_ERR_IO;
+}
+
 size_t covey__store_manifests(const struct covey_store *store, struct covey_digest *out, size_t max)
 {
     char path[PATH_LEN];

@@ -53,6 +53,9 @@ covey_err covey__store_put_manifest(const struct covey_store *store, const struc
 /* Heap, freed by the caller. */
 covey_err covey__store_get_manifest(const struct covey_store *store, const struct covey_digest *id,
                                     uint8_t **out, size_t *out_len) COVEY_CHECK;
+/* Its blobs count against the quota again from the next start on, unless another model has them. */
+covey_err covey__store_remove_manifest(const struct covey_store *store,
+                                       const struct covey_digest *id) COVEY_CHECK;
 /* Ids of the manifests there are, at most max. */
 size_t covey__store_manifests(const struct covey_store *store, struct covey_digest *out,
                               size_t max);

@@ -32,6 +32,11 @@ static const enum covey_control_type types[] = {
     COVEY_CONTROL_MODEL_LIST_REPLY,
     COVEY_CONTROL_INFER_REPLY,
     COVEY_CONTROL_PLAN_REPLY,
+    COVEY_CONTROL_MODEL_GET,
+    COVEY_CONTROL_BLOB_GET,
+    COVEY_CONTROL_MODEL_REMOVE,
+    COVEY_CONTROL_MODEL_GET_REPLY,
+    COVEY_CONTROL_BLOB_GET_REPLY,
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
@@ -119,6 +124,8 @@ static void fill(struct fixture *f)
         long_text(m->name, sizeof(m->name));
         m->input_rank = m->output_rank = COVEY_RANK_MAX;
         m->input[COVEY_RANK_MAX - 1] = UINT32_MAX;
+        long_text(m->publisher, sizeof(m->publisher));
+        m->here = true;
     }
     c->result.checked = true;
     c->result.liar_count = COVEY_CONTROL_LIARS_MAX;
@@ -253,7 +260,7 @@ static void test_every_truncation_is_refused(void **state)
 static void test_unknown_types_and_keys(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(covey_control_decode(BYTES("\xa2\x00\x08\x01\x01"), &f->out),
+    assert_int_equal(covey_control_decode(BYTES("\xa2\x00\x17\x01\x01"), &f->out),
                      COVEY_ERR_UNSUPPORTED);
     assert_int_equal(covey_control_decode(BYTES("\xa2\x00\x00\x01\x01"), &f->out),
                      COVEY_ERR_UNSUPPORTED);

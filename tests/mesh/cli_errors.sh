@@ -19,7 +19,7 @@ expect_json 2 "$COVEY" frobnicate
 
 # Help and version are no errors, and help is on standard output.
 for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer plan lab \
-    "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
+    "model show" "model remove" "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
     # shellcheck disable=SC2086
     succeed "$COVEY" $command --help
     grep -q "usage: covey" "$dir/out" || wrong "covey $command --help shows no usage"

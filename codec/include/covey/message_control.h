@@ -21,6 +21,10 @@ enum covey_control_type {
     COVEY_CONTROL_MODEL_LIST = 5, /* -> MODEL_LIST_REPLY */
     COVEY_CONTROL_INFER = 6,      /* infer; body: input, float32 -> INFER_REPLY; body: output */
     COVEY_CONTROL_PLAN = 7,       /* infer (options only) -> PLAN_REPLY */
+    COVEY_CONTROL_MODEL_GET = 8,  /* digest: the id; brought here with all its blobs if need be
+                                     -> MODEL_GET_REPLY; body: manifest */
+    COVEY_CONTROL_BLOB_GET = 9,   /* digest; only what is here -> BLOB_GET_REPLY; body: the blob */
+    COVEY_CONTROL_MODEL_REMOVE = 10, /* digest: the id -> DONE */
     COVEY_CONTROL_LAB = 32,       /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
@@ -30,6 +34,8 @@ enum covey_control_type {
     COVEY_CONTROL_MODEL_LIST_REPLY = 68,
     COVEY_CONTROL_INFER_REPLY = 69,
     COVEY_CONTROL_PLAN_REPLY = 70,
+    COVEY_CONTROL_MODEL_GET_REPLY = 71,
+    COVEY_CONTROL_BLOB_GET_REPLY = 72,
 };
 
 struct covey_control_member {
@@ -63,6 +69,8 @@ struct covey_control_model {
     uint64_t bytes; /* of its blobs */
     uint8_t input_rank, output_rank;
     uint32_t input[COVEY_RANK_MAX], output[COVEY_RANK_MAX];
+    char publisher[COVEY_NAME_MAX + 1]; /* the device that added it; its id when it has no name here */
+    bool here;                          /* its weights are on this device */
 };
 
 enum { COVEY_CONTROL_MODELS_MAX = 256 };
@@ -173,7 +181,7 @@ struct covey_control_error {
 struct covey_control {
     enum covey_control_type type;
     uint32_t id;
-    struct covey_digest digest; /* BLOB_PUT; DONE of a MODEL_PUT: the model's id */
+    struct covey_digest digest; /* BLOB_*, MODEL_*; DONE of a MODEL_PUT: the model's id */
     struct covey_control_infer infer;
     struct covey_control_error error;
     struct covey_control_status status;

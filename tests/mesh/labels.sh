@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Labels and preparation belong to a model: what is said once, when it is added, names and prepares
+# pictures from then on, at any time; what is said with 'infer' counts more.
+. "$(dirname "$0")/common.sh"
+model="$COVEY_DEMO_DATA/digits.onnx"
+digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
+data="${COVEY_DATA:-$(dirname "$0")/../../../shared}/data"
+
+printf '%s\n' zero one two three four five six seven eight nine >"$dir/digits.txt"
+printf '%s\n' one two >"$dir/two.txt"
+printf 'a\nb\033[31m\n' >"$dir/coloured.txt"
+printf 'a\n\377\376\n' >"$dir/latin.txt"
+head -c 1100000 /dev/zero | tr '\0' 'a' >"$dir/long.txt"
+
+# field FILE EXPRESSION: of a JSON document d.
+field() {
+    python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
+}
+# same WHAT EXPRESSION VALUE: of the last command's JSON.
+same() {
+    local found
+    found=$(field "$dir/out" "$2") || found="nothing"
+    [ "$found" = "$3" ] || wrong "$1: $found, not $3"
+}
+
+# Here, without a node.
+succeed "$COVEY" infer "$model" "$digits" --local --limit 1 --labels "$dir/digits.txt" --json
+same "the first digit is a zero" 'd["top"][0]["label"]' zero
+same "its index too" 'd["top"][0]["index"]' 0
+same "five are named" 'len(d["top"])' 5
+same "a probability is none above one" '0 < d["top"][0]["probability"] <= 1' True
+succeed "$COVEY" infer "$model" "$digits" --local --limit 1 --labels "$dir/digits.txt"
+grep -Eq '^ +0 +[0-9.]+ % +zero$' "$dir/out" || wrong "the zero is not named: $(cat "$dir/out")"
+grep -q '^percentages: ' "$dir/out" || wrong "what the percentages are is not said"
+expect 6 "2 labels, and the model has 10 outputs" \
+    "$COVEY" infer "$model" "$digits" --local --limit 1 --labels "$dir/two.txt"
+expect 6 "line 2 is no name" "$COVEY" infer "$model" "$digits" --local --labels "$dir/coloured.txt"
+expect 6 "line 2 is no name" "$COVEY" infer "$model" "$digits" --local --labels "$dir/latin.txt"
+expect 6 "long.txt" "$COVEY" infer "$model" "$digits" --local --labels "$dir/long.txt"
+expect 6 "missing.txt" "$COVEY" infer "$model" "$digits" --local --labels "$dir/missing.txt"
+
+# At a node: part of the model.
+succeed "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
+at() {
+    local device=$1
+    shift
+    "$COVEY" lab run "$device" --dir "$lab" -- "$@"
+}
+succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
+succeed at 1 infer digits "$digits" --limit 1 --json
+same "the node's labels" 'd["top"][0]["label"]' zero
+succeed at 1 infer digits "$digits" --skip 1 --limit 3 --stream
+[ "$(head -1 "$dir/out" | python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())["name"])')" = one ] ||
+    wrong "a line of --stream has no name: $(head -c 300 "$dir/out")"
+tac "$dir/digits.txt" >"$dir/other.txt"
+succeed at 1 infer digits "$digits" --limit 1 --json --labels "$dir/other.txt"
+same "labels that are given count more" 'd["top"][0]["label"]' nine
+succeed at 1 model show digits --json
+same "model show knows its labels" 'd["labels"]' 10
+expect 6 "there are 2 labels" at 1 model add "$model" --name bad --labels "$dir/two.txt"
+expect 2 "mean" at 1 model add "$model" --name bad --mean x
+succeed at 1 model remove digits
+expect 1 "no model" at 1 model remove digits
+succeed at 1 model list --json
+same "it is gone" 'len(d["models"])' 0
+
+# Photographs and a published network.
+squeeze="$data/models/squeezenet_v1.0_deepcompression/model.onnx"
+if [ ! -f "$squeeze" ] || [ ! -f "$data/photos/squeeze-labels.txt" ]; then
+    echo "no photographs or no network there: those checks are skipped"
+    exit 0
+fi
+succeed at 1 model add "$squeeze" --name squeeze --labels "$data/photos/squeeze-labels.txt" \
+    --mean 104,117,123 --layout bgr
+while read -r photo index; do
+    succeed at 1 infer squeeze "$data/photos/$photo" --json
+    same "$photo" 'd["top"][0]["index"]' "$index"
+done <<END
+parrot.jpg 88
+pets.jpg 195
+pelican.jpeg 144
+END
+grep -q pelican "$dir/out" || wrong "the pelican is not named"
