@@ -162,6 +162,7 @@ struct covey__tiles {
     uint32_t missed;     /* named by holders that wait for them */
     uint32_t complained; /* wait themselves */
     uint32_t unable;     /* cannot go on */
+    uint64_t reached_ms; /* the run, by the request */
     uint64_t began_ms, overdue_ms;
     uint64_t grace_ms; /* 0: no complaint */
     struct covey_tile_layout layout;

@@ -53,6 +53,7 @@ covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_ev
     memset(&request->tiles, 0, sizeof(request->tiles));
     request->tiles.drop = drop;
     request->tiles.run = event->run;
+    request->tiles.reached_ms = turn->now_ms;
     request->tiles.state = COVEY__TILES_TO_SHARE;
     return COVEY_OK;
 }
@@ -308,6 +309,15 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
     return true;
 }
 
+/* In the time that was spent on it already this node would have computed all of it. */
+static bool is_hopeless(const struct covey__turn *turn, struct covey__request *request)
+{
+    const struct covey_plan *plan = &covey__request_version(turn->job, request)->plan;
+    const struct covey__tiles *tiles = &request->tiles;
+    return tiles->tries > 1 && plan->local_us > 0 &&
+           turn->now_ms - tiles->reached_ms > 2 * (uint64_t)plan->local_us / 1000;
+}
+
 static bool share(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
@@ -325,7 +335,7 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
     tiles->missed = tiles->complained = tiles->unable = tiles->tell = 0;
     tiles->grace_ms = 0;
     bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
-                  choose(turn, request);
+                  !is_hopeless(turn, request) && choose(turn, request);
     tiles->used = shared ? layout_devices(&tiles->layout) : 0;
     /* Who gets a newer attempt drops the older by itself. */
     tiles->drop |= tiles->told & ~tiles->used;
