@@ -58,6 +58,7 @@ static cJSON *member_json(const struct covey_control_status *s,
     cJSON_AddNumberToObject(o, "memory_bytes", (double)m->memory_bytes);
     cJSON_AddBoolToObject(o, "self", m->self);
     cJSON_AddBoolToObject(o, "channel", m->channel);
+    cJSON_AddBoolToObject(o, "lied", m->lied);
     cJSON_AddBoolToObject(o, "coordinator", coordinates(s, m));
     return o;
 }
@@ -89,11 +90,11 @@ static void print_table(const struct covey_control_status *s)
         const struct covey_control_member *m = &s->member[i];
         char id[9];
         covey__hex(id, m->id.bytes, 4);
-        printf("%-16s %-8s %-28s %-5s %-5s %-12s %8.2f %8.2f %8llu  %s%s\n", m->name, id,
+        printf("%-16s %-8s %-28s %-5s %-5s %-12s %8.2f %8.2f %8llu  %s%s%s\n", m->name, id,
                m->address, tier_name(m->tier), trust_name(m->trust), state_name(m->state),
                m->rtt_us / 1000.0, m->mflops / 1000.0,
                (unsigned long long)(m->memory_bytes / (1024 * 1024)), m->self ? "self " : "",
-               coordinates(s, m) ? "coordinator" : "");
+               coordinates(s, m) ? "coordinator " : "", m->lied ? "returned wrong numbers" : "");
     }
     if (s->has_coordinator) {
         printf("term %llu\n", (unsigned long long)s->term);
