@@ -79,7 +79,11 @@ bool covey__lab_signal(const struct covey__lab_node *node, int signal);
 void covey__lab_kill(struct covey__lab_node *node);
 /* Starts coveyd for node index; it goes on when this process ends. */
 covey_err covey__lab_start(struct covey__lab *lab, unsigned index) COVEY_CHECK;
-/* Runs a program found on PATH without a shell; its messages go to DIR/setup.log. */
+/* Runs a program found on PATH without a shell in this folder (NULL: here), and waits for it; what
+ * it says is added to the file log. IO when it failed. */
+covey_err covey__lab_spawn(const char *folder, const char *log,
+                           const char *const *argv) COVEY_CHECK;
+/* Here, with DIR/setup.log. */
 covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv) COVEY_CHECK;
 
 /* ---- lab_netns.c ---- */
@@ -113,6 +117,8 @@ void covey__lab_down(struct covey__lab *lab);
 /* Tells node index to answer as slow_ms and lies say. */
 covey_err covey__lab_tell(struct covey__lab *lab, unsigned index) COVEY_CHECK;
 
+/* "auto", "netns" or "loopback". */
+bool covey__lab_parse_mode(const char *text, enum covey__lab_mode *out);
 /* "10" to all nodes, "20,10,5" to one each; RANGE with why. */
 covey_err covey__lab_parse_nodes(struct covey__lab *lab,
                                  const struct covey__lab_config *config) COVEY_CHECK;
@@ -143,6 +149,7 @@ covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index,
 /* ---- lab_report.c ---- */
 
 enum covey_exit covey__lab_report(struct covey__cli *cli, int argc, char **argv);
+extern const char covey__lab_help_report[];
 
 /* ---- lab_demo.c ---- */
 

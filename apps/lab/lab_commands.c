@@ -174,11 +174,7 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
     /* Devices that are played slow are slow to start, too. */
     int usual_ms = config.cpu != NULL ? 4 * COVEY_LAB_WAIT_MS : COVEY_LAB_WAIT_MS;
     config.wait_ms = wait_s != 0 ? (int)wait_s * 1000 : usual_ms;
-    if (strcmp(mode, "netns") == 0) {
-        config.mode = COVEY_LAB_NETNS;
-    } else if (strcmp(mode, "loopback") == 0) {
-        config.mode = COVEY_LAB_LOOPBACK;
-    } else if (strcmp(mode, "auto") != 0) {
+    if (!covey__lab_parse_mode(mode, &config.mode)) {
         return covey__cli_usage(cli, "--mode is auto, netns or loopback, not '%s'", mode);
     }
     struct covey__lab lab;
@@ -553,12 +549,7 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
          "usage: covey lab run I [--dir DIR] -- ARGS...\n"
          "Runs 'covey ARGS...' with the state of node I.\n" DIR_HELP,
          run_run},
-        {"report", "measure latencies and write a page",
-         "usage: covey lab report MODEL --out DIR [--requests N] [--slow MS] [--dir DIR] [--json]\n"
-         "Asks node 1 with and without parity, while nodes are killed, and with the last node MS\n"
-         "(1000) slow, N (200) times each; writes report.md and, with gnuplot, "
-         "latency.png.\n" DIR_HELP,
-         covey__lab_report},
+        {"report", "measure latencies and write a page", covey__lab_help_report, covey__lab_report},
         {"demo", "classify digits while nodes are killed", covey__lab_help_demo, covey__lab_demo},
         {"down", "end all nodes and remove what was made",
          "usage: covey lab down [--dir DIR] [--json]\n" DIR_HELP, run_down},

@@ -1,46 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "lab_demo.h"
-
-/* Largest difference of the outputs, relative to the greatest magnitude of the reference. */
-static double difference(const float *a, const float *reference, size_t count)
-{
-    double worst = 0, scale = 0;
-    for (size_t i = 0; i < count; i++) {
-        double d = fabs((double)a[i] - (double)reference[i]);
-        worst = isnan(d) || d > worst ? d : worst;
-        scale = fmax(scale, fabs((double)reference[i]));
-    }
-    return scale > 0 ? worst / scale : worst;
-}
+#include "lab_stream.h"
 
 static void compare(const struct covey__demo *d, struct covey__demo_phase *phase, size_t index,
                     const float *output)
 {
     size_t floats = d->local.output_floats;
     const float *reference = d->reference + index * floats;
-    double diff = difference(output, reference, floats);
+    double diff = covey__lab_difference(output, reference, floats);
     if (!(diff <= phase->max_rel_diff)) {
         phase->max_rel_diff = diff;
     }
     phase->argmax_equal =
         phase->argmax_equal && covey__argmax(output, floats) == covey__argmax(reference, floats);
-}
-
-/* Kills the victim once half of a usual request's time is over and the answer is not there yet, so
- * that layers are in flight. True: killed. */
-static bool kill_in_flight(struct covey__demo *d, int victim)
-{
-    struct pollfd fd = {.fd = d->target.control.fd, .events = POLLIN};
-    struct timespec half = {.tv_nsec = (long)(fmin(d->steady_ms, 500) / 2 * 1e6)};
-    if (ppoll(&fd, 1, &half, NULL) != 0) {
-        return false;
-    }
-    covey__lab_signal(&d->lab.node[victim], SIGKILL);
-    return true;
 }
 
 covey_err covey__demo_answer(struct covey__demo *d, struct covey__demo_phase *phase, int victim)
@@ -55,7 +30,9 @@ covey_err covey__demo_answer(struct covey__demo *d, struct covey__demo_phase *ph
         struct covey__answer answer;
         covey_err err = covey__target_send(&d->target, d->inputs + i * d->local.input_floats);
         if (err == COVEY_OK && !killed && i >= d->count / 3) {
-            killed = kill_in_flight(d, victim);
+            /* Once half of a usual request's time is over. */
+            killed = covey__lab_kill_in_flight(&d->target, &d->lab.node[victim],
+                                               fmin(d->steady_ms, 500) / 2);
         }
         if (err == COVEY_OK) {
             err = covey__target_receive(&d->target, &answer);
@@ -68,7 +45,7 @@ covey_err covey__demo_answer(struct covey__demo *d, struct covey__demo_phase *ph
             continue;
         }
         snprintf(d->why, sizeof(d->why), "%.200s", d->target.why.text);
-        if (err == COVEY_ERR_CLOSED || err == COVEY_ERR_IO || err == COVEY_ERR_NOMEM) {
+        if (covey__lab_stream_broken(err)) {
             return err;
         }
         fprintf(stderr, "  digit %zu is lost: %s\n", i, d->why);

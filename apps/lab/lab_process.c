@@ -199,13 +199,11 @@ covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
     return COVEY_OK;
 }
 
-covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv)
+covey_err covey__lab_spawn(const char *folder, const char *log, const char *const *argv)
 {
-    char log[NODE_PATH];
     posix_spawn_file_actions_t actions;
     pid_t pid = 0;
     int status = 0;
-    snprintf(log, sizeof(log), "%s/setup.log", lab->dir);
     if (posix_spawn_file_actions_init(&actions) != 0) {
         return COVEY_ERR_NOMEM;
     }
@@ -213,6 +211,9 @@ covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv)
     failed |=
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600) |
         posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    if (folder != NULL) { /* behind the log, whose path may be relative */
+        failed |= posix_spawn_file_actions_addchdir_np(&actions, folder);
+    }
     if (failed == 0) {
         /* posix_spawn wants char *const *; it does not write to the words. */
         failed =
@@ -228,4 +229,11 @@ covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv)
         }
     }
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? COVEY_OK : COVEY_ERR_IO;
+}
+
+covey_err covey__lab_run(const struct covey__lab *lab, const char *const *argv)
+{
+    char log[NODE_PATH];
+    snprintf(log, sizeof(log), "%s/setup.log", lab->dir);
+    return covey__lab_spawn(NULL, log, argv);
 }

@@ -1,277 +1,316 @@
 /* SPDX-License-Identifier: MIT
  *
- * lab_report.c - latencies of a running lab with and without parity, with kills and with a
- * straggler: one page, and a plot where gnuplot is installed.
+ * lab_report.c - measures a lab, one that runs or one of its own, and writes a page about it.
  */
-#include <math.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "lab_report.h"
 
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 enum {
-    NODE_DIR = 128,
-    WAIT_MS = 120 * 1000,
-    TIMEOUT_MS = 120 * 1000,
-    WARM_REQUESTS = 3,
-    /* A node is killed in every so many requests, and is back some later. */
-    KILL_EVERY = 40,
-    KILL_AT = 20,
-    BACK_AT = 30,
-    /* Who waits for a straggler waits long: a few requests show how long. */
-    WAITING_PART = 20,
+    REQUESTS = 300,
+    SLOW_MS = 200,
+    PHASE_S = 120,
+    REQUESTS_A_KILL = 30,
+    REQUESTS_A_KILL_MIN = 4,
+    NODES_MIN = 3,
 };
 
-static const double diff_max = 1e-4; /* relative */
+const char covey__lab_help_report[] =
+    "usage: covey lab report FILE.md [options]\n"
+    "Asks node 1 of a lab, the one that runs or one that is started and ended again: the device\n"
+    "alone, the mesh without parity and with 1 and 2, while devices are killed (SIGKILL) and\n"
+    "started again, and with one device slow. Writes FILE.md, FILE.json, the times and, by\n"
+    "gnuplot, pictures beside it. What it did to the lab is undone, also when it is interrupted.\n"
+    "Exit status 1 when a request was lost or an answer was wrong.\n"
+    "  --model NAME|FILE.onnx, --input INPUT   as for 'covey infer' (the demo's digits)\n"
+    "  --requests N   of each kind (300)\n"
+    "  --kills K      devices killed (one in 30 requests)\n"
+    "  --slow MS      how late one device gives its answers (200)\n"
+    "  --coded auto|all   code a layer where that is sooner, or every layer (all)\n"
+    "  --timeout S    for each kind of request at most so long (120)\n"
+    "  --seed S       of all that is random (1)\n"
+    "  --devices N [--cpu P[,P...]] [--rate MBIT] [--delay MS] [--mode auto|netns|loopback]\n"
+    "                 a lab of its own, as of 'covey lab up'\n"
+    "  --dir DIR      the lab that runs ($XDG_RUNTIME_DIR/covey-lab or /tmp/covey-lab-UID)\n"
+    "  --json         what FILE.json holds, on standard output too\n";
 
-static covey_err refuse(struct covey__report *r, covey_err err, const char *why)
+covey_err covey__report_refuse(struct covey__report *r, covey_err err, const char *format, ...)
 {
-    snprintf(r->why, sizeof(r->why), "%s", why);
+    char why[sizeof(r->why)]; /* an argument may be r->why */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    memcpy(r->why, why, sizeof(why));
     return err;
 }
 
-/* Any numbers do: the same ones for every request, so that all answers must be alike. */
-static covey_err make_input(struct covey__report *r)
+/* ---- the command as it was given ---- */
+
+static void put(struct covey__report *r, size_t *len, const char *text)
 {
-    r->input = calloc(r->target.input_floats, sizeof(float));
-    r->first = calloc(r->target.output_floats, sizeof(float));
-    if (r->input == NULL || r->first == NULL) {
-        return refuse(r, COVEY_ERR_NOMEM, "out of memory");
+    for (; *text != 0 && *len + 1 < sizeof(r->command); text++) {
+        r->command[(*len)++] = (char)(iscntrl((unsigned char)*text) ? '?' : *text);
     }
-    uint32_t state = 1;
-    for (size_t i = 0; i < r->target.input_floats; i++) {
-        state = state * 1664525u + 1013904223u; /* Knuth, The Art of Computer Programming, 2 */
-        r->input[i] = (float)(state >> 8) / 16777216.0f;
-    }
-    return COVEY_OK;
 }
 
-static bool is_wrong(const struct covey__report *r, const float *output)
+/* As a shell reads it. */
+static void put_word(struct covey__report *r, size_t *len, const char *word)
 {
-    double scale = 0, worst = 0;
-    for (size_t i = 0; i < r->target.output_floats; i++) {
-        scale = fmax(scale, fabs((double)r->first[i]));
-        double d = fabs((double)output[i] - (double)r->first[i]);
-        worst = isnan(d) || d > worst ? d : worst;
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:,=+@%";
+    put(r, len, " ");
+    if (word[0] != 0 && word[strspn(word, plain)] == 0) {
+        put(r, len, word);
+        return;
     }
-    return !(worst <= diff_max * (scale > 0 ? scale : 1));
+    put(r, len, "'");
+    for (; *word != 0; word++) {
+        const char one[2] = {*word, 0};
+        put(r, len, *word == '\'' ? "'\\''" : one);
+    }
+    put(r, len, "'");
 }
 
-/* One request; a victim dies once half of a usual request's time is over. */
-static covey_err ask(struct covey__report *r, int victim, struct covey__answer *out)
+static void keep_command(struct covey__report *r, int argc, char **argv)
 {
-    covey_err err = covey__target_send(&r->target, r->input);
-    if (err == COVEY_OK && victim >= 0) {
-        struct pollfd fd = {.fd = r->target.control.fd, .events = POLLIN};
-        double half_ms = fmin(r->steady_ms, 10000) / 2;
-        int ready = poll(&fd, 1, (int)half_ms);
-        (void)ready; /* dead between two requests is as good */
-        covey__lab_signal(&r->lab.node[victim], SIGKILL);
+    size_t len = 0;
+    put(r, &len, "covey lab");
+    for (int i = 0; i < argc; i++) {
+        put_word(r, &len, argv[i]);
     }
-    return err == COVEY_OK ? covey__target_receive(&r->target, out) : err;
 }
 
-static covey_err settle(struct covey__report *r)
+/* ---- options ---- */
+
+/* The base name stands in gnuplot's script and in the page. */
+static bool split_page(struct covey__report *r, const char *page)
 {
-    covey_err err = covey__lab_wait_mesh(&r->lab, WAIT_MS);
-    if (err == COVEY_OK) {
-        err = covey__lab_wait_redundant(&r->lab, 0, WAIT_MS);
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-_.";
+    const char *slash = strrchr(page, '/');
+    const char *base = slash != NULL ? slash + 1 : page;
+    size_t len = strlen(base), folder = slash != NULL ? (size_t)(slash - page) : 0;
+    if (len < 4 || strcmp(base + len - 3, ".md") != 0 || len - 3 >= sizeof(r->base) ||
+        base[strspn(base, allowed)] != 0 || base[0] == '-' || base[0] == '.' || folder > 400) {
+        return false;
     }
-    return err == COVEY_OK ? err : refuse(r, err, r->lab.why);
+    snprintf(r->base, sizeof(r->base), "%.*s", (int)(len - 3), base);
+    if (slash == NULL) {
+        snprintf(r->folder, sizeof(r->folder), ".");
+    } else {
+        snprintf(r->folder, sizeof(r->folder), "%.*s", folder > 0 ? (int)folder : 1, page);
+    }
+    return true;
 }
 
-static covey_err bring_back(struct covey__report *r, int victim)
+static bool check_options(struct covey__cli *cli, struct covey__report *r, bool shaped)
 {
-    covey__lab_kill(&r->lab.node[victim]); /* reaps it */
-    covey_err err = covey__lab_start(&r->lab, (unsigned)victim);
-    if (err == COVEY_OK) {
-        err = covey__lab_save(&r->lab);
+    struct covey__report_options *o = &r->options;
+    if (strcmp(o->coded, "auto") != 0 && strcmp(o->coded, "all") != 0) {
+        covey__cli_usage(cli, "--coded is auto or all");
+        return false;
     }
-    return err == COVEY_OK ? settle(r) : refuse(r, err, r->lab.why);
+    if (!covey__lab_parse_mode(o->mode, &o->lab.mode)) {
+        covey__cli_usage(cli, "--mode is auto, netns or loopback, not '%s'", o->mode);
+        return false;
+    }
+    if (shaped && o->lab.devices == 0) {
+        covey__cli_usage(cli, "--cpu, --rate, --delay and --mode make a lab: give --devices too");
+        return false;
+    }
+    if (o->dir != NULL && o->lab.devices != 0) {
+        covey__cli_usage(cli, "--dir is a lab that runs, --devices makes one: give one of both");
+        return false;
+    }
+    uint32_t most = o->requests / REQUESTS_A_KILL_MIN;
+    if (o->kills > most) {
+        covey__cli_usage(cli, "--kills is at most %u for %u requests", (unsigned)most,
+                         (unsigned)o->requests);
+        return false;
+    }
+    if (!o->kills_given) {
+        o->kills = o->requests / REQUESTS_A_KILL + 1;
+        o->kills = o->kills < COVEY__REPORT_KILLS_MAX ? o->kills : COVEY__REPORT_KILLS_MAX;
+    }
+    return true;
 }
 
-/* Node 1 asks; the others take turns. */
-static int victim_of(const struct covey__report *r, size_t request)
+static bool parse(struct covey__cli *cli, struct covey__report *r, int argc, char **argv)
 {
-    return 1 + (int)(request / KILL_EVERY % (r->lab.count - 1));
+    struct covey__report_options *o = &r->options;
+    uint32_t devices = 0;
+    bool cpu = false, rate = false, delay = false, mode = false;
+    const struct covey__option options[] = {
+        {"--model", COVEY__OPTION_TEXT, &o->model, 0, 0, NULL},
+        {"--input", COVEY__OPTION_TEXT, &o->input, 0, 0, NULL},
+        {"--requests", COVEY__OPTION_NUMBER, &o->requests, 8, 100000, NULL},
+        {"--kills", COVEY__OPTION_NUMBER, &o->kills, 1, COVEY__REPORT_KILLS_MAX, &o->kills_given},
+        {"--slow", COVEY__OPTION_NUMBER, &o->slow_ms, 1, 60000, NULL},
+        {"--coded", COVEY__OPTION_TEXT, &o->coded, 0, 0, NULL},
+        {"--timeout", COVEY__OPTION_NUMBER, &o->timeout_s, 1, 86400, NULL},
+        {"--seed", COVEY__OPTION_NUMBER, &o->seed, 0, UINT32_MAX, NULL},
+        {"--devices", COVEY__OPTION_NUMBER, &devices, NODES_MIN, COVEY_LAB_NODES_MAX, NULL},
+        {"--cpu", COVEY__OPTION_TEXT, &o->lab.cpu, 0, 0, &cpu},
+        {"--rate", COVEY__OPTION_NUMBER, &o->lab.shape.rate_mbit, 1, 10000, &rate},
+        {"--delay", COVEY__OPTION_NUMBER, &o->lab.shape.delay_ms, 0, 10000, &delay},
+        {"--mode", COVEY__OPTION_TEXT, &o->mode, 0, 0, &mode},
+        {"--dir", COVEY__OPTION_TEXT, &o->dir, 0, 0, NULL},
+    };
+    keep_command(r, argc, argv);
+    if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
+        return false;
+    }
+    o->lab.devices = devices;
+    r->random = o->seed;
+    if (argc != 2) {
+        covey__cli_usage(cli, "usage: covey lab report FILE.md: see 'covey lab report --help'");
+        return false;
+    }
+    if (!split_page(r, argv[1])) {
+        covey__cli_usage(cli, "the page is a file ending in .md, its name of letters, digits, "
+                              "'-', '_' and '.' only");
+        return false;
+    }
+    return check_options(cli, r, cpu || rate || delay || mode);
 }
 
-static covey_err run_requests(struct covey__report *r, struct covey__report_phase *p, size_t count)
+/* ---- the lab ---- */
+
+static covey_err start_lab(struct covey__report *r)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (covey__lab_signals_pending()) {
-            return refuse(r, COVEY_ERR_CANCELLED, "interrupted");
-        }
-        bool kill = p->kill && i % KILL_EVERY == KILL_AT;
-        struct covey__answer answer;
-        covey_err err = ask(r, kill ? victim_of(r, i) : -1, &answer);
-        if (err == COVEY_OK) {
-            p->wrong += is_wrong(r, answer.output);
-            err = covey__tally_add(&p->tally, &answer, r->target.output_floats, -1);
-        } else if (err != COVEY_ERR_CLOSED && err != COVEY_ERR_IO && err != COVEY_ERR_NOMEM) {
-            p->tally.lost++;
-            err = COVEY_OK;
-        }
-        if (err != COVEY_OK) {
-            return refuse(r, err, r->target.why.text);
-        }
-        bool back =
-            p->kill && (i % KILL_EVERY == BACK_AT ||
-                        (i + 1 == count && i % KILL_EVERY >= KILL_AT && i % KILL_EVERY < BACK_AT));
-        err = back ? bring_back(r, victim_of(r, i)) : COVEY_OK;
-        if (err != COVEY_OK) {
-            return err;
-        }
+    struct covey__lab_config *config = &r->options.lab;
+    snprintf(r->lab_dir, sizeof(r->lab_dir), "/tmp/covey-report-XXXXXX");
+    if (mkdtemp(r->lab_dir) == NULL) {
+        r->lab_dir[0] = 0;
+        return covey__report_refuse(r, COVEY_ERR_IO, "no directory can be made in /tmp");
     }
-    return COVEY_OK;
+    config->dir = r->lab_dir;
+    config->die_with_parent = true;
+    config->wait_ms = config->cpu != NULL ? 4 * COVEY_LAB_WAIT_MS : COVEY_LAB_WAIT_MS;
+    fprintf(stderr, "starting %u nodes\n", config->devices);
+    covey_err err = covey__lab_up(&r->lab, config);
+    r->own_lab = err == COVEY_OK;
+    return err == COVEY_OK ? err : covey__report_refuse(r, err, "%s", r->lab.why);
 }
 
-static covey_err set_slow(struct covey__report *r, uint32_t delay_ms)
+static covey_err find_lab(struct covey__report *r)
 {
-    unsigned last = r->lab.count - 1;
-    r->lab.node[last].slow_ms = delay_ms;
-    covey_err err = covey__lab_tell(&r->lab, last);
-    return err == COVEY_OK ? err : refuse(r, err, r->lab.why);
-}
-
-static covey_err warm(struct covey__report *r)
-{
-    struct covey__answer answer = {.output = NULL};
-    for (int i = 0; i < WARM_REQUESTS; i++) {
-        covey_err err = ask(r, -1, &answer);
-        if (err == COVEY_OK && i == 0) {
-            err = settle(r);
-        }
-        if (err != COVEY_OK) {
-            return refuse(r, err, r->target.why.text[0] != 0 ? r->target.why.text : r->why);
-        }
-    }
-    if (!r->has_first) {
-        memcpy(r->first, answer.output, r->target.output_floats * sizeof(float));
-        r->has_first = true;
-    }
-    return COVEY_OK;
-}
-
-static covey_err run_phase(struct covey__report *r, struct covey__report_phase *p)
-{
-    r->target.infer.parity = p->parity;
-    covey_err err = warm(r);
-    if (err == COVEY_OK && p->slow) {
-        err = set_slow(r, r->slow_ms);
-    }
-    bool waits = p->slow && p->parity == 0;
-    size_t count = waits ? r->requests / WAITING_PART + 1 : r->requests;
-    if (err == COVEY_OK) {
-        err = run_requests(r, p, count);
-    }
-    if (p->slow) {
-        covey_err undone = set_slow(r, 0);
-        err = err == COVEY_OK ? undone : err;
-    }
-    if (err == COVEY_OK) {
-        p->median_ms = covey__tally_median_ms(&p->tally); /* sorts */
-        r->steady_ms = r->steady_ms > 0 ? r->steady_ms : p->median_ms;
-        fprintf(stderr, "%s: %zu answers, median %.2f ms\n", p->name, p->tally.count, p->median_ms);
-    }
-    return err;
-}
-
-static covey_err open_all(struct covey__report *r, const char *dir, const char *model)
-{
-    char state[NODE_DIR];
-    struct covey_control_infer infer = {.parity = 1, .coded_all = true, .timeout_ms = TIMEOUT_MS};
-    covey_err err = covey__lab_name(&r->lab, dir);
+    covey_err err = covey__lab_name(&r->lab, r->options.dir);
     if (err == COVEY_OK) {
         err = covey__lab_load(&r->lab);
     }
+    if (err == COVEY_ERR_NOT_FOUND) {
+        err = COVEY_ERR_CLOSED; /* no mesh */
+    }
     if (err != COVEY_OK) {
-        return refuse(r, err, r->lab.why);
+        return covey__report_refuse(r, err, "%s", r->lab.why);
     }
-    if (r->lab.count < 3) {
-        return refuse(r, COVEY_ERR_RANGE, "a report needs a lab of at least 3 nodes");
+    unsigned there = 0;
+    for (unsigned i = 0; i < r->lab.count; i++) {
+        there += covey__lab_takes_part(&r->lab.node[i]);
     }
-    covey__lab_node_dir(&r->lab, 0, state, sizeof(state));
-    err = settle(r);
+    if (there < NODES_MIN || !covey__lab_takes_part(&r->lab.node[0])) {
+        return covey__report_refuse(r, COVEY_ERR_CLOSED,
+                                    "a report needs %d nodes of the lab, node1 among them, that "
+                                    "run and are neither frozen nor cut: see 'covey lab list'",
+                                    NODES_MIN);
+    }
+    return COVEY_OK;
+}
+
+static void leave_lab(struct covey__report *r)
+{
+    covey__target_close(&r->target);
+    if (r->own_lab) {
+        covey__lab_down(&r->lab);
+    } else if (r->options.lab.devices == 0) {
+        covey__report_put_back(r);
+    }
+    if (r->lab_dir[0] != 0) {
+        int ignored = rmdir(r->lab_dir); /* where the lab was never made */
+        (void)ignored;
+    }
+}
+
+/* ---- the command ---- */
+
+static covey_err run(struct covey__report *r)
+{
+    covey_err err = covey__report_find_gnuplot(r);
+    if (err == COVEY_OK && access(r->folder, W_OK | X_OK) != 0) {
+        err = covey__report_refuse(r, COVEY_ERR_PERMISSIONS, "%s cannot be written to", r->folder);
+    }
+    if (err == COVEY_OK) {
+        err = covey__report_choose(r);
+    }
     if (err != COVEY_OK) {
         return err;
     }
-    err = covey__target_open(&r->target, state, model, &infer);
-    return err == COVEY_OK ? make_input(r) : refuse(r, err, r->target.why.text);
-}
-
-static covey_err run(struct covey__report *r, const char *dir, const char *model)
-{
-    covey_err err = covey__report_folder(r);
+    err = r->options.lab.devices != 0 ? start_lab(r) : find_lab(r);
     if (err == COVEY_OK) {
-        err = open_all(r, dir, model);
+        err = covey__report_load(r);
     }
-    for (size_t i = 0; err == COVEY_OK && i < COVEY__REPORT_PHASES; i++) {
-        err = run_phase(r, &r->phase[i]);
+    if (err == COVEY_OK) {
+        err = covey__report_measure(r);
     }
-    return err == COVEY_OK ? covey__report_write(r, model) : err;
+    leave_lab(r);
+    if (err == COVEY_OK) { /* first what took long to measure */
+        err = covey__report_write(r);
+    }
+    return err == COVEY_OK ? covey__report_plot(r) : err;
 }
 
 static enum covey_exit finish(struct covey__cli *cli, struct covey__report *r, covey_err err)
 {
     if (err != COVEY_OK) {
-        bool no_lab = err == COVEY_ERR_NOT_FOUND && r->lab.count == 0;
-        enum covey_exit code = no_lab                   ? COVEY_EXIT_NO_NODE
-                               : err == COVEY_ERR_RANGE ? COVEY_EXIT_USAGE
-                                                        : covey__cli_exit_of(err);
+        enum covey_exit code =
+            err == COVEY_ERR_NOT_FOUND ? COVEY_EXIT_MISSING : covey__cli_exit_of(err);
         return covey__cli_fail(cli, code, "%s", r->why);
+    }
+    size_t lost = covey__report_lost(r), wrong = covey__report_wrong(r);
+    if (lost + wrong > 0) {
+        return covey__cli_fail(cli, COVEY_EXIT_FAILED,
+                               "%zu requests were lost and %zu answers wrong: see %s/%s.md", lost,
+                               wrong, r->folder, r->base);
     }
     if (cli->json) {
         return covey__cli_print(cli, covey__report_json(r));
     }
-    printf("%s/report.md%s\n", r->out, r->plotted ? "" : " (without plots: gnuplot is missing)");
+    printf("%s/%s.md\n", r->folder, r->base);
     return COVEY_EXIT_DONE;
 }
 
 enum covey_exit covey__lab_report(struct covey__cli *cli, int argc, char **argv)
 {
-    static const struct covey__report fresh = {
-        .requests = 200,
-        .slow_ms = 1000,
-        .phase =
-            {{.name = "parity", .title = "one parity", .parity = 1},
-             {.name = "no-parity", .title = "no parity"},
-             {.name = "kills", .title = "one parity, nodes killed", .parity = 1, .kill = true},
-             {.name = "straggler", .title = "one parity, a node slow", .parity = 1, .slow = true},
-             {.name = "waiting", .title = "no parity, a node slow", .slow = true}},
-    };
-    struct covey__report *r = malloc(sizeof(*r));
+    struct covey__report *r = calloc(1, sizeof(*r));
     if (r == NULL) {
         return covey__cli_fail(cli, COVEY_EXIT_FAILED, "out of memory");
     }
-    *r = fresh;
-    const char *dir = NULL;
-    const struct covey__option options[] = {
-        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
-        {"--out", COVEY__OPTION_TEXT, &r->out, 0, 0, NULL},
-        {"--requests", COVEY__OPTION_NUMBER, &r->requests, KILL_AT + 1, 100000, NULL},
-        {"--slow", COVEY__OPTION_NUMBER, &r->slow_ms, 1, 60000, NULL},
-    };
+    r->options = (struct covey__report_options){.mode = "auto",
+                                                .coded = "all",
+                                                .requests = REQUESTS,
+                                                .slow_ms = SLOW_MS,
+                                                .timeout_s = PHASE_S,
+                                                .seed = 1};
     enum covey_exit code = COVEY_EXIT_USAGE;
-    bool good = covey__cli_options(cli, options, 4, &argc, argv);
-    if (good && (argc != 2 || r->out == NULL || strchr(r->out, '\'') != NULL)) {
-        code = covey__cli_usage(cli, "usage: covey lab report MODEL --out DIR [--requests N] "
-                                     "[--slow MS] (DIR without quotes)");
-        good = false;
-    }
-    if (good) {
+    if (parse(cli, r, argc, argv)) {
         sigset_t before;
         covey__lab_signals_hold(&before);
-        code = finish(cli, r, run(r, dir, argv[1]));
-        covey__target_close(&r->target);
+        code = finish(cli, r, run(r));
         covey__lab_signals_release(&before);
     }
     for (size_t i = 0; i < COVEY__REPORT_PHASES; i++) {
-        covey__tally_done(&r->phase[i].tally);
+        free(r->phase[i].answer);
     }
+    free(r->hit_ms);
     free(r->input);
-    free(r->first);
+    free(r->reference);
+    free(r->known);
     free(r);
     return code;
 }

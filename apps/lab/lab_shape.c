@@ -15,6 +15,22 @@ static covey_err refuse(struct covey__lab *lab, const char *what, const char *wo
     return COVEY_ERR_RANGE;
 }
 
+bool covey__lab_parse_mode(const char *text, enum covey__lab_mode *out)
+{
+    static const struct {
+        const char *name;
+        enum covey__lab_mode mode;
+    } modes[] = {
+        {"auto", COVEY_LAB_AUTO}, {"netns", COVEY_LAB_NETNS}, {"loopback", COVEY_LAB_LOOPBACK}};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(text, modes[i].name) == 0) {
+            *out = modes[i].mode;
+            return true;
+        }
+    }
+    return false;
+}
+
 static covey_err set_cpu(struct covey__lab *lab, unsigned index, const char *word)
 {
     char *end = NULL;
