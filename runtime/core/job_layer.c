@@ -144,6 +144,7 @@ static bool ask(struct covey__turn *turn, struct covey__request *request, unsign
             return false;
         }
         peer->work++;
+        request->stale[device] = 0;
     }
     out->state = COVEY__OUT_ASKED;
     return true;
@@ -308,8 +309,9 @@ static void close_layer(struct covey__turn *turn, struct covey__request *request
         struct covey__out *out = &request->out[d];
         bool asked = out->state == COVEY__OUT_ASKED;
         out->answer = 0;
-        out->state = asked && d != version->self ? COVEY__OUT_TO_CANCEL : COVEY__OUT_NONE;
+        out->state = COVEY__OUT_NONE;
         if (asked) {
+            request->stale[d] = d != version->self ? out->work : 0;
             count_late(turn, version->peer[d]);
         }
     }
@@ -352,17 +354,18 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
     return true;
 }
 
-static bool pump_cancels(struct covey__turn *turn, struct covey__request *request)
+static bool cancel_stale(struct covey__turn *turn, struct covey__request *request)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
     for (unsigned d = 0; d < version->plan.devices; d++) {
-        if (request->out[d].state != COVEY__OUT_TO_CANCEL) {
+        if (request->stale[d] == 0) {
             continue;
         }
+        request->out[d].work = request->stale[d];
         if (!send_work(turn, request, d, COVEY_WORK_CANCEL)) {
             return false;
         }
-        request->out[d].state = COVEY__OUT_NONE;
+        request->stale[d] = 0;
     }
     return true;
 }
@@ -383,7 +386,7 @@ static bool pump_end(struct covey__turn *turn, struct covey__request *request)
     if (request->running) {
         close_layer(turn, request);
     }
-    if (!pump_cancels(turn, request) || !covey__job_tiles_end(turn, request)) {
+    if (!cancel_stale(turn, request) || !covey__job_tiles_end(turn, request)) {
         return false;
     }
     covey__request_version(turn->job, request)->requests--;
@@ -405,8 +408,5 @@ bool covey__request_pump(struct covey__turn *turn, struct covey__request *reques
     if (request->running && !pump_layer(turn, request)) {
         return false;
     }
-    if (request->complete && !tell_done(turn, request)) {
-        return false;
-    }
-    return request->running || pump_cancels(turn, request);
+    return !request->complete || tell_done(turn, request);
 }

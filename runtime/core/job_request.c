@@ -151,6 +151,17 @@ covey_err covey__request_lied(struct covey__turn *turn, const struct covey_event
     return COVEY_OK;
 }
 
+/* It came after all: there is nothing to cancel. */
+static void forget_stale(struct covey_job *job, struct covey__request *request,
+                         const struct covey_incoming *in)
+{
+    const struct covey__version *version = covey__request_version(job, request);
+    uint8_t d = covey__version_device(job, version, &in->peer);
+    if (d != COVEY__JOB_NO_DEVICE && request->stale[d] == in->message->answer.work) {
+        request->stale[d] = 0;
+    }
+}
+
 void covey__request_answer(struct covey__turn *turn, const struct covey_incoming *in)
 {
     struct covey__request *request = covey__request_find(turn->job, in->message->answer.request);
@@ -159,6 +170,9 @@ void covey__request_answer(struct covey__turn *turn, const struct covey_incoming
         uint16_t peer = covey__job_peer_find(turn->job, &in->peer);
         if (peer != COVEY__JOB_NO_PEER) {
             count_answer(turn, peer);
+        }
+        if (request != NULL) {
+            forget_stale(turn->job, request, in);
         }
     }
     if (!taken) {
@@ -183,9 +197,8 @@ void covey__request_peer(struct covey_job *job, uint16_t peer)
             if (state == COVEY__OUT_TO_ASK || state == COVEY__OUT_ASKED) {
                 request->out[d].state = COVEY__OUT_FAILED;
                 request->out[d].dead = true;
-            } else if (state == COVEY__OUT_TO_CANCEL) {
-                request->out[d].state = COVEY__OUT_NONE;
             }
+            request->stale[d] = 0;
             covey__job_tiles_peer(request, d);
         }
     }

@@ -119,7 +119,6 @@ enum covey__out_state {
     COVEY__OUT_ASKED,
     COVEY__OUT_ANSWERED,
     COVEY__OUT_FAILED, /* gone, refused, behind or not ready: nothing will come */
-    COVEY__OUT_TO_CANCEL,
 };
 
 enum covey__local_state {
@@ -182,6 +181,9 @@ struct covey__request {
     covey_handle input; /* borrowed from session until LAYER_DONE */
     uint64_t began_ms, overdue_ms;
     struct covey__out out[COVEY_PLAN_DEVICES_MAX];
+    /* By device: the work that its layer ended without, 0: none. What is asked next of the same
+     * request cancels it at the holder; what is left at the request's end is cancelled then. */
+    uint32_t stale[COVEY_PLAN_DEVICES_MAX];
     enum covey__local_state local;
     covey_handle local_body;
     covey_handle dropped; /* to RELEASE */

@@ -344,6 +344,19 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
         tiles ? covey__tiles_plan(worker->tiles, &in->peer, fence, &action->device) : NULL;
 }
 
+/* The owner is in another layer of the request now: nobody waits for those before it. */
+static void cancel_others(struct covey_worker *worker, const struct covey_node_id *owner,
+                          const struct covey_work_execute *execute)
+{
+    for (unsigned i = 0; i < TASKS_MAX; i++) {
+        struct task *task = &worker->task[i];
+        if (task->state != TASK_FREE && !task->orphan && task->execute.work != execute->work &&
+            task->execute.request == execute->request && covey_node_id_equal(&task->owner, owner)) {
+            cancel_task(task);
+        }
+    }
+}
+
 static bool take_execute(struct covey_worker *worker, const struct covey_incoming *in)
 {
     const struct covey_work_execute *execute = &in->message->execute;
@@ -364,6 +377,7 @@ static bool take_execute(struct covey_worker *worker, const struct covey_incomin
     if (vacant == NULL || of_owner >= OWNER_TASKS_MAX) {
         return false;
     }
+    cancel_others(worker, &in->peer, execute);
     memset(vacant, 0, sizeof(*vacant));
     vacant->state = TASK_QUEUED;
     vacant->owner = in->peer;

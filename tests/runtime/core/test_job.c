@@ -2,7 +2,8 @@
 #include "job_world.h"
 
 /* Whichever one device is silent, the layer is done when the last of the others has answered, in no
- * time; the silent one is told, and what it sends later is given back. */
+ * time; what the silent one sends later is given back, and if it never does it is told at the end.
+ */
 static void test_any_one_silent_device_costs_no_waiting(void **state)
 {
     (void)state;
@@ -11,7 +12,6 @@ static void test_any_one_silent_device_costs_no_waiting(void **state)
             struct world *w = ready_world(devices, 1);
             for (unsigned layer = 0; layer < 3; layer++) {
                 start_layer(w, 7, layer);
-                unsigned cancels = w->cancels[silent];
                 for (unsigned d = 0; d < devices; d++) {
                     assert_int_equal(w->asked[d], d != 0);
                     if (d != silent) {
@@ -22,11 +22,14 @@ static void test_any_one_silent_device_costs_no_waiting(void **state)
                 assert_int_equal(w->layer_done.answer[silent], 0);
                 assert_int_equal(w->layer_done.recovered_late, rebuilt(w, layer));
                 assert_int_equal(w->layer_done.recovered_dead, 0);
-                assert_int_equal(w->cancels[silent], cancels + (silent != 0));
                 assert_int_equal(w->locals, 1);
-                answer(w, silent);
+                if (layer < 2) {
+                    answer(w, silent);
+                }
             }
+            assert_int_equal(w->cancels[silent], 0);
             end(w, 7);
+            assert_int_equal(w->cancels[silent], silent != 0);
             assert_no_bodies(w);
             world_free(w);
         }

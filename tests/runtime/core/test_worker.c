@@ -137,14 +137,15 @@ static void checked(struct world *w, unsigned owner, struct covey_fence fence, s
 static void execute(struct world *w, unsigned owner, struct covey_fence fence, uint32_t work)
 {
     struct covey_work_message m = {.type = COVEY_WORK_EXECUTE};
-    m.execute = (struct covey_work_execute){fence, 5, 1, work};
+    m.execute =
+        (struct covey_work_execute){fence, work, 1, work}; /* each of a request of its own */
     tell(w, owner, &m, new_body(w));
 }
 
 static void cancel(struct world *w, unsigned owner, struct covey_fence fence, uint32_t work)
 {
     struct covey_work_message m = {.type = COVEY_WORK_CANCEL};
-    m.cancel = (struct covey_work_execute){fence, 5, 1, work};
+    m.cancel = (struct covey_work_execute){fence, work, 1, work};
     tell(w, owner, &m, 0);
 }
 
@@ -247,7 +248,7 @@ static void test_computed_is_answered(void **state)
     computed(w, &compute, true);
     assert_int_equal(w->answers[COVEY_WORK_STATUS_DONE], 1);
     assert_int_equal(w->answer.work, 77);
-    assert_int_equal(w->answer.request, 5);
+    assert_int_equal(w->answer.request, 77);
     assert_int_not_equal(w->answer_body, 0);
     execute(w, 0, fence, 78);
     compute = w->compute[0];
@@ -255,6 +256,39 @@ static void test_computed_is_answered(void **state)
     assert_int_equal(w->answers[COVEY_WORK_STATUS_REFUSED], 1);
     computed(w, &compute, true);
     assert_int_equal(w->answers[COVEY_WORK_STATUS_DONE], 0);
+    world_free(w);
+}
+
+/* A request that has come to its next layer does not want the one before any more: what waits is
+ * answered as cancelled, what runs when it ends; other requests are not touched. */
+static void test_next_layer_cancels_the_one_before(void **state)
+{
+    (void)state;
+    struct covey_fence fence = fence_of(1, 1);
+    struct world *w = ready_world(fence);
+    execute(w, 0, fence, 1);
+    struct covey_action first = w->compute[0];
+    execute(w, 0, fence, 2);
+    struct covey_action second = w->compute[0];
+    execute(w, 0, fence, 3);
+    struct covey_work_message m = {.type = COVEY_WORK_EXECUTE};
+    m.execute = (struct covey_work_execute){fence, 3, 2, 30};
+    tell(w, 0, &m, new_body(w));
+    assert_int_equal(w->answers[COVEY_WORK_STATUS_CANCELLED], 1);
+    assert_int_equal(w->answer.work, 3);
+    m.execute = (struct covey_work_execute){fence, 1, 2, 10};
+    tell(w, 0, &m, new_body(w));
+    assert_int_equal(w->answers[COVEY_WORK_STATUS_CANCELLED], 0);
+    computed(w, &first, true);
+    assert_int_equal(w->answers[COVEY_WORK_STATUS_CANCELLED], 1);
+    struct covey_action third = w->compute[0];
+    computed(w, &second, true);
+    assert_int_equal(w->answers[COVEY_WORK_STATUS_DONE], 1);
+    struct covey_action fourth = w->compute[0];
+    computed(w, &third, true);
+    assert_int_equal(w->answer.work, 30);
+    computed(w, &fourth, true);
+    assert_int_equal(w->answer.work, 10);
     world_free(w);
 }
 
@@ -432,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_bad_assignment_is_forgotten),
         cmocka_unit_test(test_computed_is_answered),
         cmocka_unit_test(test_cancel_takes_effect),
+        cmocka_unit_test(test_next_layer_cancels_the_one_before),
         cmocka_unit_test(test_unknown_fences_are_refused),
         cmocka_unit_test(test_retire_ends_versions),
         cmocka_unit_test(test_work_of_a_lost_owner_is_dropped),
