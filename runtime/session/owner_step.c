@@ -68,7 +68,21 @@ static covey_err combine(struct covey_request *r, struct covey_scratch *scratch)
     return err;
 }
 
-static covey_err take_input(struct covey_request *r, const float *input)
+/* Sealed once here, where it is for several: the loop has only to authenticate it for each. */
+static void share(const struct covey_request *r)
+{
+    const struct covey_plan_layer *layer = &r->version->plan.layer[r->at.index];
+    uint32_t holders = 0;
+    for (unsigned s = 0; s < layer->slots; s++) {
+        holders |= layer->holder[s] == r->version->self ? 0 : UINT32_C(1) << layer->holder[s];
+    }
+    if ((holders & (holders - 1)) != 0) {
+        covey_err ignored = covey_body_share(r->layer_wire);
+        (void)ignored; /* without memory it is sealed for each, as always */
+    }
+}
+
+static covey_err copy_input(struct covey_request *r, const float *input)
 {
     const struct covey_layer *l = covey_model_layer(r->session->file->model, r->at.index);
     size_t floats = covey_layer_input_floats(l);
@@ -80,6 +94,15 @@ static covey_err take_input(struct covey_request *r, const float *input)
     if (err == COVEY_OK) {
         memcpy(r->layer_input->data, input, floats * sizeof(float));
         r->layer_wire = covey_body_ref(r->layer_input);
+    }
+    return err;
+}
+
+static covey_err take_input(struct covey_request *r, const float *input)
+{
+    covey_err err = copy_input(r, input);
+    if (err == COVEY_OK) {
+        share(r);
     }
     return err;
 }
