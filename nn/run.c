@@ -13,7 +13,8 @@ struct covey_run {
     const struct covey_model *m;
     const struct covey_graph *g;
     struct covey_threads *threads;
-    uint8_t *arena, *work;
+    uint8_t *arena, *work;        /* one room, the run's own or the caller's */
+    void *own;                    /* to be freed, or NULL */
     struct covey_tensor *tensors; /* of each value */
     struct covey__op_call *calls; /* of each node */
     const struct covey__op **ops; /* of each node */
@@ -36,6 +37,11 @@ size_t covey_model_memory(const struct covey_model *m)
            covey_model_layers(m) * (sizeof(uint32_t) + sizeof(struct covey_stage));
 }
 
+size_t covey_model_room(const struct covey_model *m)
+{
+    return covey__model_arena(m) + covey__model_work(m);
+}
+
 static void bind_values(struct covey_run *r)
 {
     for (size_t v = 0; v < r->g->value_count; v++) {
@@ -45,7 +51,8 @@ static void bind_values(struct covey_run *r)
             void *data;
         } bridge = {.in = value->data};
         if (!value->constant) {
-            bridge.data = r->arena + covey__model_offset(r->m, (uint16_t)v);
+            bridge.data =
+                r->arena != NULL ? r->arena + covey__model_offset(r->m, (uint16_t)v) : NULL;
         }
         r->tensors[v] = (struct covey_tensor){value->type, value->shape, bridge.data};
     }
@@ -87,19 +94,28 @@ static void bind_stages(struct covey_run *r)
 static covey_err alloc_run(struct covey_run *r)
 {
     size_t layers = covey_model_layers(r->m);
-    r->arena = covey__arena_new(covey__model_arena(r->m) + covey__model_work(r->m));
     r->tensors = calloc(r->g->value_count + 1, sizeof(*r->tensors));
     r->calls = calloc(r->g->node_count + 1, sizeof(*r->calls));
     r->ops = calloc(r->g->node_count + 1, sizeof(struct covey__op *));
     r->layer_node = calloc(layers + 1, sizeof(*r->layer_node));
     r->layers = calloc(layers + 1, sizeof(*r->layers));
-    return r->arena != NULL && r->tensors != NULL && r->calls != NULL && r->ops != NULL &&
-                   r->layer_node != NULL && r->layers != NULL
+    return r->tensors != NULL && r->calls != NULL && r->ops != NULL && r->layer_node != NULL &&
+                   r->layers != NULL
                ? COVEY_OK
                : COVEY_ERR_NOMEM;
 }
 
-covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
+void covey_run_place(struct covey_run *r, void *room)
+{
+    r->arena = room;
+    r->work = r->arena + covey__model_arena(r->m);
+    bind_values(r);
+    for (size_t i = 0; i < r->g->node_count; i++) {
+        r->calls[i].scratch = r->work;
+    }
+}
+
+covey_err covey_run_new_bare(const struct covey_model *m, struct covey_run **out)
 {
     struct covey_run *r = calloc(1, sizeof(*r));
     covey_err err = COVEY_ERR_NOMEM;
@@ -112,7 +128,6 @@ covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
     if (err != COVEY_OK) {
         goto out;
     }
-    r->work = r->arena + covey__model_arena(m);
     if (covey__model_threads(m) > 1) {
         err = covey_threads_new(covey__model_threads(m), &r->threads);
         if (err != COVEY_OK) {
@@ -132,11 +147,28 @@ out:
     return err;
 }
 
+covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
+{
+    struct covey_run *r = NULL;
+    covey_err err = covey_run_new_bare(m, &r);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    r->own = covey__arena_new(covey_model_room(m));
+    if (r->own == NULL) {
+        covey_run_free(r);
+        return COVEY_ERR_NOMEM;
+    }
+    covey_run_place(r, r->own);
+    *out = r;
+    return COVEY_OK;
+}
+
 void covey_run_free(struct covey_run *r)
 {
     if (r != NULL) {
         covey_threads_free(r->threads);
-        free(r->arena);
+        free(r->own);
         free(r->tensors);
         free(r->calls);
         free(r->ops);

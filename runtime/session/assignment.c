@@ -32,7 +32,7 @@ void covey__assignment_unref(struct covey_assignment *a)
         return;
     }
     covey__strips_free(a->strips);
-    covey_manifest_free(a->manifest);
+    covey__network_unref(a->network);
     free(a->plan);
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         for (size_t p = 0; p < a->part_count[i]; p++) {
@@ -132,6 +132,10 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     }
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
         err = a->held[i] > 0 ? take_parts(a, i) : COVEY_OK;
+    }
+    if (err == COVEY_OK && a->plan != NULL) {
+        const struct covey_budget budget = {used_bytes, limit};
+        err = covey__network_get(a->networks, &a->model, &budget, &a->network);
     }
     return err;
 }

@@ -40,8 +40,9 @@ struct covey_assignment {
     struct covey_plan *plan;
     uint8_t device; /* this one in the plan */
     struct covey_digest model;
-    struct covey_manifest *manifest;
-    struct covey_graph *graph;   /* the manifest's */
+    struct covey_network_table *networks; /* set before it is parsed; NULL: shares nothing */
+    struct covey_network *network;
+    bool small_pinned;           /* the network's small constants */
     struct covey_strips *strips; /* filled once the assignment is ready */
     _Atomic uint64_t *account;   /* of all that is held, at most limit */
     uint64_t limit;

@@ -64,7 +64,7 @@ static covey_err pin_blobs(struct covey_assignment *a, struct list *l, size_t fi
 {
     covey_err err = COVEY_OK;
     for (size_t i = first; i < first + count && err == COVEY_OK; i++) {
-        const struct covey_blob *blob = covey_manifest_blob(a->manifest, i);
+        const struct covey_blob *blob = covey_manifest_blob(a->network->manifest, i);
         err = blob->len <= longest ? covey__assignment_pin(a, l->store, &blob->digest) : COVEY_OK;
     }
     return err;
@@ -73,7 +73,6 @@ static covey_err pin_blobs(struct covey_assignment *a, struct list *l, size_t fi
 static covey_err read_manifest(struct covey_assignment *a, struct list *l)
 {
     struct covey_body *body = NULL;
-    struct covey_nn_error why;
     if (!a->model_pinned) {
         covey_err pinned = covey__assignment_pin(a, l->store, &a->model);
         if (pinned != COVEY_OK) {
@@ -81,17 +80,16 @@ static covey_err read_manifest(struct covey_assignment *a, struct list *l)
         }
         a->model_pinned = true;
     }
+    if (a->network->manifest != NULL) { /* another assignment's */
+        return COVEY_OK;
+    }
     covey_err err = covey__store_body(l->store, &a->model, &body);
     if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_MALFORMED) {
         list_add(l, &a->model, 0, true);
         return COVEY_OK;
     }
     if (err == COVEY_OK) {
-        err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &a->manifest, &why);
-    }
-    if (err == COVEY_OK) {
-        size_t blobs = covey_manifest_blobs(a->manifest);
-        err = pin_blobs(a, l, 0, blobs, COVEY_MANIFEST_SMALL);
+        err = covey__network_manifest(a->network, covey_bytes_of(body->data, body->len));
     }
     covey_body_unref(body);
     return err;
@@ -111,39 +109,47 @@ static void list_blobs(struct list *l, const struct covey_manifest *mf, size_t f
 static covey_err pin_constants(struct covey_assignment *a, struct list *l)
 {
     covey_err err = COVEY_OK;
-    for (unsigned v = 0; v < a->graph->value_count && err == COVEY_OK; v++) {
-        if (covey__strips_needs(a->strips, (uint16_t)v)) {
+    for (unsigned v = 0; v < a->network->graph->value_count && err == COVEY_OK; v++) {
+        if (covey__strips_reads(a->strips, (uint16_t)v)) {
             size_t first = 0, count = 0;
-            covey_manifest_value_blobs(a->manifest, (uint16_t)v, &first, &count);
+            covey_manifest_value_blobs(a->network->manifest, (uint16_t)v, &first, &count);
             err = pin_blobs(a, l, first, count, SIZE_MAX);
         }
     }
     return err;
 }
 
-static covey_err make_graph(struct covey_assignment *a, struct list *l)
+static covey_err open_network(struct covey_assignment *a, struct list *l)
 {
-    struct covey_nn_error why;
-    list_blobs(l, a->manifest, 0, covey_manifest_blobs(a->manifest), COVEY_MANIFEST_SMALL);
-    if (l->count > 0) {
+    if (!a->small_pinned) {
+        size_t blobs = covey_manifest_blobs(a->network->manifest);
+        covey_err err = pin_blobs(a, l, 0, blobs, COVEY_MANIFEST_SMALL);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        a->small_pinned = true;
+    }
+    if (a->network->graph != NULL) {
         return COVEY_OK;
     }
-    covey_err err =
-        covey_manifest_reserve(a->manifest, 1, fetch, fetch_user(l->store), &a->graph, &why);
-    if (err == COVEY_OK) {
-        err = covey__strips_new(a->graph, a->plan, &a->plan->device[a->device], a->account,
-                                a->limit, &a->strips);
-    }
+    list_blobs(l, a->network->manifest, 0, covey_manifest_blobs(a->network->manifest),
+               COVEY_MANIFEST_SMALL);
+    return l->count == 0 ? covey__network_open(a->network, fetch, fetch_user(l->store)) : COVEY_OK;
+}
+
+static covey_err make_strips(struct covey_assignment *a, struct list *l)
+{
+    covey_err err = covey__strips_new(a->network, a->plan, &a->plan->device[a->device], &a->strips);
     return err == COVEY_OK ? pin_constants(a, l) : err;
 }
 
 static void list_constants(struct covey_assignment *a, struct list *l)
 {
-    for (unsigned v = 0; v < a->graph->value_count; v++) {
+    for (unsigned v = 0; v < a->network->graph->value_count; v++) {
         if (covey__strips_needs(a->strips, (uint16_t)v)) {
             size_t first = 0, count = 0;
-            covey_manifest_value_blobs(a->manifest, (uint16_t)v, &first, &count);
-            list_blobs(l, a->manifest, first, count, SIZE_MAX);
+            covey_manifest_value_blobs(a->network->manifest, (uint16_t)v, &first, &count);
+            list_blobs(l, a->network->manifest, first, count, SIZE_MAX);
         }
     }
 }
@@ -151,12 +157,12 @@ static void list_constants(struct covey_assignment *a, struct list *l)
 /* As far as it goes with what is in the store. */
 static covey_err list_tiles(struct covey_assignment *a, struct list *l)
 {
-    covey_err err = COVEY_OK;
-    if (a->manifest == NULL) {
-        err = read_manifest(a, l);
+    covey_err err = read_manifest(a, l);
+    if (err == COVEY_OK && a->network->manifest != NULL) {
+        err = open_network(a, l);
     }
-    if (err == COVEY_OK && a->manifest != NULL && a->strips == NULL) {
-        err = make_graph(a, l);
+    if (err == COVEY_OK && a->network->graph != NULL && a->strips == NULL) {
+        err = make_strips(a, l);
     }
     if (err == COVEY_OK && a->strips != NULL) {
         list_constants(a, l);
@@ -212,6 +218,17 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
     return COVEY_OK;
 }
 
+static uint64_t held_bytes(const struct covey_assignment *a)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
+        if (a->held[i] > 0) {
+            bytes += a->held[i] * covey_layer_unit_floats(&a->layer[i]) * sizeof(float);
+        }
+    }
+    return bytes;
+}
+
 covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_store *store)
 {
     covey_err err = COVEY_OK;
@@ -221,7 +238,7 @@ covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_
         }
     }
     if (err == COVEY_OK && a->strips != NULL) {
-        err = covey__strips_fill(a->strips, a->manifest, fetch, fetch_user(store));
+        err = covey__strips_fill(a->strips, held_bytes(a), fetch, fetch_user(store));
     }
     return err;
 }

@@ -12,6 +12,7 @@ struct covey_holder {
     struct covey_services *services;
     struct covey_assignment *assignments; /* loop's thread only */
     struct covey_held_table held;
+    struct covey_network_table networks;
     _Atomic uint64_t used_bytes;
 };
 
@@ -41,6 +42,12 @@ covey_err covey__holder_new(struct covey_services *services, struct covey_holder
         free(h);
         return err;
     }
+    err = covey__network_table_init(&h->networks);
+    if (err != COVEY_OK) {
+        covey__held_table_done(&h->held);
+        free(h);
+        return err;
+    }
     *out = h;
     return COVEY_OK;
 }
@@ -56,6 +63,7 @@ void covey__holder_free(struct covey_holder *h)
         covey__assignment_unref(a);
     }
     covey__held_table_done(&h->held);
+    covey__network_table_done(&h->networks);
     free(h);
 }
 
@@ -117,7 +125,7 @@ static void feed(struct covey_holder *h, const struct covey_event *event)
 
 static void submit_look(struct holder_task *t);
 
-/* What is missing is told; when nothing is, the weights are laid out on the compute pool. */
+/* What is missing is told; when nothing is, the weights are laid out behind the requests. */
 static void look(struct holder_task *t)
 {
     t->err = covey__assignment_wants(t->assignment, &t->holder->services->store, &t->message);
@@ -189,7 +197,7 @@ static void look_done(struct covey_task *task)
     }
     t->task.work = fill_work;
     t->task.done = fill_done;
-    covey__pool_submit(t->holder->services->compute, &t->task);
+    covey__pool_submit(t->holder->services->background, &t->task);
 }
 
 static void submit_look(struct holder_task *t)
@@ -249,6 +257,7 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     memcpy(copy, action->bytes.ptr, action->bytes.len);
     t->message = covey_bytes_of(copy, action->bytes.len);
     a->table = &h->held;
+    a->networks = &h->networks;
     t->task.work = check_work;
     t->task.done = look_done;
     a->next = h->assignments;

@@ -1,34 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "strips_state.h"
 
-#include <stdatomic.h>
+#include <malloc.h>
 #include <stdlib.h>
 
-static void held(struct covey_strips *s, uint64_t bytes)
-{
-    atomic_fetch_add(s->used_bytes, bytes);
-    s->bytes += bytes;
-}
-
-static void given_back(struct covey_strips *s, uint64_t bytes)
-{
-    atomic_fetch_sub(s->used_bytes, bytes);
-    s->bytes -= bytes;
-}
+/* Of a slice's bytes, and besides: what faster layouts may take beyond the constants. */
+enum { LAYOUT_PERCENT = 22, LAYOUT_BYTES = 1 << 20 };
 
 /* The plan's segments as cells of this graph: rows and bytes are those that will be computed. */
 static bool is_segment(const struct covey_strips *s, const struct covey_plan_segment *segment)
 {
     unsigned last = segment->first_cell + segment->cells - 1U;
-    if (segment->cells == 0 || last >= s->cells) {
+    if (segment->cells == 0 || last >= s->network->cells) {
         return false;
     }
     for (unsigned i = segment->first_cell; i <= last; i++) {
-        if (!s->cell[i].tiles) {
+        if (!s->network->cell[i].tiles) {
             return false;
         }
     }
-    const struct covey_cell *a = &s->cell[segment->first_cell], *b = &s->cell[last];
+    const struct covey_cell *a = &s->network->cell[segment->first_cell],
+                            *b = &s->network->cell[last];
     const struct covey_row_map *map = &segment->map;
     return map->in_rows == a->in_rows && map->out_rows == b->out_rows &&
            map->in_row_bytes == (uint64_t)a->in_planes * a->in_width * sizeof(float) &&
@@ -54,18 +46,6 @@ static covey_err check_runs(const struct covey_strips *s)
     return COVEY_OK;
 }
 
-static covey_err find_cells(struct covey_strips *s)
-{
-    const struct covey_model_options options = {.plan_only = true};
-    struct covey_model *model = NULL;
-    covey_err err = covey_model_new(s->graph, &options, &model, NULL);
-    if (err == COVEY_OK) {
-        err = covey_cells_find(s->graph, model, &s->cell, &s->cells, NULL);
-    }
-    covey_model_free(model);
-    return err;
-}
-
 static covey_err find_device(struct covey_strips *s, const struct covey_node_id *self)
 {
     for (unsigned d = 0; d < s->plan.devices; d++) {
@@ -82,38 +62,31 @@ static void find_constants(struct covey_strips *s)
     for (unsigned r = 0; r < s->plan.runs; r++) {
         const struct covey_plan_run *run = &s->plan.run[r];
         const struct covey_plan_segment *end = &run->segment[run->segments - 1];
-        uint32_t first = s->cell[run->segment[0].first_cell].first_node;
-        uint32_t last = s->cell[end->first_cell + end->cells - 1].last_node;
+        uint32_t first = s->network->cell[run->segment[0].first_cell].first_node;
+        uint32_t last = s->network->cell[end->first_cell + end->cells - 1].last_node;
         for (uint32_t n = first; n < last; n++) {
-            const struct covey_graph_node *node = &s->graph->nodes[n];
+            const struct covey_graph_node *node = &s->network->graph->nodes[n];
             for (unsigned i = 0; i < node->inputs; i++) {
                 uint16_t v = node->input[i];
-                if (v != COVEY_VALUE_NONE && s->graph->values[v].constant) {
-                    s->needs[v] = true;
+                if (v != COVEY_VALUE_NONE && s->network->graph->values[v].constant) {
+                    s->reads[v] = true;
                 }
             }
         }
     }
 }
 
-covey_err covey__strips_new(const struct covey_graph *g, const struct covey_plan *plan,
-                            const struct covey_node_id *self, _Atomic uint64_t *used_bytes,
-                            uint64_t limit, struct covey_strips **out)
+covey_err covey__strips_new(struct covey_network *n, const struct covey_plan *plan,
+                            const struct covey_node_id *self, struct covey_strips **out)
 {
     struct covey_strips *s = calloc(1, sizeof(*s));
-    if (s == NULL || pthread_mutex_init(&s->lock, NULL) != 0) {
-        free(s);
+    if (s == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    s->graph = g;
+    s->network = n;
     s->plan = *plan;
-    s->used_bytes = used_bytes;
-    s->limit = limit;
-    s->needs = calloc(g->value_count + 1, sizeof(*s->needs));
-    covey_err err = s->needs != NULL ? find_device(s, self) : COVEY_ERR_NOMEM;
-    if (err == COVEY_OK) {
-        err = find_cells(s);
-    }
+    s->reads = calloc(n->graph->value_count + 1u, sizeof(*s->reads));
+    covey_err err = s->reads != NULL ? find_device(s, self) : COVEY_ERR_NOMEM;
     if (err == COVEY_OK) {
         err = check_runs(s);
     }
@@ -126,34 +99,12 @@ covey_err covey__strips_new(const struct covey_graph *g, const struct covey_plan
     return COVEY_OK;
 }
 
-static void free_model(struct covey_strips *s, struct strip_model *m)
-{
-    while (m->idle != NULL) {
-        struct covey_kept *k = m->idle;
-        m->idle = k->next;
-        covey_run_free(k->run);
-        free(k);
-        given_back(s, m->run_bytes);
-    }
-    covey_model_free(m->model);
-    covey_graph_free(m->graph);
-    memset(m, 0, sizeof(*m));
-}
-
 void covey__strips_free(struct covey_strips *s)
 {
-    if (s == NULL) {
-        return;
+    if (s != NULL) {
+        free(s->reads);
+        free(s);
     }
-    for (unsigned i = 0; i < STRIP_MODELS; i++) {
-        free_model(s, &s->model[i]);
-    }
-    covey_layouts_free(s->layouts);
-    given_back(s, s->bytes);
-    free(s->cell);
-    free(s->needs);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
 }
 
 const struct covey_plan *covey__strips_plan(const struct covey_strips *s)
@@ -161,134 +112,26 @@ const struct covey_plan *covey__strips_plan(const struct covey_strips *s)
     return &s->plan;
 }
 
+bool covey__strips_reads(const struct covey_strips *s, uint16_t value)
+{
+    return value < s->network->graph->value_count && s->reads[value];
+}
+
 bool covey__strips_needs(const struct covey_strips *s, uint16_t value)
 {
-    return value < s->graph->value_count && s->needs[value];
+    return covey__strips_reads(s, value) && !atomic_load(&s->network->filled[value]);
 }
 
-/* ---- models ---- */
-
-static bool is_same_rows(struct covey_rows a, struct covey_rows b)
+void covey__strips_like(const struct covey_strips *s, unsigned run, unsigned segment,
+                        struct strip_model *out)
 {
-    return a.begin == b.begin && a.end == b.end;
-}
-
-static struct strip_model *find_model(struct covey_strips *s, const struct strip_model *like)
-{
-    struct strip_model *oldest = NULL;
-    for (unsigned i = 0; i < STRIP_MODELS; i++) {
-        struct strip_model *m = &s->model[i];
-        if (m->model != NULL && m->run == like->run && m->segment == like->segment &&
-            is_same_rows(m->out, like->out) && is_same_rows(m->in, like->in)) {
-            return m;
-        }
-        if (m->users == 0 && (oldest == NULL || m->used_at < oldest->used_at)) {
-            oldest = m;
-        }
-    }
-    if (oldest != NULL) {
-        free_model(s, oldest);
-    }
-    return oldest;
-}
-
-static covey_err make_graph(const struct covey_strips *s, const struct strip_model *like,
-                            struct covey_graph **out)
-{
-    const struct covey_plan_segment *segment = &s->plan.run[like->run].segment[like->segment];
-    const struct covey_strip strip = {like->in.begin, like->in.end, like->out.begin, like->out.end};
-    return covey_tile_graph(s->graph, &s->cell[segment->first_cell], segment->cells, &strip, out,
-                            NULL);
-}
-
-static covey_err make_model(struct covey_strips *s, const struct strip_model *like,
-                            struct strip_model *m)
-{
-    const struct covey_model_options options = {.layouts = s->layouts};
-    covey_err err = make_graph(s, like, &m->graph);
-    if (err == COVEY_OK) {
-        err = covey_model_new(m->graph, &options, &m->model, NULL);
-    }
-    if (err != COVEY_OK) {
-        free_model(s, m);
-        return err;
-    }
-    m->run = like->run;
-    m->segment = like->segment;
-    m->in = like->in;
-    m->out = like->out;
-    m->run_bytes = covey_model_memory(m->model);
-    return COVEY_OK;
-}
-
-/* Under the lock: two requests of new rows make one model. */
-static covey_err take_run(struct covey_strips *s, const struct strip_model *like,
-                          struct covey_kept **out)
-{
-    struct strip_model *m = find_model(s, like);
-    covey_err err = m == NULL ? COVEY_ERR_BUSY : COVEY_OK;
-    if (err == COVEY_OK && m->model == NULL) {
-        err = make_model(s, like, m);
-    }
-    if (err != COVEY_OK) {
-        return err;
-    }
-    m->used_at = ++s->used_at;
-    struct covey_kept *k = m->idle;
-    if (k != NULL) {
-        m->idle = k->next;
-        m->idle_count--;
-    } else {
-        k = calloc(1, sizeof(*k));
-        err = k != NULL ? covey_run_new(m->model, &k->run) : COVEY_ERR_NOMEM;
-        if (err != COVEY_OK) {
-            free(k);
-            return err;
-        }
-        covey_run_stages(k->run, NULL, 0);
-        held(s, m->run_bytes);
-    }
-    k->strips = s;
-    k->model = m;
-    m->users++;
-    *out = k;
-    return COVEY_OK;
-}
-
-covey_err covey__strips_take(struct covey_strips *s, const struct strip_model *like,
-                             struct covey_kept **out)
-{
-    pthread_mutex_lock(&s->lock);
-    covey_err err = take_run(s, like, out);
-    pthread_mutex_unlock(&s->lock);
-    return err;
-}
-
-void covey__kept_free(struct covey_kept *k)
-{
-    if (k == NULL) {
-        return;
-    }
-    struct covey_strips *s = k->strips;
-    struct strip_model *m = k->model;
-    pthread_mutex_lock(&s->lock);
-    m->users--;
-    bool idle = m->idle_count < STRIP_IDLE_RUNS && atomic_load(s->used_bytes) <= s->limit;
-    if (idle) {
-        k->next = m->idle;
-        m->idle = k;
-        m->idle_count++;
-    } else {
-        covey_run_free(k->run);
-        free(k);
-        given_back(s, m->run_bytes);
-    }
-    pthread_mutex_unlock(&s->lock);
+    const struct covey_plan_segment *k = &s->plan.run[run].segment[segment];
+    *out = (struct strip_model){.first_cell = k->first_cell, .cells = k->cells};
 }
 
 /* ---- weights ---- */
 
-static uint64_t value_bytes(const struct covey_graph *g, uint16_t value)
+static uint64_t value_bytes(const struct covey_graph *g, size_t value)
 {
     size_t count = 0;
     const struct covey_graph_value *v = &g->values[value];
@@ -296,130 +139,170 @@ static uint64_t value_bytes(const struct covey_graph *g, uint16_t value)
     return ok ? (uint64_t)count * covey_type_size(v->type) : 0;
 }
 
-/* Bytes of the constants that are needed, or of those that are still read where they came. */
-static uint64_t constant_bytes(const struct covey_strips *s, const struct covey_manifest *mf,
-                               bool loaded_only)
-{
-    uint64_t bytes = 0;
-    for (size_t v = 0; v < s->graph->value_count; v++) {
-        if (s->needs[v] && (!loaded_only || covey_manifest_loaded(mf, (uint16_t)v))) {
-            bytes += value_bytes(s->graph, (uint16_t)v);
-        }
-    }
-    return bytes;
-}
-
-/* Rows of this device in the plan's own layout; false: none. */
-static bool own_rows(const struct covey_strips *s, unsigned run, unsigned segment,
-                     struct strip_model *out)
+/* Rows of a device in the plan's own layout; false: none. */
+static bool rows_of(const struct covey_strips *s, unsigned run, unsigned segment, unsigned device,
+                    struct strip_model *out)
 {
     const struct covey_plan_run *r = &s->plan.run[run];
     struct covey_tile_layout layout;
     covey_tile_layout_of(r, s->plan.devices, &layout);
-    *out = (struct strip_model){.run = run,
-                                .segment = segment,
-                                .out = covey_tile_made(&layout, segment, s->device),
-                                .in = covey_tile_need(r, &layout, segment, s->device)};
+    covey__strips_like(s, run, segment, out);
+    out->out = covey_tile_made(&layout, segment, device);
+    out->in = covey_tile_need(r, &layout, segment, device);
     return out->in.begin < out->in.end;
 }
 
-/* What will run decides how weights are laid out. */
-static covey_err choose_layouts(struct covey_strips *s)
+/* Its own rows, or, where it has none, another's that it may have to take over. */
+static bool likely_rows(const struct covey_strips *s, unsigned run, unsigned segment,
+                        struct strip_model *out)
 {
-    for (unsigned r = 0; r < s->plan.runs; r++) {
-        for (unsigned k = 0; k < s->plan.run[r].segments; k++) {
-            struct strip_model like;
-            struct covey_graph *g = NULL;
-            if (!own_rows(s, r, k, &like)) {
-                continue;
-            }
-            covey_err err = make_graph(s, &like, &g);
-            if (err == COVEY_OK) {
-                err = covey_layouts_choose(s->layouts, g);
-            }
-            covey_graph_free(g);
-            if (err != COVEY_OK) {
-                return err;
-            }
-        }
+    bool any = rows_of(s, run, segment, s->device, out);
+    for (unsigned d = 0; d < s->plan.devices && !any; d++) {
+        any = rows_of(s, run, segment, d, out);
     }
-    return COVEY_OK;
+    return any;
 }
 
-static void unload(struct covey_strips *s, struct covey_manifest *mf, uint16_t value)
-{
-    if (covey_layouts_has(s->layouts, s->graph->values[value].data)) {
-        covey_manifest_unload(mf, value);
-    }
-}
+typedef covey_err (*segment_fn)(struct covey_strips *s, const struct strip_model *like);
 
-/* One value after the other, so that no more than one is held twice. */
-static covey_err load_values(struct covey_strips *s, struct covey_manifest *mf,
-                             covey_fetch_fn fetch, void *user)
+static covey_err each_segment(struct covey_strips *s, segment_fn fn)
 {
     covey_err err = COVEY_OK;
-    for (size_t v = 0; v < s->graph->value_count && err == COVEY_OK; v++) {
-        if (!s->needs[v]) {
-            continue;
-        }
-        err = covey_manifest_load(mf, (uint16_t)v, fetch, user);
-        if (err == COVEY_OK) {
-            err = covey_layouts_fill(s->layouts, s->graph->values[v].data);
-        }
-        if (err == COVEY_OK) {
-            unload(s, mf, (uint16_t)v);
+    for (unsigned r = 0; r < s->plan.runs; r++) {
+        for (unsigned k = 0; k < s->plan.run[r].segments && err == COVEY_OK; k++) {
+            struct strip_model like;
+            err = likely_rows(s, r, k, &like) ? fn(s, &like) : COVEY_OK;
         }
     }
     return err;
 }
 
-static covey_err make_models(struct covey_strips *s)
+/* What will run decides how weights are laid out. */
+static covey_err choose_layouts(struct covey_strips *s, const struct strip_model *like)
 {
-    for (unsigned r = 0; r < s->plan.runs; r++) {
-        for (unsigned k = 0; k < s->plan.run[r].segments; k++) {
-            struct strip_model like;
-            struct covey_kept *kept = NULL;
-            if (!own_rows(s, r, k, &like)) {
-                continue;
-            }
-            covey_err err = covey__strips_take(s, &like, &kept);
-            if (err != COVEY_OK) {
-                return err;
-            }
-            covey__kept_free(kept);
-        }
+    struct covey_graph *g = NULL;
+    covey_err err = covey__network_graph(s->network, like, &g);
+    if (err == COVEY_OK) {
+        err = covey_layouts_choose(s->network->layouts, g);
     }
-    return COVEY_OK;
+    covey_graph_free(g);
+    return err;
 }
 
-covey_err covey__strips_fill(struct covey_strips *s, struct covey_manifest *mf,
-                             covey_fetch_fn fetch, void *user)
+static covey_err make_model(struct covey_strips *s, const struct strip_model *like)
 {
-    uint64_t constants = constant_bytes(s, mf, false);
-    uint64_t used = atomic_load(s->used_bytes);
-    if (used > s->limit || constants > s->limit - used) {
-        return COVEY_ERR_LIMIT;
+    return covey__network_model(s->network, like);
+}
+
+/* Gives a constant's own pages back where nothing reads them any more. */
+static void unload(struct covey_network *n, uint16_t value)
+{
+    if (covey_layouts_has(n->layouts, n->graph->values[value].data)) {
+        covey_manifest_unload(n->manifest, value);
     }
-    /* Half of what is left for faster layouts, half for what requests need. */
-    uint64_t more = (s->limit - used - constants) / 2;
-    held(s, constants);
-    covey_err err = covey_layouts_new(more > 0 ? more : 1, &s->layouts);
-    if (err == COVEY_OK) {
-        err = choose_layouts(s);
-    }
-    if (err == COVEY_OK) {
-        err = load_values(s, mf, fetch, user);
-    }
-    if (err == COVEY_OK) {
-        err = make_models(s);
-    }
-    for (size_t v = 0; v < s->graph->value_count && err == COVEY_OK; v++) {
-        if (s->needs[v]) {
-            unload(s, mf, (uint16_t)v);
+}
+
+/* One value after the other, so that no more than one is held twice. */
+static covey_err load_values(struct covey_strips *s, covey_fetch_fn fetch, void *user)
+{
+    struct covey_network *n = s->network;
+    covey_err err = COVEY_OK;
+    for (size_t v = 0; v < n->graph->value_count && err == COVEY_OK; v++) {
+        if (!covey__strips_needs(s, (uint16_t)v)) {
+            continue;
+        }
+        err = covey_manifest_load(n->manifest, (uint16_t)v, fetch, user);
+        if (err == COVEY_OK) {
+            err = covey_layouts_fill(n->layouts, n->graph->values[v].data);
+        }
+        if (err == COVEY_OK) {
+            unload(n, (uint16_t)v);
+            atomic_store(&n->filled[v], true);
         }
     }
-    given_back(s, constants);
-    held(s,
-         constant_bytes(s, mf, true) + (s->layouts != NULL ? covey_layouts_bytes(s->layouts) : 0));
+    return err;
+}
+
+/* What is there now, in place of what was. */
+static void account(struct covey_network *n)
+{
+    uint64_t bytes = n->layouts != NULL ? covey_layouts_bytes(n->layouts) : 0;
+    for (size_t v = 0; v < n->graph->value_count; v++) {
+        bool there =
+            n->graph->values[v].constant && covey_manifest_loaded(n->manifest, (uint16_t)v);
+        bytes += there ? value_bytes(n->graph, v) : 0;
+    }
+    covey__network_held(n, bytes);
+    covey__network_given_back(n, n->weight_bytes);
+    n->weight_bytes = bytes;
+}
+
+/* A constant that was given back is needed as it is after all: it comes again. */
+static void forget_missing(struct covey_strips *s)
+{
+    struct covey_network *n = s->network;
+    for (size_t v = 0; v < n->graph->value_count; v++) {
+        if (s->reads[v] && !covey_manifest_loaded(n->manifest, (uint16_t)v) &&
+            !covey_layouts_has(n->layouts, n->graph->values[v].data)) {
+            atomic_store(&n->filled[v], false);
+        }
+    }
+}
+
+static uint64_t missing_bytes(const struct covey_strips *s)
+{
+    uint64_t bytes = 0;
+    for (size_t v = 0; v < s->network->graph->value_count; v++) {
+        bytes += covey__strips_needs(s, (uint16_t)v) ? value_bytes(s->network->graph, v) : 0;
+    }
+    return bytes;
+}
+
+/* Layouts that are larger than their constants save time, but a slice shall take little more
+ * memory than its weights. */
+static covey_err make_layouts(struct covey_network *n, uint64_t missing, uint64_t slice)
+{
+    uint64_t left = (n->limit - atomic_load(n->used_bytes) - missing) / 2;
+    uint64_t more = slice / 100 * LAYOUT_PERCENT + LAYOUT_BYTES;
+    more = more < left ? more : left;
+    return covey_layouts_new(more > 0 ? more : 1, &n->layouts);
+}
+
+static covey_err fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fetch, void *user)
+{
+    struct covey_network *n = s->network;
+    uint64_t missing = missing_bytes(s), used = atomic_load(n->used_bytes);
+    if (missing > 0 && (used > n->limit || missing > n->limit - used)) {
+        return COVEY_ERR_LIMIT;
+    }
+    covey_err err = n->layouts == NULL ? make_layouts(n, missing, missing + others) : COVEY_OK;
+    if (err == COVEY_OK && missing > 0) {
+        err = each_segment(s, choose_layouts);
+    }
+    if (err == COVEY_OK) {
+        forget_missing(s);
+        err = load_values(s, fetch, user);
+    }
+    if (err == COVEY_OK) {
+        err = each_segment(s, make_model);
+    }
+    for (size_t v = 0; v < n->graph->value_count && err == COVEY_OK; v++) {
+        if (s->reads[v]) {
+            unload(n, (uint16_t)v);
+        }
+    }
+    account(n);
+    if (missing > 0) {
+        malloc_trim(0); /* what loading and laying out took for a moment */
+    }
+    return err;
+}
+
+covey_err covey__strips_fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fetch,
+                             void *user)
+{
+    pthread_mutex_lock(&s->network->filling);
+    covey_err err = fill(s, others, fetch, user);
+    pthread_mutex_unlock(&s->network->filling);
     return err;
 }

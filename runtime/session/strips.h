@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * strips.h - the strips of an assignment's tile runs: models of any rows, made when they are first
- * asked for, all over one laid-out copy of the weights; and what is computed with them.
+ * strips.h - the strips of one assignment's tile runs: what of the model's network (network.h) they
+ * need, and what is computed with it.
  *
- * Order: new (shapes are known, weights are not) -> fill with the manifest, value by value as needs
- * says -> compute from any thread.
+ * Order: new (shapes are known, weights are not) -> fill, value by value as needs says -> compute
+ * from any thread.
  */
 #ifndef COVEY_SESSION_STRIPS_H
 #define COVEY_SESSION_STRIPS_H
 
 #include "covey/body.h"
-#include "covey/layouts.h"
-#include "covey/manifest.h"
-#include "covey/tile.h"
-#include "covey/tiles.h"
+#include "network.h"
 
 struct covey_strips;
 
-/* g: the manifest's, reserved; borrowed for life, as is *used_bytes, to which all that is held is
- * added (more than limit: LIMIT). The plan is copied. RANGE: its tile runs are not g's. */
-covey_err covey__strips_new(const struct covey_graph *g, const struct covey_plan *plan,
-                            const struct covey_node_id *self, _Atomic uint64_t *used_bytes,
-                            uint64_t limit, struct covey_strips **out) COVEY_CHECK;
+/* n: open; borrowed for life. The plan is copied. RANGE: its tile runs are not n's. */
+covey_err covey__strips_new(struct covey_network *n, const struct covey_plan *plan,
+                            const struct covey_node_id *self,
+                            struct covey_strips **out) COVEY_CHECK;
 /* After the last compute and the last kept output. NULL is a no-op. */
 void covey__strips_free(struct covey_strips *s);
 const struct covey_plan *covey__strips_plan(const struct covey_strips *s);
 
 /* Whether a tile run reads this constant of the graph. */
+bool covey__strips_reads(const struct covey_strips *s, uint16_t value);
+/* The same, and the network has it not yet. */
 bool covey__strips_needs(const struct covey_strips *s, uint16_t value);
 /* Fetches every constant that is needed, lays it out, gives its own pages back where nothing reads
- * them any more, and makes the models of the plan's own rows, so that no request waits for them. */
-covey_err covey__strips_fill(struct covey_strips *s, struct covey_manifest *mf,
-                             covey_fetch_fn fetch, void *user) COVEY_CHECK;
+ * them any more, and makes the models of the plan's own rows, so that no request waits for them.
+ * Strips of one network may be filled at the same time. others: bytes of weights that the
+ * assignment has besides. LIMIT: more than the network's budget. */
+covey_err covey__strips_fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fetch,
+                             void *user) COVEY_CHECK;
 
 /* A strip's output, kept for the next segment. */
 struct covey_kept;

@@ -45,7 +45,7 @@ static void copy_own(const struct covey_strip_task *task, struct covey_rows rows
 static bool is_kept(const struct covey_strip_task *task, struct covey_rows rows)
 {
     const struct covey_kept *k = task->kept;
-    return k != NULL && k->model->run == task->run && k->model->segment + 1 == task->segment &&
+    return k != NULL && k->of_run == task->run && k->segment + 1 == task->segment &&
            is_within(rows, k->model->out);
 }
 
@@ -123,7 +123,7 @@ static covey_err scatter(const struct covey_strips *s, const struct covey_strip_
 
 static covey_err check(const struct covey_strips *s, const struct covey_strip_task *task)
 {
-    if (task->run >= s->plan.runs || task->device != s->device || s->layouts == NULL ||
+    if (task->run >= s->plan.runs || task->device != s->device || s->network->layouts == NULL ||
         task->segment >= run_of(s, task)->segments) {
         return COVEY_ERR_RANGE;
     }
@@ -134,7 +134,7 @@ static covey_err run_strip(struct covey_strips *s, const struct covey_strip_task
                            struct covey_kept *kept, struct covey_strip_result *result)
 {
     const struct covey_plan_segment *segment = &run_of(s, task)->segment[task->segment];
-    const struct covey_cell *first = &s->cell[segment->first_cell];
+    const struct covey_cell *first = &s->network->cell[segment->first_cell];
     const struct covey_cell *last = first + segment->cells - 1;
     const struct area in = {first->in_planes, first->in_width, kept->model->in};
     const struct area out = {last->out_planes, last->out_width, kept->model->out};
@@ -157,18 +157,19 @@ covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip
         return err;
     }
     const struct covey_plan_run *run = run_of(s, task);
-    struct strip_model like = {.run = task->run,
-                               .segment = task->segment,
-                               .in =
-                                   covey_tile_need(run, task->layout, task->segment, task->device),
-                               .out = covey_tile_made(task->layout, task->segment, task->device)};
+    struct strip_model like;
+    covey__strips_like(s, task->run, task->segment, &like);
+    like.in = covey_tile_need(run, task->layout, task->segment, task->device);
+    like.out = covey_tile_made(task->layout, task->segment, task->device);
     if (like.in.begin >= like.in.end) {
         return COVEY_ERR_RANGE;
     }
-    err = covey__strips_take(s, &like, &kept);
+    err = covey__network_take(s->network, &like, &kept);
     if (err != COVEY_OK) {
         return err;
     }
+    kept->of_run = task->run;
+    kept->segment = task->segment;
     err = run_strip(s, task, kept, &result);
     if (err != COVEY_OK) {
         for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {

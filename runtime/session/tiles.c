@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tiles.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* One strip being computed, then, as long as its output is kept, waiting for the next segment. */
@@ -12,7 +13,8 @@ struct tile {
     uint64_t request;
     uint32_t work;
     uint8_t run, attempt, segment;
-    bool running, dropped;
+    bool running;
+    _Atomic bool dropped;
     struct tile *before; /* whose output is needed; this one's alone now */
     struct covey_tile_layout layout;
     struct covey_strip_task strip;
@@ -79,7 +81,9 @@ static void work(struct covey_task *task, struct covey_scratch *scratch)
     struct tile *tile = (struct tile *)task;
     (void)scratch;
     uint64_t start = covey_thread_cpu_ns();
-    tile->err = covey__strips_compute(tile->assignment->strips, &tile->strip, &tile->result);
+    tile->err = atomic_load(&tile->dropped)
+                    ? COVEY_ERR_CANCELLED
+                    : covey__strips_compute(tile->assignment->strips, &tile->strip, &tile->result);
     tile->spent_us = (uint32_t)((covey_thread_cpu_ns() - start) / 1000);
 }
 
@@ -119,7 +123,7 @@ static void done(struct covey_task *task)
         covey_body_unref(tile->strip.piece[d]);
         tile->strip.piece[d] = NULL;
     }
-    bool keep = tile->err == COVEY_OK && !tile->dropped && tile->result.kept != NULL;
+    bool keep = tile->err == COVEY_OK && !atomic_load(&tile->dropped) && tile->result.kept != NULL;
     if (!keep) {
         unlink_tile(t, tile);
     }
@@ -208,7 +212,7 @@ void covey__tiling_dropped(struct covey_tiling *t, const struct covey_action *ac
             continue;
         }
         if (tile->running) {
-            tile->dropped = true;
+            atomic_store(&tile->dropped, true);
         } else {
             unlink_tile(t, tile);
             free_tile(tile);

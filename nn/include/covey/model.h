@@ -51,6 +51,13 @@ const char *covey_model_kernel(const struct covey_model *m, size_t node);
 struct covey_run;
 covey_err covey_run_new(const struct covey_model *m, struct covey_run **out) COVEY_CHECK;
 void covey_run_free(struct covey_run *r);
+/* Bytes of a run's values and work: nearly all of its memory. */
+size_t covey_model_room(const struct covey_model *m);
+/* A run without that room. covey_run_place() gives it some, 64-byte aligned, the caller's, before
+ * it is used and any number of times again while it is not between a start and its results: runs
+ * that are never used at the same time share it. */
+covey_err covey_run_new_bare(const struct covey_model *m, struct covey_run **out);
+void covey_run_place(struct covey_run *r, void *room);
 
 /* What a run does not compute itself: one split layer (its product is the answer: bias and
  * activation are added here), or nodes [first_node, last_node) (the value `out` is the answer). */

@@ -19,7 +19,6 @@ struct blob {
 };
 
 struct holder {
-    struct covey_manifest *manifest;
     struct covey_assignment *assignment;
     struct covey_tiling *tiling;
 };
@@ -38,6 +37,8 @@ struct world {
     struct covey_plan plan;
     struct covey_services services;
     struct holder holder[HOLDERS];
+    struct covey_network_table networks[HOLDERS];
+    size_t fetched;
     _Atomic uint64_t used_bytes;
     /* the last event */
     covey_err err;
@@ -64,7 +65,8 @@ static covey_err put_blob(void *user, const struct covey_digest *digest, struct 
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
-    const struct world *w = user;
+    struct world *w = user;
+    w->fetched++;
     for (size_t i = 0; i < w->blobs; i++) {
         if (covey_digest_equal(&w->blob[i].digest, digest) && w->blob[i].len == len) {
             memcpy(data, w->blob[i].data, len);
@@ -167,23 +169,31 @@ static void pack(struct world *w, struct covey_graph *take_g)
     assert_in_range(w->tiled, 2, w->cells - 1);
 }
 
+static covey_err open_assignment(struct world *w, unsigned d, uint32_t version, uint64_t limit,
+                                 struct covey_assignment **out)
+{
+    const struct covey_fence fence = {{{3}}, 1, version};
+    const struct covey_budget budget = {&w->used_bytes, limit};
+    struct covey_node_id owner = id_of(0), self = id_of(d);
+    struct covey_digest id = {{9}};
+    struct covey_bytes bytes = covey_bytes_of(w->manifest_bytes, w->manifest_len);
+    struct covey_assignment *a = covey__assignment_new(&owner, &fence);
+    assert_non_null(a);
+    *out = a;
+    expect_ok(covey__network_get(&w->networks[d], &id, &budget, &a->network), NULL);
+    if (a->network->graph == NULL) {
+        expect_ok(covey__network_manifest(a->network, bytes), NULL);
+        expect_ok(covey__network_open(a->network, fetch, w), NULL);
+    }
+    expect_ok(covey__strips_new(a->network, &w->plan, &self, &a->strips), NULL);
+    return covey__strips_fill(a->strips, 0, fetch, w);
+}
+
 static covey_err open_holder(struct world *w, unsigned d, uint64_t limit)
 {
     struct holder *h = &w->holder[d];
-    const struct covey_fence fence = {{{3}}, 1, 1};
-    struct covey_node_id owner = id_of(0), self = id_of(d);
-    struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
-    struct covey_bytes bytes = covey_bytes_of(w->manifest_bytes, w->manifest_len);
-    h->assignment = covey__assignment_new(&owner, &fence);
-    assert_non_null(h->assignment);
     assert_int_equal(covey__tiling_new(&w->services, &h->tiling), COVEY_OK);
-    expect_ok(covey_manifest_decode(bytes, &h->manifest, &why), &why);
-    expect_ok(covey_manifest_reserve(h->manifest, 1, fetch, w, &g, &why), &why);
-    assert_int_equal(
-        covey__strips_new(g, &w->plan, &self, &w->used_bytes, limit, &h->assignment->strips),
-        COVEY_OK);
-    return covey__strips_fill(h->assignment->strips, h->manifest, fetch, w);
+    return open_assignment(w, d, 1, limit, &h->assignment);
 }
 
 static void world_init(struct world *w, struct covey_graph *take_g, unsigned segment_cells)
@@ -197,6 +207,9 @@ static void world_init(struct world *w, struct covey_graph *take_g, unsigned seg
     assert_int_equal(covey_loop_new(&w->services.loop), COVEY_OK);
     assert_int_equal(covey__pool_new(w->services.loop, 2, 0, &w->services.compute), COVEY_OK);
     assert_int_equal(covey__handles_init(&w->services.handles), COVEY_OK);
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        assert_int_equal(covey__network_table_init(&w->networks[d]), COVEY_OK);
+    }
 }
 
 static void open_holders(struct world *w)
@@ -213,7 +226,7 @@ static void world_done(struct world *w)
     for (unsigned d = 0; d < HOLDERS; d++) {
         covey__tiling_free(w->holder[d].tiling);
         covey__assignment_unref(w->holder[d].assignment);
-        covey_manifest_free(w->holder[d].manifest);
+        covey__network_table_done(&w->networks[d]);
     }
     assert_true(w->used_bytes == 0);
     covey__handles_done(&w->services.handles);
@@ -439,32 +452,138 @@ static void test_memory_is_bounded(void **state)
     world_done(&w);
 }
 
+/* A new version of the plan with other rows fetches nothing again and holds no weights twice; it
+ * computes the same when the older one is gone. */
+static void test_versions_share_weights(void **state)
+{
+    (void)state;
+    struct world w;
+    struct covey_tile_layout layout;
+    world_init(&w, vgg(10), 2);
+    open_holders(&w);
+    uint64_t bytes = w.used_bytes, constants = 0;
+    for (size_t i = 0; i < w.blobs; i++) {
+        constants += w.blob[i].len;
+    }
+    size_t fetched = w.fetched;
+    for (unsigned s = 0; s < w.plan.run[0].segments; s++) {
+        w.plan.run[0].segment[s].rows[1]--;
+    }
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        struct covey_assignment *next = NULL;
+        assert_int_equal(open_assignment(&w, d, 2, MEMORY, &next), COVEY_OK);
+        covey__assignment_unref(w.holder[d].assignment);
+        w.holder[d].assignment = next;
+    }
+    assert_int_equal(w.fetched, fetched);
+    assert_true(w.used_bytes - bytes < constants / 4);
+    covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
+    assert_true(run_tiles(&w, 0, &layout) < 1e-5);
+    world_done(&w);
+}
+
+/* A version with more of the model's cells fetches only what is new. */
+static void test_versions_fetch_what_is_new(void **state)
+{
+    (void)state;
+    struct world w;
+    struct covey_tile_layout layout;
+    struct covey_assignment *first = NULL;
+    world_init(&w, vgg(11), 1);
+    struct covey_plan whole = w.plan;
+    w.plan.run[0].segments = 2;
+    w.plan.run[0].cells = 2;
+    size_t before = w.fetched;
+    assert_int_equal(open_assignment(&w, 0, 1, MEMORY, &first), COVEY_OK);
+    size_t some = w.fetched - before;
+    assert_true(some > 0);
+    w.plan = whole;
+    open_holders(&w);
+    size_t three = w.fetched - before;
+    assert_true(three > HOLDERS * some);
+    assert_int_equal(three % HOLDERS, 0); /* as much at the one as at each that has it all anew */
+    covey__assignment_unref(first);
+    covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
+    assert_true(run_tiles(&w, 0, &layout) < 1e-5);
+    world_done(&w);
+}
+
+/* Keeps a thread of the pool busy until the test lets it go. */
+struct busy {
+    struct covey_task task;
+    pthread_mutex_t *gate;
+};
+
+static void busy_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct busy *b = (struct busy *)task;
+    pthread_mutex_lock(b->gate);
+    pthread_mutex_unlock(b->gate);
+}
+
+static void busy_done(struct covey_task *task)
+{
+    (void)task;
+}
+
+/* A tile that was dropped while it waited for a thread is not computed any more. */
+static void test_dropped_tiles_are_not_computed(void **state)
+{
+    (void)state;
+    struct world w;
+    struct covey_tile_layout layout;
+    struct covey_tile_task task;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    struct busy busy[2] = {{{.work = busy_work, .done = busy_done}, &gate},
+                           {{.work = busy_work, .done = busy_done}, &gate}};
+    world_init(&w, vgg(12), 1);
+    open_holders(&w);
+    const struct covey_cell *first = &w.cell[0];
+    covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
+    struct covey_rows rows = covey_tile_need(&w.plan.run[0], &layout, 0, 0);
+    begin(&w, 0, 0, &layout, &task);
+    task.piece[COVEY_TILE_OWNER] =
+        put(&w, w.input,
+            (struct covey_plane_rows){first->in_planes, first->in_rows, first->in_width, rows.begin,
+                                      rows.end});
+    struct covey_action action = {.type = COVEY_ACTION_TILE,
+                                  .peer = w.holder[0].assignment->owner,
+                                  .fence = w.holder[0].assignment->fence,
+                                  .request = 9,
+                                  .work = 4,
+                                  .tile = &task};
+    pthread_mutex_lock(&gate);
+    covey__pool_submit(w.services.compute, &busy[0].task);
+    covey__pool_submit(w.services.compute, &busy[1].task);
+    covey__tiling_compute(w.holder[0].tiling, w.holder[0].assignment, &action);
+    covey__tiling_dropped(w.holder[0].tiling, &action);
+    pthread_mutex_unlock(&gate);
+    covey_loop_run(w.services.loop);
+    assert_int_equal(w.err, COVEY_ERR_CANCELLED);
+    world_done(&w);
+}
+
 /* A plan whose rows are another model's is not taken for this one. */
 static void test_plans_of_other_models_are_refused(void **state)
 {
     (void)state;
     struct world w;
     struct covey_strips *strips = NULL;
-    struct covey_nn_error why = {""};
-    struct covey_graph *g = NULL;
     struct covey_node_id self = id_of(1), stranger = id_of(7);
-    struct covey_plan_segment *s = NULL;
     world_init(&w, vgg(9), 2);
-    expect_ok(covey_manifest_reserve(w.manifest, 1, fetch, &w, &g, &why), &why);
-    s = &w.plan.run[0].segment[1];
-    assert_int_equal(covey__strips_new(g, &w.plan, &stranger, &w.used_bytes, MEMORY, &strips),
-                     COVEY_ERR_RANGE);
+    assert_int_equal(open_holder(&w, 0, MEMORY), COVEY_OK);
+    struct covey_network *n = w.holder[0].assignment->network;
+    struct covey_plan_segment *s = &w.plan.run[0].segment[1];
+    assert_int_equal(covey__strips_new(n, &w.plan, &stranger, &strips), COVEY_ERR_RANGE);
     s->map.in_row_bytes += 4;
-    assert_int_equal(covey__strips_new(g, &w.plan, &self, &w.used_bytes, MEMORY, &strips),
-                     COVEY_ERR_RANGE);
+    assert_int_equal(covey__strips_new(n, &w.plan, &self, &strips), COVEY_ERR_RANGE);
     s->map.in_row_bytes -= 4;
     s->first_cell++;
-    assert_int_equal(covey__strips_new(g, &w.plan, &self, &w.used_bytes, MEMORY, &strips),
-                     COVEY_ERR_RANGE);
+    assert_int_equal(covey__strips_new(n, &w.plan, &self, &strips), COVEY_ERR_RANGE);
     s->first_cell--;
     w.plan.run[0].segment[w.plan.run[0].segments - 1].cells += 9;
-    assert_int_equal(covey__strips_new(g, &w.plan, &self, &w.used_bytes, MEMORY, &strips),
-                     COVEY_ERR_RANGE);
+    assert_int_equal(covey__strips_new(n, &w.plan, &self, &strips), COVEY_ERR_RANGE);
     assert_null(strips);
     world_done(&w);
 }
@@ -476,6 +595,9 @@ int main(void)
         cmocka_unit_test(test_halves_on_the_way),
         cmocka_unit_test(test_what_is_missing_fails),
         cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_versions_share_weights),
+        cmocka_unit_test(test_versions_fetch_what_is_new),
+        cmocka_unit_test(test_dropped_tiles_are_not_computed),
         cmocka_unit_test(test_plans_of_other_models_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
