@@ -14,7 +14,8 @@ size_t covey_node_size(const struct covey_node_config *config)
 {
     (void)config; /* every table has a fixed limit */
     return aligned(sizeof(struct covey_node)) + aligned(covey__job_size()) +
-           aligned(covey__worker_size()) + aligned(covey__fetch_size());
+           aligned(covey__worker_size()) + aligned(covey__fetch_size()) +
+           aligned(covey__catalogue_size());
 }
 
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
@@ -48,6 +49,9 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
     node->fetch = (struct covey_fetch *)(void *)((uint8_t *)node->worker +
                                                  aligned(covey__worker_size()));
     covey__fetch_init(node->fetch, self);
+    node->catalogue = (struct covey_catalogue *)(void *)((uint8_t *)node->fetch +
+                                                         aligned(covey__fetch_size()));
+    covey__catalogue_init(node->catalogue, config->identity);
     covey_err err = covey__node_sign_record(node);
     if (err == COVEY_OK) {
         *out = node;
@@ -208,6 +212,9 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_LIED:
     case COVEY_EVENT_TILES:
     case COVEY_EVENT_TILES_CUT:
+    case COVEY_EVENT_PUBLISH:
+    case COVEY_EVENT_CATALOGUE:
+    case COVEY_EVENT_FETCH:
         return covey__node_work_event(node, event);
     }
     return COVEY_ERR_STATE;
@@ -249,6 +256,7 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     covey_err worked = covey__worker_tick(node->worker, node->now_ms, out);
     covey_err owned = covey__job_tick(node->job, &node->view, out);
     covey__node_fetch_tick(node);
+    covey__catalogue_tick(node->catalogue, out);
     place_dials(node, out);
     node->out = NULL;
     return err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;

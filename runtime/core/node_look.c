@@ -101,3 +101,20 @@ covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan
     }
     return err;
 }
+
+size_t covey_node_models(const struct covey_node *node)
+{
+    return covey__catalogue_count(node->catalogue);
+}
+
+void covey_node_model(const struct covey_node *node, size_t index,
+                      struct covey_catalogue_model *out)
+{
+    covey__catalogue_get(node->catalogue, index, out);
+}
+
+covey_err covey_node_model_wire(const struct covey_node *node, size_t index, struct covey_buf out,
+                                size_t *out_len)
+{
+    return covey__catalogue_wire(node->catalogue, index, out, out_len);
+}

@@ -7,6 +7,7 @@
 #define COVEY_CORE_NODE_STATE_H
 
 #include "covey/node.h"
+#include "catalogue.h"
 #include "discovery.h"
 #include "election.h"
 #include "fetch.h"
@@ -54,6 +55,7 @@ struct covey_node {
     struct covey_job *job;
     struct covey_worker *worker;
     struct covey_fetch *fetch;
+    struct covey_catalogue *catalogue;
     struct covey_job_view view;
     bool view_stale;
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */

@@ -94,6 +94,7 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index)
     node->view_stale = true;
     covey__node_view(node);
     covey__fetch_peer(node->fetch, &hot->id, state);
+    covey__catalogue_peer(node->catalogue, index, &hot->id, state == COVEY_PEER_UP);
     covey_err err = covey__job_peer(node->job, &node->view, &hot->id, state, node->out);
     node->dropped += err != COVEY_OK; /* no room in this update: `more` is set */
 }
@@ -207,6 +208,16 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     return COVEY_OK;
 }
 
+static bool is_catalogue(struct covey_node *node, struct covey_bytes bytes)
+{
+    struct covey_catalogue_message message;
+    if (covey_catalogue_decode(bytes, &message) != COVEY_OK) {
+        return false;
+    }
+    node->dropped += covey__catalogue_message(node->catalogue, bytes, node->wall_s);
+    return true;
+}
+
 covey_err covey__node_message(struct covey_node *node, const struct covey_event *event)
 {
     struct covey_work_message message;
@@ -222,7 +233,7 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
         return route(node, from, &in);
     }
     release(node, event->body);
-    if (from != COVEY_SELF) {
+    if (from != COVEY_SELF && !is_catalogue(node, event->bytes)) {
         covey__node_gossip_message(node, from, true, event->bytes);
     }
     return COVEY_OK;
@@ -261,6 +272,13 @@ void covey__node_fetch_tick(struct covey_node *node)
     covey__fetch_tick(node->fetch, node->now_ms, node->out);
 }
 
+static covey_err publish(struct covey_node *node, const struct covey_event *event)
+{
+    struct covey_catalogue_model model;
+    covey_err err = covey_catalogue_model_decode(event->bytes, &model);
+    return err == COVEY_OK ? covey__catalogue_publish(node->catalogue, &model) : err;
+}
+
 covey_err covey__node_work_event(struct covey_node *node, const struct covey_event *event)
 {
     switch (event->type) {
@@ -285,6 +303,14 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_STORED:
     case COVEY_EVENT_LACKED:
         covey__fetch_event(node->fetch, event, node->out);
+        return COVEY_OK;
+    case COVEY_EVENT_PUBLISH:
+        return publish(node, event);
+    case COVEY_EVENT_CATALOGUE:
+        node->dropped += covey__catalogue_message(node->catalogue, event->bytes, node->wall_s);
+        return COVEY_OK;
+    case COVEY_EVENT_FETCH:
+        fetch_add(node, event);
         return COVEY_OK;
     case COVEY_EVENT_MEASURED:
     case COVEY_EVENT_TICK:

@@ -230,6 +230,7 @@ void sim_action(struct cluster *c, unsigned from, const struct covey_action *act
     case COVEY_ACTION_LAYER_DONE:
     case COVEY_ACTION_TILE:
     case COVEY_ACTION_PROBED:
+    case COVEY_ACTION_CATALOGUE:
     case COVEY_ACTION_TILES_DROPPED:
     case COVEY_ACTION_TILES_CUT:
     case COVEY_ACTION_TILES_DONE:

@@ -10,6 +10,7 @@
 #define COVEY_NODE_H
 
 #include "covey/identity.h"
+#include "covey/message_catalogue.h"
 #include "covey/update.h"
 
 struct covey_node;
@@ -57,6 +58,10 @@ enum covey_event_type {
     COVEY_EVENT_TILES_CUT,      /* request, run, attempt, pieces by device; err: could not */
     COVEY_EVENT_REQUEST_END,    /* request */
     /* this device */
+    COVEY_EVENT_PUBLISH,   /* bytes: a covey_catalogue_model; added or removed here. DENIED, LIMIT */
+    COVEY_EVENT_CATALOGUE, /* bytes: what covey_node_model_wire() gave before the start */
+    COVEY_EVENT_FETCH,     /* peer, fence (of nobody's session), bytes: blobs that this device wants
+                              for itself (covey/wants.h) -> ACTION_FETCHED */
     COVEY_EVENT_MEASURED, /* rates: this device's, told to all in its record */
 };
 
@@ -123,6 +128,12 @@ size_t covey_node_members(const struct covey_node *node);
 void covey_node_member(const struct covey_node *node, size_t index, struct covey_member_info *out);
 bool covey_node_find(const struct covey_node *node, const struct covey_node_id *id,
                      struct covey_member_info *out);
+/* The catalogue: models that were added anywhere; removed ones too. */
+size_t covey_node_models(const struct covey_node *node);
+void covey_node_model(const struct covey_node *node, size_t index,
+                      struct covey_catalogue_model *out);
+covey_err covey_node_model_wire(const struct covey_node *node, size_t index, struct covey_buf out,
+                                size_t *out_len) COVEY_CHECK;
 /* False while there is none. */
 bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
                             uint64_t *out_term);

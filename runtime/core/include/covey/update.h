@@ -27,6 +27,7 @@ enum covey_action_type {
     /* news */
     COVEY_ACTION_MEMBER,      /* peer changed state: look at covey_node_member() */
     COVEY_ACTION_COORDINATOR, /* the coordinator or term changed */
+    COVEY_ACTION_CATALOGUE,   /* models were added or removed: look at covey_node_model() */
     COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
     /* worker: session does it and comes back with an event */
     COVEY_ACTION_ASSIGNED, /* peer, fence, bytes: an ASSIGN to check; with tile runs plan and
