@@ -101,9 +101,7 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_BLOB_HAVE:
     case COVEY_CONTROL_BLOB_PUT:
     case COVEY_CONTROL_MODEL_PUT:
-    case COVEY_CONTROL_MODEL_GET:
     case COVEY_CONTROL_BLOB_GET:
-    case COVEY_CONTROL_MODEL_REMOVE:
         covey__control_storage(client, in, take_body);
         return;
     case COVEY_CONTROL_INFER:
@@ -111,6 +109,12 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
         return;
     case COVEY_CONTROL_STATUS:
         covey__control_status(client, in->id);
+        break;
+    case COVEY_CONTROL_MODEL_GET:
+        covey__control_get_model(client, in);
+        break;
+    case COVEY_CONTROL_MODEL_REMOVE:
+        covey__control_remove_model(client, in);
         break;
     case COVEY_CONTROL_MODEL_LIST:
         covey__control_models(client, in->id);
@@ -175,7 +179,16 @@ covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
     if (d->in == NULL || d->out == NULL || d->frame == NULL) {
         return COVEY_ERR_NOMEM;
     }
+    struct covey_bring_config bring = {.services = &d->services,
+                                       .sources = covey__models_sources,
+                                       .done = covey__control_brought,
+                                       .user = d};
+    covey_err err = covey__bring_new(&bring, &d->bring);
+    if (err != COVEY_OK) {
+        return err;
+    }
     covey__control_load_models(d);
+    covey__models_open(d);
     struct covey_socket_config config = {
         .path = path, .user = d, .on_frame = on_frame, .on_closed = on_closed};
     return covey_socket_open(d->loop, &config, &d->socket, out_why);
@@ -192,6 +205,8 @@ void covey__control_close(struct covey_daemon *d)
         d->clients = c->next;
         free(c);
     }
+    covey__bring_free(d->bring);
+    d->bring = NULL;
     free(d->in);
     free(d->out);
     free(d->frame);

@@ -24,6 +24,9 @@ struct storage_task {
     struct covey_nn_error why;
 };
 
+static void storage_work(struct covey_task *task, struct covey_scratch *scratch);
+static void storage_done(struct covey_task *task);
+
 static void have_work(struct storage_task *t)
 {
     size_t count = t->body->len / sizeof(struct covey_digest);
@@ -114,6 +117,28 @@ static void unlist_model(struct covey_daemon *d, const struct covey_digest *id)
     }
 }
 
+static struct storage_task *new_task(struct covey_daemon *d, enum covey_control_type type,
+                                     const struct covey_digest *digest)
+{
+    struct storage_task *t = calloc(1, sizeof(*t));
+    if (t != NULL) {
+        t->task = (struct covey_task){.work = storage_work, .done = storage_done};
+        t->daemon = d;
+        t->type = type;
+        t->digest = *digest;
+    }
+    return t;
+}
+
+void covey__control_forget(struct covey_daemon *d, const struct covey_digest *id)
+{
+    struct storage_task *t = new_task(d, COVEY_CONTROL_MODEL_REMOVE, id);
+    unlist_model(d, id);
+    if (t != NULL) {
+        covey__pool_submit(d->services.storage, &t->task);
+    }
+}
+
 static void answer(struct storage_task *t, struct covey_client *client)
 {
     struct covey_control *out = t->daemon->out;
@@ -141,9 +166,7 @@ static void storage_done(struct covey_task *task)
     if (t->type == COVEY_CONTROL_MODEL_PUT && t->err == COVEY_OK) {
         list_model(d, &t->entry);
         covey__daemon_log(d, "model %s added", t->entry.name);
-    }
-    if (t->type == COVEY_CONTROL_MODEL_REMOVE && t->err == COVEY_OK) {
-        unlist_model(d, &t->digest);
+        covey__models_publish(d, &t->entry, false);
     }
     if (client != NULL && !d->closing) {
         answer(t, client);
@@ -161,44 +184,180 @@ void covey__control_storage(struct covey_client *client, const struct covey_cont
     bool sends = in->type == COVEY_CONTROL_BLOB_HAVE || in->type == COVEY_CONTROL_BLOB_PUT ||
                  in->type == COVEY_CONTROL_MODEL_PUT;
     bool fits = take_body != NULL || !sends;
-    struct storage_task *t = fits ? calloc(1, sizeof(*t)) : NULL;
+    struct storage_task *t = fits ? new_task(d, in->type, &in->digest) : NULL;
     if (t == NULL) {
         covey_err err = fits ? COVEY_ERR_NOMEM : COVEY_ERR_SHORT;
         covey_body_unref(take_body);
         covey__control_error(client, in->id, err, NULL);
         return;
     }
-    *t = (struct storage_task){
-        .task = {.work = storage_work, .done = storage_done},
-        .daemon = d,
-        .client = client->serial,
-        .id = in->id,
-        .type = in->type,
-        .digest = in->digest,
-        .body = take_body,
-    };
+    t->client = client->serial;
+    t->id = in->id;
+    t->body = take_body;
     covey__pool_submit(d->services.storage, &t->task);
 }
 
+static const struct covey_catalogue_entry *find_here(const struct covey_daemon *d,
+                                                     const struct covey_digest *id)
+{
+    for (size_t i = 0; i < d->model_count; i++) {
+        if (covey_digest_equal(&d->models[i].id, id)) {
+            return &d->models[i];
+        }
+    }
+    return NULL;
+}
+
+static void submit(struct covey_client *client, uint32_t id, enum covey_control_type type,
+                   const struct covey_digest *digest)
+{
+    struct storage_task *t = new_task(client->daemon, type, digest);
+    if (t == NULL) {
+        covey__control_error(client, id, COVEY_ERR_NOMEM, NULL);
+        return;
+    }
+    t->client = client->serial;
+    t->id = id;
+    covey__pool_submit(client->daemon->services.storage, &t->task);
+}
+
+void covey__control_get_model(struct covey_client *client, const struct covey_control *in)
+{
+    struct covey_daemon *d = client->daemon;
+    struct covey_catalogue_model m;
+    if (find_here(d, &in->digest) != NULL) {
+        submit(client, in->id, in->type, &in->digest);
+        return;
+    }
+    bool known = covey__models_find(d, &in->digest, &m) && !m.removed;
+    covey_err err = known ? covey__bring_model(d->bring, &in->digest, client->serial, in->id)
+                          : COVEY_ERR_NOT_FOUND;
+    if (err == COVEY_ERR_NOT_FOUND) {
+        covey__control_error(client, in->id, err,
+                             known ? "no device that may have this model can be reached now"
+                                   : "no model of this id is known here");
+    } else if (err != COVEY_OK) {
+        covey__control_error(client, in->id, err, "too many models are being brought here");
+    }
+}
+
+/* The device's own from now on, as far as it was not when asked. */
+void covey__control_brought(void *user, const struct covey_brought *brought)
+{
+    struct covey_daemon *d = user;
+    if (d->closing) {
+        return;
+    }
+    if (brought->err == COVEY_OK && find_here(d, brought->id) == NULL) {
+        struct covey_catalogue_entry entry;
+        fill_entry(brought->manifest, brought->id, &entry);
+        list_model(d, &entry);
+        covey__daemon_log(d, "model %s brought here", entry.name);
+    }
+    struct covey_client *client = covey__control_client(d, brought->client);
+    if (client == NULL) {
+        return;
+    }
+    if (brought->err == COVEY_OK) {
+        submit(client, brought->tag, COVEY_CONTROL_MODEL_GET, brought->id);
+    } else {
+        covey__control_error(client, brought->tag, brought->err, brought->why);
+    }
+}
+
+void covey__control_remove_model(struct covey_client *client, const struct covey_control *in)
+{
+    struct covey_daemon *d = client->daemon;
+    struct covey_catalogue_model m;
+    const struct covey_catalogue_entry *e = find_here(d, &in->digest);
+    bool listed = covey__models_find(d, &in->digest, &m) && !m.removed;
+    if (listed && !covey_node_id_equal(&m.publisher, &d->identity->cert.node)) {
+        char name[COVEY_NAME_MAX + 1], why[160];
+        covey__models_device(d, &m.publisher, name);
+        snprintf(why, sizeof(why), "the model was added at %s: remove it there", name);
+        covey__control_error(client, in->id, COVEY_ERR_DENIED, why);
+        return;
+    }
+    if (e == NULL && !listed) {
+        covey__control_error(client, in->id, COVEY_ERR_NOT_FOUND,
+                             "no model of this id is known here");
+        return;
+    }
+    struct covey_catalogue_entry entry = {.id = in->digest};
+    if (e != NULL) {
+        entry = *e;
+    } else {
+        memcpy(entry.name, m.name, sizeof(entry.name));
+    }
+    unlist_model(d, &in->digest);
+    if (listed) {
+        covey__models_publish(d, &entry, true);
+    }
+    submit(client, in->id, in->type, &in->digest);
+}
+
+static void fill_model(const struct covey_daemon *d, const struct covey_catalogue_model *from,
+                       struct covey_control_model *m)
+{
+    *m = (struct covey_control_model){.id = from->id,
+                                      .bytes = from->bytes,
+                                      .input_rank = from->input_rank,
+                                      .output_rank = from->output_rank,
+                                      .here = find_here(d, &from->id) != NULL};
+    memcpy(m->name, from->name, sizeof(m->name));
+    memcpy(m->input, from->input, sizeof(m->input));
+    memcpy(m->output, from->output, sizeof(m->output));
+    covey__models_device(d, &from->publisher, m->publisher);
+}
+
+static bool is_listed(const struct covey_control_models *models, const struct covey_digest *id)
+{
+    for (size_t i = 0; i < models->count; i++) {
+        if (covey_digest_equal(&models->model[i].id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A device without trust keeps its models to itself: they are in no catalogue. */
+static void fill_own(const struct covey_daemon *d, const struct covey_catalogue_entry *e,
+                     struct covey_control_model *m)
+{
+    struct covey_catalogue_model model = {.id = e->id,
+                                          .bytes = e->bytes,
+                                          .publisher = d->identity->cert.node,
+                                          .input_rank = e->input.rank,
+                                          .output_rank = e->output.rank};
+    memcpy(model.name, e->name, sizeof(model.name));
+    memcpy(model.input, e->input.dims, sizeof(model.input));
+    memcpy(model.output, e->output.dims, sizeof(model.output));
+    fill_model(d, &model, m);
+}
+
+/* Those that are here first, each once, whoever added it. */
 void covey__control_models(struct covey_client *client, uint32_t id)
 {
     struct covey_daemon *d = client->daemon;
+    struct covey_control_models *models = &d->out->models;
+    struct covey_catalogue_model m;
     d->out->type = COVEY_CONTROL_MODEL_LIST_REPLY;
     d->out->id = id;
-    struct covey_control_models *models = &d->out->models;
-    models->count = (uint16_t)d->model_count;
+    models->count = 0;
     for (size_t i = 0; i < d->model_count; i++) {
-        const struct covey_catalogue_entry *e = &d->models[i];
-        struct covey_control_model *m = &models->model[i];
-        *m = (struct covey_control_model){.id = e->id,
-                                          .bytes = e->bytes,
-                                          .input_rank = e->input.rank,
-                                          .output_rank = e->output.rank};
-        memcpy(m->name, e->name, sizeof(m->name));
-        memcpy(m->publisher, d->identity->cert.name, sizeof(m->publisher));
-        m->here = true;
-        memcpy(m->input, e->input.dims, sizeof(m->input));
-        memcpy(m->output, e->output.dims, sizeof(m->output));
+        struct covey_control_model *to = &models->model[models->count++];
+        if (covey__models_find(d, &d->models[i].id, &m)) {
+            fill_model(d, &m, to);
+        } else {
+            fill_own(d, &d->models[i], to);
+        }
+    }
+    size_t count = covey_node_models(d->node);
+    for (size_t i = 0; i < count && models->count < COVEY_CONTROL_MODELS_MAX; i++) {
+        covey_node_model(d->node, i, &m);
+        if (!m.removed && !is_listed(models, &m.id)) {
+            fill_model(d, &m, &models->model[models->count++]);
+        }
     }
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }
@@ -228,7 +387,8 @@ const struct covey_catalogue_entry *covey__control_resolve(const struct covey_da
         found = e;
     }
     if (found == NULL) {
-        *out_why = "no model of this name is here (covey model add FILE.onnx)";
+        *out_why = "no model of this name is here (covey model add FILE.onnx; 'covey infer' brings "
+                   "those of others)";
     }
     return found;
 }

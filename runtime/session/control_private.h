@@ -32,6 +32,27 @@ const struct covey_catalogue_entry *covey__control_resolve(const struct covey_da
 /* The models that were added before; a manifest that no longer decodes is left out and said so. */
 void covey__control_load_models(struct covey_daemon *d);
 
+/* No longer one of this device's: its manifest goes. */
+void covey__control_forget(struct covey_daemon *d, const struct covey_digest *id);
+/* MODEL_GET: brought here first if need be. MODEL_REMOVE. */
+void covey__control_get_model(struct covey_client *client, const struct covey_control *in);
+void covey__control_remove_model(struct covey_client *client, const struct covey_control *in);
+void covey__control_brought(void *user, const struct covey_brought *brought);
+
+/* control_catalogue.c */
+/* What was known at the last start; then this device's models that are in no entry are added. */
+void covey__models_open(struct covey_daemon *d);
+void covey__models_publish(struct covey_daemon *d, const struct covey_catalogue_entry *e,
+                           bool removed);
+/* The entry that counts: one that was not removed, one's own. */
+bool covey__models_find(const struct covey_daemon *d, const struct covey_digest *id,
+                        struct covey_catalogue_model *out);
+/* Its name, or its id where it was not met. */
+void covey__models_device(const struct covey_daemon *d, const struct covey_node_id *id,
+                          char out[static COVEY_NAME_MAX + 1]);
+size_t covey__models_sources(void *user, const struct covey_digest *id, struct covey_node_id *out,
+                             size_t max);
+
 /* control_infer.c */
 void covey__control_infer(struct covey_client *client, const struct covey_control *in,
                           struct covey_body *take_body);

@@ -88,6 +88,9 @@ static void act_network(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_MEMBER:
         tell_member(d, a);
         break;
+    case COVEY_ACTION_CATALOGUE:
+        covey__control_catalogue(d);
+        break;
     case COVEY_ACTION_COORDINATOR:
         tell_coordinator(d);
         break;
@@ -111,7 +114,9 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__content_store(d->content, a);
         break;
     case COVEY_ACTION_FETCHED:
-        covey__holder_fetched(d->holder, a);
+        if (!covey__bring_fetched(d->bring, a)) {
+            covey__holder_fetched(d->holder, a);
+        }
         break;
     case COVEY_ACTION_SERVE:
         covey__content_serve(d->content, a);

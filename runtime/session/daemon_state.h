@@ -10,6 +10,7 @@
 #include "covey/daemon.h"
 #include "covey/identity.h"
 #include "covey/socket.h"
+#include "bring.h"
 #include "content.h"
 #include "holder.h"
 #include "owner.h"
@@ -67,7 +68,9 @@ struct covey_daemon {
     struct covey_control *in, *out; /* one frame at a time, loop only */
     uint8_t *frame;
     struct covey_catalogue_entry models[COVEY_CONTROL_MODELS_MAX];
-    size_t model_count;
+    size_t model_count; /* that are here; the node's catalogue has the others */
+    struct covey_bring *bring;
+    bool catalogue_open, saving, unsaved;
 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
@@ -77,5 +80,7 @@ void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
 covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
                               char out_why[static 256]) COVEY_CHECK;
 void covey__control_close(struct covey_daemon *d);
+/* control_catalogue.c: the node's catalogue changed. */
+void covey__control_catalogue(struct covey_daemon *d);
 
 #endif /* COVEY_SESSION_DAEMON_STATE_H */

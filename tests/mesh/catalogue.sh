@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# A model that is added at one device is known at every other, is brought there when it is asked
+# for, from whoever has it, and goes everywhere when it is removed.
+. "$(dirname "$0")/common.sh"
+model="$COVEY_DEMO_DATA/digits.onnx"
+digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
+printf '%s\n' zero one two three four five six seven eight nine >"$dir/digits.txt"
+at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
+
+# models DEVICE: "name added-at here" of each.
+models() {
+    at "$1" model list --json 2>/dev/null | python3 -c '
+import json, sys
+for m in json.load(sys.stdin)["models"]:
+    print(m["name"], m["publisher"], m["here"])'
+}
+# becomes DEVICE TEXT: its list of models, within ten seconds.
+becomes() {
+    local tries=0 found=
+    while [ "$tries" -lt 100 ]; do
+        found=$(models "$1")
+        [ "$found" = "$2" ] && return
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    wrong "models of node $1: '$found', not '$2'"
+}
+
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
+becomes 1 "digits node1 True"
+becomes 2 "digits node1 False"
+becomes 3 "digits node1 False"
+
+# Asked for by name where it is not: it is brought, with its labels.
+succeed at 2 infer digits "$digits" --limit 1 --json
+grep -q '"zero"' "$dir/out" || wrong "the labels did not come: $(head -c 300 "$dir/out")"
+becomes 2 "digits node1 True"
+expect 5 "added at node1" at 2 model remove digits
+
+# A restarted device knows what it knew, and the publisher need not be there any more.
+succeed "$COVEY" lab restart 3 --dir "$lab"
+becomes 3 "digits node1 False"
+succeed "$COVEY" lab kill 1 --dir "$lab"
+succeed at 3 infer digits "$digits" --limit 1 --json
+grep -q '"zero"' "$dir/out" || wrong "node 2 did not give it: $(head -c 300 "$dir/out")"
+
+# A device that was away hears of what was added and removed meanwhile.
+succeed at 2 model add "$model" --name other
+succeed "$COVEY" lab restart 1 --dir "$lab"
+becomes 3 "$(printf 'digits node1 True\nother node2 False')"
+becomes 1 "$(printf 'digits node1 True\nother node2 False')"
+succeed "$COVEY" lab kill 3 --dir "$lab"
+succeed at 1 model remove digits
+becomes 1 "other node2 False"
+becomes 2 "other node2 True"
+succeed "$COVEY" lab restart 3 --dir "$lab"
+becomes 3 "other node2 False"
+expect 6 "no model" at 3 infer digits "$digits" --limit 1
