@@ -96,6 +96,7 @@ static covey_err exchange(struct covey__report *r, const float *input, struct st
         strike->done =
             covey__lab_kill_in_flight(&r->target, &r->lab.node[strike->victim], strike->after_ms);
         r->killed[strike->victim] = r->killed[strike->victim] || strike->done;
+        strike->after_ms *= strike->done ? 1 : 0.7; /* answered before: the next time sooner */
     }
     if (err == COVEY_OK) {
         err = await(r);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "covey/loop.h"
 #include "covey/node.h"
@@ -8,12 +10,40 @@
 
 enum { PAUSE_NS = 20 * 1000 * 1000, STATUS_TIMEOUT_MS = 2000, PATH_BYTES = 128 };
 
+static const int stop_signal[] = {SIGINT, SIGTERM, SIGHUP};
+
+enum { STOP_SIGNALS = sizeof(stop_signal) / sizeof(stop_signal[0]) };
+
 static void stop_signals(sigset_t *out)
 {
     sigemptyset(out);
-    sigaddset(out, SIGINT);
-    sigaddset(out, SIGTERM);
-    sigaddset(out, SIGHUP);
+    for (int i = 0; i < STOP_SIGNALS; i++) {
+        sigaddset(out, stop_signal[i]);
+    }
+}
+
+/* A library's thread that was there before the hold took the signal: it is the main thread's, whose
+ * number is that of the process, and which holds it back. */
+static void pass_on(int signal)
+{
+    int saved = errno;
+    if (gettid() != getpid()) { /* else a node about to start: it is ended as a node */
+        tgkill(getpid(), getpid(), signal);
+    }
+    errno = saved;
+}
+
+/* From one disposition to another; one that is neither, as ignored, stays. */
+static void change_handlers(void (*from)(int), void (*to)(int))
+{
+    for (int i = 0; i < STOP_SIGNALS; i++) {
+        struct sigaction action;
+        if (sigaction(stop_signal[i], NULL, &action) == 0 && action.sa_handler == from) {
+            action.sa_handler = to;
+            action.sa_flags = SA_RESTART;
+            sigaction(stop_signal[i], &action, NULL);
+        }
+    }
 }
 
 void covey__lab_signals_hold(sigset_t *out_before)
@@ -21,18 +51,23 @@ void covey__lab_signals_hold(sigset_t *out_before)
     sigset_t held;
     stop_signals(&held);
     sigprocmask(SIG_BLOCK, &held, out_before);
+    change_handlers(SIG_DFL, pass_on);
 }
 
 bool covey__lab_signals_pending(void)
 {
     sigset_t pending;
     sigpending(&pending);
-    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
-           sigismember(&pending, SIGHUP) == 1;
+    bool any = false;
+    for (int i = 0; i < STOP_SIGNALS; i++) {
+        any = any || sigismember(&pending, stop_signal[i]) == 1;
+    }
+    return any;
 }
 
 void covey__lab_signals_release(const sigset_t *before)
 {
+    change_handlers(pass_on, SIG_DFL);
     sigprocmask(SIG_SETMASK, before, NULL);
 }
 
