@@ -4,6 +4,7 @@
  */
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,8 +243,21 @@ static int run(const struct options *o)
     return status;
 }
 
+/* A device's memory is for weights: blocks of a megabyte go back to the system as soon as they are
+ * free (left alone, the C library keeps up to 32 MB of each size), and threads share their small
+ * blocks. */
+static void keep_memory_small(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    keep_memory_small();
     covey__blas_core_correct(argv);
     struct options o = {0};
     int status = parse(argc, argv, &o);

@@ -20,7 +20,7 @@
 enum {
     STRIP_MODELS = 128,   /* segments of the plans' own rows, and of some shared out anew */
     STRIP_IDLE_RUNS = 4,  /* of each model: requests in flight; without their room */
-    STRIP_IDLE_ROOMS = 2, /* one computes, one is kept for the next segment */
+    STRIP_IDLE_ROOMS = 2, /* each is as large as the strip that needs most */
 };
 
 /* The model of one strip of one segment. */
@@ -33,7 +33,7 @@ struct strip_model {
     uint64_t used_at;
     unsigned users; /* runs that are out */
     unsigned idle_count;
-    struct covey_kept *idle;
+    struct strip_run *idle;
 };
 
 /* Where a run has its values: as large as the largest strip so far needs it. */
@@ -43,14 +43,12 @@ struct strip_room {
     size_t bytes;
 };
 
-/* A run that is out: being computed, or its result is kept. */
-struct covey_kept {
-    struct covey_network *network;
+/* A run that is out: being computed. */
+struct strip_run {
     struct strip_model *model;
-    unsigned of_run, segment; /* of the plan that it was taken for */
     struct covey_run *run;
     struct strip_room *room;
-    struct covey_kept *next;
+    struct strip_run *next;
 };
 
 struct covey_network_table;
@@ -110,7 +108,8 @@ covey_err covey__network_open(struct covey_network *n, covey_fetch_fn fetch,
 covey_err covey__network_model(struct covey_network *n, const struct strip_model *like) COVEY_CHECK;
 /* A run of the model of these cells and rows (first_cell, cells, in, out of like), with room. */
 covey_err covey__network_take(struct covey_network *n, const struct strip_model *like,
-                              struct covey_kept **out) COVEY_CHECK;
+                              struct strip_run **out) COVEY_CHECK;
+void covey__network_give_back(struct covey_network *n, struct strip_run *run);
 /* The graph of these cells and rows. */
 covey_err covey__network_graph(const struct covey_network *n, const struct strip_model *like,
                                struct covey_graph **out) COVEY_CHECK;

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "network_private.h"
-#include "strips.h"
 
 /* ---- rooms ---- */
 
@@ -73,7 +72,7 @@ static void room_give_back(struct covey_network *n, struct strip_room *room)
 
 /* ---- models ---- */
 
-static void kept_delete(struct covey_kept *k)
+static void run_delete(struct strip_run *k)
 {
     covey_run_free(k->run);
     free(k);
@@ -82,9 +81,9 @@ static void kept_delete(struct covey_kept *k)
 static void free_model(struct covey_network *n, struct strip_model *m)
 {
     while (m->idle != NULL) {
-        struct covey_kept *k = m->idle;
+        struct strip_run *k = m->idle;
         m->idle = k->next;
-        kept_delete(k);
+        run_delete(k);
         covey__network_given_back(n, m->run_bytes);
     }
     covey_model_free(m->model);
@@ -152,9 +151,9 @@ static covey_err make_model(struct covey_network *n, const struct strip_model *l
     return COVEY_OK;
 }
 
-static covey_err take_run(struct covey_network *n, struct strip_model *m, struct covey_kept **out)
+static covey_err take_run(struct covey_network *n, struct strip_model *m, struct strip_run **out)
 {
-    struct covey_kept *k = m->idle;
+    struct strip_run *k = m->idle;
     if (k != NULL) {
         m->idle = k->next;
         m->idle_count--;
@@ -168,7 +167,6 @@ static covey_err take_run(struct covey_network *n, struct strip_model *m, struct
         covey_run_stages(k->run, NULL, 0);
         covey__network_held(n, m->run_bytes);
     }
-    k->network = n;
     k->model = m;
     m->users++;
     *out = k;
@@ -201,7 +199,7 @@ covey_err covey__network_model(struct covey_network *n, const struct strip_model
 }
 
 static covey_err take(struct covey_network *n, const struct strip_model *like,
-                      struct covey_kept **out)
+                      struct strip_run **out)
 {
     struct strip_model *m = NULL;
     covey_err err = model_of(n, like, &m);
@@ -222,9 +220,9 @@ static covey_err take(struct covey_network *n, const struct strip_model *like,
 }
 
 covey_err covey__network_take(struct covey_network *n, const struct strip_model *like,
-                              struct covey_kept **out)
+                              struct strip_run **out)
 {
-    struct covey_kept *k = NULL;
+    struct strip_run *k = NULL;
     pthread_mutex_lock(&n->lock);
     covey_err err = take(n, like, &k);
     pthread_mutex_unlock(&n->lock);
@@ -235,12 +233,8 @@ covey_err covey__network_take(struct covey_network *n, const struct strip_model 
     return err;
 }
 
-void covey__kept_free(struct covey_kept *k)
+void covey__network_give_back(struct covey_network *n, struct strip_run *k)
 {
-    if (k == NULL) {
-        return;
-    }
-    struct covey_network *n = k->network;
     struct strip_model *m = k->model;
     pthread_mutex_lock(&n->lock);
     m->users--;
@@ -251,7 +245,7 @@ void covey__kept_free(struct covey_kept *k)
         m->idle = k;
         m->idle_count++;
     } else {
-        kept_delete(k);
+        run_delete(k);
         covey__network_given_back(n, m->run_bytes);
     }
     pthread_mutex_unlock(&n->lock);

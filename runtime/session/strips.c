@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Of a slice's bytes, and besides: what faster layouts may take beyond the constants. */
-enum { LAYOUT_PERCENT = 22, LAYOUT_BYTES = 1 << 20 };
+enum { LAYOUT_PERCENT = 15, LAYOUT_BYTES = 1 << 20 };
 
 /* The plan's segments as cells of this graph: rows and bytes are those that will be computed. */
 static bool is_segment(const struct covey_strips *s, const struct covey_plan_segment *segment)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
 #include "strips_state.h"
 
 /* Where rows lie: [planes x rows.end - rows.begin x width]. */
@@ -6,6 +8,18 @@ struct area {
     uint32_t planes, width;
     struct covey_rows rows;
 };
+
+/* Rows of one's own for the next segment, [planes x rows x width]. */
+struct covey_kept {
+    unsigned run, segment;
+    struct covey_rows rows;
+    float data[];
+};
+
+void covey__kept_free(struct covey_kept *k)
+{
+    free(k);
+}
 
 static struct covey_plane_rows part_of(const struct area *area, struct covey_rows rows)
 {
@@ -16,37 +30,17 @@ static struct covey_plane_rows part_of(const struct area *area, struct covey_row
                                      .end = (uint32_t)(rows.end - area->rows.begin)};
 }
 
-static bool is_within(struct covey_rows rows, struct covey_rows all)
-{
-    return rows.begin >= all.begin && rows.end <= all.end;
-}
-
 static const struct covey_plan_run *run_of(const struct covey_strips *s,
                                            const struct covey_strip_task *task)
 {
     return &s->plan.run[task->run];
 }
 
-/* The rows of its own that the holder keeps from the segment before, straight from there. */
-static void copy_own(const struct covey_strip_task *task, struct covey_rows rows,
-                     const struct area *area, float *input)
-{
-    struct area from = *area;
-    from.rows = task->kept->model->out;
-    struct covey_plane_rows a = part_of(&from, rows), b = part_of(area, rows);
-    const float *source = covey_run_result(task->kept->run, 0);
-    size_t floats = (size_t)(rows.end - rows.begin) * area->width;
-    for (uint32_t p = 0; p < area->planes; p++) {
-        memcpy(input + ((size_t)p * b.rows + b.begin) * area->width,
-               source + ((size_t)p * a.rows + a.begin) * area->width, floats * sizeof(float));
-    }
-}
-
 static bool is_kept(const struct covey_strip_task *task, struct covey_rows rows)
 {
     const struct covey_kept *k = task->kept;
-    return k != NULL && k->of_run == task->run && k->segment + 1 == task->segment &&
-           is_within(rows, k->model->out);
+    return k != NULL && k->run == task->run && k->segment + 1 == task->segment &&
+           k->rows.begin == rows.begin && k->rows.end == rows.end;
 }
 
 /* The strip's input: pieces, and what was kept. Every row of it comes from exactly one. */
@@ -65,7 +59,8 @@ static covey_err gather(const struct covey_strips *s, const struct covey_strip_t
             if (!is_kept(task, rows)) {
                 return COVEY_ERR_RANGE;
             }
-            copy_own(task, rows, area, input);
+            struct covey_plane_rows own = part_of(area, rows);
+            covey_rows_join(&own, task->kept->data, input);
             continue;
         }
         if (piece == NULL ||
@@ -79,6 +74,30 @@ static covey_err gather(const struct covey_strips *s, const struct covey_strip_t
             covey_rows_join(&part, (const float *)(const void *)piece->data, input);
         }
     }
+    return COVEY_OK;
+}
+
+/* What the next segment needs of one's own output, apart from the room it was made in: the next
+ * one that computes takes that. */
+static covey_err keep(const struct covey_strips *s, const struct covey_strip_task *task,
+                      const struct area *area, const float *output, struct covey_kept **out)
+{
+    struct covey_rows rows = covey_tile_piece(run_of(s, task), task->layout, task->segment + 1,
+                                              task->device, task->device);
+    if (rows.begin >= rows.end) {
+        return COVEY_OK;
+    }
+    size_t floats = (size_t)area->planes * (rows.end - rows.begin) * area->width;
+    struct covey_kept *k = malloc(sizeof(*k) + floats * sizeof(float));
+    if (k == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    k->run = task->run;
+    k->segment = task->segment;
+    k->rows = rows;
+    struct covey_plane_rows part = part_of(area, rows);
+    covey_rows_cut(&part, output, k->data);
+    *out = k;
     return COVEY_OK;
 }
 
@@ -131,27 +150,29 @@ static covey_err check(const struct covey_strips *s, const struct covey_strip_ta
 }
 
 static covey_err run_strip(struct covey_strips *s, const struct covey_strip_task *task,
-                           struct covey_kept *kept, struct covey_strip_result *result)
+                           struct strip_run *own, struct covey_strip_result *result)
 {
     const struct covey_plan_segment *segment = &run_of(s, task)->segment[task->segment];
     const struct covey_cell *first = &s->network->cell[segment->first_cell];
     const struct covey_cell *last = first + segment->cells - 1;
-    const struct area in = {first->in_planes, first->in_width, kept->model->in};
-    const struct area out = {last->out_planes, last->out_width, kept->model->out};
+    const struct area in = {first->in_planes, first->in_width, own->model->in};
+    const struct area out = {last->out_planes, last->out_width, own->model->out};
     const void *const inputs[1] = {NULL}; /* it lies there already */
-    covey_err err = gather(s, task, &in, covey_run_input(kept->run, 0));
-    if (err == COVEY_OK) {
-        covey_run_inputs(kept->run, inputs);
-        err = scatter(s, task, &out, covey_run_result(kept->run, 0), result);
+    covey_err err = gather(s, task, &in, covey_run_input(own->run, 0));
+    if (err != COVEY_OK) {
+        return err;
     }
-    return err;
+    covey_run_inputs(own->run, inputs);
+    const float *output = covey_run_result(own->run, 0);
+    err = scatter(s, task, &out, output, result);
+    return err == COVEY_OK ? keep(s, task, &out, output, &result->kept) : err;
 }
 
 covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip_task *task,
                                 struct covey_strip_result *out)
 {
     struct covey_strip_result result = {{NULL}, NULL};
-    struct covey_kept *kept = NULL;
+    struct strip_run *own = NULL;
     covey_err err = check(s, task);
     if (err != COVEY_OK) {
         return err;
@@ -164,26 +185,18 @@ covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip
     if (like.in.begin >= like.in.end) {
         return COVEY_ERR_RANGE;
     }
-    err = covey__network_take(s->network, &like, &kept);
+    err = covey__network_take(s->network, &like, &own);
     if (err != COVEY_OK) {
         return err;
     }
-    kept->of_run = task->run;
-    kept->segment = task->segment;
-    err = run_strip(s, task, kept, &result);
+    err = run_strip(s, task, own, &result);
+    covey__network_give_back(s->network, own);
     if (err != COVEY_OK) {
         for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
             covey_body_unref(result.piece[d]);
         }
-        covey__kept_free(kept);
+        covey__kept_free(result.kept);
         return err;
-    }
-    struct covey_rows own =
-        covey_tile_piece(run, task->layout, task->segment + 1, task->device, task->device);
-    if (own.begin < own.end) {
-        result.kept = kept;
-    } else {
-        covey__kept_free(kept);
     }
     *out = result;
     return COVEY_OK;
