@@ -5,10 +5,11 @@
 #include "../gemm.h"
 #include "../kernels/conv.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, LOOK_FLOATS = 1 << 18 };
 
 struct covey_product {
     struct covey_layer layer;
@@ -144,21 +145,52 @@ static void run_conv(const struct covey_product *p, const float *input, void *sc
     }
 }
 
-void covey_product_run(const struct covey_product *p, const float *input, void *scratch, float *out)
+/* Y [rows x batch] = W X', as the model's dense layers compute it. */
+static void run_dense(const struct covey_product *p, size_t first, size_t rows, const float *input,
+                      float *out)
 {
-    if (p->layer.kind == COVEY_LAYER_CONV) {
-        run_conv(p, input, scratch, out);
-        return;
-    }
-    /* Y [rows x batch] = W X', as the model's dense layers compute it. */
-    covey__gemm(&(struct covey__gemm){.m = p->rows,
+    covey__gemm(&(struct covey__gemm){.m = rows,
                                       .n = p->layer.batch,
                                       .k = p->layer.k,
-                                      .a = p->weights,
+                                      .a = p->weights + first * p->layer.k,
                                       .lda = p->layer.k,
                                       .b = input,
                                       .ldb = p->layer.k,
                                       .trans_b = true,
-                                      .c = out,
+                                      .c = out + first * p->layer.batch,
                                       .ldc = p->layer.batch});
+}
+
+void covey_product_run(const struct covey_product *p, const float *input, void *scratch, float *out)
+{
+    if (p->layer.kind == COVEY_LAYER_CONV) {
+        run_conv(p, input, scratch, out);
+    } else {
+        run_dense(p, 0, p->rows, input, out);
+    }
+}
+
+static bool is_wanted(const struct covey_wanted *w)
+{
+    return atomic_load_explicit(w->current, memory_order_relaxed) == w->mine;
+}
+
+bool covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
+                              float *out, const struct covey_wanted *wanted)
+{
+    if (!is_wanted(wanted)) {
+        return false;
+    }
+    if (p->layer.kind == COVEY_LAYER_CONV) {
+        run_conv(p, input, scratch, out);
+        return true;
+    }
+    size_t step = LOOK_FLOATS / p->layer.k + 1;
+    for (size_t first = 0; first < p->rows; first += step) {
+        if (!is_wanted(wanted)) {
+            return false;
+        }
+        run_dense(p, first, p->rows - first < step ? p->rows - first : step, input, out);
+    }
+    return true;
 }

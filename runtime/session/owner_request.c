@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "owner_state.h"
@@ -6,6 +7,12 @@
 static struct covey_owner *owner_of(const struct covey_request *r)
 {
     return r->session->owner;
+}
+
+static _Atomic uint32_t *stage_of(const struct covey_request *r)
+{
+    struct covey_owner *o = owner_of(r);
+    return &o->stage[r - o->request];
 }
 
 struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id)
@@ -57,6 +64,7 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
         covey__coded_requests(s->coded, -1);
     }
     unlink_waiting(r);
+    atomic_fetch_add(stage_of(r), 1);
     tell(r, err, why);
     bool begun = r->version != NULL && !covey_plan_is_local(&r->version->plan);
     bool is_over = err == COVEY_OK; /* else the run stands in the middle */
@@ -219,6 +227,11 @@ void covey__session_start_waiting(struct covey_session *s)
 
 /* ---- a layer's own share, and what nobody else will answer ---- */
 
+static struct covey_wanted wanted(const struct covey_request *r)
+{
+    return (struct covey_wanted){stage_of(r), atomic_load(stage_of(r))};
+}
+
 struct local_task {
     struct covey_task task;
     struct covey_owner *owner;
@@ -226,15 +239,14 @@ struct local_task {
     struct covey_version *version;
     struct covey_body *input, *out;
     uint64_t request;
-    uint16_t layer;
-    uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
+    struct covey_version_work work;
     covey_err err;
 };
 
 static void local_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     struct local_task *t = (struct local_task *)task;
-    t->err = covey__version_compute(t->version, t->layer, t->slots, t->input, scratch, &t->out);
+    t->err = covey__version_compute(t->version, &t->work, scratch, &t->out);
 }
 
 static void local_done(struct covey_task *task)
@@ -242,14 +254,14 @@ static void local_done(struct covey_task *task)
     struct local_task *t = (struct local_task *)task;
     struct covey_event event = {.type = COVEY_EVENT_COMPUTED_LOCAL,
                                 .request = t->request,
-                                .layer = t->layer,
+                                .layer = (uint16_t)t->work.layer,
                                 .err = t->err,
                                 .body_len = t->out != NULL ? t->out->len : 0,
                                 .body = covey__handles_put(&t->owner->services->handles, t->out)};
-    memcpy(event.slots, t->slots, sizeof(event.slots));
+    memcpy(event.slots, t->work.slots, sizeof(event.slots));
     t->session->tasks--;
     struct covey_request *r = covey__request_of(t->owner, t->request);
-    if (t->err != COVEY_OK && r != NULL && !r->running) {
+    if (t->err != COVEY_OK && t->err != COVEY_ERR_CANCELLED && r != NULL && !r->running) {
         covey__infer_end(r, t->err, "a layer could not be computed here");
     } else {
         covey__owner_feed(t->owner, &event);
@@ -276,8 +288,9 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
     t->version = covey__version_ref(r->version);
     t->input = covey_body_ref(r->layer_input);
     t->request = r->id;
-    t->layer = action->layer;
-    memcpy(t->slots, action->slots, sizeof(t->slots));
+    t->work =
+        (struct covey_version_work){.layer = action->layer, .input = t->input, .wanted = wanted(r)};
+    memcpy(t->work.slots, action->slots, sizeof(t->work.slots));
     r->session->tasks++;
     covey__pool_submit(o->services->compute, &t->task);
 }
@@ -299,6 +312,7 @@ void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *a
 {
     struct covey_request *r = covey__request_of(o, action->request);
     COVEY_ASSERT(r != NULL && !r->running && !r->at.tiles && r->at.index == action->layer);
+    atomic_fetch_add(stage_of(r), 1);
     take_answers(o, action->done, &r->answers);
     covey__trace_layer(r, action->done);
     covey_body_unref(covey__handles_take(&o->services->handles, r->layer_handle));

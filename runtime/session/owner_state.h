@@ -81,6 +81,8 @@ struct covey_owner {
     uint32_t epoch;
     struct covey_session session[COVEY_SESSIONS_MAX];
     struct covey_request request[COVEY_REQUESTS_MAX];
+    /* Of each request, counted on at each layer's end: what is computed here for one before stops. */
+    _Atomic uint32_t stage[COVEY_REQUESTS_MAX];
 };
 
 static inline void covey__owner_feed(struct covey_owner *o, const struct covey_event *event)

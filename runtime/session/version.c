@@ -336,21 +336,20 @@ static covey_err product_of(const struct covey_version *v, size_t layer, const u
     return err;
 }
 
-covey_err covey__version_compute(const struct covey_version *v, size_t layer,
-                                 const uint64_t slots[static COVEY_LAYER_SLOTS_MAX / 64],
-                                 const struct covey_body *input, struct covey_scratch *scratch,
-                                 struct covey_body **out)
+covey_err covey__version_compute(const struct covey_version *v,
+                                 const struct covey_version_work *work,
+                                 struct covey_scratch *scratch, struct covey_body **out)
 {
-    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
-    const struct covey_version_layer *vl = &v->layer[layer];
-    bool is_own = vl->own != NULL && memcmp(slots, vl->own_slots, sizeof(vl->own_slots)) == 0;
+    const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
+    const struct covey_version_layer *vl = &v->layer[work->layer];
+    bool is_own = vl->own != NULL && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0;
     const struct covey_product *product = is_own ? vl->own->product : NULL;
     size_t count = is_own ? vl->own->slots : 0;
     struct covey_product *made = NULL;
     float *weights = NULL;
     covey_err err = COVEY_OK;
     if (!is_own) {
-        err = product_of(v, layer, slots, &weights, &made, &count);
+        err = product_of(v, work->layer, work->slots, &weights, &made, &count);
         product = made;
     }
     struct covey_body *body = NULL;
@@ -363,8 +362,12 @@ covey_err covey__version_compute(const struct covey_version *v, size_t layer,
         err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     }
     if (err == COVEY_OK) {
-        covey_product_run(product, (const float *)(const void *)input->data, room,
-                          (float *)(void *)body->data);
+        const float *input = (const float *)(const void *)work->input->data;
+        float *answer = (float *)(void *)body->data;
+        bool done = covey_product_run_wanted(product, input, room, answer, &work->wanted);
+        err = done ? COVEY_OK : COVEY_ERR_CANCELLED;
+    }
+    if (err == COVEY_OK) {
         *out = body;
         body = NULL;
     }

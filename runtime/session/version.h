@@ -56,10 +56,16 @@ covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
                                 struct covey_bytes plan, uint8_t **out,
                                 size_t *out_len) COVEY_CHECK;
 
-/* Product of chosen slots of a layer, in slot order. input: float32. */
-covey_err covey__version_compute(const struct covey_version *v, size_t layer,
-                                 const uint64_t slots[static COVEY_LAYER_SLOTS_MAX / 64],
-                                 const struct covey_body *input, struct covey_scratch *scratch,
+/* Product of chosen slots of a layer, in slot order. CANCELLED when it is not wanted any more. */
+struct covey_version_work {
+    size_t layer;
+    uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
+    const struct covey_body *input; /* float32 */
+    struct covey_wanted wanted;
+};
+covey_err covey__version_compute(const struct covey_version *v,
+                                 const struct covey_version_work *work,
+                                 struct covey_scratch *scratch,
                                  struct covey_body **out) COVEY_CHECK;
 
 /* What came back of a layer, float32: by device, and what was computed here besides. */

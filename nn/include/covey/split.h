@@ -48,6 +48,15 @@ void covey_product_free(struct covey_product *p);
 bool covey_product_reads(const struct covey_product *p);
 size_t covey_product_bytes(const struct covey_product *p);   /* laid out, 0 while it reads */
 size_t covey_product_scratch(const struct covey_product *p); /* bytes */
+/* Work that is given up when `current` is not `mine` any more. */
+struct covey_wanted {
+    const _Atomic uint32_t *current;
+    uint32_t mine;
+};
+/* The same as covey_product_run(), but looks now and then (dense layers: every megabyte of weights)
+ * whether it is still wanted. False: it is not, out is not complete. */
+bool covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
+                              float *out, const struct covey_wanted *wanted);
 void covey_product_run(const struct covey_product *p, const float *input, void *scratch,
                        float *out);
 

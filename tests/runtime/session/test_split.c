@@ -166,10 +166,17 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
         }
         if (d == 0) {
             if (w->version->layer[layer].own != NULL) {
-                assert_int_equal(covey__version_compute(w->version, layer,
-                                                        w->version->layer[layer].own_slots, body,
-                                                        scratch, &answers.device[0]),
-                                 COVEY_OK);
+                _Atomic uint32_t stage = 7;
+                struct covey_version_work work = {
+                    .layer = layer, .input = body, .wanted = {&stage, 6}};
+                memcpy(work.slots, w->version->layer[layer].own_slots, sizeof(work.slots));
+                assert_int_equal(
+                    covey__version_compute(w->version, &work, scratch, &answers.device[0]),
+                    COVEY_ERR_CANCELLED);
+                work.wanted.mine = 7;
+                assert_int_equal(
+                    covey__version_compute(w->version, &work, scratch, &answers.device[0]),
+                    COVEY_OK);
             }
         } else if (covey__assignment_accepts(w->assignment[d], (uint16_t)layer, bytes)) {
             assert_int_equal(covey__assignment_compute(w->assignment[d], (uint16_t)layer, body,
