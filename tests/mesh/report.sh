@@ -65,7 +65,7 @@ END
 succeed "$COVEY" lab up --devices 5 --dir "$lab" --mode loopback --wait 60
 succeed "$COVEY" lab slow 2 --delay 3 --dir "$lab"
 succeed "$COVEY" lab kill 3 --dir "$lab"
-states() { "$COVEY" lab list --dir "$lab" | sed 's/pid [0-9]*//'; }
+states() { "$COVEY" lab list --dir "$lab" | sed 's, *pid *[0-9]* *, ,'; }
 as_it_was=$(states)
 python3 - "$COVEY" "$lab" "$dir/stopped.md" <<'END' || wrong "the report did not stop"
 import json, signal, subprocess, sys, time
