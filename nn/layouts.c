@@ -167,9 +167,9 @@ static double gain(const struct covey__conv_shape *s, enum covey__conv_algorithm
 
 static void add_steps(struct choice *choice, struct layout *y)
 {
-    static const enum covey__conv_algorithm ways[3][2] = {
-        {COVEY__CONV_PACKED, COVEY__CONV_WINOGRAD2},
-        {COVEY__CONV_PACKED, COVEY__CONV_WINOGRAD4},
+    const enum covey__conv_algorithm ways[3][2] = {
+        {y->plan.algorithm, COVEY__CONV_WINOGRAD2},
+        {y->plan.algorithm, COVEY__CONV_WINOGRAD4},
         {COVEY__CONV_WINOGRAD2, COVEY__CONV_WINOGRAD4},
     };
     for (size_t i = 0; i < 3; i++) {
@@ -185,6 +185,25 @@ static void decide(struct layout *y, enum covey__conv_algorithm algorithm)
 {
     const struct covey__conv_shape shape = y->plan.shape;
     covey__conv_plan_with(&y->plan, &shape, algorithm, 1);
+}
+
+/* The faster one of those that are hardly larger than the constant; as it is if none fits. */
+static void decide_small(struct covey_layouts *l, struct layout *y)
+{
+    const struct covey__conv_shape shape = y->plan.shape;
+    static const enum covey__conv_algorithm ways[] = {COVEY__CONV_PACKED,
+                                                      COVEY__CONV_WINOGRAD_LIVE};
+    enum covey__conv_algorithm best = COVEY__CONV_IM2COL;
+    for (size_t i = 0; i < 2; i++) {
+        bool fits = covey__conv_fits(&shape, ways[i]) &&
+                    more_bytes(&shape, ways[i]) <= l->max_bytes - l->more_bytes;
+        if (fits && (best == COVEY__CONV_IM2COL ||
+                     covey__conv_cycles(&shape, ways[i]) < covey__conv_cycles(&shape, best))) {
+            best = ways[i];
+        }
+    }
+    decide(y, best);
+    l->more_bytes += best != COVEY__CONV_IM2COL ? more_bytes(&shape, best) : 0;
 }
 
 /* What is no larger than the constant at first; what may be larger if it pays is noted. */
@@ -203,14 +222,10 @@ static covey_err decide_use(struct choice *choice, const struct covey__layout_us
     y->next = c->layouts;
     c->layouts = y;
     bool bounded = l->max_bytes != UINT64_MAX;
-    bool winograd =
-        y->plan.algorithm == COVEY__CONV_WINOGRAD2 || y->plan.algorithm == COVEY__CONV_WINOGRAD4;
     if (bounded && y->plan.algorithm != COVEY__CONV_DEPTHWISE) {
-        uint64_t more = more_bytes(&use->shape, COVEY__CONV_PACKED);
-        bool fits = more <= l->max_bytes - l->more_bytes;
-        decide(y, fits ? COVEY__CONV_PACKED : COVEY__CONV_IM2COL);
-        l->more_bytes += fits ? more : 0;
-        if (fits && winograd) {
+        decide_small(l, y);
+        if (y->plan.algorithm != COVEY__CONV_IM2COL &&
+            covey__conv_fits(&use->shape, COVEY__CONV_WINOGRAD2)) {
             add_steps(choice, y);
         }
     }

@@ -245,6 +245,8 @@ const char *covey__kernel_conv(const struct covey__op_call *c)
         return "winograd2";
     case COVEY__CONV_WINOGRAD4:
         return "winograd4";
+    case COVEY__CONV_WINOGRAD_LIVE:
+        return "winograd";
     case COVEY__CONV_DEPTHWISE:
         return "depthwise";
     }

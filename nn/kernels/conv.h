@@ -20,11 +20,13 @@ struct covey__conv_shape {
 };
 
 enum covey__conv_algorithm {
-    COVEY__CONV_IM2COL,    /* any shape: unrolled by strips, OpenBLAS; weights as they are */
-    COVEY__CONV_PACKED,    /* own packed product, unrolled while packing; also 1 x 1 */
-    COVEY__CONV_WINOGRAD2, /* 3 x 3, stride 1: F(2x2, 3x3) */
-    COVEY__CONV_WINOGRAD4, /* 3 x 3, stride 1: F(4x4, 3x3) */
-    COVEY__CONV_DEPTHWISE, /* groups == in_channels == out_channels: direct */
+    COVEY__CONV_IM2COL,        /* any shape: unrolled by strips, OpenBLAS; weights as they are */
+    COVEY__CONV_PACKED,        /* own packed product, unrolled while packing; also 1 x 1 */
+    COVEY__CONV_WINOGRAD2,     /* 3 x 3, stride 1: F(2x2, 3x3) */
+    COVEY__CONV_WINOGRAD4,     /* 3 x 3, stride 1: F(4x4, 3x3) */
+    COVEY__CONV_WINOGRAD_LIVE, /* 3 x 3, stride 1: the same or F(2x4, 3x3), weights as large as
+                                  they are and transformed on the way */
+    COVEY__CONV_DEPTHWISE,     /* groups == in_channels == out_channels: direct */
 };
 
 struct covey__conv_plan {

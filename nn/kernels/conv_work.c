@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conv_private.h"
 #include "winograd.h"
+#include "winograd_live.h"
 
 /* What takes as long as so many floating-point operations of a large product (measured with
  * AVX-512, where 16 operations take 0.1 ns; what is not a product follows the vectors' width much
@@ -13,8 +14,12 @@ enum {
     WRITE_FAR = 56, /* the same where the second cache does not hold them */
     TRANSFORM = 45, /* an element of a transformed tile, in or out */
     TRANSFORM_FEW_REGISTERS = 180,
-    DIRECT = 32,     /* an element made from 9 taps */
-    CHANNEL = 11200, /* a channel of a depthwise convolution */
+    LIVE_FILTER = 6,      /* an element of a filter transformed on the way */
+    LIVE_TILE = 3,        /* its use in one tile */
+    LIVE_TRANSFORM = 128, /* an element of a tile then */
+    LIVE_HIDDEN = 3,      /* one part of so many of the time to read weights counts */
+    DIRECT = 32,          /* an element made from 9 taps */
+    CHANNEL = 11200,      /* a channel of a depthwise convolution */
     NEAR_FLOATS = 1 << 19,
     ROWS_FILTERS = 32, /* rows of more filters are written far apart */
     STREAMED = 3,      /* quarters of the time to read weights that computing does not hide */
@@ -92,6 +97,20 @@ static void winograd_work(const struct covey__conv_plan *plan, struct covey__con
     out->bytes = stream(weights, blocks);
 }
 
+/* Filters are transformed while the next ones come from memory. */
+static void live_work(const struct covey__conv_plan *plan, struct covey__conv_work *out)
+{
+    const struct covey__conv_shape *s = &plan->shape;
+    struct covey__live_size size;
+    covey__live_size(s, &size);
+    uint64_t lanes = covey__kernels_of(plan->isa)->lanes;
+    uint64_t filters = covey__round_up(s->out_channels, lanes) * s->in_channels;
+    uint64_t elements = size.positions * size.tiles * ((uint64_t)s->in_channels + s->out_channels);
+    out->flops = filters * size.positions * (LIVE_FILTER * size.blocks + LIVE_TILE * size.tiles) +
+                 elements * LIVE_TRANSFORM + write_cost(in_floats(s)) + write_cost(out_floats(s));
+    out->bytes = stream(9 * filters, size.blocks) / LIVE_HIDDEN;
+}
+
 static void depthwise_work(const struct covey__conv_plan *plan, struct covey__conv_work *out)
 {
     const struct covey__conv_shape *s = &plan->shape;
@@ -126,6 +145,9 @@ void covey__conv_work(const struct covey__conv_plan *plan, bool residual,
     case COVEY__CONV_WINOGRAD2:
     case COVEY__CONV_WINOGRAD4:
         winograd_work(plan, out);
+        break;
+    case COVEY__CONV_WINOGRAD_LIVE:
+        live_work(plan, out);
         break;
     case COVEY__CONV_DEPTHWISE:
         depthwise_work(plan, out);

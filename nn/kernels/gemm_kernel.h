@@ -104,6 +104,39 @@ struct covey__merge {
     float low, high;
 };
 
+/* Filters transformed on the way, one lane for each: a group of them and some channels, all tiles.
+ */
+struct covey__live {
+    const float *filters; /* [channels][9][lanes]; what follows is fetched meanwhile */
+    const float *in;      /* [positions][channels][count], transformed */
+    size_t channels, count;
+    float *buffer; /* [COVEY__TILE_EDGE_MAX][channels][lanes] */
+    float *out;    /* [positions][count][lanes]; first: what was there before does not count */
+    bool first;
+};
+
+/* Tiles [first, end), which are neighbours, transformed back and side by side. */
+struct covey__live_out {
+    const float *in;   /* [positions][count][lanes] */
+    const float *bias; /* [lanes] or NULL */
+    size_t count, lanes, first, end;
+    float *out; /* [outputs][pitch][all lanes] */
+    size_t pitch;
+};
+
+/* out[lane][row][i] = clamp(in[row][i][lane] + residual[lane][row][i]), i < count */
+struct covey__live_store {
+    const float *in; /* [rows][pitch][all lanes] */
+    size_t rows, lanes, pitch, count;
+    const float *residual; /* as out, or NULL */
+    float *out;
+    size_t plane, out_pitch; /* floats from one lane, one row to the next */
+    float low, high;
+};
+
+/* Rows x columns of outputs of a tile. */
+enum covey__live_tile { COVEY__LIVE_2X2, COVEY__LIVE_2X4, COVEY__LIVE_4X4, COVEY__LIVE_TILES };
+
 struct covey__kernels {
     size_t mr, lanes;
     size_t extra; /* columns that a whole strip takes along: 49, of 7 x 7 pixels, are one strip */
@@ -115,6 +148,11 @@ struct covey__kernels {
     void (*wino_in[2])(const struct covey__wino_in *w); /* F(2, 3), F(4, 3) */
     void (*wino_out[2])(const struct covey__wino_out *w);
     void (*merge)(const struct covey__merge *m);
+    /* The columns of out are close together, count from one row to the next. */
+    void (*live_in[COVEY__LIVE_TILES])(const struct covey__wino_in *w);
+    void (*live[COVEY__LIVE_TILES])(const struct covey__live *w);
+    void (*live_out[COVEY__LIVE_TILES])(const struct covey__live_out *w);
+    void (*live_store)(const struct covey__live_store *s);
 };
 
 /* NULL: not built for this processor family. */

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "conv_private.h"
 #include "gemm_pack.h"
+#include "winograd_private.h"
 
 enum {
     TILES_MAX = 144,        /* of one block */
@@ -32,11 +32,6 @@ struct job {
     float *scratch;      /* [threads][thread_floats] */
     size_t first, count; /* tiles of this block */
     float low, high;
-};
-
-/* count tiles side by side, or the part of such a row that lies in one block. */
-struct segment {
-    size_t at, image, row, col, count;
 };
 
 bool covey__winograd_fits(const struct covey__conv_shape *s)
@@ -182,53 +177,25 @@ void covey__winograd_pack(const struct covey__conv_plan *plan, const float *weig
     }
 }
 
-/* The segment that starts at tile at of the block. */
-static struct segment segment_at(const struct job *j, size_t at)
+static struct covey__wino_grid grid_of(const struct job *j)
 {
-    size_t tile = j->first + at, across = j->g.cols;
-    struct segment seg = {
-        .at = at,
-        .image = tile / (j->g.rows * across),
-        .row = tile / across % j->g.rows,
-        .col = tile % across,
+    return (struct covey__wino_grid){
+        .call = j->call,
+        .outputs = {j->g.outputs, j->g.outputs},
+        .rows = j->g.rows,
+        .cols = j->g.cols,
+        .first = j->first,
+        .count = j->count,
+        .pitch = j->g.pitch,
     };
-    seg.count = covey__min(across - seg.col, j->count - at);
-    return seg;
-}
-
-/* The raw pixels of one channel's tiles to tiles [edge][edge][pitch]. */
-static void gather(const struct job *j, size_t channel, float *tiles)
-{
-    const struct covey__conv_shape *s = j->s;
-    const struct geometry *g = &j->g;
-    for (size_t at = 0; at < j->count;) {
-        struct segment seg = segment_at(j, at);
-        const float *plane =
-            j->call->in + (seg.image * s->in_channels + channel) * ((size_t)s->height * s->width);
-        const struct covey__split split = {
-            .in = plane,
-            .size = {s->height, s->width},
-            .first = {(int64_t)(seg.row * g->outputs) - s->pads[0],
-                      (int64_t)(seg.col * g->outputs) - s->pads[1]},
-            .rows = g->edge,
-            .step = 1,
-            .stride = g->outputs,
-            .phases = g->edge,
-            .count = seg.count,
-            .out = tiles + at,
-            .row_pitch = g->edge * g->pitch,
-            .pitch = g->pitch,
-        };
-        j->kernels->split(&split);
-        at += seg.count;
-    }
 }
 
 static void in_part(void *ctx, size_t channel, unsigned thread)
 {
     const struct job *j = ctx;
     float *tiles = j->scratch + thread * j->g.thread_floats;
-    gather(j, channel, tiles);
+    const struct covey__wino_grid grid = grid_of(j);
+    covey__wino_gather(&grid, channel, tiles);
     const struct covey__wino_in w = {
         .tiles = tiles,
         .out = j->in + channel * j->g.pitch,
@@ -304,8 +271,9 @@ static void scatter(const struct job *j, size_t channel, const float *tiles)
 {
     const struct covey__conv_shape *s = j->s;
     const struct geometry *g = &j->g;
+    const struct covey__wino_grid grid = grid_of(j);
     for (size_t at = 0; at < j->count;) {
-        struct segment seg = segment_at(j, at);
+        struct covey__wino_segment seg = covey__wino_segment_at(&grid, at);
         size_t rows = covey__min(g->outputs, s->out_height - seg.row * g->outputs);
         size_t x = seg.col * g->outputs;
         size_t y = seg.row * g->outputs, plane = seg.image * s->out_channels + channel;
