@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "covey/message_catalogue.h"
 #include "covey/message_gossip.h"
 #include "covey/message_work.h"
 #include "fuzz.h"
@@ -31,6 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         AGAIN(struct covey_record_body, covey_record_decode, covey_record_encode, in);
         AGAIN(struct covey_accusation, covey_accusation_decode, covey_accusation_encode, in);
         AGAIN(struct covey_claim, covey_claim_decode, covey_claim_encode, in);
+        AGAIN(struct covey_catalogue_message, covey_catalogue_decode, covey_catalogue_encode, in);
+        AGAIN(struct covey_catalogue_model, covey_catalogue_model_decode,
+              covey_catalogue_model_encode, in);
     }
     return 0;
 }
