@@ -243,7 +243,7 @@ static covey_err run(struct covey__report *r)
 {
     covey_err err = covey__report_find_gnuplot(r);
     if (err == COVEY_OK && access(r->folder, W_OK | X_OK) != 0) {
-        err = covey__report_refuse(r, COVEY_ERR_PERMISSIONS, "%s cannot be written to", r->folder);
+        err = covey__report_refuse(r, COVEY_ERR_IO, "%s cannot be written to", r->folder);
     }
     if (err == COVEY_OK) {
         err = covey__report_choose(r);

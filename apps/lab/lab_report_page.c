@@ -143,18 +143,18 @@ static void write_straggler(const struct covey__report *r, FILE *file)
     fprintf(file, "## A straggler\n\n%s gave the answer of each of its tasks %u ms late.\n\n",
             r->lab.node[r->straggler].name, (unsigned)r->options.slow_ms);
     write_rows(r, file, COVEY__REPORT_SLOW_PARITY1, COVEY__REPORT_SLOW_PARITY0);
-    fprintf(
-        file,
-        "Without parity a late part is awaited until its deadline, and then the asking device "
-        "computes it itself; to wait for every answer, however late, would take about %u ms "
-        "(%u coded layers). With parity 1, against no parity: mean %.1f %%, p50 %.1f %%, p95 "
-        "%.1f %%, p99 %.1f %% lower. The rows took turns.\n\n![Straggler](%s-straggler.png)\n\n",
-        r->plan[COVEY__REPORT_PARITY0].coded * (unsigned)r->options.slow_ms,
-        r->plan[COVEY__REPORT_PARITY0].coded,
-        covey__report_percent_lower(without->mean_ms, with->mean_ms),
-        covey__report_percent_lower(without->p50_ms, with->p50_ms),
-        covey__report_percent_lower(without->p95_ms, with->p95_ms),
-        covey__report_percent_lower(without->p99_ms, with->p99_ms), r->base);
+    fprintf(file,
+            "Without parity a late part is awaited until its deadline, and then the asking device "
+            "computes it itself; a device that was late may be left out for a while. To wait for "
+            "every answer, however late, would take about %u ms (%u coded layers). With parity 1, "
+            "against no parity: mean %.1f %%, p50 %.1f %%, p95 %.1f %%, p99 %.1f %% lower. The "
+            "rows took turns.\n\n![Straggler](%s-straggler.png)\n\n",
+            r->plan[COVEY__REPORT_PARITY0].coded * (unsigned)r->options.slow_ms,
+            r->plan[COVEY__REPORT_PARITY0].coded,
+            covey__report_percent_lower(without->mean_ms, with->mean_ms),
+            covey__report_percent_lower(without->p50_ms, with->p50_ms),
+            covey__report_percent_lower(without->p95_ms, with->p95_ms),
+            covey__report_percent_lower(without->p99_ms, with->p99_ms), r->base);
 }
 
 static void write_again(const struct covey__report *r, FILE *file)
