@@ -51,6 +51,7 @@ struct task {
 struct covey_worker {
     uint32_t ticket; /* the last given: queued tasks run in their order */
     struct assignment assignment[ASSIGNMENTS_MAX];
+    unsigned task_end; /* tasks from here on are free */
     struct task task[TASKS_MAX];
     struct covey_tiles *tiles; /* behind it */
 };
@@ -155,7 +156,7 @@ static struct task *next_task(struct covey_worker *worker)
 {
     struct task *next = NULL;
     unsigned running = covey__tiles_running(worker->tiles);
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         running += task->state == TASK_RUNNING;
         /* The difference, not the numbers: tickets wrap around. */
@@ -209,7 +210,7 @@ static unsigned room_for_tiles(const struct covey_worker *worker)
 {
     unsigned running = covey__tiles_running(worker->tiles);
     bool queued = false, answering = false;
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         queued = queued || worker->task[i].state == TASK_QUEUED;
         answering = answering || worker->task[i].state == TASK_RUNNING;
         running += worker->task[i].state == TASK_RUNNING;
@@ -220,10 +221,13 @@ static unsigned room_for_tiles(const struct covey_worker *worker)
 
 static void pump(struct covey_worker *worker, struct covey_update *out)
 {
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         if (!finish_task(out, &worker->task[i])) {
             return;
         }
+    }
+    while (worker->task_end > 0 && worker->task[worker->task_end - 1].state == TASK_FREE) {
+        worker->task_end--;
     }
     if (!covey__tiles_pump(worker->tiles, room_for_tiles(worker), out)) {
         return;
@@ -265,7 +269,7 @@ static void retire(struct covey_worker *worker, const struct covey_node_id *owne
             a->state = ASSIGNMENT_DROPPED;
         }
     }
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state != TASK_FREE && covey_node_id_equal(&task->owner, owner) &&
             is_same_session(&task->execute.fence, fence) &&
@@ -348,7 +352,7 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
 static void cancel_others(struct covey_worker *worker, const struct covey_node_id *owner,
                           const struct covey_work_execute *execute)
 {
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state != TASK_FREE && !task->orphan && task->execute.work != execute->work &&
             task->execute.request == execute->request && covey_node_id_equal(&task->owner, owner)) {
@@ -366,7 +370,7 @@ static bool take_execute(struct covey_worker *worker, const struct covey_incomin
     if (a == NULL || a->state != ASSIGNMENT_READY || in->body == 0) {
         return false;
     }
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state == TASK_FREE) {
             vacant = task;
@@ -374,9 +378,10 @@ static bool take_execute(struct covey_worker *worker, const struct covey_incomin
             of_owner += covey_node_id_equal(&task->owner, &in->peer);
         }
     }
-    if (vacant == NULL || of_owner >= OWNER_TASKS_MAX) {
+    if (of_owner >= OWNER_TASKS_MAX || (vacant == NULL && worker->task_end == TASKS_MAX)) {
         return false;
     }
+    vacant = vacant != NULL ? vacant : &worker->task[worker->task_end++];
     cancel_others(worker, &in->peer, execute);
     memset(vacant, 0, sizeof(*vacant));
     vacant->state = TASK_QUEUED;
@@ -390,7 +395,7 @@ static bool take_execute(struct covey_worker *worker, const struct covey_incomin
 static void take_cancel(struct covey_worker *worker, const struct covey_incoming *in)
 {
     const struct covey_work_execute *cancel = &in->message->cancel;
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state != TASK_FREE && !task->orphan && task->execute.work == cancel->work &&
             task->execute.request == cancel->request &&
@@ -458,7 +463,7 @@ static void assign_checked(struct covey_worker *worker, const struct covey_event
 static void computed(struct covey_worker *worker, const struct covey_event *event,
                      struct covey_update *out)
 {
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state != TASK_RUNNING || task->ticket != event->work ||
             !covey_node_id_equal(&task->owner, &event->peer)) {
@@ -504,7 +509,7 @@ covey_err covey__worker_peer_down(struct covey_worker *worker, const struct cove
             a->state = ASSIGNMENT_DROPPED;
         }
     }
-    for (unsigned i = 0; i < TASKS_MAX; i++) {
+    for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (!covey_node_id_equal(&task->owner, peer)) {
             continue;
