@@ -188,13 +188,43 @@ void covey__coded_free(struct covey_coded *coded)
 
 /* ---- parities ---- */
 
+/* One unit after the other: only one is in memory besides the sum. */
+static covey_err encode_sparse(const struct covey_model_file *file,
+                               const struct covey_coded_group *group, unsigned t, float *out)
+{
+    size_t floats = covey_layer_unit_floats(covey_model_layer(file->model, group->layer));
+    float *room = malloc(floats * sizeof(float));
+    covey_err err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    memset(out, 0, floats * sizeof(float));
+    for (unsigned j = 0; j < group->count && err == COVEY_OK; j++) {
+        const float *unit = NULL;
+        float g = 0;
+        err = covey_split_coefficient(t, j, &g);
+        if (err == COVEY_OK) {
+            err = covey__model_file_unit(file, group->layer, (size_t)group->first + j, room, &unit);
+        }
+        for (size_t i = 0; i < floats && err == COVEY_OK; i++) {
+            out[i] += g * unit[i];
+        }
+    }
+    free(room);
+    return err;
+}
+
 covey_err covey__coded_encode(const struct covey_model_file *file,
                               const struct covey_coded_group *group, unsigned t, float *out)
 {
     const float *units[COVEY_GROUP_UNITS_MAX];
     COVEY_ASSERT(group->count <= COVEY_GROUP_UNITS_MAX);
+    if (file->sparse) {
+        return encode_sparse(file, group, t, out);
+    }
     for (unsigned j = 0; j < group->count; j++) {
-        units[j] = covey__model_file_unit(file, group->layer, (size_t)group->first + j);
+        covey_err err =
+            covey__model_file_unit(file, group->layer, (size_t)group->first + j, NULL, &units[j]);
+        if (err != COVEY_OK) {
+            return err;
+        }
     }
     size_t floats = covey_layer_unit_floats(covey_model_layer(file->model, group->layer));
     return covey_split_encode(t, group->count, units, floats, out);

@@ -4,37 +4,142 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { RESIDENT_BYTES = 1 << 20 };
+
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
     return covey__store_get(user, digest, data, len);
 }
 
-covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
-                                 struct covey_model_file **out, struct covey_nn_error *out_why)
+static covey_err read_manifest(struct covey_model_file *m, struct covey_nn_error *out_why)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
-    struct covey_model_file *m = calloc(1, sizeof(*m));
-    covey_err err = m != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
-    out_why->text[0] = 0;
-    if (err == COVEY_OK) {
-        m->id = *id;
-        err = covey__store_get_manifest(store, id, &bytes, &len);
-    }
+    covey_err err = covey__store_get_manifest(m->store, &m->id, &bytes, &len);
     if (err == COVEY_OK) {
         err = covey_manifest_decode(covey_bytes_of(bytes, len), &m->manifest, out_why);
     }
+    free(bytes);
+    return err;
+}
+
+static uint64_t weight_bytes(const struct covey_manifest *mf)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
+        sum += covey_manifest_blob(mf, i)->len;
+    }
+    return sum;
+}
+
+static struct covey_store *user_of(const struct covey_model_file *m)
+{
+    return (struct covey_store *)(uintptr_t)m->store;
+}
+
+/* ---- all of it in memory ---- */
+
+static covey_err load_dense(struct covey_model_file *m, struct covey_nn_error *out_why)
+{
+    covey_err err = covey_manifest_bind(m->manifest, 1, fetch, user_of(m), &m->graph, out_why);
+    return err == COVEY_OK ? covey_model_new(m->graph, NULL, &m->model, out_why) : err;
+}
+
+/* ---- what split layers do not need ---- */
+
+static bool is_read_once(const struct covey_graph *g, uint16_t value)
+{
+    unsigned uses = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        for (unsigned k = 0; k < g->nodes[i].inputs; k++) {
+            uses += g->nodes[i].input[k] == value;
+        }
+    }
+    return uses == 1;
+}
+
+/* Small ones are needed again and again, and take little. */
+static bool stays_away(const struct covey_model_file *m, const struct covey_model *plan, size_t i)
+{
+    const struct covey_layer *l = covey_model_layer(plan, i);
+    uint64_t bytes = (uint64_t)l->units * covey_layer_unit_floats(l) * sizeof(float);
+    return bytes > RESIDENT_BYTES && is_read_once(m->graph, covey_model_layer_weights(plan, i));
+}
+
+static covey_err load_rest(struct covey_model_file *m, const bool *absent)
+{
+    covey_err err = COVEY_OK;
+    for (size_t v = 0; v < m->graph->value_count && err == COVEY_OK; v++) {
+        if (m->graph->values[v].constant && !absent[v]) {
+            err = covey_manifest_load(m->manifest, (uint16_t)v, fetch, user_of(m));
+        }
+    }
+    return err;
+}
+
+static covey_err choose_away(struct covey_model_file *m, const struct covey_model *plan,
+                             bool *absent)
+{
+    size_t layers = covey_model_layers(plan);
+    m->layers = calloc(layers + 1, sizeof(*m->layers));
+    if (m->layers == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < layers; i++) {
+        if (stays_away(m, plan, i)) {
+            absent[covey_model_layer_weights(plan, i)] = true;
+            m->layers[m->layer_stages++] = (struct covey_stage){.layer = (uint16_t)i};
+        }
+    }
+    return COVEY_OK;
+}
+
+static covey_err load_sparse(struct covey_model_file *m, struct covey_nn_error *out_why)
+{
+    const struct covey_model_options plan_only = {.plan_only = true};
+    struct covey_model *plan = NULL;
+    bool *absent = NULL;
+    covey_err err = covey_manifest_reserve(m->manifest, 1, fetch, user_of(m), &m->graph, out_why);
     if (err == COVEY_OK) {
-        struct covey_store *user = (struct covey_store *)(uintptr_t)store;
-        err = covey_manifest_bind(m->manifest, 1, fetch, user, &m->graph, out_why);
+        err = covey_model_new(m->graph, &plan_only, &plan, out_why);
     }
     if (err == COVEY_OK) {
-        err = covey_model_new(m->graph, NULL, &m->model, out_why);
+        absent = calloc(m->graph->value_count + 1u, sizeof(*absent));
+        err = absent != NULL ? choose_away(m, plan, absent) : COVEY_ERR_NOMEM;
+    }
+    if (err == COVEY_OK) {
+        err = load_rest(m, absent);
+    }
+    if (err == COVEY_OK) {
+        const struct covey_model_options options = {.absent = absent};
+        err = covey_model_new(m->graph, &options, &m->model, out_why);
+    }
+    m->sparse = true;
+    covey_model_free(plan);
+    free(absent);
+    return err;
+}
+
+covey_err covey__model_file_load_within(const struct covey_store *store,
+                                        const struct covey_digest *id, uint64_t bytes,
+                                        struct covey_model_file **out,
+                                        struct covey_nn_error *out_why)
+{
+    struct covey_model_file *m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    out_why->text[0] = 0;
+    m->id = *id;
+    m->store = store;
+    covey_err err = read_manifest(m, out_why);
+    if (err == COVEY_OK) {
+        bool fits = weight_bytes(m->manifest) <= bytes;
+        err = fits ? load_dense(m, out_why) : load_sparse(m, out_why);
     }
     if (err == COVEY_OK) {
         err = covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why);
     }
-    free(bytes);
     if (err != COVEY_OK) {
         if (out_why->text[0] == 0) {
             snprintf(out_why->text, sizeof(out_why->text), "cannot load the model: %s",
@@ -47,20 +152,93 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
     return COVEY_OK;
 }
 
+covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
+                                 struct covey_model_file **out, struct covey_nn_error *out_why)
+{
+    return covey__model_file_load_within(store, id, UINT64_MAX, out, out_why);
+}
+
 void covey__model_file_free(struct covey_model_file *m)
 {
     if (m == NULL) {
         return;
     }
+    free(m->layers);
     free(m->cell);
     covey_model_free(m->model);
     covey_manifest_free(m->manifest);
     free(m);
 }
 
-const float *covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit)
+covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,
+                                 float *room, const float **out)
+{
+    size_t floats = covey_layer_unit_floats(covey_model_layer(m->model, layer));
+    uint16_t value = covey_model_layer_weights(m->model, layer);
+    if (m->sparse && !covey_manifest_loaded(m->manifest, value)) {
+        *out = room;
+        return covey__store_get(m->store, covey_manifest_unit(m->manifest, layer, unit), room,
+                                floats * sizeof(float));
+    }
+    const float *weights = m->graph->values[value].data;
+    *out = weights + unit * floats;
+    return COVEY_OK;
+}
+
+static covey_err unit_product(const struct covey_layer *l, const float *weights, const float *input,
+                              void *room, float *out)
+{
+    struct covey_product *p = NULL;
+    covey_err err = covey_product_new(l, weights, 1, &p);
+    if (err == COVEY_OK) {
+        covey_product_run(p, input, room, out);
+    }
+    covey_product_free(p);
+    return err;
+}
+
+static size_t line(size_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+/* What any of the layer's units needs besides its weights. */
+static covey_err scratch_floats(const struct covey_layer *l, const float *weights, size_t *out)
+{
+    struct covey_product *p = NULL;
+    covey_err err = covey_product_new(l, weights, 1, &p);
+    if (err == COVEY_OK) {
+        *out = line(covey_product_scratch(p) / sizeof(float) + 1);
+    }
+    covey_product_free(p);
+    return err;
+}
+
+covey_err covey__model_file_product(const struct covey_model_file *m, size_t layer,
+                                    const float *input, struct covey_scratch *scratch,
+                                    float *product)
 {
     const struct covey_layer *l = covey_model_layer(m->model, layer);
-    const float *w = m->graph->values[covey_model_layer_weights(m->model, layer)].data;
-    return w + unit * covey_layer_unit_floats(l);
+    size_t floats = line(covey_layer_unit_floats(l)), more = 0;
+    float *room = covey__scratch_get(scratch, floats);
+    const float *weights = NULL;
+    covey_err err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    if (err == COVEY_OK) {
+        err = covey__model_file_unit(m, layer, 0, room, &weights);
+    }
+    if (err == COVEY_OK) {
+        err = scratch_floats(l, weights, &more);
+    }
+    if (err == COVEY_OK) {
+        room = covey__scratch_get(scratch, floats + more);
+        err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    }
+    for (size_t u = 0; u < l->units && err == COVEY_OK; u++) {
+        err = covey__model_file_unit(m, layer, u, room, &weights);
+        if (err == COVEY_OK) {
+            err = unit_product(l, weights, input, room + floats,
+                               product + u * covey_layer_answer_floats(l));
+        }
+    }
+    return err;
 }

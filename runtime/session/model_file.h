@@ -7,6 +7,7 @@
 
 #include "covey/manifest.h"
 #include "covey/tile.h"
+#include "pool.h"
 #include "store.h"
 
 /* Constant once loaded; shared by reference. */
@@ -17,14 +18,32 @@ struct covey_model_file {
     struct covey_model *model;
     struct covey_cell *cell; /* the chain */
     size_t cells;
+    const struct covey_store *store;
+    /* It is larger than the memory it may take: the weights of split layers (but for those that
+     * are resident) are read from the store when they are needed. */
+    bool sparse;
+    struct covey_stage *layers; /* when sparse: all split layers that are not resident */
+    size_t layer_stages;
 };
 
 /* Blocking. One line in out_why on failure. */
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
+/* The same with at most that many bytes of weights in memory, if those of layers that cannot be
+ * split leave any choice. */
+covey_err covey__model_file_load_within(const struct covey_store *store,
+                                        const struct covey_digest *id, uint64_t bytes,
+                                        struct covey_model_file **out,
+                                        struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__model_file_free(struct covey_model_file *m);
-/* Weights of one unit: covey_layer_unit_floats() floats, the last one padded with zeros. */
-const float *covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit);
+/* Weights of one unit: covey_layer_unit_floats() floats, the last one padded with zeros; in room,
+ * which is as large, where they are not in memory. */
+covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,
+                                 float *room, const float **out) COVEY_CHECK;
+/* A layer's product [units x unit_rows x n], unit by unit, with weights from the store. */
+covey_err covey__model_file_product(const struct covey_model_file *m, size_t layer,
+                                    const float *input, struct covey_scratch *scratch,
+                                    float *product) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_MODEL_FILE_H */

@@ -98,7 +98,8 @@ static void load_work(struct covey_task *task, struct covey_scratch *scratch)
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
     struct covey_store *store = &s->owner->services->store;
-    s->load_err = covey__model_file_load(store, &s->model, &s->file, &s->why);
+    uint64_t most = s->owner->services->memory_bytes;
+    s->load_err = covey__model_file_load_within(store, &s->model, most, &s->file, &s->why);
     if (s->load_err == COVEY_OK) {
         s->load_err = covey__coded_new(s->file, store, &s->coded);
     }

@@ -211,6 +211,7 @@ void covey__infer_alone(struct covey_request *r)
         v = covey__version_new(&r->session->fence, plan, r->session->file, r->session->coded);
     }
     free(plan);
+    r->alone = true;
     if (v == NULL) {
         covey__infer_end(r, COVEY_ERR_NOMEM, "out of memory");
         return;
@@ -327,7 +328,9 @@ void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *a
     take_answers(o, action->done, &r->answers);
     covey__trace_tiles(r, action->done);
     if (action->layout == NULL) {
-        covey__request_step(r, COVEY_STEP_LOCAL);
+        /* What is not in memory cannot be run as one piece: all layers are streamed. */
+        r->alone = r->session->file->sparse;
+        covey__request_step(r, r->alone ? COVEY_STEP_START : COVEY_STEP_LOCAL);
         return;
     }
     r->layout = *action->layout;

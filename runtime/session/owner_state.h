@@ -12,6 +12,7 @@ struct covey_request {
     struct covey_task task; /* the one step that runs now: advance, combine, join, or cut */
     bool used;
     bool running; /* the task is on the pool */
+    bool alone;   /* whatever the plan says */
     uint64_t id;
     struct covey_infer infer;
     struct covey_session *session;
@@ -81,7 +82,8 @@ struct covey_owner {
     uint32_t epoch;
     struct covey_session session[COVEY_SESSIONS_MAX];
     struct covey_request request[COVEY_REQUESTS_MAX];
-    /* Of each request, counted on at each layer's end: what is computed here for one before stops. */
+    /* Of each request, counted on at each layer's end: what is computed here for one before stops.
+     */
     _Atomic uint32_t stage[COVEY_REQUESTS_MAX];
 };
 

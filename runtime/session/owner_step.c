@@ -28,7 +28,12 @@ static covey_err start(struct covey_request *r)
             return err;
         }
     }
-    covey_run_stages(r->run, r->version->stage, r->version->stages);
+    const struct covey_model_file *f = r->session->file;
+    if (r->alone) {
+        covey_run_stages(r->run, f->layers, f->layer_stages);
+    } else {
+        covey_run_stages(r->run, r->version->stage, r->version->stages);
+    }
     covey_run_start(r->run, (const void *const[]){r->input->data});
     return COVEY_OK;
 }
@@ -126,6 +131,30 @@ static covey_err put_together(struct covey_request *r, struct covey_scratch *scr
     return COVEY_OK;
 }
 
+/* To the next stage. Of a layer whose weights are in the store the product is made at once. */
+static covey_err go_on(struct covey_request *r, struct covey_scratch *scratch,
+                       const float **out_input)
+{
+    size_t stage = 0;
+    r->stopped = covey_run_next(r->run, &stage, out_input);
+    if (!r->stopped) {
+        return COVEY_OK;
+    }
+    const struct covey_model_file *f = r->session->file;
+    r->at = r->alone
+                ? (struct covey_version_stage){.streamed = true, .index = f->layers[stage].layer}
+                : r->version->at[stage];
+    if (!r->at.streamed) {
+        return COVEY_OK;
+    }
+    covey_err err =
+        covey__model_file_product(f, r->at.index, *out_input, scratch, covey_run_answer(r->run));
+    if (err == COVEY_OK) {
+        covey_run_resume(r->run);
+    }
+    return err;
+}
+
 covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch)
 {
     r->wrong = 0;
@@ -135,14 +164,14 @@ covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *
         return err;
     }
     uint64_t begin_ns = covey_clock_ns();
-    size_t stage = 0;
     const float *input = NULL;
-    r->stopped = covey_run_next(r->run, &stage, &input);
+    do {
+        err = go_on(r, scratch, &input);
+    } while (err == COVEY_OK && r->stopped && r->at.streamed);
     r->local_us = (uint32_t)((covey_clock_ns() - begin_ns) / 1000);
-    if (!r->stopped) {
-        return COVEY_OK;
+    if (err != COVEY_OK || !r->stopped) {
+        return err;
     }
-    r->at = r->version->at[stage];
     r->tile_input = input;
     return r->at.tiles ? COVEY_OK : take_input(r, input);
 }

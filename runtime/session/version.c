@@ -93,15 +93,23 @@ static void choose(struct chosen *c, unsigned slot)
 static covey_err chosen_weights(const void *user, size_t index, float *room, const float **out)
 {
     const struct chosen *c = user;
+    const struct covey_model_file *f = c->version->file;
     struct covey_coded_group group;
     unsigned place;
     slot_group(c->version, c->layer, c->slot[index], &group, &place);
     if (place < group.count) {
-        *out = covey__model_file_unit(c->version->file, c->layer, (size_t)group.first + place);
-        return COVEY_OK;
+        return covey__model_file_unit(f, c->layer, (size_t)group.first + place, room, out);
     }
     *out = room;
-    return covey__coded_encode(c->version->file, &group, place - group.count, room);
+    if (f->sparse) { /* it was put into the store when its digest was made */
+        size_t bytes = covey_layer_unit_floats(covey_model_layer(f->model, c->layer));
+        const struct covey_digest *digest = &c->version->layer[c->layer].digest[c->slot[index]];
+        covey_err err = covey__store_get(f->store, digest, room, bytes * sizeof(float));
+        if (err == COVEY_OK) {
+            return COVEY_OK;
+        }
+    }
+    return covey__coded_encode(f, &group, place - group.count, room);
 }
 
 static struct covey_coded_slots slots_of(const struct chosen *c)
@@ -174,11 +182,27 @@ static covey_err make_layer(struct covey_version *v, size_t layer)
     return err;
 }
 
-static void add_stage(struct covey_version *v, const struct covey_stage *stage, bool tiles,
-                      uint16_t index)
+static void add_stage(struct covey_version *v, const struct covey_stage *stage,
+                      struct covey_version_stage at)
 {
     v->stage[v->stages] = *stage;
-    v->at[v->stages++] = (struct covey_version_stage){tiles, index};
+    v->at[v->stages++] = at;
+}
+
+/* A split layer that the owner has not in memory stops the run as well: it is streamed. */
+static void add_layer(struct covey_version *v, uint16_t layer)
+{
+    const struct covey_model_file *f = v->file;
+    bool coded = layer < v->plan.layers && v->plan.layer[layer].slots > 0;
+    bool away = false;
+    for (size_t i = 0; i < f->layer_stages; i++) {
+        away = away || f->layers[i].layer == layer;
+    }
+    if (coded || away) {
+        struct covey_stage stage = {.layer = layer};
+        struct covey_version_stage at = {.streamed = !coded, .index = layer};
+        add_stage(v, &stage, at);
+    }
 }
 
 /* In running order: by cells, and layers within. */
@@ -199,15 +223,13 @@ static covey_err make_stages(struct covey_version *v)
                                         .last_node = last->last_node,
                                         .in = cell->in,
                                         .out = last->out};
-            add_stage(v, &stage, true, (uint16_t)run++);
+            struct covey_version_stage at = {.tiles = true, .index = (uint16_t)run++};
+            add_stage(v, &stage, at);
             i += r->cells - 1u;
             continue;
         }
         for (uint16_t l = cell->first_layer; l < cell->first_layer + cell->layers; l++) {
-            if (l < v->plan.layers && v->plan.layer[l].slots > 0) {
-                struct covey_stage stage = {.layer = l};
-                add_stage(v, &stage, false, l);
-            }
+            add_layer(v, l);
         }
     }
     return run == v->plan.runs ? COVEY_OK : COVEY_ERR_RANGE;
@@ -301,6 +323,20 @@ out:
 
 /* ---- mathematics of one layer ---- */
 
+static size_t choose_slots(const struct covey_version *v, size_t layer, const uint64_t *slots,
+                           struct chosen *c)
+{
+    size_t count = 0;
+    c->version = v;
+    c->layer = layer;
+    for (unsigned s = 0; s < v->plan.layer[layer].slots; s++) {
+        if (bit(slots, s)) {
+            c->slot[count++] = s;
+        }
+    }
+    return count;
+}
+
 static covey_err product_of(const struct covey_version *v, size_t layer, const uint64_t *slots,
                             float **out_weights, struct covey_product **out_product,
                             size_t *out_count)
@@ -311,13 +347,7 @@ static covey_err product_of(const struct covey_version *v, size_t layer, const u
     if (c == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    c->version = v;
-    c->layer = layer;
-    for (unsigned s = 0; s < v->plan.layer[layer].slots; s++) {
-        if (bit(slots, s)) {
-            c->slot[count++] = s;
-        }
-    }
+    count = choose_slots(v, layer, slots, c);
     float *weights = aligned_alloc(64, (count * floats * sizeof(float) + 64) / 64 * 64);
     covey_err err = weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     for (; at < count && err == COVEY_OK; at++) {
@@ -336,6 +366,58 @@ static covey_err product_of(const struct covey_version *v, size_t layer, const u
     return err;
 }
 
+static covey_err unit_of(const struct covey_layer *l, const float *weights,
+                         const struct covey_version_work *work, struct covey_scratch *scratch,
+                         float *answer)
+{
+    struct covey_product *p = NULL;
+    covey_err err = covey_product_new(l, weights, 1, &p);
+    float *room = NULL;
+    if (err == COVEY_OK) {
+        room = covey__scratch_get(scratch, covey_product_scratch(p) / sizeof(float) + 1);
+        err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    }
+    if (err == COVEY_OK) {
+        const float *input = (const float *)(const void *)work->input->data;
+        bool done = covey_product_run_wanted(p, input, room, answer, &work->wanted);
+        err = done ? COVEY_OK : COVEY_ERR_CANCELLED;
+    }
+    covey_product_free(p);
+    return err;
+}
+
+/* With one slot's weights in memory at a time. */
+static covey_err compute_sparse(const struct covey_version *v,
+                                const struct covey_version_work *work,
+                                struct covey_scratch *scratch, struct covey_body **out)
+{
+    const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
+    struct chosen *c = calloc(1, sizeof(*c));
+    float *unit = aligned_alloc(64, (covey_layer_unit_floats(l) * sizeof(float) + 64) / 64 * 64);
+    struct covey_body *body = NULL;
+    size_t count = 0, floats = covey_layer_answer_floats(l);
+    covey_err err = c != NULL && unit != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    if (err == COVEY_OK) {
+        count = choose_slots(v, work->layer, work->slots, c);
+        err = covey_body_new(count * floats * sizeof(float), &body);
+    }
+    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
+        const float *weights = NULL;
+        err = chosen_weights(c, i, unit, &weights);
+        if (err == COVEY_OK) {
+            err = unit_of(l, weights, work, scratch, (float *)(void *)body->data + i * floats);
+        }
+    }
+    if (err == COVEY_OK) {
+        *out = body;
+        body = NULL;
+    }
+    covey_body_unref(body);
+    free(unit);
+    free(c);
+    return err;
+}
+
 covey_err covey__version_compute(const struct covey_version *v,
                                  const struct covey_version_work *work,
                                  struct covey_scratch *scratch, struct covey_body **out)
@@ -343,6 +425,9 @@ covey_err covey__version_compute(const struct covey_version *v,
     const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
     const struct covey_version_layer *vl = &v->layer[work->layer];
     bool is_own = vl->own != NULL && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0;
+    if (!is_own && v->file->sparse) {
+        return compute_sparse(v, work, scratch, out);
+    }
     const struct covey_product *product = is_own ? vl->own->product : NULL;
     size_t count = is_own ? vl->own->slots : 0;
     struct covey_product *made = NULL;

@@ -18,9 +18,9 @@ struct covey_version_layer {
     const struct covey_secret **secret; /* by device; NULL: itself, or holds nothing */
 };
 
-/* What a run stops at: a coded layer, or a tile run. */
+/* What a run stops at: a coded layer, a tile run, or a layer whose weights are in the store. */
 struct covey_version_stage {
-    bool tiles;
+    bool tiles, streamed;
     uint16_t index;
 };
 
