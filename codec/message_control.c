@@ -25,6 +25,7 @@ enum {
     RESULT_FIELDS = 9,
     LAYER_FIELDS = 8,
     LAB_FIELDS = 2,
+    DETACH_FIELDS = 2,
 };
 
 /* ---- writing ---- */
@@ -196,6 +197,18 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
     case COVEY_CONTROL_LAB:
         put_lab(w, &message->lab);
         return true;
+    case COVEY_CONTROL_DETACH:
+        covey_cbor_put_array(w, DETACH_FIELDS);
+        covey_cbor_put_text(w, message->name);
+        put_infer(w, &message->infer);
+        return true;
+    case COVEY_CONTROL_SESSION_GET:
+    case COVEY_CONTROL_SESSION_STOP:
+        covey_cbor_put_text(w, message->name);
+        return true;
+    case COVEY_CONTROL_SESSIONS_REPLY:
+        covey__control_put_sessions(w, &message->sessions);
+        return true;
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
     case COVEY_CONTROL_BLOB_HAVE:
@@ -204,6 +217,8 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
     case COVEY_CONTROL_MODEL_GET_REPLY:
     case COVEY_CONTROL_BLOB_GET_REPLY:
+    case COVEY_CONTROL_SESSIONS:
+    case COVEY_CONTROL_SESSION_GET_REPLY:
         break;
     }
     return false;
@@ -220,6 +235,8 @@ static bool has_part(enum covey_control_type type)
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
     case COVEY_CONTROL_MODEL_GET_REPLY:
     case COVEY_CONTROL_BLOB_GET_REPLY:
+    case COVEY_CONTROL_SESSIONS:
+    case COVEY_CONTROL_SESSION_GET_REPLY:
         return false;
     case COVEY_CONTROL_BLOB_PUT:
     case COVEY_CONTROL_MODEL_GET:
@@ -234,6 +251,10 @@ static bool has_part(enum covey_control_type type)
     case COVEY_CONTROL_INFER_REPLY:
     case COVEY_CONTROL_PLAN_REPLY:
     case COVEY_CONTROL_LAB:
+    case COVEY_CONTROL_DETACH:
+    case COVEY_CONTROL_SESSION_GET:
+    case COVEY_CONTROL_SESSION_STOP:
+    case COVEY_CONTROL_SESSIONS_REPLY:
         break;
     }
     return true;
@@ -477,6 +498,19 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_LAB:
         get_lab(r, &out->lab);
         return;
+    case COVEY_CONTROL_DETACH:
+        covey__control_enter(r, DETACH_FIELDS);
+        covey_cbor_get_string(r, out->name, sizeof(out->name));
+        get_infer(r, &out->infer);
+        covey_cbor_leave(r);
+        return;
+    case COVEY_CONTROL_SESSION_GET:
+    case COVEY_CONTROL_SESSION_STOP:
+        covey_cbor_get_string(r, out->name, sizeof(out->name));
+        return;
+    case COVEY_CONTROL_SESSIONS_REPLY:
+        covey__control_get_sessions(r, &out->sessions);
+        return;
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
     case COVEY_CONTROL_BLOB_HAVE:
@@ -485,6 +519,8 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_BLOB_HAVE_REPLY:
     case COVEY_CONTROL_MODEL_GET_REPLY:
     case COVEY_CONTROL_BLOB_GET_REPLY:
+    case COVEY_CONTROL_SESSIONS:
+    case COVEY_CONTROL_SESSION_GET_REPLY:
         r->err = COVEY_ERR_MALFORMED;
         return;
     }
@@ -492,9 +528,9 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 
 static bool known_type(uint64_t type)
 {
-    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_MODEL_REMOVE) ||
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_SESSION_STOP) ||
            type == COVEY_CONTROL_LAB ||
-           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_BLOB_GET_REPLY);
+           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_SESSION_GET_REPLY);
 }
 
 static void get_message(struct covey_cbor_reader *r, struct covey_control *out)

@@ -16,4 +16,9 @@ void covey__control_get_line(struct covey_cbor_reader *r, char *out, size_t cap)
 void covey__control_put_plan(struct covey_cbor_writer *w, const struct covey_control_plan *plan);
 void covey__control_get_plan(struct covey_cbor_reader *r, struct covey_control_plan *out);
 
+/* message_control_sessions.c */
+void covey__control_put_sessions(struct covey_cbor_writer *w,
+                                 const struct covey_control_sessions *sessions);
+void covey__control_get_sessions(struct covey_cbor_reader *r, struct covey_control_sessions *out);
+
 #endif /* COVEY_CODEC_MESSAGE_CONTROL_PRIVATE_H */

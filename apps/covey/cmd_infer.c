@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "infer_detach.h"
 #include "infer_report.h"
 #include "prepare_options.h"
 #include "read_input.h"
@@ -26,6 +27,8 @@ const char covey__help_infer[] =
     "  --labels FILE      names of the outputs, one a line (those that the model was added with)\n"
     "  --output FILE      write the outputs as .npy or .pb\n"
     "  --trace            report each layer\n"
+    "  --detach           the node answers and keeps the answers: see 'covey session'\n"
+    "  --id ID            under this id; the same again is not done twice\n"
     "  --stream           one JSON line per answer, as they come\n"
     "  --json             one JSON document\n";
 
@@ -34,7 +37,9 @@ struct infer {
     struct covey_control_infer request;
     struct covey__prepare_options options;
     struct covey_prepare prepare;
-    const char *labels;
+    const char *labels, *id;
+    bool detach;
+    struct covey__detach kept;
     bool local, stream, has_limit;
     uint32_t skip, limit;
     const char *output;
@@ -72,9 +77,15 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
         COVEY__PREPARE_OPTIONS(&f->options),
         {"--labels", COVEY__OPTION_TEXT, &f->labels, 0, 0, NULL},
+        {"--detach", COVEY__OPTION_FLAG, &f->detach, 0, 0, NULL},
+        {"--id", COVEY__OPTION_TEXT, &f->id, 0, 0, NULL},
         {"--output", COVEY__OPTION_TEXT, &f->output, 0, 0, NULL},
     };
     if (!covey__cli_options(f->cli, options, sizeof(options) / sizeof(options[0]), argc, argv)) {
+        return false;
+    }
+    if (f->detach && (f->local || f->stream || f->output != NULL)) {
+        covey__cli_usage(f->cli, "--detach goes with neither --local, --stream nor --output");
         return false;
     }
     if (timeout_s < 0 || timeout_s > 86400) {
@@ -146,6 +157,10 @@ static enum covey_exit answer_item(struct infer *f, struct covey_input *in, size
     if (err != COVEY_OK) {
         return fail(f, err, why.text);
     }
+    if (f->detach) {
+        err = covey__detach_add(&f->kept, f->input, f->target.input_floats);
+        return err == COVEY_OK ? COVEY_EXIT_DONE : fail(f, err, "too many inputs for one session");
+    }
     err = covey__target_ask(&f->target, f->input, &answer);
     if (err == COVEY_OK) {
         err = covey__tally_add(&f->tally, &answer, f->target.output_floats, item.label);
@@ -165,7 +180,8 @@ static enum covey_exit answer_item(struct infer *f, struct covey_input *in, size
 
 static bool wanted(const struct infer *f)
 {
-    return f->seen >= f->skip && (!f->has_limit || f->tally.count + f->tally.lost < f->limit);
+    return f->seen >= f->skip &&
+           (!f->has_limit || f->tally.count + f->tally.lost + f->kept.count < f->limit);
 }
 
 static enum covey_exit answer_input(struct infer *f, struct covey_input *in)
@@ -298,7 +314,7 @@ static enum covey_exit run(struct infer *f, char **specs, size_t count)
         code = answer_input(f, inputs[i]);
     }
     if (code == COVEY_EXIT_DONE) {
-        code = finish(f);
+        code = f->detach ? covey__detach_send(f->cli, &f->kept, &f->target, f->id) : finish(f);
     }
     for (size_t i = 0; i < count; i++) {
         covey_input_close(inputs[i]);
@@ -324,6 +340,7 @@ enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
     }
     covey__target_close(&f.target);
     covey__tally_done(&f.tally);
+    covey__detach_done(&f.kept);
     cJSON_Delete(f.results);
     free(f.input);
     free(f.collected);

@@ -14,6 +14,8 @@ enum covey_exit covey__cmd_model_build(struct covey__cli *cli, int argc, char **
 enum covey_exit covey__cmd_model_show(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_sessions(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_lab(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench_gemm(struct covey__cli *cli, int argc, char **argv);

@@ -18,6 +18,12 @@ static const struct covey__cli_command commands[] = {
      covey__cmd_peers},
     {"model", "add models to the mesh, list them", NULL, covey__cmd_model},
     {"infer", "run a model on inputs, over the mesh or here", covey__help_infer, covey__cmd_infer},
+    {"sessions", "sessions that are open, and work that the node does alone",
+     "usage: covey sessions [--json]\n"
+     "Lists the sessions that are open at this node and the work that 'covey infer --detach' gave\n"
+     "it: id, model, state, answers, lost ones, median time.\n",
+     covey__cmd_sessions},
+    {"session", "show, get or stop detached work", NULL, covey__cmd_session},
     {"plan", "which device would hold what",
      "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all] [--half] [--json]\n"
      "Shows which device would do what of each layer, how much travels, and how long it should\n"

@@ -107,6 +107,18 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_INFER:
         covey__control_infer(client, in, take_body);
         return;
+    case COVEY_CONTROL_DETACH:
+        covey__control_detach(client, in, take_body);
+        return;
+    case COVEY_CONTROL_SESSIONS:
+        covey__control_sessions(client, in->id);
+        break;
+    case COVEY_CONTROL_SESSION_GET:
+        covey__control_session_get(client, in);
+        break;
+    case COVEY_CONTROL_SESSION_STOP:
+        covey__control_session_stop(client, in);
+        break;
     case COVEY_CONTROL_STATUS:
         covey__control_status(client, in->id);
         break;
@@ -184,6 +196,9 @@ covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
                                        .done = covey__control_brought,
                                        .user = d};
     covey_err err = covey__bring_new(&bring, &d->bring);
+    if (err == COVEY_OK) {
+        err = covey__detached_new(&d->services, d->owner, &d->detached);
+    }
     if (err != COVEY_OK) {
         return err;
     }
@@ -205,6 +220,8 @@ void covey__control_close(struct covey_daemon *d)
         d->clients = c->next;
         free(c);
     }
+    covey__detached_free(d->detached);
+    d->detached = NULL;
     covey__bring_free(d->bring);
     d->bring = NULL;
     free(d->in);

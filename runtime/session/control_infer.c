@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control_private.h"
@@ -48,6 +49,98 @@ void covey__control_infer(struct covey_client *client, const struct covey_contro
     if (err != COVEY_OK) {
         covey_body_unref(take_body);
         covey__control_error(client, in->id, err, why);
+    }
+}
+
+/* ---- detached work ---- */
+
+void covey__control_detach(struct covey_client *client, const struct covey_control *in,
+                           struct covey_body *take_body)
+{
+    const struct covey_digest none = {.bytes = {0}};
+    struct covey_daemon *d = client->daemon;
+    const char *why = NULL;
+    const struct covey_catalogue_entry *e = covey__control_resolve(d, in->infer.model, &why);
+    struct covey_detached_config config = {.name = in->name, .options = in->infer};
+    covey_err err = e != NULL ? COVEY_OK : COVEY_ERR_NOT_FOUND;
+    if (err == COVEY_OK) {
+        config.model_name = e->name;
+        config.model = e->id;
+        config.output = e->output;
+        err = covey_shape_count(&e->input, &config.input_floats);
+    }
+    if (err == COVEY_OK) {
+        err = covey_shape_count(&e->output, &config.output_floats);
+    }
+    if (err == COVEY_OK && take_body == NULL) {
+        err = COVEY_ERR_SHORT;
+    }
+    if (err == COVEY_OK) {
+        err = covey__detached_start(d->detached, &config, take_body);
+        why = err == COVEY_ERR_EXISTS  ? "other work has this id"
+              : err == COVEY_ERR_RANGE ? "the inputs do not have the model's size, or are too many"
+                                       : "there is no room for more kept answers";
+    } else {
+        covey_body_unref(take_body);
+    }
+    if (err == COVEY_OK) {
+        covey__control_done(client, in->id, &none);
+    } else {
+        covey__control_error(client, in->id, err, why);
+    }
+}
+
+static void list_session(void *user, const struct covey_owner_session *session)
+{
+    const struct covey_daemon *d = user;
+    struct covey_control_sessions *list = &d->out->sessions;
+    struct covey_catalogue_model m;
+    if (list->count == COVEY_CONTROL_SESSIONS_MAX) {
+        return;
+    }
+    struct covey_control_session *s = &list->session[list->count++];
+    *s = (struct covey_control_session){.running = true, .total = session->requests};
+    for (size_t i = 0; i < 8; i++) {
+        snprintf(s->name + 2 * i, 3, "%02x", session->id.bytes[i]);
+    }
+    if (covey__models_find(d, &session->model, &m)) {
+        memcpy(s->model, m.name, sizeof(s->model));
+    }
+}
+
+void covey__control_sessions(struct covey_client *client, uint32_t id)
+{
+    struct covey_daemon *d = client->daemon;
+    d->out->type = COVEY_CONTROL_SESSIONS_REPLY;
+    d->out->id = id;
+    d->out->sessions.count = 0;
+    covey__detached_list(d->detached, &d->out->sessions);
+    covey__owner_sessions(d->owner, list_session, d);
+    covey__control_reply(client, covey_bytes_of(NULL, 0));
+}
+
+void covey__control_session_get(struct covey_client *client, const struct covey_control *in)
+{
+    struct covey_daemon *d = client->daemon;
+    struct covey_bytes answers;
+    covey_err err = covey__detached_get(d->detached, in->name, &answers);
+    if (err != COVEY_OK) {
+        covey__control_error(client, in->id, err, "no kept answers of this id are here");
+        return;
+    }
+    d->out->type = COVEY_CONTROL_SESSION_GET_REPLY;
+    d->out->id = in->id;
+    covey__control_reply(client, answers);
+}
+
+void covey__control_session_stop(struct covey_client *client, const struct covey_control *in)
+{
+    const struct covey_digest none = {.bytes = {0}};
+    covey_err err = covey__detached_stop(client->daemon->detached, in->name);
+    if (err == COVEY_OK) {
+        covey__control_done(client, in->id, &none);
+    } else {
+        covey__control_error(client, in->id, err, "no kept answers of this id are here");
     }
 }
 

@@ -56,6 +56,11 @@ size_t covey__models_sources(void *user, const struct covey_digest *id, struct c
 /* control_infer.c */
 void covey__control_infer(struct covey_client *client, const struct covey_control *in,
                           struct covey_body *take_body);
+void covey__control_detach(struct covey_client *client, const struct covey_control *in,
+                           struct covey_body *take_body);
+void covey__control_sessions(struct covey_client *client, uint32_t id);
+void covey__control_session_get(struct covey_client *client, const struct covey_control *in);
+void covey__control_session_stop(struct covey_client *client, const struct covey_control *in);
 void covey__control_plan(struct covey_client *client, const struct covey_control *in);
 
 #endif /* COVEY_SESSION_CONTROL_PRIVATE_H */

@@ -12,6 +12,7 @@
 #include "covey/socket.h"
 #include "bring.h"
 #include "content.h"
+#include "detached.h"
 #include "holder.h"
 #include "owner.h"
 #include "probe.h"
@@ -70,6 +71,7 @@ struct covey_daemon {
     struct covey_catalogue_entry models[COVEY_CONTROL_MODELS_MAX];
     size_t model_count; /* that are here; the node's catalogue has the others */
     struct covey_bring *bring;
+    struct covey_detached *detached;
     bool catalogue_open, saving, unsaved;
 };
 

@@ -387,6 +387,19 @@ void covey__owner_forget_version(struct covey_owner *o, const struct covey_actio
     }
 }
 
+void covey__owner_sessions(const struct covey_owner *o,
+                           void (*fn)(void *user, const struct covey_owner_session *session),
+                           void *user)
+{
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        const struct covey_session *s = &o->session[i];
+        if (s->used) {
+            struct covey_owner_session one = {s->fence.session, s->model, s->requests};
+            fn(user, &one);
+        }
+    }
+}
+
 void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user)
 {
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {

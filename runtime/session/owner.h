@@ -64,6 +64,16 @@ void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *a
 /* Time-outs and idle sessions; about once a second, and more often while requests wait. */
 void covey__owner_tick(struct covey_owner *o);
 
+/* Sessions that are open, for SESSIONS. */
+struct covey_owner_session {
+    struct covey_session_id id;
+    struct covey_digest model;
+    unsigned requests; /* begun or waiting */
+};
+void covey__owner_sessions(const struct covey_owner *o,
+                           void (*fn)(void *user, const struct covey_owner_session *session),
+                           void *user);
+
 /* Active plans, for STATUS. */
 typedef void (*covey_owner_visit_fn)(void *user, const struct covey_plan *active_or_null);
 void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user);

@@ -37,6 +37,12 @@ static const enum covey_control_type types[] = {
     COVEY_CONTROL_MODEL_REMOVE,
     COVEY_CONTROL_MODEL_GET_REPLY,
     COVEY_CONTROL_BLOB_GET_REPLY,
+    COVEY_CONTROL_DETACH,
+    COVEY_CONTROL_SESSIONS,
+    COVEY_CONTROL_SESSION_GET,
+    COVEY_CONTROL_SESSION_STOP,
+    COVEY_CONTROL_SESSIONS_REPLY,
+    COVEY_CONTROL_SESSION_GET_REPLY,
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
@@ -126,6 +132,15 @@ static void fill(struct fixture *f)
         m->input[COVEY_RANK_MAX - 1] = UINT32_MAX;
         long_text(m->publisher, sizeof(m->publisher));
         m->here = true;
+    }
+    long_text(c->name, sizeof(c->name));
+    c->sessions.count = COVEY_CONTROL_SESSIONS_MAX;
+    for (unsigned i = 0; i < COVEY_CONTROL_SESSIONS_MAX; i++) {
+        struct covey_control_session *s = &c->sessions.session[i];
+        long_text(s->name, sizeof(s->name));
+        long_text(s->model, sizeof(s->model));
+        s->output_rank = COVEY_RANK_MAX;
+        s->total = s->median_us = UINT32_MAX;
     }
     c->result.checked = true;
     c->result.liar_count = COVEY_CONTROL_LIARS_MAX;

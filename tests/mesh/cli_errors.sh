@@ -18,7 +18,7 @@ expect 2 "ending in" "$COVEY" infer "$model" "$digits" --local --output "$dir/ou
 expect_json 2 "$COVEY" frobnicate
 
 # Help and version are no errors, and help is on standard output.
-for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer plan lab \
+for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer sessions "session get" plan lab \
     "model show" "model remove" "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
     # shellcheck disable=SC2086
     succeed "$COVEY" $command --help

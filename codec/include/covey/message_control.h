@@ -25,6 +25,11 @@ enum covey_control_type {
                                      -> MODEL_GET_REPLY; body: manifest */
     COVEY_CONTROL_BLOB_GET = 9,   /* digest; only what is here -> BLOB_GET_REPLY; body: the blob */
     COVEY_CONTROL_MODEL_REMOVE = 10, /* digest: the id -> DONE */
+    COVEY_CONTROL_DETACH = 11, /* detach; body: inputs one behind another -> DONE; its answers are
+                                  kept. The same again under its name is not done twice */
+    COVEY_CONTROL_SESSIONS = 12,     /* -> SESSIONS_REPLY */
+    COVEY_CONTROL_SESSION_GET = 13,  /* name -> SESSION_GET_REPLY; body: answers, float32 */
+    COVEY_CONTROL_SESSION_STOP = 14, /* name -> DONE */
     COVEY_CONTROL_LAB = 32,       /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
@@ -36,6 +41,8 @@ enum covey_control_type {
     COVEY_CONTROL_PLAN_REPLY = 70,
     COVEY_CONTROL_MODEL_GET_REPLY = 71,
     COVEY_CONTROL_BLOB_GET_REPLY = 72,
+    COVEY_CONTROL_SESSIONS_REPLY = 73,
+    COVEY_CONTROL_SESSION_GET_REPLY = 74,
 };
 
 struct covey_control_member {
@@ -166,6 +173,24 @@ struct covey_control_plan {
     struct covey_control_plan_segment segment[COVEY_CONTROL_SEGMENTS_MAX];
 };
 
+/* A session that is open, or work whose answers are kept. */
+struct covey_control_session {
+    char name[COVEY_NAME_MAX + 1];
+    char model[COVEY_NAME_MAX + 1];
+    bool detached, running;
+    uint32_t total, answered, lost; /* inputs; of a session: those under way, none, none */
+    uint32_t median_us;
+    uint8_t output_rank; /* of one answer */
+    uint32_t output[COVEY_RANK_MAX];
+};
+
+enum { COVEY_CONTROL_SESSIONS_MAX = 64 };
+
+struct covey_control_sessions {
+    uint16_t count;
+    struct covey_control_session session[COVEY_CONTROL_SESSIONS_MAX];
+};
+
 /* What a node of a lab is told to do wrongly. */
 struct covey_control_lab {
     uint32_t delay_ms; /* each answer of a task leaves so much later */
@@ -189,6 +214,8 @@ struct covey_control {
     struct covey_control_result result;
     struct covey_control_plan plan;
     struct covey_control_lab lab;
+    char name[COVEY_NAME_MAX + 1]; /* DETACH, SESSION_*: 1 to 63 bytes */
+    struct covey_control_sessions sessions;
 };
 
 /* Only what belongs to the type is written and read. */
