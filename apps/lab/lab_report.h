@@ -15,7 +15,8 @@ enum {
     COVEY__REPORT_COMMAND = 1024,
 };
 
-/* In this order on the page. The first four take turns, the last two too. */
+/* In this order on the page. The first four take turns, the last two too. The kills come first:
+ * only one session is to be mended then. */
 enum covey__report_phase_id {
     COVEY__REPORT_ALONE,
     COVEY__REPORT_PARITY0,
@@ -98,7 +99,8 @@ struct covey__report {
     struct covey__report_plan plan[COVEY__REPORT_PHASES];
     struct covey__report_kill kill[COVEY__REPORT_KILLS_MAX];
     size_t kills;
-    double *hit_ms; /* [hits], in order of size */
+    double steady_ms; /* median with parity 1, just before the kills */
+    double *hit_ms;   /* [hits], in order of size */
     size_t hits;
     struct covey__report_device device[COVEY_LAB_NODES_MAX];
     unsigned devices;

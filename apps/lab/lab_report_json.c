@@ -123,7 +123,7 @@ static void add_plans(const struct covey__report *r, cJSON *document)
 static void add_kills(const struct covey__report *r, cJSON *document)
 {
     const struct covey__report_phase *p = &r->phase[COVEY__REPORT_KILLS];
-    double steady = r->phase[COVEY__REPORT_PARITY1].p50_ms;
+    double steady = r->steady_ms;
     double median = covey__percentile(r->hit_ms, r->hits, 0.5);
     double worst = covey__percentile(r->hit_ms, r->hits, 1);
     cJSON *o = cJSON_AddObjectToObject(document, "kills");

@@ -14,7 +14,10 @@ enum {
     NODE_MS = 15 * 1000,
     LOOK_MS = 100,
     PLAN_MS = 10 * 1000,
+    CALM_MS = 30 * 1000,
     WARM = 3,
+    CALM = 5, /* requests that are to be as fast as usual */
+    STEADY = 40,
     TURN = 10, /* requests of a phase before the next one's turn */
 };
 
@@ -179,6 +182,39 @@ static covey_err warm(struct covey__report *r, enum covey__report_phase_id id)
     return COVEY_OK;
 }
 
+/* The median of requests that are not counted. */
+static covey_err try_some(struct covey__report *r, unsigned count, double *out_ms)
+{
+    double ms[STEADY];
+    unsigned used = 0;
+    for (unsigned i = 0; i < count && used < STEADY; i++) {
+        struct covey__answer answer;
+        covey_err err = exchange(r, r->input, NULL, &answer);
+        if (err != COVEY_OK) {
+            return refuse_exchange(r, err);
+        }
+        ms[used++] = answer.elapsed_ms;
+    }
+    *out_ms = covey__percentile(ms, used, 0.5);
+    return COVEY_OK;
+}
+
+/* The mesh has come over what was: weights are where they belong, requests are as fast as usual. */
+static covey_err calm(struct covey__report *r)
+{
+    uint64_t end_ms = covey__lab_now_ms() + CALM_MS;
+    double ms = 0;
+    ask_for(r, COVEY__REPORT_PARITY1);
+    covey_err err = settle(r);
+    while (err == COVEY_OK) {
+        err = try_some(r, CALM, &ms);
+        if (ms <= 1.25 * r->steady_ms || covey__lab_now_ms() >= end_ms) {
+            break;
+        }
+    }
+    return err;
+}
+
 static bool wants(const struct covey__report *r, const struct covey__report_phase *p)
 {
     return p->asked < r->options.requests && !p->out_of_time;
@@ -264,8 +300,7 @@ static covey_err one_kill(struct covey__report *r, size_t first, size_t end, uin
     size_t strike_at = first + random_below(r, len / 2);
     size_t back_at = strike_at + 1 + random_below(r, len / 4);
     double share = 0.05 + 0.9 * (double)random_below(r, 1000) / 1000;
-    struct strike strike = {.victim = random_node(r),
-                            .after_ms = share * r->phase[COVEY__REPORT_PARITY1].p50_ms};
+    struct strike strike = {.victim = random_node(r), .after_ms = share * r->steady_ms};
     for (size_t i = first; i < end && !p->out_of_time; i++) {
         uint64_t since_ms = covey__lab_now_ms();
         bool try_now = i >= strike_at && !strike.done;
@@ -290,15 +325,20 @@ static covey_err one_kill(struct covey__report *r, size_t first, size_t end, uin
 static covey_err run_kills(struct covey__report *r)
 {
     size_t requests = r->options.requests, kills = r->options.kills;
+    covey_err err = warm(r, COVEY__REPORT_PARITY1);
+    if (err == COVEY_OK) {
+        err = try_some(r, STEADY, &r->steady_ms);
+    }
     uint64_t begin_ns = covey__now_ns();
-    covey_err err = COVEY_OK;
     for (size_t i = 0; err == COVEY_OK && i < kills; i++) {
-        err = settle(r);
+        uint64_t since_ns = covey__now_ns();
+        err = calm(r);
+        begin_ns += covey__now_ns() - since_ns; /* the stream's own time goes on */
         if (err == COVEY_OK) {
             err = one_kill(r, i * requests / kills, (i + 1) * requests / kills, begin_ns);
         }
     }
-    return err == COVEY_OK ? settle(r) : err;
+    return err == COVEY_OK ? calm(r) : err;
 }
 
 /* ---- a device is slow ---- */
@@ -317,8 +357,11 @@ static covey_err run_slow(struct covey__report *r)
 {
     r->straggler = random_node(r);
     r->slow_before = r->lab.node[r->straggler].slow_ms;
-    r->slowed = true;
-    covey_err err = set_slow(r, r->options.slow_ms);
+    covey_err err = calm(r);
+    if (err == COVEY_OK) {
+        r->slowed = true;
+        err = set_slow(r, r->options.slow_ms);
+    }
     if (err == COVEY_OK) {
         err = take_turns(r, COVEY__REPORT_SLOW_PARITY1, COVEY__REPORT_SLOW_PARITY0);
     }
@@ -433,6 +476,23 @@ static covey_err ask_plan(struct covey__report *r, enum covey__report_phase_id i
     return COVEY_OK;
 }
 
+/* The answers of the device alone, as far as time allows; the first ones from then on. */
+static covey_err refer(struct covey__report *r)
+{
+    uint64_t end_ms = covey__lab_now_ms() + (uint64_t)r->options.timeout_s * 1000;
+    struct covey__report_phase unused = {.wrong = 0};
+    covey_err err = warm(r, COVEY__REPORT_ALONE);
+    for (size_t i = 0; err == COVEY_OK && i < r->inputs && covey__lab_now_ms() < end_ms; i++) {
+        struct covey__answer answer;
+        err = exchange(r, r->input + i * r->target.input_floats, NULL, &answer);
+        if (err != COVEY_OK) {
+            return refuse_exchange(r, err);
+        }
+        check(r, &unused, i, answer.output);
+    }
+    return err;
+}
+
 static covey_err run_steady(struct covey__report *r)
 {
     covey_err err = COVEY_OK;
@@ -461,7 +521,7 @@ covey_err covey__report_measure(struct covey__report *r)
         err = covey__report_devices(r);
     }
     if (err == COVEY_OK) {
-        err = run_steady(r);
+        err = refer(r);
     }
     if (err == COVEY_OK) {
         err = run_kills(r);
@@ -470,8 +530,15 @@ covey_err covey__report_measure(struct covey__report *r)
         err = collect_hits(r);
     }
     if (err == COVEY_OK) {
+        err = summarize(r, COVEY__REPORT_KILLS);
+    }
+    if (err == COVEY_OK) {
+        err = run_steady(r);
+    }
+    if (err == COVEY_OK) {
         err = run_slow(r);
     }
-    return err == COVEY_OK ? summarize_all(r, COVEY__REPORT_KILLS, COVEY__REPORT_SLOW_PARITY0)
-                           : err;
+    return err == COVEY_OK
+               ? summarize_all(r, COVEY__REPORT_SLOW_PARITY1, COVEY__REPORT_SLOW_PARITY0)
+               : err;
 }

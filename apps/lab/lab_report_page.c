@@ -117,7 +117,7 @@ static void write_plans(const struct covey__report *r, FILE *file)
 
 static void write_kills(const struct covey__report *r, FILE *file)
 {
-    double steady = r->phase[COVEY__REPORT_PARITY1].p50_ms;
+    double steady = r->steady_ms;
     double median = covey__percentile(r->hit_ms, r->hits, 0.5);
     double worst = covey__percentile(r->hit_ms, r->hits, 1);
     fprintf(file, "## Devices killed\n\n");
@@ -125,8 +125,9 @@ static void write_kills(const struct covey__report *r, FILE *file)
     fprintf(
         file,
         "%zu times a device was killed (SIGKILL) at a random moment of a request and started "
-        "again some requests later; before the next one the mesh came over it, which is the gap in "
-        "the plot. Hit: the request in flight at the kill. Recovered: parts of layers that did "
+        "again some requests later; before the next one the mesh had come over it (that time is "
+        "not in the plot). Hit: the request in flight at the kill. Recovered: parts of layers that "
+        "did "
         "not come from their device, which was dead, or later than the others.\n\n"
         "| Requests hit | Steady median ms | Median of the hit | Worst of the hit | Median / "
         "steady | Worst / steady |\n|---:|---:|---:|---:|---:|---:|\n"

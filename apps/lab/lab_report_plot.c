@@ -166,7 +166,7 @@ static void write_timeline(FILE *file, const struct covey__report *r)
             "'red' title 'request hit', \\\n"
             "     %.4f with lines dt 2 title 'steady median'\n",
             r->base, top, r->base, kills, top, (unsigned)COVEY__REPORT_KILLS,
-            (unsigned)COVEY__REPORT_KILLS, r->phase[COVEY__REPORT_PARITY1].p50_ms);
+            (unsigned)COVEY__REPORT_KILLS, r->steady_ms);
 }
 
 static covey_err write_script(struct covey__report *r)
