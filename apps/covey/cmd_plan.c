@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "control.h"
+#include "upload.h"
 
 enum { TIMEOUT_MS = 10000 };
 
@@ -233,9 +233,12 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
         covey__control_close(&names);
         return code;
     }
-    c->request->infer = *infer;
-    err = covey__control_call(c, COVEY_CONTROL_PLAN, covey_bytes_of(NULL, 0),
-                              COVEY_CONTROL_PLAN_REPLY, TIMEOUT_MS);
+    err = covey__model_bring(c, infer->model);
+    if (err == COVEY_OK) {
+        c->request->infer = *infer;
+        err = covey__control_call(c, COVEY_CONTROL_PLAN, covey_bytes_of(NULL, 0),
+                                  COVEY_CONTROL_PLAN_REPLY, TIMEOUT_MS);
+    }
     enum covey_exit code = COVEY_EXIT_DONE;
     if (err != COVEY_OK) {
         code = covey__cli_fail_call(cli, c, err);

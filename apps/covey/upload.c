@@ -299,3 +299,15 @@ covey_err covey__model_find(struct covey__control *c, const char *name,
         c, COVEY_ERR_NOT_FOUND,
         "no model '%.80s' here: see 'covey model list', or give an .onnx file", name);
 }
+
+covey_err covey__model_bring(struct covey__control *c, const char *name)
+{
+    struct covey_control_model known;
+    covey_err err = covey__model_find(c, name, &known);
+    if (err == COVEY_OK && !known.here) {
+        c->request->digest = known.id;
+        err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
+                                  COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
+    }
+    return err;
+}

@@ -42,4 +42,7 @@ void covey__notes_done(struct covey__notes *notes);
 covey_err covey__model_find(struct covey__control *c, const char *name,
                             struct covey_control_model *out) COVEY_CHECK;
 
+/* The model of this name or id is on the node's device afterwards. */
+covey_err covey__model_bring(struct covey__control *c, const char *name) COVEY_CHECK;
+
 #endif /* COVEY_CLI_UPLOAD_H */

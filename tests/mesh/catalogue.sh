@@ -45,6 +45,22 @@ succeed "$COVEY" lab kill 1 --dir "$lab"
 succeed at 3 infer digits "$digits" --limit 1 --json
 grep -q '"zero"' "$dir/out" || wrong "node 2 did not give it: $(head -c 300 "$dir/out")"
 
+# A plan brings it too; one file of two names is two models, and a name of two is none.
+succeed at 3 model add "$model" --name twice
+succeed at 2 model add "$model" --name twice --labels "$dir/digits.txt"
+becomes 3 "$(printf 'digits node1 True\ntwice node3 True\ntwice node2 False')"
+expect 6 "several models" at 3 infer twice "$digits" --limit 1
+id=$(at 3 model list --json | python3 -c '
+import json, sys
+print([m["id"] for m in json.load(sys.stdin)["models"] if m["publisher"] == "node2"][0])')
+succeed at 3 plan "$id" --json
+becomes 3 "$(printf 'digits node1 True\ntwice node3 True\ntwice node2 True')"
+succeed at 3 model remove "$(at 3 model list --json | python3 -c '
+import json, sys
+print([m["id"] for m in json.load(sys.stdin)["models"] if m["publisher"] == "node3"][0])')"
+succeed at 2 model remove "$id"
+becomes 3 "digits node1 True"
+
 # A device that was away hears of what was added and removed meanwhile.
 succeed at 2 model add "$model" --name other
 succeed "$COVEY" lab restart 1 --dir "$lab"
