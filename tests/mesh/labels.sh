@@ -81,3 +81,12 @@ pets.jpg 195
 pelican.jpeg 144
 END
 grep -q pelican "$dir/out" || wrong "the pelican is not named"
+# At another device: the weights, the labels and the preparation come with the name.
+tries=0
+until at 2 model list | grep -q squeeze || [ "$tries" -eq 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+succeed at 2 infer squeeze "$data/photos/parrot.jpg" --json
+same "the parrot at another device" '(d["top"][0]["index"], d["top"][0]["label"])' \
+    "(88, 'n01818515 macaw')"
