@@ -12,7 +12,6 @@
 #include "rate.h"
 
 enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5, BACKGROUND_NICE = 10 };
-enum { MESSAGES_BYTES = 1 << 20 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
 {
@@ -243,6 +242,7 @@ static void on_tick(void *user)
 {
     struct covey_daemon *d = user;
     covey__owner_tick(d->owner);
+    covey__resident_tick(&d->services.resident);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
 }
 
@@ -387,32 +387,13 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
     return covey_channels_open(d->loop, &channels, &d->services.channels, out_why);
 }
 
-static uint64_t resident_bytes(void)
-{
-    unsigned long all = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    int read = f != NULL ? fscanf(f, "%lu %lu", &all, &resident) : 0;
-    if (f != NULL) {
-        fclose(f);
-    }
-    return read == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
-/* What is left of the bound for weights, once the program itself has its part and messages some
- * room: but at least a quarter. */
-static uint64_t memory_for_weights(uint64_t bound)
-{
-    uint64_t own = resident_bytes() + MESSAGES_BYTES;
-    return own < bound - bound / 4 ? bound - own : bound / 4;
-}
-
 static covey_err open_node(struct covey_daemon *d, const char *interface)
 {
     uint64_t seed;
     struct covey_rates rates = {0};
     covey_random(&seed, sizeof(seed));
     covey__measure_rates(&rates);
-    d->services.memory_bytes = memory_for_weights(d->services.memory_bytes);
+    d->services.memory_bytes = covey__resident_left(d->services.memory_bytes);
     struct covey_node_config config = {
         .identity = d->identity,
         .gossip_port = covey_coap_port(d->coap),

@@ -10,6 +10,7 @@
 #include "handles.h"
 #include "lab.h"
 #include "pool.h"
+#include "resident.h"
 #include "store.h"
 
 struct covey_services {
@@ -21,7 +22,8 @@ struct covey_services {
     struct covey_handles handles;
     struct covey_channels *channels;
     struct covey_lab lab;  /* what holders' answers go through */
-    uint64_t memory_bytes; /* for units held for others */
+    uint64_t memory_bytes; /* for weights */
+    struct covey_resident resident;
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed
      * from inside an action waits its turn. Views in the event must live until then: bytes are

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "strips_state.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 /* Of a slice's bytes, and besides: what faster layouts may take beyond the constants. */
@@ -292,9 +291,6 @@ static covey_err fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fe
         }
     }
     account(n);
-    if (missing > 0) {
-        malloc_trim(0); /* what loading and laying out took for a moment */
-    }
     return err;
 }
 
