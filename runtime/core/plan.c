@@ -21,7 +21,7 @@ struct making {
 static void begin(const struct making *m, struct covey_plan *out)
 {
     memset(out, 0, sizeof(*out));
-    out->parity = m->request->parity;
+    out->parity = (uint8_t)m->team.parity;
     out->half = m->request->half;
     out->local_us = out->predicted_us = covey__round_us(m->alone_us);
 }
@@ -311,25 +311,37 @@ static void make_coded(struct making *m, struct covey_plan *out)
     }
 }
 
-covey_err covey_plan_make(const struct covey_plan_request *request, struct covey_plan *out)
+static void make_with(const struct covey_plan_request *request, unsigned parity,
+                      struct covey_plan *out)
 {
     struct making m = {.request = request};
-    covey_err err = covey__plan_request_check(request);
-    if (err != COVEY_OK) {
-        return err;
-    }
     covey__team_choose(request, &m.team);
+    m.team.parity = parity;
     m.deal.team = &m.team;
     weigh_alone(&m);
     begin(&m, out);
     /* A single device gains nothing from units and parities of its own. */
     if (m.team.devices < 2) {
-        return COVEY_OK;
+        return;
     }
     if (request->coded_all || request->cells == 0) {
         make_coded(&m, out);
     } else {
         make_fast(&m, out);
+    }
+}
+
+covey_err covey_plan_make(const struct covey_plan_request *request, struct covey_plan *out)
+{
+    covey_err err = covey__plan_request_check(request);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    unsigned parity = request->parity;
+    make_with(request, parity, out);
+    /* What the owner cannot hold goes to others, if need be with less to lose. */
+    while (covey_plan_is_local(out) && request->owner_bytes != 0 && parity > 0) {
+        make_with(request, --parity, out);
     }
     return COVEY_OK;
 }

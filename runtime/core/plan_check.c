@@ -232,7 +232,8 @@ covey_err covey_plan_check(const struct covey_plan *plan, const struct covey_pla
     if (err != COVEY_OK) {
         return err;
     }
-    if (plan->parity != request->parity || plan->half != request->half) {
+    bool fewer = request->owner_bytes != 0 && plan->parity < request->parity;
+    if ((plan->parity != request->parity && !fewer) || plan->half != request->half) {
         return COVEY_ERR_RANGE;
     }
     if (covey_plan_is_local(plan)) {

@@ -115,7 +115,8 @@ struct covey_plan_request {
  * their rates, within memory. Chooses for each cell what ends soonest, never slower than all of it
  * at the owner unless coded_all or owner_bytes says so. Devices whose rates are within a quarter
  * count as equal. Deterministic: device order does not matter. Nothing worth distributing, fewer
- * than r + 1 devices, or not enough memory: layers = 0 and runs = 0. */
+ * than r + 1 devices, or not enough memory: layers = 0 and runs = 0; with owner_bytes fewer
+ * parities are tried before. */
 covey_err covey_plan_make(const struct covey_plan_request *request,
                           struct covey_plan *out) COVEY_CHECK;
 
