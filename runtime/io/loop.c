@@ -68,9 +68,8 @@ static struct post *take_posts(struct covey_loop *loop)
     return p;
 }
 
-static void on_wake(uv_async_t *wake)
+static void run_posts(struct covey_loop *loop)
 {
-    struct covey_loop *loop = wake->data;
     struct post *p = take_posts(loop);
     while (p != NULL) {
         struct post *next = p->next;
@@ -78,6 +77,11 @@ static void on_wake(uv_async_t *wake)
         free(p);
         p = next;
     }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    run_posts(wake->data);
 }
 
 /* libuv writes without MSG_NOSIGNAL: a peer that resets its connection must not end the process. */
@@ -156,12 +160,7 @@ void covey_loop_free(struct covey_loop *loop)
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
     }
     COVEY_ASSERT(uv_loop_close(&loop->uv) == 0);
-    struct post *p = take_posts(loop);
-    while (p != NULL) {
-        struct post *next = p->next;
-        free(p);
-        p = next;
-    }
+    run_posts(loop); /* what is left frees what was on its way */
     uv_mutex_destroy(&loop->lock);
     free(loop);
 }
@@ -181,13 +180,18 @@ uint64_t covey_loop_now_ms(const struct covey_loop *loop)
     return uv_now(&loop->uv);
 }
 
-uint64_t covey_wall_s(void)
+uint64_t covey_wall_ms(void)
 {
     struct timespec t;
     if (clock_gettime(CLOCK_REALTIME, &t) != 0 || t.tv_sec < 0) {
         return 0;
     }
-    return (uint64_t)t.tv_sec;
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t covey_wall_s(void)
+{
+    return covey_wall_ms() / 1000;
 }
 
 uint64_t covey_clock_ns(void)

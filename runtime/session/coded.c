@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "covey/check.h"
 #include "covey/crypto.h"
+#include "covey/loop.h"
 #include "covey/pace.h"
 
 struct parity_entry {
@@ -99,18 +99,11 @@ void covey__secret_unref(const struct covey_secret *secret)
     }
 }
 
-static uint64_t thread_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void covey__coded_lock(struct covey_coded *coded, const struct covey_pace_work *pace)
 {
     pthread_mutex_lock(&coded->mutex);
     coded->pace = pace;
-    coded->began_ns = thread_ns();
+    coded->began_ns = covey_thread_cpu_ns();
 }
 
 void covey__coded_requests(struct covey_coded *coded, int more)
@@ -122,7 +115,7 @@ void covey__coded_requests(struct covey_coded *coded, int more)
  * processor's time, as the device has it. */
 static void yield_to_requests(struct covey_coded *coded)
 {
-    uint64_t spent_ns = thread_ns() - coded->began_ns;
+    uint64_t spent_ns = covey_thread_cpu_ns() - coded->began_ns;
     if (spent_ns < 2000000) {
         return;
     }
@@ -137,7 +130,7 @@ static void yield_to_requests(struct covey_coded *coded)
     if (coded->pace != NULL) {
         covey_pace_begin(coded->pace);
     }
-    coded->began_ns = thread_ns();
+    coded->began_ns = covey_thread_cpu_ns();
 }
 
 static void sweep(struct covey_coded *coded, bool all)

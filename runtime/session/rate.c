@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "rate.h"
 
-#include <time.h>
-
+#include "covey/loop.h"
 #include "covey/measure.h"
 #include "covey/pace.h"
-
-static uint64_t thread_ns(void)
-{
-    struct timespec t = {0, 0};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 uint32_t covey__rate_round(uint64_t value)
 {
@@ -34,7 +26,7 @@ void covey__measure_rates(struct covey_rates *out)
 {
     struct covey_rates measured = {.mflops = 1, .stream_mbytes = 1};
     uint64_t percent = covey_pace_percent();
-    if (covey_measure_rates(thread_ns, &measured) != COVEY_OK) {
+    if (covey_measure_rates(covey_thread_cpu_ns, &measured) != COVEY_OK) {
         percent = 100;
     }
     out->mflops = covey__rate_round(measured.mflops * percent / 100);

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "covey/crypto.h"
 #include "covey/files.h"
+#include "covey/loop.h"
 #include "covey/limits.h"
 #include "covey/manifest.h"
 #include "store_index.h"
@@ -97,13 +97,6 @@ static covey_err write_all(int fd, struct covey_bytes blob)
     return COVEY_OK;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Renamed into place when whole. */
 static covey_err write_blob(const struct covey_store *store, const struct covey_digest *digest,
                             struct covey_bytes blob)
@@ -151,7 +144,7 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
         err = write_blob(store, digest, blob);
     }
     if (err == COVEY_OK && store->index != NULL) {
-        err = covey__index_put(store->index, digest, blob.len, now_ms());
+        err = covey__index_put(store->index, digest, blob.len, covey_wall_ms());
     }
     return err;
 }
@@ -201,7 +194,7 @@ static covey_err verify(const struct covey_store *store, const struct covey_dige
 static void used(const struct covey_store *store, const struct covey_digest *digest,
                  const char *path)
 {
-    if (store->index != NULL && covey__index_used(store->index, digest, now_ms())) {
+    if (store->index != NULL && covey__index_used(store->index, digest, covey_wall_ms())) {
         (void)utimensat(AT_FDCWD, path, NULL, 0); /* only the order after a restart */
     }
 }

@@ -11,15 +11,17 @@ struct covey_loop;
 
 /* Also makes the process ignore SIGPIPE, unless it handles it already. */
 covey_err covey_loop_new(struct covey_loop **out) COVEY_CHECK;
-void covey_loop_free(struct covey_loop *loop); /* runs close callbacks to the end */
+/* Runs close callbacks to the end, and what was posted. */
+void covey_loop_free(struct covey_loop *loop);
 /* Runs until covey_loop_stop(). */
 void covey_loop_run(struct covey_loop *loop);
 void covey_loop_stop(struct covey_loop *loop);
 
 /* Monotonic, read once per turn. */
 uint64_t covey_loop_now_ms(const struct covey_loop *loop);
-/* System clock in seconds. */
+/* System clock in seconds, in milliseconds. */
 uint64_t covey_wall_s(void);
+uint64_t covey_wall_ms(void);
 /* Monotonic nanoseconds, read at the call: for measuring. */
 uint64_t covey_clock_ns(void);
 /* Nanoseconds that the calling thread has computed. */
