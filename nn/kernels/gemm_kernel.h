@@ -104,15 +104,16 @@ struct covey__merge {
     float low, high;
 };
 
-/* Filters transformed on the way, one lane for each: a group of them and some channels, all tiles.
- */
+/* Filters transformed on the way, one lane for each: one or two groups of them and some channels,
+ * all tiles. */
 struct covey__live {
-    const float *filters; /* [channels][9][lanes]; what follows is fetched meanwhile */
+    const float *filters; /* [groups][channels][9][lanes]; what follows is fetched meanwhile */
     const float *in;      /* [positions][channels][count], transformed */
-    size_t channels, count;
-    float *buffer; /* [COVEY__TILE_EDGE_MAX][channels][lanes] */
-    float *out;    /* [positions][count][lanes]; first: what was there before does not count */
-    bool first;
+    size_t groups, channels, count;
+    float *buffer; /* [COVEY__TILE_EDGE_MAX][groups][channels][lanes] */
+    float *out;    /* [groups][out_step] of [positions][count][lanes] */
+    size_t out_step;
+    bool first; /* what was in out before does not count */
 };
 
 /* Tiles [first, end), which are neighbours, transformed back and side by side. */

@@ -7,7 +7,8 @@
 
 enum {
     TAPS = 9,
-    DEPTH_FLOATS = 512, /* channels x lanes of filters that the first cache holds, transformed */
+    GROUPS = 2,         /* at a time */
+    DEPTH_FLOATS = 256, /* channels x lanes of filters that the first cache holds, transformed */
     CACHE_FLOATS = 1 << 19, /* the second cache for transformed tiles */
     TILES_MIN = 28,         /* of a block: fewer would read the weights too often */
     POSITION_COST = 2,      /* tiles that a product could have had instead of a filter's position */
@@ -91,7 +92,7 @@ static void geometry_init(struct geometry *g, const struct covey__conv_plan *pla
     g->lanes = covey__kernels_of(plan->isa)->lanes;
     g->groups = covey__ceil_div(s->out_channels, g->lanes);
     g->depths = covey__ceil_div(s->in_channels, DEPTH_FLOATS / g->lanes);
-    size_t buffer = COVEY__TILE_EDGE_MAX * (size_t)DEPTH_FLOATS;
+    size_t buffer = COVEY__TILE_EDGE_MAX * (size_t)GROUPS * DEPTH_FLOATS;
     size_t gathered = g->positions * g->pitch + COVEY__LANES_MAX;
     size_t made = g->outputs[0] * g->outputs[1] * g->cols * g->lanes;
     size_t floats = gathered > made ? gathered : made;
@@ -168,14 +169,16 @@ static void multiply(const struct job *j, size_t first, size_t end, float *buffe
         size_t from = channels * depth / g->depths;
         size_t depth_channels = channels * (depth + 1) / g->depths - from;
         const float *filters = j->call->weights + from * g->groups * TAPS * g->lanes;
-        for (size_t group = first; group < end; group++) {
+        for (size_t group = first; group < end; group += GROUPS) {
             const struct covey__live w = {
+                .groups = covey__min(GROUPS, end - group),
                 .filters = filters + group * depth_channels * TAPS * g->lanes,
                 .in = j->in + g->positions * from * count,
                 .channels = depth_channels,
                 .count = count,
                 .buffer = buffer,
                 .out = j->out + group * g->positions * count * g->lanes,
+                .out_step = g->positions * count * g->lanes,
                 .first = depth == 0,
             };
             j->kernels->live[g->tile](&w);
@@ -224,7 +227,9 @@ static void finish(const struct job *j, size_t group, float *made)
 static void out_part(void *ctx, size_t part, unsigned thread)
 {
     const struct job *j = ctx;
-    size_t first = part * j->g.groups / j->parts, end = (part + 1) * j->g.groups / j->parts;
+    size_t pairs = covey__ceil_div(j->g.groups, GROUPS);
+    size_t first = part * pairs / j->parts * GROUPS;
+    size_t end = covey__min((part + 1) * pairs / j->parts * GROUPS, j->g.groups);
     float *scratch = j->scratch + thread * j->g.thread_floats;
     multiply(j, first, end, scratch);
     for (size_t group = first; group < end; group++) {
@@ -246,7 +251,7 @@ void covey__live_run(const struct covey__conv_call *call)
     covey__act_bounds(&call->act, &j.low, &j.high);
     j.out = j.in + in_floats(s, &j.g);
     j.scratch = j.out + j.g.groups * j.g.positions * j.g.block * j.g.lanes;
-    j.parts = threads > 1 ? covey__min(j.g.groups, 4 * threads) : 1;
+    j.parts = threads > 1 ? covey__min(covey__ceil_div(j.g.groups, GROUPS), 4 * threads) : 1;
     j.grid = (struct covey__wino_grid){
         .call = call,
         .outputs = {j.g.outputs[0], j.g.outputs[1]},

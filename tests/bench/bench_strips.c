@@ -17,6 +17,7 @@ enum {
     ALGORITHMS = COVEY__CONV_DEPTHWISE,
     COLD_FLOATS = 40 << 20,
     COPIES_MAX = 1024,
+    SHARES = 5,
     HUGE_PAGE = 2 << 20
 };
 
@@ -151,13 +152,14 @@ static void print_trial(const struct trial *t, bool chosen)
            (double)t->floats * 4e-9 / t->best);
 }
 
-/* Seconds of each algorithm, the fewest of many alternating runs. */
-static void bench_rows(const struct layer *l, uint32_t rows, int rounds)
+/* Seconds of each algorithm, the fewest of many alternating runs. Returns the chosen one's. */
+static double bench_rows(const struct layer *l, uint32_t rows, int rounds)
 {
     const struct covey__conv_shape s = shape_of(l, rows);
     struct covey__conv_plan chosen;
     struct trial trials[ALGORITHMS];
     bool fits[ALGORITHMS];
+    double took = 0.0;
     covey__conv_plan_init(&chosen, &s, false, 1);
     for (int a = COVEY__CONV_PACKED; a < ALGORITHMS; a++) {
         fits[a] = covey__conv_fits(&s, (enum covey__conv_algorithm)a);
@@ -175,34 +177,49 @@ static void bench_rows(const struct layer *l, uint32_t rows, int rounds)
            l->kernel);
     for (int a = COVEY__CONV_PACKED; a < ALGORITHMS; a++) {
         if (fits[a]) {
-            print_trial(&trials[a], trials[a].plan.algorithm == chosen.algorithm);
+            bool is_chosen = trials[a].plan.algorithm == chosen.algorithm;
+            took = is_chosen ? trials[a].best : took;
+            print_trial(&trials[a], is_chosen);
             trial_done(&trials[a]);
         }
     }
     printf("\n");
     fflush(stdout);
+    return took;
+}
+
+/* Seconds of the tallest strip of each layer when so many devices share it. */
+static void bench_layer(const struct layer *l, int rounds, double sums[SHARES])
+{
+    static const uint32_t shares[SHARES] = {1, 2, 4, 8, 16};
+    uint32_t before = 0;
+    double took = 0.0;
+    for (size_t i = 0; i < SHARES; i++) {
+        uint32_t rows = (l->size / l->stride + shares[i] - 1) / shares[i];
+        took = rows != before ? bench_rows(l, rows, rounds) : took;
+        before = rows;
+        sums[i] += took * l->times;
+    }
 }
 
 int main(int argc, const char *argv[])
 {
     uint32_t width = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
     int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 30;
+    double sums[SHARES] = {0.0};
     printf("network  layer                 ms GFLOP/s GB/s of weights: packed, F(2), F(4), live; "
            "* chosen\n");
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         const struct layer *l = &layers[i];
-        if ((argc > 1 && strcmp(argv[1], l->network) != 0) || (width > 0 && width != l->size)) {
-            continue;
-        }
-        static const uint32_t shares[] = {1, 2, 4, 8, 16};
-        uint32_t before = 0;
-        for (size_t k = 0; k < sizeof shares / sizeof *shares; k++) {
-            uint32_t rows = (l->size / l->stride + shares[k] - 1) / shares[k];
-            if (rows != before) {
-                bench_rows(l, rows, rounds);
-            }
-            before = rows;
+        bool wanted = argc <= 1 || strcmp(argv[1], l->network) == 0;
+        if (wanted && (width == 0 || width == l->size)) {
+            bench_layer(l, rounds, sums);
         }
     }
+    printf("tallest of 1, 2, 4, 8, 16 strips:");
+    for (size_t i = 0; i < SHARES; i++) {
+        printf("  %.2f ms (%.2f x)", sums[i] * 1e3, sums[0] / sums[i]);
+    }
+    printf("\n");
     return 0;
 }
