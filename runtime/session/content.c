@@ -9,6 +9,7 @@ enum {
     READ_BLOBS = 64,      /* at a time */
     READ_BYTES = 1 << 20, /* the same; at least one blob */
     LOOK_MS = 10,         /* at channels that were full */
+    SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -151,7 +152,10 @@ static void serve_done(struct covey_task *task)
 
 static bool is_full(const struct serve *s)
 {
-    return covey_channels_queued(s->content->services->channels, &s->peer) > COVEY__SERVE_BYTES;
+    const struct covey_services *services = s->content->services;
+    uint64_t most = services->memory_bytes / SERVE_SHARE;
+    most = most < COVEY__SERVE_BYTES ? most : COVEY__SERVE_BYTES;
+    return covey_channels_queued(services->channels, &s->peer) > most;
 }
 
 static void serve_on(struct serve *s)

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESIDENT_BYTES = 1 << 20 };
+/* A layer that takes no more than this, or this part of what there may be, stays in memory. */
+enum { RESIDENT_BYTES = 1 << 20, RESIDENT_PART = 32 };
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
@@ -61,9 +62,11 @@ static bool is_read_once(const struct covey_graph *g, uint16_t value)
 /* Small ones are needed again and again, and take little. */
 static bool stays_away(const struct covey_model_file *m, const struct covey_model *plan, size_t i)
 {
+    uint64_t part = m->most_bytes / RESIDENT_PART;
     const struct covey_layer *l = covey_model_layer(plan, i);
     uint64_t bytes = (uint64_t)l->units * covey_layer_unit_floats(l) * sizeof(float);
-    return bytes > RESIDENT_BYTES && is_read_once(m->graph, covey_model_layer_weights(plan, i));
+    return bytes > (part < RESIDENT_BYTES ? part : RESIDENT_BYTES) &&
+           is_read_once(m->graph, covey_model_layer_weights(plan, i));
 }
 
 static covey_err load_rest(struct covey_model_file *m, const bool *absent)
@@ -132,6 +135,7 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
     out_why->text[0] = 0;
     m->id = *id;
     m->store = store;
+    m->most_bytes = bytes;
     covey_err err = read_manifest(m, out_why);
     if (err == COVEY_OK) {
         bool fits = weight_bytes(m->manifest) <= bytes;

@@ -19,6 +19,7 @@ struct covey_model_file {
     struct covey_cell *cell; /* the chain */
     size_t cells;
     const struct covey_store *store;
+    uint64_t most_bytes; /* of weights in memory */
     /* It is larger than the memory it may take: the weights of split layers (but for those that
      * are resident) are read from the store when they are needed. */
     bool sparse;

@@ -88,7 +88,8 @@ void covey__session_costs(struct covey_session *s)
     c->devices_max = s->options.devices;
     c->coded_all = s->options.coded_all;
     c->half = s->options.half;
-    c->owner_bytes = file->sparse ? s->owner->services->memory_bytes : 0;
+    /* The other half is for check vectors, parities in the making, and what goes out to others. */
+    c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 2 : 0;
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
     bool fits = true;

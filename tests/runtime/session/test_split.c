@@ -21,7 +21,8 @@ struct world {
     char dir[SCRATCH_PATH];
     struct covey_store store;
     struct covey_digest id;
-    struct covey_model_file *file;
+    struct covey_model_file *whole; /* all of it in memory */
+    struct covey_model_file *file;  /* the owner's: the same, or with weights left in the store */
     struct covey_plan plan;
     struct covey_coded *coded;
     struct covey_version *version;
@@ -34,7 +35,7 @@ static covey_err put_blob(void *user, const struct covey_digest *digest, struct 
     return covey__store_put(user, digest, blob);
 }
 
-static void pack_into_store(void **state, struct world *w)
+static void pack_within(void **state, struct world *w, uint64_t memory_bytes)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     scratch_folder(state, w->dir);
@@ -48,13 +49,20 @@ static void pack_into_store(void **state, struct world *w)
                      COVEY_OK);
     free(manifest);
     covey_graph_free(g);
-    expect_ok(covey__model_file_load(&w->store, &w->id, &w->file, &why), &why);
+    expect_ok(covey__model_file_load(&w->store, &w->id, &w->whole, &why), &why);
+    expect_ok(covey__model_file_load_within(&w->store, &w->id, memory_bytes, &w->file, &why), &why);
     assert_int_equal(covey__coded_new(w->file, &w->store, &w->coded), COVEY_OK);
+}
+
+static void pack_into_store(void **state, struct world *w)
+{
+    pack_within(state, w, UINT64_MAX);
 }
 
 static void unpack(struct world *w)
 {
     covey__coded_free(w->coded);
+    covey__model_file_free(w->whole);
     covey__model_file_free(w->file);
 }
 
@@ -192,6 +200,44 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
     covey_body_unref(body);
 }
 
+/* All of a layer's slots at the owner. */
+static void run_layer_here(struct world *w, size_t layer, const float *input, float *product,
+                           struct covey_scratch *scratch)
+{
+    size_t bytes =
+        covey_layer_input_floats(covey_model_layer(w->file->model, layer)) * sizeof(float);
+    _Atomic uint32_t stage = 0;
+    struct covey_body *body = NULL;
+    struct covey_answers answers = {0};
+    assert_int_equal(covey_body_new(bytes, &body), COVEY_OK);
+    memcpy(body->data, input, bytes);
+    for (unsigned s = 0; s < w->plan.layer[layer].slots; s++) {
+        answers.local_slots[s / 64] |= UINT64_C(1) << (s % 64);
+    }
+    struct covey_version_work work = {.layer = layer, .input = body, .wanted = {&stage, 0}};
+    memcpy(work.slots, answers.local_slots, sizeof(work.slots));
+    assert_int_equal(covey__version_compute(w->version, &work, scratch, &answers.local), COVEY_OK);
+    assert_int_equal(covey__version_combine(w->version, layer, &answers, product), COVEY_OK);
+    covey_body_unref(answers.local);
+    covey_body_unref(body);
+}
+
+/* What run_with_loss() takes for lost besides sets of devices. */
+enum { ALL_HERE = 1 << 30, STREAMED = 1 << 29 };
+
+static void run_any(struct world *w, size_t layer, const float *input, uint32_t lost,
+                    float *product, struct covey_scratch *scratch)
+{
+    if (lost == ALL_HERE) {
+        run_layer_here(w, layer, input, product, scratch);
+    } else if (lost == STREAMED) {
+        assert_int_equal(covey__model_file_product(w->file, layer, input, scratch, product),
+                         COVEY_OK);
+    } else {
+        run_layer(w, layer, input, lost, product, scratch);
+    }
+}
+
 static double run_with_loss(struct world *w, uint32_t lost)
 {
     struct covey_run *run = NULL;
@@ -202,13 +248,15 @@ static double run_with_loss(struct world *w, uint32_t lost)
     uint64_t seed = 11;
     float *x = random_floats(&seed, inputs);
     float *expected = calloc(outputs, sizeof(float));
-    assert_int_equal(covey_run_new(w->file->model, &run), COVEY_OK);
+    assert_int_equal(covey_run_new(w->whole->model, &run), COVEY_OK);
     covey_run_all(run, x, expected);
+    covey_run_free(run);
+    assert_int_equal(covey_run_new(w->file->model, &run), COVEY_OK);
     covey_run_start(run, (const void *const[]){x});
     size_t layer;
     const float *input;
     while (covey_run_next(run, &layer, &input)) {
-        run_layer(w, layer, input, lost, covey_run_answer(run), &scratch);
+        run_any(w, layer, input, lost, covey_run_answer(run), &scratch);
         covey_run_resume(run);
     }
     double error = relative_error(covey_run_result(run, 0), expected, outputs);
@@ -264,6 +312,37 @@ static void test_split_survives_as_many_losses_as_parities(void **state)
     survive(state, 7, 4, 1e-3);
 }
 
+/* An owner that cannot hold the weights makes the same parities and check vectors of what is in the
+ * store, and computes whatever nobody else does. */
+static void test_models_larger_than_memory(void **state)
+{
+    struct world w = {0};
+    bool any = false;
+    pack_within(state, &w, 1);
+    assert_true(w.file->sparse);
+    assert_int_equal(w.file->layer_stages, covey_model_layers(w.file->model));
+    for (size_t i = 0; i < w.file->layer_stages; i++) {
+        const struct covey_layer *l = covey_model_layer(w.file->model, i);
+        bool is_small =
+            l->units * covey_layer_unit_floats(l) * sizeof(float) <= COVEY_MANIFEST_SMALL;
+        uint16_t value = covey_model_layer_weights(w.file->model, i);
+        assert_int_equal(covey_manifest_loaded(w.file->manifest, value), is_small);
+        any = any || !is_small;
+    }
+    assert_true(any);
+    plan_for(&w, 6, 2);
+    for (uint8_t d = 1; d < 6; d++) {
+        assign_to(&w, d);
+    }
+    for (uint32_t lost = 0; lost < 1u << 6; lost++) {
+        assert_true(count_of(lost) > 2 || run_with_loss(&w, lost) < 1e-4);
+    }
+    assert_true(run_with_loss(&w, ALL_HERE) < 1e-5);
+    assert_true(run_with_loss(&w, STREAMED) < 1e-5);
+    drop_plan(&w);
+    unpack(&w);
+}
+
 /* A second version with the same groups makes neither parities nor secrets anew. */
 static void test_versions_share_what_did_not_change(void **state)
 {
@@ -312,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_survives_any_one_loss),
         cmocka_unit_test(test_split_survives_as_many_losses_as_parities),
+        cmocka_unit_test(test_models_larger_than_memory),
         cmocka_unit_test(test_versions_share_what_did_not_change),
         cmocka_unit_test(test_split_refuses_more_than_memory),
     };
