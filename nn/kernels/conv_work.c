@@ -14,12 +14,12 @@ enum {
     WRITE_FAR = 56, /* the same where the second cache does not hold them */
     TRANSFORM = 45, /* an element of a transformed tile, in or out */
     TRANSFORM_FEW_REGISTERS = 180,
-    LIVE_FILTER = 6,      /* an element of a filter transformed on the way */
-    LIVE_TILE = 3,        /* its use in one tile */
-    LIVE_TRANSFORM = 128, /* an element of a tile then */
-    LIVE_HIDDEN = 3,      /* one part of so many of the time to read weights counts */
-    DIRECT = 32,          /* an element made from 9 taps */
-    CHANNEL = 11200,      /* a channel of a depthwise convolution */
+    LIVE_FILTER = 10,    /* two elements of filters transformed on the way */
+    LIVE_TILE = 5,       /* their use in one tile */
+    LIVE_TRANSFORM = 96, /* an element of a tile then */
+    LIVE_HIDDEN = 2,     /* one part of so many of the time to read weights counts */
+    DIRECT = 32,         /* an element made from 9 taps */
+    CHANNEL = 11200,     /* a channel of a depthwise convolution */
     NEAR_FLOATS = 1 << 19,
     ROWS_FILTERS = 32, /* rows of more filters are written far apart */
     STREAMED = 3,      /* quarters of the time to read weights that computing does not hide */
@@ -106,8 +106,9 @@ static void live_work(const struct covey__conv_plan *plan, struct covey__conv_wo
     uint64_t lanes = covey__kernels_of(plan->isa)->lanes;
     uint64_t filters = covey__round_up(s->out_channels, lanes) * s->in_channels;
     uint64_t elements = size.positions * size.tiles * ((uint64_t)s->in_channels + s->out_channels);
-    out->flops = filters * size.positions * (LIVE_FILTER * size.blocks + LIVE_TILE * size.tiles) +
-                 elements * LIVE_TRANSFORM + write_cost(in_floats(s)) + write_cost(out_floats(s));
+    out->flops =
+        filters * size.positions * (LIVE_FILTER * size.blocks + LIVE_TILE * size.tiles) / 2 +
+        elements * LIVE_TRANSFORM + write_cost(in_floats(s)) + write_cost(out_floats(s));
     out->bytes = stream(9 * filters, size.blocks) / LIVE_HIDDEN;
 }
 
