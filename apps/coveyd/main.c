@@ -37,7 +37,7 @@ static const char usage[] =
     "  --interface IF   only this interface; lo: only this machine\n"
     "  --join HOST      a node's channel address, where multicast is filtered (port 5685)\n"
     "  --port PORT      gossip port; channels use PORT + 1 (5684 and 5685, or any free)\n"
-    "  --memory BYTES   for weights held for others (half of the machine's)\n"
+    "  --memory BYTES   what the node may take: itself, weights, requests (half of the machine's)\n"
     "  --store BYTES    on disk, the same (a quarter of what is free)\n"
     "  --threads N      of computing (one per processor, at most 4)\n"
     "For trying (covey lab):\n"

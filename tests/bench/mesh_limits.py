@@ -35,15 +35,16 @@ def measure(options, model, memory_bytes):
 
 
 def memory(options, model):
-    """The weights are 4 times what each device may hold for others."""
+    """The weights are 4 times what each device may take in all, itself included."""
     weights = os.path.getsize(model.file)
     limit = weights // 4
     tally, idle, used, _ = measure(options, model, limit)
-    others = [used[n] - idle[n] for n in used if n != ASKER]
+    others = [used[n] for n in used if n != ASKER]
     return {"weights_bytes": weights, "memory_bytes": limit, "all": tally.json(),
-            "grown_bytes": {f"node{n}": used[n] - idle[n] for n in used},
-            "within": all(grown <= limit for grown in others),
-            "asker_within": used[ASKER] - idle[ASKER] <= limit}
+            "idle_bytes": {f"node{n}": idle[n] for n in used},
+            "resident_bytes": {f"node{n}": used[n] for n in used},
+            "within": all(taken <= limit for taken in others),
+            "asker_within": used[ASKER] <= limit}
 
 
 def resident(options, model):
