@@ -242,6 +242,7 @@ static void on_tick(void *user)
 {
     struct covey_daemon *d = user;
     covey__owner_tick(d->owner);
+    covey__probe_tick(d->probe);
     covey__resident_tick(&d->services.resident);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
 }

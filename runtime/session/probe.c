@@ -1,30 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "probe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "covey/pace.h"
+#include "rate.h"
 
 enum {
-    PEERS = 2,  /* the better of two: one may be busy */
-    SMALL = 16, /* messages that ask for nothing, one behind the other */
-    LARGE = 4,  /* bodies; the first only fills buffers and bursts */
+    ROUNDS = 5, /* the best of some: a mesh that starts is busy with itself */
+    FIRST_MS = 2000,
+    NEXT_MS = 1500, /* doubled after each */
+    SMALL = 16,     /* messages that ask for nothing, one behind the other */
+    LARGE = 4,      /* bodies; the first only fills buffers and bursts */
     LARGE_BYTES = 512 * 1024,
-    QUEUE = 8, /* peers that wait for their turn */
+    PEERS = 8, /* that take turns */
 };
 
 struct covey_probe {
     struct covey_services *services;
     struct covey_rates rates;
     struct covey_body *body; /* of the large ones, while measuring */
-    struct covey_node_id waiting[QUEUE];
-    unsigned waiting_count, measured;
+    struct covey_node_id up[PEERS];
+    unsigned ups, rounds;
+    uint64_t next_ms;
     bool running;
     struct covey_node_id peer;
     uint32_t number;   /* of the PROBE that is out */
     unsigned answered; /* by this peer */
     uint64_t sent_ns, cpu_ns;
     uint64_t round_ns; /* the quickest small one */
+    uint64_t spent_ns; /* the least of the processor that one took */
     uint64_t large_ns; /* the quickest large one */
 };
 
@@ -57,76 +63,100 @@ static bool send_probe(struct covey_probe *p, struct covey_body *body)
     covey_err err = covey_work_encode(&m, (struct covey_buf){bytes, sizeof(bytes)}, &len);
     COVEY_ASSERT(err == COVEY_OK);
     p->sent_ns = covey_clock_ns();
+    p->cpu_ns = covey_thread_cpu_ns();
     return covey_channels_send(p->services->channels, &p->peer, covey_bytes_of(bytes, len), body) ==
            COVEY_OK;
 }
 
-static void start_next(struct covey_probe *p)
+static void stop(struct covey_probe *p)
 {
     p->running = false;
-    while (!p->running && p->waiting_count > 0 && p->measured < PEERS) {
-        p->peer = p->waiting[0];
-        memmove(p->waiting, p->waiting + 1, --p->waiting_count * sizeof(p->waiting[0]));
-        p->answered = 0;
-        p->round_ns = p->large_ns = UINT64_MAX;
-        p->cpu_ns = covey_thread_cpu_ns();
-        p->running = send_probe(p, NULL);
-    }
-    if (!p->running) {
-        covey_body_unref(p->body);
-        p->body = NULL;
-    }
+    covey_body_unref(p->body);
+    p->body = NULL;
 }
 
 void covey__probe_up(struct covey_probe *p, const struct covey_node_id *peer)
 {
-    if (p->measured == PEERS || p->waiting_count == QUEUE) {
+    if (p->ups == PEERS) {
         return;
     }
-    p->waiting[p->waiting_count++] = *peer;
-    if (!p->running) {
-        start_next(p);
+    if (p->ups == 0) {
+        p->next_ms = covey_loop_now_ms(p->services->loop) + FIRST_MS;
     }
+    p->up[p->ups++] = *peer;
 }
 
 void covey__probe_down(struct covey_probe *p, const struct covey_node_id *peer)
 {
+    for (unsigned i = 0; i < p->ups; i++) {
+        if (covey_node_id_equal(&p->up[i], peer)) {
+            p->up[i] = p->up[--p->ups];
+        }
+    }
     if (p->running && covey_node_id_equal(&p->peer, peer)) {
-        start_next(p);
+        stop(p);
     }
 }
 
-/* A paced device is as much slower as its pace says. */
-static uint32_t cost_us(uint64_t cpu_ns, unsigned messages)
+void covey__probe_tick(struct covey_probe *p)
 {
-    uint64_t us = cpu_ns * 100 / covey_pace_percent() / 1000 / messages;
-    return us < 1 ? 1 : us > 100000 ? 100000 : (uint32_t)us;
+    uint64_t now_ms = covey_loop_now_ms(p->services->loop);
+    if (p->rounds == ROUNDS || p->ups == 0 || now_ms < p->next_ms) {
+        return;
+    }
+    p->peer = p->up[p->rounds % p->ups];
+    p->next_ms = now_ms + ((uint64_t)NEXT_MS << p->rounds);
+    p->rounds++;
+    p->answered = 0;
+    p->round_ns = p->large_ns = p->spent_ns = UINT64_MAX;
+    p->running = send_probe(p, NULL);
 }
 
-static uint32_t rate_mbytes(uint64_t ns)
+/* A paced device is as much slower as its pace says. Of a round half is sending, half receiving. */
+static uint32_t message_us(uint64_t round_cpu_ns)
+{
+    uint64_t us = round_cpu_ns * 100 / covey_pace_percent() / 2000;
+    return covey__rate_round(us < 1 ? 1 : us > 100000 ? 100000 : us);
+}
+
+static uint32_t link_mbytes(uint64_t ns)
 {
     uint64_t rate = (uint64_t)LARGE_BYTES * 1000 / (ns + 1);
-    return rate < 1 ? 1 : rate > 100000 ? 100000 : (uint32_t)rate;
+    return covey__rate_round(rate < 1 ? 1 : rate > 100000 ? 100000 : rate);
 }
 
+/* The best that was seen counts: whatever else the devices did only made it worse. */
 static void measured(struct covey_probe *p)
 {
-    uint64_t ns = p->large_ns > p->round_ns ? p->large_ns - p->round_ns : 1;
-    uint32_t rate = rate_mbytes(ns);
-    p->rates.link_mbytes = rate > p->rates.link_mbytes ? rate : p->rates.link_mbytes;
-    p->measured++;
+    uint32_t link = link_mbytes(p->large_ns > p->round_ns ? p->large_ns - p->round_ns : 1);
+    uint32_t message = message_us(p->spent_ns);
+    bool better =
+        link > p->rates.link_mbytes || p->rates.message_us == 0 || message < p->rates.message_us;
+    stop(p);
+    if (!better) {
+        return;
+    }
+    p->rates.link_mbytes = link > p->rates.link_mbytes ? link : p->rates.link_mbytes;
+    p->rates.message_us =
+        p->rates.message_us == 0 || message < p->rates.message_us ? message : p->rates.message_us;
+    char line[128];
+    snprintf(
+        line, sizeof(line), "measured %u GFLOP/s, weights %u MB/s, bodies %u MB/s, messages %u us",
+        p->rates.mflops / 1000, p->rates.stream_mbytes, p->rates.link_mbytes, p->rates.message_us);
+    p->services->log(p->services->user, line);
     struct covey_event event = {.type = COVEY_EVENT_MEASURED, .rates = p->rates};
     p->services->feed(p->services->user, &event);
 }
 
-/* The processor's time of a round is that of a message sent and one received. */
-static void small_done(struct covey_probe *p)
+static void note(struct covey_probe *p)
 {
-    uint32_t us = cost_us(covey_thread_cpu_ns() - p->cpu_ns, 2 * SMALL);
-    bool better = p->rates.message_us == 0 || us < p->rates.message_us;
-    p->rates.message_us = better ? us : p->rates.message_us;
-    if (p->body == NULL && covey_body_new(LARGE_BYTES, &p->body) == COVEY_OK) {
-        memset(p->body->data, 0, LARGE_BYTES);
+    uint64_t ns = covey_clock_ns() - p->sent_ns, cpu_ns = covey_thread_cpu_ns() - p->cpu_ns;
+    p->answered++;
+    if (p->answered <= SMALL) {
+        p->round_ns = ns < p->round_ns ? ns : p->round_ns;
+        p->spent_ns = cpu_ns < p->spent_ns ? cpu_ns : p->spent_ns;
+    } else if (p->answered > SMALL + 1) {
+        p->large_ns = ns < p->large_ns ? ns : p->large_ns;
     }
 }
 
@@ -135,21 +165,19 @@ void covey__probe_answered(struct covey_probe *p, const struct covey_node_id *pe
     if (!p->running || number != p->number || !covey_node_id_equal(&p->peer, peer)) {
         return;
     }
-    uint64_t ns = covey_clock_ns() - p->sent_ns;
-    p->answered++;
-    if (p->answered <= SMALL) {
-        p->round_ns = ns < p->round_ns ? ns : p->round_ns;
-    } else if (p->answered > SMALL + 1) {
-        p->large_ns = ns < p->large_ns ? ns : p->large_ns;
-    }
-    if (p->answered == SMALL) {
-        small_done(p);
-    }
+    note(p);
     if (p->answered == SMALL + LARGE) {
         measured(p);
+        return;
     }
-    bool more = p->answered < SMALL + LARGE && (p->answered < SMALL || p->body != NULL);
-    if (!more || !send_probe(p, p->answered >= SMALL ? p->body : NULL)) {
-        start_next(p);
+    if (p->answered == SMALL) {
+        if (covey_body_new(LARGE_BYTES, &p->body) != COVEY_OK) {
+            stop(p);
+            return;
+        }
+        memset(p->body->data, 0, LARGE_BYTES);
+    }
+    if (!send_probe(p, p->body)) {
+        stop(p);
     }
 }
