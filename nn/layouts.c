@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "arena.h"
+#include "covey/large.h"
 #include "graph_private.h"
 
 enum { BUCKETS = 1024 };
@@ -336,7 +336,7 @@ static covey_err fill(struct covey_layouts *l, struct layout *y, const void *dat
     }
     y->progress = FILLING;
     pthread_mutex_unlock(&l->lock);
-    float *packed = covey__arena_new(bytes);
+    float *packed = covey_large_new(bytes);
     if (packed != NULL) {
         covey__conv_pack(&y->plan, data, packed);
     }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "arena.h"
+#include "covey/large.h"
 #include "covey/layouts.h"
 #include "memory_plan.h"
 #include "model_private.h"
@@ -127,7 +127,7 @@ static covey_err prepare_nodes(struct covey_model *m)
     for (size_t i = 0; i < m->g->node_count; i++) {
         m->state_bytes += state_bytes(m, i);
     }
-    m->states = covey__arena_new(m->state_bytes);
+    m->states = covey_large_new(m->state_bytes);
     if (m->states == NULL) {
         return COVEY_ERR_NOMEM;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "arena.h"
+#include "covey/large.h"
 #include "graph_private.h"
 #include "model_private.h"
 
@@ -154,7 +154,7 @@ covey_err covey_run_new(const struct covey_model *m, struct covey_run **out)
     if (err != COVEY_OK) {
         return err;
     }
-    r->own = covey__arena_new(covey_model_room(m));
+    r->own = covey_large_new(covey_model_room(m));
     if (r->own == NULL) {
         covey_run_free(r);
         return COVEY_ERR_NOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/exact.h"
 
-#include "../arena.h"
+#include "covey/large.h"
 #include "../gemm.h"
 #include "../im2col.h"
 #include "../op_integer.h"
@@ -68,7 +68,7 @@ static covey_err fill(struct covey_exact *e, const float *weights)
         }
     }
     e->rows = blocks * e->layer.unit_rows;
-    e->weights = covey__arena_new(blocks * unit * sizeof(float));
+    e->weights = covey_large_new(blocks * unit * sizeof(float));
     if (e->weights == NULL) {
         return COVEY_ERR_NOMEM;
     }

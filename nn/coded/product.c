@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/split.h"
 
-#include "../arena.h"
+#include "covey/large.h"
 #include "../gemm.h"
 #include "../kernels/conv.h"
 
@@ -46,7 +46,7 @@ static covey_err pack(struct covey_product *p)
     if (p->plan.packed_floats == 0) {
         return COVEY_OK;
     }
-    p->packed = covey__arena_new(p->plan.packed_floats * sizeof(float));
+    p->packed = covey_large_new(p->plan.packed_floats * sizeof(float));
     if (p->packed == NULL) {
         return COVEY_ERR_NOMEM;
     }

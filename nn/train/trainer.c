@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "arena.h"
+#include "covey/large.h"
 #include "graph_private.h"
 #include "kernels/update.h"
 #include "train/loss.h"
@@ -143,7 +143,7 @@ static covey_err allocate_states(struct covey_trainer *t)
         if (bytes == 0) {
             continue;
         }
-        t->states[i] = covey__arena_new(bytes);
+        t->states[i] = covey_large_new(bytes);
         if (t->states[i] == NULL) {
             return COVEY_ERR_NOMEM;
         }
@@ -159,8 +159,8 @@ static covey_err allocate(struct covey_trainer *t)
         return COVEY_ERR_LIMIT;
     }
     size_t bytes = vector_floats(t) * sizeof(float);
-    t->arena = covey__arena_new(t->plan.arena_bytes);
-    t->vectors = covey__arena_new(bytes);
+    t->arena = covey_large_new(t->plan.arena_bytes);
+    t->vectors = covey_large_new(bytes);
     t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
     t->calls = calloc(g->node_count + 1, sizeof(*t->calls));
     t->states = calloc(g->node_count + 1, sizeof(*t->states));

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "covey/large.h"
 #include "covey/check.h"
 #include "covey/crypto.h"
 #include "covey/loop.h"
@@ -302,9 +303,8 @@ static void key_of(const struct covey_node_id *device, const struct covey_coded_
 
 static float *floats_new(size_t count)
 {
-    return count > SIZE_MAX / sizeof(float) - 64
-               ? NULL
-               : aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64 + 64);
+    return count > SIZE_MAX / sizeof(float) - 64 ? NULL
+                                                 : covey_large_new(count * sizeof(float) + 64);
 }
 
 static covey_err own_make(const struct covey_layer *layer, const struct covey_coded_slots *slots,

@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "covey/large.h"
+
 covey_err covey__held_table_init(struct covey_held_table *table)
 {
     table->first = NULL;
@@ -60,7 +62,7 @@ static covey_err allocate(struct covey_held *h, _Atomic uint64_t *used_bytes, ui
     }
     h->digest = calloc(h->slots, sizeof(*h->digest));
     h->loaded = calloc(h->slots, sizeof(*h->loaded));
-    h->weights = aligned_alloc(64, ((size_t)bytes + 63) / 64 * 64);
+    h->weights = covey_large_new((size_t)bytes);
     bool all = h->digest != NULL && h->loaded != NULL && h->weights != NULL;
     return all ? COVEY_OK : COVEY_ERR_NOMEM;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "covey/large.h"
+
 #include "network_private.h"
 
 /* ---- rooms ---- */
@@ -47,7 +49,7 @@ static struct strip_room *room_take(struct covey_network *n)
         return NULL;
     }
     room->bytes = n->room_bytes;
-    room->data = aligned_alloc(64, room->bytes); /* no page is there until it is used */
+    room->data = covey_large_new(room->bytes); /* no page is there until it is used */
     covey__network_held(n, room->bytes);
     if (room->data == NULL) {
         room_free(n, room);
