@@ -11,7 +11,7 @@ enum {
     SESSION_IDLE_MS = 120 * 1000,
     /* The first weights of a large model take long to get to others: then requests are computed
      * here meanwhile. */
-    WAIT_FOR_PLAN_MS = 4000,
+    WAIT_FOR_PLAN_MS = 1500,
 };
 
 covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,

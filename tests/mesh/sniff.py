@@ -39,7 +39,9 @@ def run_at(node, *args):
 
 
 def listen(bridge):
-    process = subprocess.Popen(["tcpdump", "-i", bridge, "-U", "-s", "0", "-B", "32768", "-w", pcap],
+    # Otherwise what its buffer holds is lost when it is told to end.
+    options = ["-U", "--immediate-mode", "-s", "0", "-B", "32768"]
+    process = subprocess.Popen(["tcpdump", "-i", bridge, *options, "-w", pcap],
                                stderr=subprocess.PIPE, text=True)
     for line in process.stderr:  # the event: it says when it listens
         if "listening on" in line:
@@ -116,7 +118,8 @@ def run():
             lab("restart", str(node))
         lab("wait", "--wait", "60")
         run_at(2, "model", "add", f"{DATA}/digits.onnx", "--name", "digits")
-        run_at(2, "infer", "digits", f"digits:{DATA}/digits.csv.gz", "--limit", "50")
+        run_at(2, "infer", "digits", f"digits:{DATA}/digits.csv.gz", "--limit", "50",
+               "--coded", "all")
     finally:
         sniffer.send_signal(signal.SIGINT)
         sniffer.wait(timeout=20)
