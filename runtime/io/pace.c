@@ -117,13 +117,11 @@ static uint64_t charge_loop(void)
     return now;
 }
 
-/* What going to sleep and waking up costs is the pacer's, not the device's: it is not charged. */
 static void sleep_until(uint64_t at_ns)
 {
     struct timespec t = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
     }
-    charged_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void covey__pace_effect(void)
