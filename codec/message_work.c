@@ -27,6 +27,7 @@ enum {
     KEY_DIGESTS,
     KEY_DIGEST,
     KEY_STALL,
+    KEY_BATCH,
     KEY_COUNT,
 };
 
@@ -45,7 +46,7 @@ struct fields {
     struct covey_bytes payload, slots, missing, plan, layout, digests;
     struct covey_digest model, digest;
     uint8_t attempt, run, segment, source;
-    uint16_t stall_ms;
+    uint16_t stall_ms, batch;
     uint32_t spent_us;
 };
 
@@ -56,7 +57,8 @@ static unsigned keys_of(enum covey_work_type type)
     case COVEY_WORK_PLACEMENT:
         return BIT(KEY_SESSION) | BIT(KEY_VERSION) | BIT(KEY_PAYLOAD);
     case COVEY_WORK_ASSIGN:
-        return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS) | BIT(KEY_PLAN) | BIT(KEY_MODEL);
+        return FENCE | BIT(KEY_PAYLOAD) | BIT(KEY_SLOTS) | BIT(KEY_PLAN) | BIT(KEY_MODEL) |
+               BIT(KEY_BATCH);
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
         return FENCE;
@@ -123,6 +125,9 @@ static void get_tile_field(struct covey_cbor_reader *r, uint64_t key, struct fie
     case KEY_STALL:
         f->stall_ms = (uint16_t)covey_cbor_get_uint(r, UINT16_MAX);
         break;
+    case KEY_BATCH:
+        f->batch = (uint16_t)covey_cbor_get_uint(r, COVEY_BATCH_MAX);
+        break;
     default:
         covey_cbor_skip(r);
         break;
@@ -183,6 +188,7 @@ static void from_fields(const struct fields *f, struct covey_work_message *m)
         m->assign.slots = f->slots;
         m->assign.plan = f->plan;
         m->assign.model = f->model;
+        m->assign.batch = f->batch;
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
@@ -241,6 +247,7 @@ static void to_fields(const struct covey_work_message *m, struct fields *f)
         f->slots = m->assign.slots;
         f->plan = m->assign.plan;
         f->model = m->assign.model;
+        f->batch = m->assign.batch;
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
@@ -383,6 +390,9 @@ static void put_tile_field(struct covey_cbor_writer *w, unsigned key, const stru
         break;
     case KEY_DIGEST:
         put_digest(w, &f->digest);
+        break;
+    case KEY_BATCH:
+        covey_cbor_put_uint(w, f->batch);
         break;
     default:
         covey_cbor_put_uint(w, f->stall_ms);

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "infer_detach.h"
+#include "infer_gather.h"
 #include "infer_report.h"
 #include "prepare_options.h"
 #include "read_input.h"
@@ -19,6 +20,7 @@ const char covey__help_infer[] =
     "  --parity R         devices that may be lost at any moment, 0 to 4 (1)\n"
     "  --coded auto|all   code a layer where that is sooner, or every layer (auto)\n"
     "  --half             activations travel as 16-bit numbers\n"
+    "  --batch N          N inputs in one request, 1 to 256 (1; of a tensor: its first dimension)\n"
     "  --timeout S        seconds for one answer (30)\n"
     "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
     "  --scale X, --mean A[,B,C], --std A[,B,C]   x becomes (x * scale - mean) / std\n"
@@ -41,11 +43,11 @@ struct infer {
     bool detach;
     struct covey__detach kept;
     bool local, stream, has_limit;
-    uint32_t skip, limit;
+    uint32_t skip, limit, batch;
     const char *output;
     struct covey__target target;
     struct covey__tally tally;
-    float *input;     /* one, prepared */
+    struct covey__gather gather;
     float *collected; /* outputs for --output */
     size_t seen;      /* inputs met, skipped ones included */
     size_t expected;  /* answers that will come, for one or many */
@@ -75,6 +77,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
         {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
         {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
+        {"--batch", COVEY__OPTION_NUMBER, &f->batch, 1, COVEY_BATCH_MAX, NULL},
         COVEY__PREPARE_OPTIONS(&f->options),
         {"--labels", COVEY__OPTION_TEXT, &f->labels, 0, 0, NULL},
         {"--detach", COVEY__OPTION_FLAG, &f->detach, 0, 0, NULL},
@@ -84,8 +87,8 @@ static bool parse(struct infer *f, int *argc, char **argv)
     if (!covey__cli_options(f->cli, options, sizeof(options) / sizeof(options[0]), argc, argv)) {
         return false;
     }
-    if (f->detach && (f->local || f->stream || f->output != NULL)) {
-        covey__cli_usage(f->cli, "--detach goes with neither --local, --stream nor --output");
+    if (f->detach && (f->local || f->stream || f->output != NULL || f->batch > 0)) {
+        covey__cli_usage(f->cli, "--detach goes with none of --local, --stream, --output, --batch");
         return false;
     }
     if (timeout_s < 0 || timeout_s > 86400) {
@@ -117,10 +120,10 @@ static enum covey_exit fail(const struct infer *f, covey_err err, const char *te
                            text[0] != 0 ? text : covey_strerror(err));
 }
 
-static enum covey_exit report(struct infer *f, const struct covey__answer *answer, int32_t label)
+static enum covey_exit report(struct infer *f, const struct covey__answer *answer, size_t index,
+                              int32_t label)
 {
     const struct covey__target *t = &f->target;
-    size_t index = f->seen;
     if (f->collected != NULL) {
         memcpy(f->collected + (f->tally.count - 1) * t->output_floats, answer->output,
                t->output_floats * sizeof(float));
@@ -144,56 +147,99 @@ static enum covey_exit report(struct infer *f, const struct covey__answer *answe
     return COVEY_EXIT_DONE;
 }
 
-/* One input. With --stream a failure is a line too, and the next one is tried. */
-static enum covey_exit answer_item(struct infer *f, struct covey_input *in, size_t index)
+/* The inputs from `done` on, of which count are answered. */
+static enum covey_exit report_rows(struct infer *f, const struct covey__answer *answer, size_t done,
+                                   size_t count)
 {
-    struct covey_nn_error why = {""};
-    struct covey_item item;
-    struct covey__answer answer;
-    covey_err err = covey_input_item(in, index, &item, &why);
-    if (err == COVEY_OK) {
-        err = covey_prepare_item(&f->prepare, &item, &f->target.input, f->input, &why);
+    enum covey_exit code = COVEY_EXIT_DONE;
+    for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++) {
+        struct covey__answer one = *answer;
+        int32_t label = f->gather.labels[done + i];
+        one.output += i * f->target.output_floats;
+        one.row = i;
+        covey_err err = covey__tally_add(&f->tally, &one, f->target.output_floats, label);
+        code = err == COVEY_OK ? report(f, &one, f->gather.first + done + i, label)
+                               : fail(f, err, "out of memory");
     }
-    if (err != COVEY_OK) {
-        return fail(f, err, why.text);
-    }
-    if (f->detach) {
-        err = covey__detach_add(&f->kept, f->input, f->target.input_floats);
-        return err == COVEY_OK ? COVEY_EXIT_DONE : fail(f, err, "too many inputs for one session");
-    }
-    err = covey__target_ask(&f->target, f->input, &answer);
-    if (err == COVEY_OK) {
-        err = covey__tally_add(&f->tally, &answer, f->target.output_floats, item.label);
-    }
-    if (err == COVEY_OK) {
-        return report(f, &answer, item.label);
-    }
+    return code;
+}
+
+/* With --stream a failure is a line for each input too, and the next ones are tried. */
+static enum covey_exit report_lost(struct infer *f, covey_err err, size_t done, size_t count)
+{
+    enum covey_exit code = COVEY_EXIT_DONE;
     if (!f->stream || err == COVEY_ERR_CLOSED || err == COVEY_ERR_NOMEM) {
         return fail(f, err, f->target.why.text);
     }
-    f->tally.lost++;
-    cJSON *line = cJSON_CreateObject();
-    cJSON_AddNumberToObject(line, "index", (double)f->seen);
-    cJSON_AddStringToObject(line, "error", f->target.why.text);
-    return covey__cli_print_line(f->cli, line);
+    for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++) {
+        f->tally.lost++;
+        cJSON *line = cJSON_CreateObject();
+        cJSON_AddNumberToObject(line, "index", (double)(f->gather.first + done + i));
+        cJSON_AddStringToObject(line, "error", f->target.why.text);
+        code = covey__cli_print_line(f->cli, line);
+    }
+    return code;
+}
+
+/* Asks for what is gathered. */
+static enum covey_exit answer_gathered(struct infer *f)
+{
+    enum covey_exit code = COVEY_EXIT_DONE;
+    struct covey__answer answer;
+    for (size_t done = 0, count = 0; done < f->gather.count && code == COVEY_EXIT_DONE;
+         done += count) {
+        covey_err err = covey__gather_ask(&f->gather, &f->target, done, &answer, &count);
+        code = err == COVEY_OK ? report_rows(f, &answer, done, count)
+                               : report_lost(f, err, done, count);
+    }
+    f->gather.count = 0;
+    return code;
+}
+
+static enum covey_exit take_item(struct infer *f, struct covey_input *in, size_t index)
+{
+    struct covey_nn_error why = {""};
+    struct covey_item item;
+    float *input = covey__gather_next(&f->gather, &f->target);
+    covey_err err = covey_input_item(in, index, &item, &why);
+    if (err == COVEY_OK) {
+        err = covey_prepare_item(&f->prepare, &item, &f->target.input, input, &why);
+    }
+    if (err != COVEY_OK) {
+        enum covey_exit code = answer_gathered(f); /* those before it are good */
+        return code == COVEY_EXIT_DONE ? fail(f, err, why.text) : code;
+    }
+    if (f->detach) {
+        err = covey__detach_add(&f->kept, input, f->target.input_floats);
+        return err == COVEY_OK ? COVEY_EXIT_DONE : fail(f, err, "too many inputs for one session");
+    }
+    covey__gather_add(&f->gather, f->seen, item.label);
+    return covey__gather_full(&f->gather) ? answer_gathered(f) : COVEY_EXIT_DONE;
 }
 
 static bool wanted(const struct infer *f)
 {
     return f->seen >= f->skip &&
-           (!f->has_limit || f->tally.count + f->tally.lost + f->kept.count < f->limit);
+           (!f->has_limit ||
+            f->tally.count + f->tally.lost + f->kept.count + f->gather.count < f->limit);
 }
 
 static enum covey_exit answer_input(struct infer *f, struct covey_input *in)
 {
     enum covey_exit code = COVEY_EXIT_DONE;
     size_t count = covey_input_count(in);
+    bool together = covey_input_is_tensor(in) && !f->detach;
+    size_t rows = count < f->expected ? count : f->expected;
+    covey_err err = covey__gather_widen(&f->gather, &f->target, together ? rows : 1);
+    if (err != COVEY_OK) {
+        return fail(f, err, "out of memory");
+    }
     for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++, f->seen++) {
         if (wanted(f)) {
-            code = answer_item(f, in, i);
+            code = take_item(f, in, i);
         }
     }
-    return code;
+    return code == COVEY_EXIT_DONE && !f->gather.fixed ? answer_gathered(f) : code;
 }
 
 /* Opens every input before the first is asked: a bad one is said before work is done. */
@@ -235,9 +281,9 @@ static covey_err open_target(struct infer *f, const char *model)
     if (err != COVEY_OK) {
         return err;
     }
-    f->input = calloc(f->target.input_floats, sizeof(float));
     f->results = cJSON_CreateArray();
-    return f->input != NULL && f->results != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    return f->results != NULL ? covey__gather_init(&f->gather, &f->target, f->batch)
+                              : COVEY_ERR_NOMEM;
 }
 
 static enum covey_exit write_output(const struct infer *f)
@@ -267,6 +313,12 @@ static enum covey_exit finish(struct infer *f)
         return COVEY_EXIT_DONE;
     }
     cJSON *document = covey__report_tally(&f->target, &f->tally);
+    cJSON_AddNumberToObject(document, "requests", (double)f->gather.requests);
+    cJSON_AddNumberToObject(document, "batch", f->gather.width);
+    if (f->request.trace && f->target.control.reply != NULL) {
+        const struct covey_control_result *last = &f->target.control.reply->result;
+        cJSON_AddItemToObject(document, "layers", covey__report_layers(last));
+    }
     if (!f->labelled) {
         cJSON_AddItemToObject(document, "results", f->results);
         f->results = NULL;
@@ -313,6 +365,7 @@ static enum covey_exit run(struct infer *f, char **specs, size_t count)
     for (size_t i = 0; i < count && code == COVEY_EXIT_DONE; i++) {
         code = answer_input(f, inputs[i]);
     }
+    code = code == COVEY_EXIT_DONE ? answer_gathered(f) : code;
     if (code == COVEY_EXIT_DONE) {
         code = f->detach ? covey__detach_send(f->cli, &f->kept, &f->target, f->id) : finish(f);
     }
@@ -342,7 +395,7 @@ enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
     covey__tally_done(&f.tally);
     covey__detach_done(&f.kept);
     cJSON_Delete(f.results);
-    free(f.input);
+    covey__gather_done(&f.gather);
     free(f.collected);
     return code;
 }

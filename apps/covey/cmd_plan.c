@@ -254,7 +254,7 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
 
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
 {
-    uint32_t devices = 0, parity = 1;
+    uint32_t devices = 0, parity = 1, batch = 1;
     const char *coded = "auto";
     struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
@@ -269,16 +269,22 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
          .max = COVEY_PARITY_MAX},
         {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
         {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
+        {.name = "--batch",
+         .kind = COVEY__OPTION_NUMBER,
+         .value = &batch,
+         .min = 1,
+         .max = COVEY_BATCH_MAX},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
         return COVEY_EXIT_USAGE;
     }
     if (argc != 2 || (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0)) {
         return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0..4] "
-                                     "[--coded auto|all] [--half]");
+                                     "[--coded auto|all] [--half] [--batch N]");
     }
     infer.devices = (uint8_t)devices;
     infer.parity = (uint8_t)parity;
+    infer.batch = (uint16_t)batch;
     infer.coded_all = strcmp(coded, "all") == 0;
     int len = snprintf(infer.model, sizeof(infer.model), "%s", argv[1]);
     if (len <= 0 || (size_t)len >= sizeof(infer.model)) {

@@ -98,7 +98,7 @@ static const char *mode_name(const struct covey_control_layer *l)
     return names[l->mode <= COVEY_CONTROL_TILES ? l->mode : COVEY_CONTROL_LOCAL];
 }
 
-static cJSON *layers_json(const struct covey_control_result *r)
+cJSON *covey__report_layers(const struct covey_control_result *r)
 {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; r != NULL && i < r->layer_count; i++) {
@@ -154,7 +154,7 @@ cJSON *covey__report_answer(const struct covey__target *t, const struct covey__a
     cJSON_AddBoolToObject(o, "softmaxed", sureness_of(answer->output, t->output_floats).is_softmax);
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
-    cJSON_AddItemToObject(o, "layers", layers_json(answer->result));
+    cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
     add_recovered(o, answer);
     add_liars(o, answer->result);
     return o;

@@ -120,8 +120,10 @@ void covey__target_close(struct covey__target *t)
 covey_err covey__target_send(struct covey__target *t, const float *input)
 {
     t->control.request->infer = t->infer;
-    covey_err err = covey__control_ask(&t->control, COVEY_CONTROL_INFER,
-                                       covey_bytes_of(input, t->input_floats * sizeof(float)));
+    size_t batch = covey_control_batch(&t->infer);
+    covey_err err =
+        covey__control_ask(&t->control, COVEY_CONTROL_INFER,
+                           covey_bytes_of(input, batch * t->input_floats * sizeof(float)));
     return err == COVEY_OK ? COVEY_OK : refuse(t, err, t->control.why);
 }
 
@@ -141,7 +143,7 @@ covey_err covey__target_receive(struct covey__target *t, struct covey__answer *o
     memcpy(answer.shape.dims, r->output, sizeof(r->output));
     size_t floats = 0;
     err = covey_shape_count(&answer.shape, &floats);
-    if (err != COVEY_OK || floats != t->output_floats ||
+    if (err != COVEY_OK || floats != covey_control_batch(&t->infer) * t->output_floats ||
         t->control.body_len != floats * sizeof(float)) {
         return refuse(t, COVEY_ERR_MALFORMED, "the node's answer has another size than the model");
     }

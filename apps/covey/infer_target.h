@@ -17,14 +17,15 @@ struct covey__target {
     struct covey__local local;
     struct covey__control control;
     struct covey__notes notes;        /* of the model; those of a file: none */
-    struct covey_control_infer infer; /* of the mesh: what each request asks for */
+    struct covey_control_infer infer; /* of the mesh: what each request asks for, of a batch too */
     float *out;                       /* of the local engine */
     struct covey_nn_error why;
 };
 
 /* Borrowed until the next question. */
 struct covey__answer {
-    const float *output;
+    const float *output; /* of a batch: one behind another */
+    size_t row;          /* of a batch: which this is, once they are taken apart */
     struct covey_shape shape;
     double elapsed_ms;
     const struct covey_control_result *result; /* NULL: local */
@@ -35,6 +36,7 @@ struct covey__answer {
 covey_err covey__target_open(struct covey__target *t, const char *state, const char *model,
                              const struct covey_control_infer *infer) COVEY_CHECK;
 covey_err covey__target_open_local(struct covey__target *t, const char *model) COVEY_CHECK;
+/* input: as many as infer says, one behind another; here one. */
 covey_err covey__target_ask(struct covey__target *t, const float *input,
                             struct covey__answer *out) COVEY_CHECK;
 /* The two halves over the mesh. */

@@ -138,6 +138,11 @@ size_t covey_input_count(const struct covey_input *in)
     return in->count;
 }
 
+bool covey_input_is_tensor(const struct covey_input *in)
+{
+    return in->kind == COVEY_ITEM_TENSOR && in->set.count == 0;
+}
+
 void covey_input_split(struct covey_input *in, size_t count)
 {
     size_t all = 0;

@@ -40,6 +40,8 @@ covey_err covey_input_open(const char *spec, struct covey_input **out,
 /* close(NULL) is a no-op. */
 void covey_input_close(struct covey_input *in);
 size_t covey_input_count(const struct covey_input *in);
+/* A tensor of a file: what it holds belongs together. */
+bool covey_input_is_tensor(const struct covey_input *in);
 /* Tensors [k ...] that hold several items for a model: splits them along the first axis, if that
  * gives whole inputs of count elements each. Other inputs stay as they are. */
 void covey_input_split(struct covey_input *in, size_t count);

@@ -43,8 +43,8 @@ covey_err covey__tally_add(struct covey__tally *t, const struct covey__answer *a
     t->devices = 1;
     if (answer->result != NULL) {
         t->devices = answer->result->devices;
-        t->recovered_dead += answer->result->recovered_dead;
-        t->recovered_late += answer->result->recovered_late;
+        t->recovered_dead += answer->row == 0 ? answer->result->recovered_dead : 0;
+        t->recovered_late += answer->row == 0 ? answer->result->recovered_late : 0;
     }
     return COVEY_OK;
 }

@@ -135,7 +135,8 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     }
     if (err == COVEY_OK && a->plan != NULL) {
         const struct covey_budget budget = {used_bytes, limit};
-        err = covey__network_get(a->networks, &a->model, &budget, &a->network);
+        const struct covey_network_id id = {a->model, assign->batch};
+        err = covey__network_get(a->networks, &id, &budget, &a->network);
     }
     return err;
 }

@@ -33,9 +33,10 @@ void covey__control_infer(struct covey_client *client, const struct covey_contro
     if (err == COVEY_OK) {
         err = covey_shape_count(&e->input, &count);
     }
-    if (err == COVEY_OK && (take_body == NULL || take_body->len != count * sizeof(float))) {
+    uint64_t bytes = (uint64_t)count * sizeof(float) * covey_control_batch(&in->infer);
+    if (err == COVEY_OK && (take_body == NULL || take_body->len != bytes)) {
         err = COVEY_ERR_RANGE;
-        why = "the input does not have the model's size";
+        why = "the input does not have the model's size, or not as often as the batch says";
     }
     if (err == COVEY_OK) {
         struct covey_infer infer = {.model = e->id,
@@ -67,6 +68,7 @@ void covey__control_detach(struct covey_client *client, const struct covey_contr
         config.model_name = e->name;
         config.model = e->id;
         config.output = e->output;
+        config.options.batch = 1;
         err = covey_shape_count(&e->input, &config.input_floats);
     }
     if (err == COVEY_OK) {

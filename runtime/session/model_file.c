@@ -42,7 +42,8 @@ static struct covey_store *user_of(const struct covey_model_file *m)
 
 static covey_err load_dense(struct covey_model_file *m, struct covey_nn_error *out_why)
 {
-    covey_err err = covey_manifest_bind(m->manifest, 1, fetch, user_of(m), &m->graph, out_why);
+    covey_err err =
+        covey_manifest_bind(m->manifest, m->batch, fetch, user_of(m), &m->graph, out_why);
     return err == COVEY_OK ? covey_model_new(m->graph, NULL, &m->model, out_why) : err;
 }
 
@@ -102,7 +103,8 @@ static covey_err load_sparse(struct covey_model_file *m, struct covey_nn_error *
     const struct covey_model_options plan_only = {.plan_only = true};
     struct covey_model *plan = NULL;
     bool *absent = NULL;
-    covey_err err = covey_manifest_reserve(m->manifest, 1, fetch, user_of(m), &m->graph, out_why);
+    covey_err err =
+        covey_manifest_reserve(m->manifest, m->batch, fetch, user_of(m), &m->graph, out_why);
     if (err == COVEY_OK) {
         err = covey_model_new(m->graph, &plan_only, &plan, out_why);
     }
@@ -123,8 +125,89 @@ static covey_err load_sparse(struct covey_model_file *m, struct covey_nn_error *
     return err;
 }
 
+/* ---- batches ---- */
+
+/* A batch may not be what makes a tensor larger than a message: then its layer could be given to
+ * nobody. */
+static covey_err check_messages(const struct covey_graph *g, uint32_t batch,
+                                struct covey_nn_error *out_why)
+{
+    uint64_t largest = 0;
+    for (size_t v = 0; v < g->value_count; v++) {
+        size_t count = 0;
+        bool known =
+            !g->values[v].constant && covey_shape_count(&g->values[v].shape, &count) == COVEY_OK;
+        uint64_t one = known ? (uint64_t)count / batch * sizeof(float) : 0;
+        largest = one <= COVEY_BODY_MAX && one > largest ? one : largest;
+    }
+    if (batch <= 1 || largest * batch <= COVEY_BODY_MAX) {
+        return COVEY_OK;
+    }
+    snprintf(out_why->text, sizeof(out_why->text),
+             "a batch of %u is too large: at most %u inputs of this model fit a message",
+             (unsigned)batch, (unsigned)(COVEY_BODY_MAX / largest));
+    return COVEY_ERR_LIMIT;
+}
+
+static covey_err check_room(const struct covey_graph *g, const struct covey_model_want *want,
+                            struct covey_nn_error *out_why)
+{
+    const struct covey_model_options plan_only = {.plan_only = true};
+    struct covey_model *plan = NULL;
+    covey_err err = covey_model_new(g, &plan_only, &plan, out_why);
+    if (err == COVEY_OK && covey_model_room(plan) > want->bytes) {
+        snprintf(out_why->text, sizeof(out_why->text),
+                 "a batch of %u is too large: it takes %zu bytes of memory", (unsigned)want->batch,
+                 covey_model_room(plan));
+        err = COVEY_ERR_LIMIT;
+    }
+    covey_model_free(plan);
+    return err;
+}
+
+/* Before any large weight is read. */
+static covey_err check_batch(const struct covey_store *store, const struct covey_model_want *want,
+                             struct covey_nn_error *out_why)
+{
+    struct covey_model_file m = {.store = store, .id = want->id};
+    struct covey_graph *g = NULL;
+    covey_err err = read_manifest(&m, out_why);
+    if (err == COVEY_OK) {
+        err = covey_manifest_reserve(m.manifest, 1, fetch, user_of(&m), &g, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = covey_graph_batch(g, want->batch, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = check_messages(g, want->batch, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = check_room(g, want, out_why);
+    }
+    covey_manifest_free(m.manifest);
+    return err;
+}
+
+static covey_err load(struct covey_model_file *m, const struct covey_model_want *want,
+                      struct covey_nn_error *out_why)
+{
+    covey_err err = want->batch > COVEY_BATCH_MAX ? COVEY_ERR_LIMIT : COVEY_OK;
+    if (err == COVEY_OK && want->batch > 1) {
+        err = check_batch(m->store, want, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = read_manifest(m, out_why);
+    }
+    if (err == COVEY_OK) {
+        bool fits = weight_bytes(m->manifest) <= want->bytes;
+        err = fits ? load_dense(m, out_why) : load_sparse(m, out_why);
+    }
+    return err == COVEY_OK ? covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why)
+                           : err;
+}
+
 covey_err covey__model_file_load_within(const struct covey_store *store,
-                                        const struct covey_digest *id, uint64_t bytes,
+                                        const struct covey_model_want *want,
                                         struct covey_model_file **out,
                                         struct covey_nn_error *out_why)
 {
@@ -133,17 +216,11 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
         return COVEY_ERR_NOMEM;
     }
     out_why->text[0] = 0;
-    m->id = *id;
+    m->id = want->id;
     m->store = store;
-    m->most_bytes = bytes;
-    covey_err err = read_manifest(m, out_why);
-    if (err == COVEY_OK) {
-        bool fits = weight_bytes(m->manifest) <= bytes;
-        err = fits ? load_dense(m, out_why) : load_sparse(m, out_why);
-    }
-    if (err == COVEY_OK) {
-        err = covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why);
-    }
+    m->batch = want->batch > 1 ? want->batch : 1;
+    m->most_bytes = want->bytes;
+    covey_err err = load(m, want, out_why);
     if (err != COVEY_OK) {
         if (out_why->text[0] == 0) {
             snprintf(out_why->text, sizeof(out_why->text), "cannot load the model: %s",
@@ -159,7 +236,8 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out, struct covey_nn_error *out_why)
 {
-    return covey__model_file_load_within(store, id, UINT64_MAX, out, out_why);
+    const struct covey_model_want all = {*id, UINT64_MAX, 1};
+    return covey__model_file_load_within(store, &all, out, out_why);
 }
 
 void covey__model_file_free(struct covey_model_file *m)

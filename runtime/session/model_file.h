@@ -19,6 +19,7 @@ struct covey_model_file {
     struct covey_cell *cell; /* the chain */
     size_t cells;
     const struct covey_store *store;
+    uint32_t batch;      /* inputs of one request */
     uint64_t most_bytes; /* of weights in memory */
     /* It is larger than the memory it may take: the weights of split layers (but for those that
      * are resident) are read from the store when they are needed. */
@@ -31,10 +32,17 @@ struct covey_model_file {
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
-/* The same with at most that many bytes of weights in memory, if those of layers that cannot be
- * split leave any choice. */
+/* The same for requests of batch inputs, with at most that many bytes of weights in memory, if
+ * those of layers that cannot be split leave any choice. UNSUPPORTED: the model does not answer the
+ * inputs of a batch each by itself. LIMIT: the batch is too large, COVEY_BATCH_MAX, for the memory
+ * or for messages that one input fits. */
+struct covey_model_want {
+    struct covey_digest id;
+    uint64_t bytes;
+    uint32_t batch;
+};
 covey_err covey__model_file_load_within(const struct covey_store *store,
-                                        const struct covey_digest *id, uint64_t bytes,
+                                        const struct covey_model_want *want,
                                         struct covey_model_file **out,
                                         struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__model_file_free(struct covey_model_file *m);

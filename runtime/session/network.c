@@ -29,7 +29,12 @@ void covey__network_given_back(struct covey_network *n, uint64_t bytes)
     atomic_fetch_sub(&n->bytes, bytes);
 }
 
-static covey_err network_new(const struct covey_digest *id, const struct covey_budget *budget,
+static bool is_same(const struct covey_network_id *a, const struct covey_network_id *b)
+{
+    return a->batch == b->batch && covey_digest_equal(&a->model, &b->model);
+}
+
+static covey_err network_new(const struct covey_network_id *id, const struct covey_budget *budget,
                              struct covey_network **out)
 {
     struct covey_network *n = calloc(1, sizeof(*n));
@@ -50,16 +55,19 @@ static covey_err network_new(const struct covey_digest *id, const struct covey_b
     return COVEY_OK;
 }
 
-covey_err covey__network_get(struct covey_network_table *table, const struct covey_digest *id,
+covey_err covey__network_get(struct covey_network_table *table, const struct covey_network_id *id,
                              const struct covey_budget *budget, struct covey_network **out)
 {
+    if (id->batch == 0 || id->batch > COVEY_BATCH_MAX) {
+        return COVEY_ERR_RANGE;
+    }
     if (table == NULL) {
         return network_new(id, budget, out);
     }
     covey_err err = COVEY_OK;
     pthread_mutex_lock(&table->lock);
     struct covey_network *n = table->first;
-    while (n != NULL && !covey_digest_equal(&n->id, id)) {
+    while (n != NULL && !is_same(&n->id, id)) {
         n = n->next;
     }
     if (n != NULL) {
@@ -139,7 +147,7 @@ covey_err covey__network_open(struct covey_network *n, covey_fetch_fn fetch, voi
 {
     struct covey_nn_error why;
     struct covey_graph *g = NULL;
-    covey_err err = covey_manifest_reserve(n->manifest, 1, fetch, user, &g, &why);
+    covey_err err = covey_manifest_reserve(n->manifest, n->id.batch, fetch, user, &g, &why);
     if (err == COVEY_OK) {
         err = find_cells(n, g);
     }

@@ -53,11 +53,17 @@ struct strip_run {
 
 struct covey_network_table;
 
+/* Layouts and strips are those of requests of so many inputs. */
+struct covey_network_id {
+    struct covey_digest model;
+    uint32_t batch;
+};
+
 struct covey_network {
     struct covey_network_table *table; /* NULL: shared with nobody */
     struct covey_network *next;
     uint32_t refs; /* under the table's lock */
-    struct covey_digest id;
+    struct covey_network_id id;
     /* Storage thread, then constant. */
     struct covey_manifest *manifest;
     struct covey_graph *graph; /* the manifest's */
@@ -92,8 +98,8 @@ struct covey_budget {
     _Atomic uint64_t *used_bytes;
     uint64_t limit;
 };
-/* One reference to the model's, empty at first. table may be NULL. */
-covey_err covey__network_get(struct covey_network_table *table, const struct covey_digest *id,
+/* One reference to the model's, empty at first. table may be NULL. RANGE: no batch. */
+covey_err covey__network_get(struct covey_network_table *table, const struct covey_network_id *id,
                              const struct covey_budget *budget,
                              struct covey_network **out) COVEY_CHECK;
 void covey__network_unref(struct covey_network *n); /* NULL is a no-op */

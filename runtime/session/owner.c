@@ -98,8 +98,9 @@ static void load_work(struct covey_task *task, struct covey_scratch *scratch)
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
     struct covey_store *store = &s->owner->services->store;
-    uint64_t most = s->owner->services->memory_bytes;
-    s->load_err = covey__model_file_load_within(store, &s->model, most, &s->file, &s->why);
+    const struct covey_model_want want = {s->model, s->owner->services->memory_bytes,
+                                          covey_control_batch(&s->options)};
+    s->load_err = covey__model_file_load_within(store, &want, &s->file, &s->why);
     if (s->load_err == COVEY_OK) {
         s->load_err = covey__coded_new(s->file, store, &s->coded);
     }
@@ -176,7 +177,7 @@ static struct covey_session *session_slot(struct covey_owner *o)
 static bool is_same_way(const struct covey_control_infer *a, const struct covey_control_infer *b)
 {
     return a->devices == b->devices && a->parity == b->parity && a->coded_all == b->coded_all &&
-           a->half == b->half;
+           a->half == b->half && covey_control_batch(a) == covey_control_batch(b);
 }
 
 /* The session for this model and these options; opened when there is none. */

@@ -304,7 +304,8 @@ covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
                                    .assign = {.fence = v->fence,
                                               .layers = covey_bytes_of(layers, layers_len),
                                               .slots = covey_bytes_of(slots, slots_len),
-                                              .plan = plan}};
+                                              .plan = plan,
+                                              .batch = (uint16_t)v->file->batch}};
     if (plan.len > 0) {
         m.assign.model = v->file->id;
     }

@@ -114,6 +114,7 @@ static void fill(struct fixture *f)
     c->infer.trace = true;
     c->infer.half = true;
     c->infer.timeout_ms = 12345;
+    c->infer.batch = COVEY_BATCH_MAX;
     c->lab.delay_ms = UINT32_MAX;
     c->lab.lie = true;
     c->error.code = COVEY_ERR_NOT_FOUND;
@@ -244,6 +245,10 @@ static void test_fields_keep_their_places(void **state)
     assert_true(f->out.infer.half);
     assert_false(f->out.infer.coded_all);
     assert_int_equal(f->out.infer.timeout_ms, 12345);
+    assert_int_equal(f->out.infer.batch, COVEY_BATCH_MAX);
+    f->in.infer.batch = COVEY_BATCH_MAX + 1;
+    len = encode(f, COVEY_CONTROL_INFER);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);
 }
 
 /* A message that ends anywhere before its end is refused and has no type. */

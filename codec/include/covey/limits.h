@@ -51,6 +51,9 @@ enum covey_limits {
     /* Open sessions and requests in flight at one owner. */
     COVEY_SESSIONS_MAX = 32,
     COVEY_REQUESTS_MAX = 64,
+    /* Inputs of one request: past some dozens a layer's weights cost nothing beside its products.
+     */
+    COVEY_BATCH_MAX = 256,
     /* Bytes of one control-socket frame; a model's blobs travel one by one. */
     COVEY_FRAME_MAX = 64 * 1024 * 1024 + 1024 * 1024,
 };

@@ -96,7 +96,12 @@ struct covey_control_infer {
     bool half;           /* activations travel as float16 */
     bool trace;          /* report layers */
     uint32_t timeout_ms; /* 0: 30 s */
+    uint16_t batch;      /* inputs in the body, one behind another, answered as one request; 0: 1 */
 };
+static inline uint32_t covey_control_batch(const struct covey_control_infer *infer)
+{
+    return infer->batch > 1 ? infer->batch : 1;
+}
 
 enum covey_control_mode {
     COVEY_CONTROL_LOCAL,

@@ -100,6 +100,7 @@ struct covey_work_assign {
     struct covey_bytes slots;
     struct covey_bytes plan;    /* with tile runs: the plan as plan_codec.c writes it; else empty */
     struct covey_digest model;  /* manifest the cells of the tile runs are of; else zeros */
+    uint16_t batch;             /* inputs of one request: the first dimension of activations */
 };
 
 /* One attempt at one tile run of one request. */
@@ -137,8 +138,8 @@ struct covey_work_message {
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
- * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall. A type has all of its keys. Views in the result borrow
- * from in. */
+ * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch. A type has all
+ * of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

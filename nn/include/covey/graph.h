@@ -74,6 +74,11 @@ covey_err covey_graph_fold_last(struct covey_graph *g, size_t max_bytes,
 covey_err covey_graph_check(struct covey_graph *g, uint32_t batch,
                             struct covey_nn_error *out_why) COVEY_CHECK;
 
+/* After a check for batch 1: checks for this batch, and that every input of it is answered as it
+ * would be alone. UNSUPPORTED: not so, or not known to be; the graph is for some batch then. */
+covey_err covey_graph_batch(struct covey_graph *g, uint32_t batch,
+                            struct covey_nn_error *out_why) COVEY_CHECK;
+
 /* Folds batch-norm into convolutions and dense layers, fuses activations and additions, removes
  * identities and dead nodes, evaluates nodes whose inputs are all constant. Results equal within
  * rounding. Value indices change (those of inputs and outputs are kept up to date); after an error

@@ -43,6 +43,7 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
         m->assign.slots = covey_bytes_of(blob, 72);
         m->assign.plan = covey_bytes_of(blob, 5);
         memset(&m->assign.model, 3, sizeof(m->assign.model));
+        m->assign.batch = COVEY_BATCH_MAX;
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:

@@ -35,28 +35,41 @@ static covey_err put_blob(void *user, const struct covey_digest *digest, struct 
     return covey__store_put(user, digest, blob);
 }
 
-static void pack_within(void **state, struct world *w, uint64_t memory_bytes)
+static void put_network(void **state, struct world *w, struct covey_graph *take_g)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     scratch_folder(state, w->dir);
     assert_int_equal(covey__store_open(&w->store, w->dir), COVEY_OK);
-    struct covey_graph *g = small_network(7);
     struct covey_nn_error why = {{0}};
     uint8_t *manifest = NULL;
     size_t len = 0;
-    expect_ok(covey_pack(g, "small", put_blob, &w->store, &manifest, &len, &w->id, &why), &why);
+    expect_ok(covey_pack(take_g, "small", put_blob, &w->store, &manifest, &len, &w->id, &why),
+              &why);
     assert_int_equal(covey__store_put_manifest(&w->store, &w->id, covey_bytes_of(manifest, len)),
                      COVEY_OK);
     free(manifest);
-    covey_graph_free(g);
-    expect_ok(covey__model_file_load(&w->store, &w->id, &w->whole, &why), &why);
-    expect_ok(covey__model_file_load_within(&w->store, &w->id, memory_bytes, &w->file, &why), &why);
+    covey_graph_free(take_g);
+}
+
+static void load_within(struct world *w, uint64_t memory_bytes, uint32_t batch)
+{
+    struct covey_nn_error why = {{0}};
+    const struct covey_model_want whole = {w->id, UINT64_MAX, batch};
+    const struct covey_model_want want = {w->id, memory_bytes, batch};
+    expect_ok(covey__model_file_load_within(&w->store, &whole, &w->whole, &why), &why);
+    expect_ok(covey__model_file_load_within(&w->store, &want, &w->file, &why), &why);
     assert_int_equal(covey__coded_new(w->file, &w->store, &w->coded), COVEY_OK);
+}
+
+static void pack_within(void **state, struct world *w, uint64_t memory_bytes, uint32_t batch)
+{
+    put_network(state, w, small_network(7));
+    load_within(w, memory_bytes, batch);
 }
 
 static void pack_into_store(void **state, struct world *w)
 {
-    pack_within(state, w, UINT64_MAX);
+    pack_within(state, w, UINT64_MAX, 1);
 }
 
 static void unpack(struct world *w)
@@ -276,10 +289,12 @@ static unsigned count_of(uint32_t mask)
     return count;
 }
 
-static void survive(void **state, uint8_t devices, uint8_t parity, double bound)
+static void survive_with(void **state, uint8_t devices, uint8_t parity, uint32_t batch,
+                         double bound)
 {
     struct world w = {0};
-    pack_into_store(state, &w);
+    pack_within(state, &w, UINT64_MAX, batch);
+    assert_int_equal(covey_model_output(w.file->model)->dims[0], batch);
     plan_for(&w, devices, parity);
     for (uint8_t d = 1; d < devices; d++) {
         assign_to(&w, d);
@@ -292,6 +307,71 @@ static void survive(void **state, uint8_t devices, uint8_t parity, double bound)
     }
     drop_plan(&w);
     unpack(&w);
+}
+
+static void survive(void **state, uint8_t devices, uint8_t parity, double bound)
+{
+    survive_with(state, devices, parity, 1, bound);
+}
+
+/* A batch's layers are matrices: what is lost of them is rebuilt for all inputs at once, and who
+ * lies about one of them is found. */
+static void test_batches_survive_losses(void **state)
+{
+    survive_with(state, 5, 1, 4, 1e-5);
+    survive_with(state, 6, 2, 3, 1e-4);
+}
+
+/* Weights from the store serve a batch as well. */
+static void test_batches_of_models_larger_than_memory(void **state)
+{
+    struct world w = {0};
+    uint64_t seed = 6;
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 64, 0, 0));
+    uint16_t x = add_unary(g, COVEY_OP_RELU, add_dense(g, g->input[0], 64, 300, &seed));
+    add_dense(g, x, 300, 40, &seed);
+    put_network(state, &w, g);
+    load_within(&w, 32000, 4);
+    assert_true(w.file->sparse);
+    plan_for(&w, 4, 1);
+    for (uint8_t d = 1; d < 4; d++) {
+        assign_to(&w, d);
+    }
+    assert_true(run_with_loss(&w, 2) < 1e-5);
+    assert_true(run_with_loss(&w, ALL_HERE) < 1e-5);
+    assert_true(run_with_loss(&w, STREAMED) < 1e-5);
+    drop_plan(&w);
+    unpack(&w);
+}
+
+/* Before weights are read, with a line that says why. */
+static void test_bad_batches_are_refused(void **state)
+{
+    struct world w = {0};
+    struct covey_nn_error why = {{0}};
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 1, 1024, 1024));
+    add_unary(g, COVEY_OP_RELU, g->input[0]);
+    put_network(state, &w, g);
+    struct covey_model_want want = {w.id, UINT64_MAX, 17};
+    assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
+                     COVEY_ERR_LIMIT);
+    assert_non_null(strstr(why.text, "at most 16 inputs"));
+    want = (struct covey_model_want){w.id, 1 << 20, 16};
+    assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
+                     COVEY_ERR_LIMIT);
+    assert_non_null(strstr(why.text, "memory"));
+    want.batch = COVEY_BATCH_MAX + 1;
+    assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
+                     COVEY_ERR_LIMIT);
+    g = graph_with_input(shape_of(2, 1, 8, 0, 0));
+    struct covey_op_attrs a = attrs_default();
+    a.axis = 0;
+    add_op(g, COVEY_OP_SOFTMAX, &a, &g->input[0], 1);
+    put_network(state, &w, g);
+    want = (struct covey_model_want){w.id, UINT64_MAX, 2};
+    assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
+                     COVEY_ERR_UNSUPPORTED);
+    assert_non_null(strstr(why.text, "at once"));
 }
 
 /* For every number of devices from 2 to 8 and every one of them lost, or none: the output is that
@@ -318,7 +398,7 @@ static void test_models_larger_than_memory(void **state)
 {
     struct world w = {0};
     bool any = false;
-    pack_within(state, &w, 1);
+    pack_within(state, &w, 1, 1);
     assert_true(w.file->sparse);
     assert_int_equal(w.file->layer_stages, covey_model_layers(w.file->model));
     for (size_t i = 0; i < w.file->layer_stages; i++) {
@@ -391,6 +471,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_survives_any_one_loss),
         cmocka_unit_test(test_split_survives_as_many_losses_as_parities),
+        cmocka_unit_test(test_batches_survive_losses),
+        cmocka_unit_test(test_batches_of_models_larger_than_memory),
+        cmocka_unit_test(test_bad_batches_are_refused),
         cmocka_unit_test(test_models_larger_than_memory),
         cmocka_unit_test(test_versions_share_what_did_not_change),
         cmocka_unit_test(test_split_refuses_more_than_memory),

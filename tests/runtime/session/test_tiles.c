@@ -25,14 +25,14 @@ struct holder {
 
 struct world {
     struct blob blob[BLOBS];
-    size_t blobs;
     uint8_t *manifest_bytes;
-    size_t manifest_len;
+    size_t blobs, manifest_len;
     /* the whole model, and its cells */
     struct covey_manifest *manifest;
     struct covey_model *model;
     struct covey_cell *cell;
     size_t cells, tiled;
+    uint32_t batch;
     float *input, *expected; /* of the tile run */
     struct covey_plan plan;
     struct covey_services services;
@@ -160,7 +160,7 @@ static void pack(struct world *w, struct covey_graph *take_g)
     covey_graph_free(take_g);
     struct covey_bytes bytes = covey_bytes_of(w->manifest_bytes, w->manifest_len);
     expect_ok(covey_manifest_decode(bytes, &w->manifest, &why), &why);
-    expect_ok(covey_manifest_bind(w->manifest, 1, fetch, w, &g, &why), &why);
+    expect_ok(covey_manifest_bind(w->manifest, w->batch, fetch, w, &g, &why), &why);
     expect_ok(covey_model_new(g, NULL, &w->model, &why), &why);
     expect_ok(covey_cells_find(g, w->model, &w->cell, &w->cells, &why), &why);
     while (w->tiled < w->cells && w->cell[w->tiled].tiles) {
@@ -175,7 +175,7 @@ static covey_err open_assignment(struct world *w, unsigned d, uint32_t version, 
     const struct covey_fence fence = {{{3}}, 1, version};
     const struct covey_budget budget = {&w->used_bytes, limit};
     struct covey_node_id owner = id_of(0), self = id_of(d);
-    struct covey_digest id = {{9}};
+    const struct covey_network_id id = {{{9}}, w->batch};
     struct covey_bytes bytes = covey_bytes_of(w->manifest_bytes, w->manifest_len);
     struct covey_assignment *a = covey__assignment_new(&owner, &fence);
     assert_non_null(a);
@@ -195,11 +195,11 @@ static covey_err open_holder(struct world *w, unsigned d, uint64_t limit)
     return open_assignment(w, d, 1, limit, &w->holder[d].assignment);
 }
 
-static void world_init(struct world *w, struct covey_graph *take_g, unsigned segment_cells)
+static void world_init(struct world *w, struct covey_graph *take_g, unsigned cells, uint32_t batch)
 {
-    memset(w, 0, sizeof(*w));
+    *w = (struct world){.batch = batch};
     pack(w, take_g);
-    make_plan(w, segment_cells);
+    make_plan(w, cells);
     run_whole(w);
     w->services.user = w;
     w->services.feed = feed;
@@ -369,7 +369,7 @@ static struct covey_graph *vgg(uint64_t seed)
 }
 
 /* The plan's own rows, then a second attempt without device 1, by segments of one, two and three
- * cells. */
+ * cells, for batches of 1 to 5. */
 static void test_holders_compute_the_whole(void **state)
 {
     (void)state;
@@ -377,7 +377,7 @@ static void test_holders_compute_the_whole(void **state)
         struct world w;
         struct covey_tile_layout layout;
         static const uint32_t rate[COVEY_PLAN_DEVICES_MAX] = {3, 2, 1};
-        world_init(&w, i % 2 == 0 ? vgg(4) : small_network(4), 1 + i / 2);
+        world_init(&w, i % 2 == 0 ? vgg(4) : small_network(4), 1 + i / 2, i % 3 == 0 ? 1 : i);
         open_holders(&w);
         covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
         assert_true(run_tiles(&w, 0, &layout) < 1e-5);
@@ -395,7 +395,7 @@ static void test_halves_on_the_way(void **state)
     (void)state;
     struct world w;
     struct covey_tile_layout layout;
-    world_init(&w, vgg(6), 2);
+    world_init(&w, vgg(6), 2, 1);
     w.plan.half = true;
     open_holders(&w);
     covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
@@ -411,7 +411,7 @@ static void test_what_is_missing_fails(void **state)
     struct world w;
     struct covey_tile_layout layout;
     struct covey_tile_task task;
-    world_init(&w, vgg(7), 1);
+    world_init(&w, vgg(7), 1, 1);
     open_holders(&w);
     const struct covey_cell *first = &w.cell[0];
     covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
@@ -451,7 +451,7 @@ static void test_memory_is_bounded(void **state)
 {
     (void)state;
     struct world w;
-    world_init(&w, vgg(8), 2);
+    world_init(&w, vgg(8), 2, 1);
     assert_int_equal(open_holder(&w, 0, 1000), COVEY_ERR_LIMIT);
     assert_true(w.used_bytes < 1000);
     world_done(&w);
@@ -464,7 +464,7 @@ static void test_versions_share_weights(void **state)
     (void)state;
     struct world w;
     struct covey_tile_layout layout;
-    world_init(&w, vgg(10), 2);
+    world_init(&w, vgg(10), 2, 1);
     open_holders(&w);
     uint64_t bytes = w.used_bytes, constants = 0;
     for (size_t i = 0; i < w.blobs; i++) {
@@ -494,7 +494,7 @@ static void test_versions_fetch_what_is_new(void **state)
     struct world w;
     struct covey_tile_layout layout;
     struct covey_assignment *first = NULL;
-    world_init(&w, vgg(11), 1);
+    world_init(&w, vgg(11), 1, 1);
     struct covey_plan whole = w.plan;
     w.plan.run[0].segments = 2;
     w.plan.run[0].cells = 2;
@@ -541,7 +541,7 @@ static void test_dropped_tiles_are_not_computed(void **state)
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     struct busy busy[2] = {{{.work = busy_work, .done = busy_done}, &gate},
                            {{.work = busy_work, .done = busy_done}, &gate}};
-    world_init(&w, vgg(12), 1);
+    world_init(&w, vgg(12), 1, 1);
     open_holders(&w);
     const struct covey_cell *c = &w.cell[0];
     covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
@@ -568,7 +568,7 @@ static void test_plans_of_other_models_are_refused(void **state)
     struct world w;
     struct covey_strips *strips = NULL;
     struct covey_node_id self = id_of(1), stranger = id_of(7);
-    world_init(&w, vgg(9), 2);
+    world_init(&w, vgg(9), 2, 1);
     assert_int_equal(open_holder(&w, 0, MEMORY), COVEY_OK);
     struct covey_network *n = w.holder[0].assignment->network;
     struct covey_plan_segment *s = &w.plan.run[0].segment[1];
