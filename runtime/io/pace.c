@@ -16,21 +16,30 @@
 /* How far the ledgers may lag behind the clock: a node that was stopped for a minute must not make
  * up for it. */
 #define CREDIT_NS UINT64_C(5000000)
+/* What work in the background charges at once, at most about. */
+#define STEP_NS UINT64_C(1000000)
+/* Computing leaves the background this part of the processor, like a niceness would: it ends some
+ * day also where there is always something to compute. */
+#define BACKGROUND_PART 16
 
 _Atomic unsigned covey__pace_percent;
 
 static struct {
     pthread_mutex_t lock;
-    uint64_t urgent_ns;  /* when the urgent work charged so far is done */
-    uint64_t compute_ns; /* the same of computing, urgent work that went ahead of it included */
-    unsigned urgent, compute; /* pieces of work submitted and not yet ended (urgent: not seen) */
-    uint64_t handed_ns;       /* latest end of computing that the loop has not woken for */
-    uint64_t rest_ns;         /* the loop began to wait then */
+    uint64_t urgent_ns;     /* when the urgent work charged so far is done */
+    uint64_t compute_ns;    /* the same of computing, urgent work that went ahead of it included */
+    uint64_t background_ns; /* the same in the background, all that went ahead of it included */
+    unsigned urgent, compute,
+        background;     /* pieces submitted and not yet ended (urgent: not seen) */
+    uint64_t handed_ns; /* latest end of one that the loop has not woken for */
+    uint64_t rest_ns;   /* the loop began to wait then */
     bool resting;
 } ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What of this thread's CPU time is charged already. */
 static _Thread_local uint64_t charged_ns;
+/* It works in the background. */
+static _Thread_local bool behind;
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -53,7 +62,7 @@ void covey_pace_set(unsigned percent)
     (void)ignored;
     uint64_t now = read_clock(CLOCK_MONOTONIC);
     pthread_mutex_lock(&ledger.lock);
-    ledger.urgent_ns = ledger.compute_ns = now;
+    ledger.urgent_ns = ledger.compute_ns = ledger.background_ns = now;
     pthread_mutex_unlock(&ledger.lock);
     charged_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
     atomic_store(&covey__pace_percent, percent < 100 ? percent : 0);
@@ -77,6 +86,9 @@ static void charge_urgent(uint64_t cpu_ns)
     ledger.urgent_ns += spent;
     if (ledger.compute > 0) {
         ledger.compute_ns += spent;
+    }
+    if (ledger.background > 0) {
+        ledger.background_ns += spent;
     }
 }
 
@@ -152,19 +164,25 @@ void covey__pace_submit(struct covey_pace_work *w, enum covey_pace_class class)
     *w = (struct covey_pace_work){.from_ns = ledger.urgent_ns, .class = class};
     if (class == COVEY_PACE_URGENT) {
         ledger.urgent++;
-    } else {
+    } else if (class == COVEY_PACE_COMPUTE) {
         ledger.compute++;
+    } else {
+        ledger.background++;
     }
     pthread_mutex_unlock(&ledger.lock);
 }
 
 void covey__pace_begin(const struct covey_pace_work *w)
 {
+    pthread_mutex_lock(&ledger.lock);
+    behind = w->class == COVEY_PACE_BACKGROUND;
     if (w->class == COVEY_PACE_COMPUTE) {
-        pthread_mutex_lock(&ledger.lock);
         ledger.compute_ns = later(ledger.compute_ns, w->from_ns);
-        pthread_mutex_unlock(&ledger.lock);
+    } else if (behind) {
+        uint64_t busy_ns = ledger.compute > 0 ? ledger.compute_ns : 0;
+        ledger.background_ns = later(ledger.background_ns, later(w->from_ns, busy_ns));
     }
+    pthread_mutex_unlock(&ledger.lock);
 }
 
 static void end_urgent(void)
@@ -176,29 +194,68 @@ static void end_urgent(void)
     sleep_until(until);
 }
 
-static void end_compute(void)
+/* Under lock, which is let go meanwhile: until the time that *at_ns has come to, since others may
+ * go ahead still. */
+static void wait_for(const uint64_t *at_ns)
 {
-    pthread_mutex_lock(&ledger.lock);
-    uint64_t now = read_clock(CLOCK_MONOTONIC);
-    ledger.compute_ns = later(ledger.compute_ns + stretched(take_cpu()), now - CREDIT_NS);
-    while (ledger.compute_ns > now) { /* what is urgent may go ahead meanwhile */
-        uint64_t until = ledger.compute_ns;
+    while (*at_ns > read_clock(CLOCK_MONOTONIC)) {
+        uint64_t until = *at_ns;
         pthread_mutex_unlock(&ledger.lock);
         sleep_until(until);
         pthread_mutex_lock(&ledger.lock);
-        now = read_clock(CLOCK_MONOTONIC);
     }
+}
+
+static void end_compute(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    uint64_t now = read_clock(CLOCK_MONOTONIC), spent = stretched(take_cpu());
+    if (ledger.background > 0) {
+        ledger.background_ns += spent;
+        spent += spent / BACKGROUND_PART;
+    }
+    ledger.compute_ns = later(ledger.compute_ns + spent, now - CREDIT_NS);
+    wait_for(&ledger.compute_ns);
     ledger.compute--;
     ledger.handed_ns = later(ledger.handed_ns, ledger.compute_ns);
     pthread_mutex_unlock(&ledger.lock);
+}
+
+/* Under lock. */
+static void charge_background(void)
+{
+    uint64_t now = read_clock(CLOCK_MONOTONIC), spent = stretched(take_cpu());
+    ledger.background_ns = later(ledger.background_ns + spent, now - CREDIT_NS);
+    wait_for(&ledger.background_ns);
+}
+
+static void end_background(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    charge_background();
+    behind = false;
+    ledger.background--;
+    ledger.handed_ns = later(ledger.handed_ns, ledger.background_ns);
+    pthread_mutex_unlock(&ledger.lock);
+}
+
+void covey__pace_step(void)
+{
+    if (behind && read_clock(CLOCK_THREAD_CPUTIME_ID) >= charged_ns + STEP_NS) {
+        pthread_mutex_lock(&ledger.lock);
+        charge_background();
+        pthread_mutex_unlock(&ledger.lock);
+    }
 }
 
 void covey__pace_end(const struct covey_pace_work *w)
 {
     if (w->class == COVEY_PACE_URGENT) {
         end_urgent();
-    } else {
+    } else if (w->class == COVEY_PACE_COMPUTE) {
         end_compute();
+    } else {
+        end_background();
     }
 }
 

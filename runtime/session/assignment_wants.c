@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "assignment.h"
+#include "covey/pace.h"
 #include "covey/wants.h"
 
 /* What is missing, in the making. */
@@ -235,6 +236,7 @@ covey_err covey__assignment_fill(struct covey_assignment *a, const struct covey_
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
         for (size_t p = 0; p < a->part_count[i] && err == COVEY_OK; p++) {
             err = covey__held_fill(a->parts[i][p]);
+            covey_pace_step();
         }
     }
     if (err == COVEY_OK && a->strips != NULL) {

@@ -8,7 +8,6 @@
 #include "covey/large.h"
 #include "covey/check.h"
 #include "covey/crypto.h"
-#include "covey/loop.h"
 #include "covey/pace.h"
 
 struct parity_entry {
@@ -51,9 +50,6 @@ struct covey_coded {
     struct own_entry *own;
     struct secret_entry *secret;
     struct slot_secret *slot[256]; /* by the digest's first byte */
-    _Atomic unsigned requests;     /* under way */
-    uint64_t began_ns;             /* of this thread's clock, since the last pause */
-    const struct covey_pace_work *pace;
 };
 
 covey_err covey__coded_new(const struct covey_model_file *file, const struct covey_store *store,
@@ -100,38 +96,9 @@ void covey__secret_unref(const struct covey_secret *secret)
     }
 }
 
-void covey__coded_lock(struct covey_coded *coded, const struct covey_pace_work *pace)
+void covey__coded_lock(struct covey_coded *coded)
 {
     pthread_mutex_lock(&coded->mutex);
-    coded->pace = pace;
-    coded->began_ns = covey_thread_cpu_ns();
-}
-
-void covey__coded_requests(struct covey_coded *coded, int more)
-{
-    atomic_fetch_add(&coded->requests, (unsigned)more);
-}
-
-/* A plan for later must not hold up the requests of now: while there are any, a third of the
- * processor's time, as the device has it. */
-static void yield_to_requests(struct covey_coded *coded)
-{
-    uint64_t spent_ns = covey_thread_cpu_ns() - coded->began_ns;
-    if (spent_ns < 2000000) {
-        return;
-    }
-    if (coded->pace != NULL) {
-        covey_pace_end(coded->pace);
-    }
-    if (atomic_load(&coded->requests) > 0) {
-        uint64_t rest_ns = spent_ns * 3 * 100 / covey_pace_percent();
-        struct timespec rest = {(time_t)(rest_ns / 1000000000), (long)(rest_ns % 1000000000)};
-        nanosleep(&rest, NULL);
-    }
-    if (coded->pace != NULL) {
-        covey_pace_begin(coded->pace);
-    }
-    coded->began_ns = covey_thread_cpu_ns();
 }
 
 static void sweep(struct covey_coded *coded, bool all)
@@ -275,7 +242,7 @@ covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_code
         err = covey__store_put(coded->store, &digest, blob);
     }
     free(weights);
-    yield_to_requests(coded);
+    covey_pace_step();
     if (err == COVEY_OK) {
         if (e != NULL) {
             *e = (struct parity_entry){*group, t, digest};
@@ -320,6 +287,7 @@ static covey_err own_make(const struct covey_layer *layer, const struct covey_co
         if (err == COVEY_OK && from != to) {
             memcpy(to, from, floats * sizeof(float));
         }
+        covey_pace_step();
     }
     if (err == COVEY_OK) {
         err = covey_product_new(layer, e->weights, slots->count, &e->own.product);
@@ -411,7 +379,7 @@ static covey_err slot_make(struct covey_coded *coded, const struct covey_coded_s
     e->next = coded->slot[e->digest.bytes[0]];
     coded->slot[e->digest.bytes[0]] = e;
     *out = e;
-    yield_to_requests(coded);
+    covey_pace_step();
     return COVEY_OK;
 }
 

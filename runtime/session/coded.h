@@ -3,12 +3,11 @@
  * coded.h - what the versions of one session share of their coded layers: digests of parities, own
  * products, secret vectors. A changed plan moves units without making again what did not change.
  *
- * Used on the compute pool while a version is made, one version at a time.
+ * Used in the background while a version is made, one version at a time.
  */
 #ifndef COVEY_SESSION_CODED_H
 #define COVEY_SESSION_CODED_H
 
-#include "covey/pace.h"
 #include "model_file.h"
 
 struct covey_coded;
@@ -29,10 +28,7 @@ covey_err covey__coded_new(const struct covey_model_file *file, const struct cov
                            struct covey_coded **out) COVEY_CHECK;
 /* After all versions. */
 void covey__coded_free(struct covey_coded *coded);
-/* Any thread: so many more requests are under way. */
-void covey__coded_requests(struct covey_coded *coded, int more);
-/* pace: of the task that makes a version; NULL: it is not paced. */
-void covey__coded_lock(struct covey_coded *coded, const struct covey_pace_work *pace);
+void covey__coded_lock(struct covey_coded *coded);
 /* Drops what no version uses any more, and unlocks. */
 void covey__coded_unlock(struct covey_coded *coded);
 

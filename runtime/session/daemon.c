@@ -11,7 +11,7 @@
 #include "probe.h"
 #include "rate.h"
 
-enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 5, BACKGROUND_NICE = 10 };
+enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 10, BACKGROUND_NICE = 15 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
 {
@@ -319,6 +319,19 @@ static void tell_line(void *user, const struct covey_node_id *device, const char
 
 /* ---- life ---- */
 
+/* What is for later goes behind requests, on real devices and on those that are played. */
+static covey_err pools_new(struct covey_services *s, unsigned threads)
+{
+    const struct covey_pool_config compute = {threads, COMPUTE_NICE, COVEY_PACE_COMPUTE},
+                                   storage = {1, STORAGE_NICE, COVEY_PACE_BACKGROUND},
+                                   background = {2, BACKGROUND_NICE, COVEY_PACE_BACKGROUND};
+    covey_err err = covey__pool_new(s->loop, &compute, &s->compute);
+    if (err == COVEY_OK) {
+        err = covey__pool_new(s->loop, &storage, &s->storage);
+    }
+    return err == COVEY_OK ? covey__pool_new(s->loop, &background, &s->background) : err;
+}
+
 static covey_err open_services(struct covey_daemon *d, const struct covey_daemon_config *config)
 {
     struct covey_services *s = &d->services;
@@ -342,13 +355,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__store_limit(&s->store, config->store_bytes);
     }
     if (err == COVEY_OK) {
-        err = covey__pool_new(d->loop, threads, COMPUTE_NICE, &s->compute);
-    }
-    if (err == COVEY_OK) {
-        err = covey__pool_new(d->loop, 1, STORAGE_NICE, &s->storage);
-    }
-    if (err == COVEY_OK) {
-        err = covey__pool_new(d->loop, 1, BACKGROUND_NICE, &s->background);
+        err = pools_new(s, threads);
     }
     if (err == COVEY_OK) {
         err = covey__holder_new(s, &d->holder);

@@ -207,7 +207,7 @@ static struct covey_session *session_for(struct covey_owner *o, const struct cov
     };
     covey_random(s->fence.session.bytes, sizeof(s->fence.session.bytes));
     s->fence.epoch = o->epoch;
-    covey__pool_submit(o->services->compute, &s->load);
+    covey__pool_submit(o->services->background, &s->load);
     return s;
 }
 
@@ -290,9 +290,7 @@ static void prepare_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct prepare_task *t = (struct prepare_task *)task;
-    t->version->pace = &t->task.pace;
     t->err = covey__version_make(t->version, &t->owner->self);
-    t->version->pace = NULL;
 }
 
 static void prepared(struct covey_owner *o, const struct covey_fence *fence, covey_err err)

@@ -60,9 +60,6 @@ static void tell(struct covey_request *r, covey_err err, const char *why)
 void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
 {
     struct covey_session *s = r->session;
-    if (r->version != NULL) {
-        covey__coded_requests(s->coded, -1);
-    }
     unlink_waiting(r);
     atomic_fetch_add(stage_of(r), 1);
     tell(r, err, why);
@@ -184,7 +181,6 @@ static void begin(struct covey_request *r, struct covey_version *take_version)
     r->run = s->free_run;
     s->free_run = NULL;
     r->version = take_version;
-    covey__coded_requests(s->coded, 1);
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
     if (!covey_plan_is_local(&r->version->plan)) {

@@ -19,7 +19,7 @@ struct covey_pool {
     bool stop;
     bool orphan; /* freed while a drain is on its way: the drain frees it */
     struct covey_loop *loop;
-    int nice;
+    struct covey_pool_config config;
     unsigned threads;
     pthread_t thread[POOL_THREADS_MAX];
 };
@@ -116,7 +116,7 @@ static void *pool_thread(void *user)
     struct covey_pool *pool = user;
     struct covey_scratch scratch = {0};
     /* On Linux niceness is per thread. A refusal changes only who goes first. */
-    int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), pool->nice);
+    int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), pool->config.nice);
     (void)ignored;
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
@@ -142,19 +142,20 @@ static void *pool_thread(void *user)
     return NULL;
 }
 
-covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
+covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_config *config,
                           struct covey_pool **out)
 {
-    COVEY_ASSERT(threads >= 1);
+    COVEY_ASSERT(config->threads >= 1 && config->class != COVEY_PACE_URGENT);
     struct covey_pool *pool = calloc(1, sizeof(*pool));
     if (pool == NULL) {
         return COVEY_ERR_NOMEM;
     }
     pool->loop = loop;
-    pool->nice = nice;
+    pool->config = *config;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    for (; pool->threads < threads && pool->threads < POOL_THREADS_MAX; pool->threads++) {
+    unsigned most = config->threads < POOL_THREADS_MAX ? config->threads : POOL_THREADS_MAX;
+    for (; pool->threads < most; pool->threads++) {
         if (pthread_create(&pool->thread[pool->threads], NULL, pool_thread, pool) != 0) {
             break;
         }
@@ -169,7 +170,7 @@ covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
 
 void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
 {
-    covey_pace_submit(&task->pace, COVEY_PACE_COMPUTE);
+    covey_pace_submit(&task->pace, pool->config.class);
     pthread_mutex_lock(&pool->mutex);
     task->pool = pool;
     covey__task_list_push(&pool->todo, task);

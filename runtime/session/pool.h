@@ -35,8 +35,12 @@ struct covey_task *covey__task_list_pop(struct covey_task_list *list); /* or NUL
 
 struct covey_pool;
 
-/* nice: added to the threads' niceness, so that the loop goes first. */
-covey_err covey__pool_new(struct covey_loop *loop, unsigned threads, int nice,
+struct covey_pool_config {
+    unsigned threads;
+    int nice;                    /* added to the threads' niceness, so that the loop goes first */
+    enum covey_pace_class class; /* the same of a paced device; not URGENT */
+};
+covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_config *config,
                           struct covey_pool **out) COVEY_CHECK;
 /* Runs what is queued to its end and joins; done() of the last tasks runs before this returns. */
 void covey__pool_free(struct covey_pool *pool);

@@ -15,6 +15,7 @@
 #include "covey/loop.h"
 #include "covey/limits.h"
 #include "covey/manifest.h"
+#include "covey/pace.h"
 #include "store_index.h"
 
 enum { PATH_LEN = 700, MANIFEST_MAX = 16 * 1024 * 1024 };
@@ -146,6 +147,7 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
     if (err == COVEY_OK && store->index != NULL) {
         err = covey__index_put(store->index, digest, blob.len, covey_wall_ms());
     }
+    covey_pace_step();
     return err;
 }
 
@@ -251,6 +253,7 @@ covey_err covey__store_get(const struct covey_store *store, const struct covey_d
     } else if (err == COVEY_OK) {
         used(store, digest, path);
     }
+    covey_pace_step();
     return err;
 }
 
@@ -282,6 +285,7 @@ static covey_err body_of(const struct covey_store *store, const char *path,
         return err;
     }
     used(store, digest, path);
+    covey_pace_step();
     *out = body;
     return COVEY_OK;
 }

@@ -246,7 +246,7 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
         }
     }
     covey_err err = make_stages(v);
-    covey__coded_lock(v->coded, v->pace);
+    covey__coded_lock(v->coded);
     for (size_t i = 0; i < v->plan.layers && err == COVEY_OK; i++) {
         if (v->plan.layer[i].slots > 0) {
             err = make_layer(v, i);

@@ -31,7 +31,6 @@ struct covey_version {
     const struct covey_model_file *file; /* outlives it */
     struct covey_coded *coded;           /* outlives it */
     struct covey_plan plan;
-    const struct covey_pace_work *pace; /* while it is made, or NULL */
     uint8_t self;               /* the owner's place in the plan, or COVEY_PLAN_DEVICES_MAX */
     struct covey_version *next; /* of the session, loop only */
     struct covey_version_layer layer[COVEY_LAYERS_MAX];
@@ -40,7 +39,7 @@ struct covey_version {
     struct covey_version_stage at[COVEY_LAYERS_MAX + COVEY_TILE_RUNS_MAX];
 };
 
-/* new() is on the loop; make() (encoding, hashing) runs on the compute pool. */
+/* new() is on the loop; make() (encoding, hashing) runs in the background. */
 struct covey_version *covey__version_new(const struct covey_fence *fence,
                                          const struct covey_plan *plan,
                                          const struct covey_model_file *file,

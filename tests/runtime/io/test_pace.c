@@ -182,6 +182,94 @@ static void test_preempt(void **state)
     in_child(preempt);
 }
 
+struct behind {
+    struct covey_pace_work pace;
+    _Atomic bool burnt;
+    uint64_t us, end_ns;
+};
+
+static void *work_behind(void *user)
+{
+    struct behind *b = user;
+    covey_pace_begin(&b->pace);
+    burn(b->us);
+    b->burnt = true;
+    covey_pace_step();
+    covey_pace_end(&b->pace);
+    b->end_ns = covey_clock_ns();
+    return NULL;
+}
+
+/* Returns once all of it is about to be charged. */
+static pthread_t start_behind(struct behind *b)
+{
+    pthread_t thread;
+    covey_pace_submit(&b->pace, COVEY_PACE_BACKGROUND);
+    expect(pthread_create(&thread, NULL, work_behind, b) == 0);
+    while (!b->burnt) {
+        expect(usleep(100) == 0);
+    }
+    return thread;
+}
+
+static void compute_here(uint64_t us)
+{
+    struct covey_pace_work w;
+    covey_pace_submit(&w, COVEY_PACE_COMPUTE);
+    covey_pace_begin(&w);
+    burn(us);
+    covey_pace_end(&w);
+}
+
+static void go_first(uint64_t start_ns)
+{
+    struct behind b = {.us = 20 * WORK_US};
+    pthread_t thread = start_behind(&b);
+    burn(WORK_US);
+    covey_pace_effect();
+    compute_here(WORK_US);
+    uint64_t end_ns = covey_clock_ns();
+    expect(pthread_join(thread, NULL) == 0);
+    expect(end_ns < b.end_ns);
+    expect_since(start_ns, 22 * WORK_US);
+}
+
+/* What is urgent and what is computed does not wait for the background, which waits for both. */
+static void test_background_goes_behind(void **state)
+{
+    (void)state;
+    in_child(go_first);
+}
+
+static void never_starve(uint64_t start_ns)
+{
+    enum { PIECES = 80, PIECE_US = 1000 };
+    (void)start_ns;
+    struct behind b = {.us = PIECE_US};
+    struct covey_pace_work now, next;
+    covey_pace_submit(&now, COVEY_PACE_COMPUTE);
+    covey_pace_begin(&now);
+    pthread_t thread = start_behind(&b);
+    for (unsigned i = 0; i < PIECES; i++) { /* one is there before the other ends */
+        covey_pace_submit(&next, COVEY_PACE_COMPUTE);
+        burn(PIECE_US);
+        covey_pace_end(&now);
+        now = next;
+        covey_pace_begin(&now);
+    }
+    uint64_t end_ns = covey_clock_ns();
+    covey_pace_end(&now);
+    expect(pthread_join(thread, NULL) == 0);
+    expect(b.end_ns < end_ns);
+}
+
+/* Where there is always something to compute the background ends all the same. */
+static void test_background_never_starves(void **state)
+{
+    (void)state;
+    in_child(never_starve);
+}
+
 static void on_timer(void *user)
 {
     struct job *job = user;
@@ -215,9 +303,14 @@ static void test_idle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_off),     cmocka_unit_test(test_full),
-        cmocka_unit_test(test_effects), cmocka_unit_test(test_ciphers),
-        cmocka_unit_test(test_preempt), cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_off),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_effects),
+        cmocka_unit_test(test_ciphers),
+        cmocka_unit_test(test_preempt),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_background_goes_behind),
+        cmocka_unit_test(test_background_never_starves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

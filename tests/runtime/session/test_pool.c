@@ -12,6 +12,9 @@
 
 enum { TASKS = 200 };
 
+static const struct covey_pool_config one = {1, 1, COVEY_PACE_BACKGROUND};
+static const struct covey_pool_config two = {2, 1, COVEY_PACE_COMPUTE};
+
 struct counted {
     struct covey_task task;
     struct covey_loop *loop;
@@ -44,7 +47,7 @@ static void test_pool_brings_every_task_back(void **state)
     struct covey_loop *loop = NULL;
     struct covey_pool *pool = NULL;
     assert_int_equal(covey_loop_new(&loop), COVEY_OK);
-    assert_int_equal(covey__pool_new(loop, 2, 1, &pool), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &two, &pool), COVEY_OK);
     struct counted tasks[TASKS];
     unsigned count = 0;
     for (size_t i = 0; i < TASKS; i++) {
@@ -65,7 +68,7 @@ static void test_pool_free_finishes_the_queue(void **state)
     struct covey_loop *loop = NULL;
     struct covey_pool *pool = NULL;
     assert_int_equal(covey_loop_new(&loop), COVEY_OK);
-    assert_int_equal(covey__pool_new(loop, 1, 1, &pool), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &one, &pool), COVEY_OK);
     struct counted tasks[TASKS];
     unsigned count = 0;
     for (size_t i = 0; i < TASKS; i++) {

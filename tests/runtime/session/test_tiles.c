@@ -204,7 +204,8 @@ static void world_init(struct world *w, struct covey_graph *take_g, unsigned cel
     w->services.user = w;
     w->services.feed = feed;
     assert_int_equal(covey_loop_new(&w->services.loop), COVEY_OK);
-    assert_int_equal(covey__pool_new(w->services.loop, 2, 0, &w->services.compute), COVEY_OK);
+    const struct covey_pool_config pool = {2, 0, COVEY_PACE_COMPUTE};
+    assert_int_equal(covey__pool_new(w->services.loop, &pool, &w->services.compute), COVEY_OK);
     assert_int_equal(covey__handles_init(&w->services.handles), COVEY_OK);
     for (unsigned d = 0; d < HOLDERS; d++) {
         assert_int_equal(covey__network_table_init(&w->networks[d]), COVEY_OK);

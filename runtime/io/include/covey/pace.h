@@ -6,11 +6,12 @@
  * leaves before the charged time divided by P has passed. A quota of the kernel would let the node
  * run at full speed for a while and then stop it, which makes latencies meaningless.
  *
- * Two classes share the processor, as their threads' niceness has it: the loop and the ciphers are
- * urgent and wait for one another only; computing and storage wait for both. For each class a
- * ledger says when, on the device that is played, all that was charged so far has been done. The
- * ledgers go on from one another where work is handed over, so the time in which this machine
- * wakes a thread is not counted as the device's.
+ * Three classes share the processor, as their threads' niceness has it: the loop and the ciphers
+ * are urgent and wait for one another only; computing waits for them; storage and what is made for
+ * later, in the background, wait for all, but for a small part that they have in any case. For
+ * each class a ledger says when, on the device that is played, all that was charged so far has been
+ * done. The ledgers go on from one another where work is handed over, so the time in which this
+ * machine wakes a thread is not counted as the device's.
  *
  * The pace belongs to the process like its clocks do. Off, each call is one branch.
  */
@@ -21,7 +22,7 @@
 
 #include "covey/bytes.h"
 
-enum covey_pace_class { COVEY_PACE_URGENT, COVEY_PACE_COMPUTE };
+enum covey_pace_class { COVEY_PACE_URGENT, COVEY_PACE_COMPUTE, COVEY_PACE_BACKGROUND };
 
 /* 0: not paced. Written by covey_pace_set() alone. */
 extern _Atomic unsigned covey__pace_percent;
@@ -48,6 +49,7 @@ void covey__pace_submit(struct covey_pace_work *w, enum covey_pace_class class);
 void covey__pace_begin(const struct covey_pace_work *w);
 void covey__pace_end(const struct covey_pace_work *w);
 void covey__pace_seen(const struct covey_pace_work *w);
+void covey__pace_step(void);
 
 /* On the loop's thread, which submits. */
 static inline void covey_pace_submit(struct covey_pace_work *w, enum covey_pace_class class)
@@ -78,6 +80,15 @@ static inline void covey_pace_seen(const struct covey_pace_work *w)
 {
     if (covey_pace_on()) {
         covey__pace_seen(w);
+    }
+}
+
+/* In the middle of long work, on its thread: work in the background lets go first what became
+ * urgent or is to be computed meanwhile; else nothing happens. */
+static inline void covey_pace_step(void)
+{
+    if (covey_pace_on()) {
+        covey__pace_step();
     }
 }
 
