@@ -19,6 +19,7 @@ void covey__fetch_init(struct covey_fetch *f, const struct covey_node_id *self)
     memset(f->source, 0, sizeof(f->source));
     memset(f->bucket, 0xff, sizeof(f->bucket));
     covey__fetch_list_init(&f->later);
+    f->storing_bytes = 0;
     f->blobs_used = 0;
     f->free_blob = COVEY__FETCH_NONE;
     f->parked_used = f->parked_count = 0;
@@ -65,8 +66,15 @@ static struct covey__fetch_blob *blob_new(struct covey_fetch *f, const struct co
     return blob;
 }
 
+static void end_storing(struct covey_fetch *f, struct covey__fetch_blob *blob)
+{
+    f->storing_bytes -= blob->storing;
+    blob->storing = 0;
+}
+
 static void blob_free(struct covey_fetch *f, struct covey__fetch_blob *blob)
 {
+    end_storing(f, blob);
     uint16_t index = (uint16_t)(blob - f->blob);
     uint16_t *link = bucket_of(f, &blob->digest);
     while (*link != index) {
@@ -283,6 +291,8 @@ static bool take_give(struct covey_fetch *f, const struct covey_incoming *in)
     }
     covey__fetch_unlink(f, blob);
     blob->state = COVEY__BLOB_STORING;
+    blob->storing = (uint32_t)in->body_len; /* COVEY_BODY_MAX at most */
+    f->storing_bytes += blob->storing;
     blob->source = source;
     action->peer = in->peer;
     action->has_peer = true;
@@ -338,6 +348,7 @@ static void stored(struct covey_fetch *f, const struct covey_event *event)
     if (blob == NULL) {
         return; /* nobody here wants it any more */
     }
+    end_storing(f, blob);
     if (event->err == COVEY_ERR_AUTH && blob->state == COVEY__BLOB_STORING) {
         f->source[blob->source].lies++;
         covey__fetch_pass(f, blob, blob->source);

@@ -274,6 +274,9 @@ static void ask_owner(struct covey_fetch *f, const struct covey__fetch_job *job)
 
 void covey__fetch_ask(struct covey_fetch *f)
 {
+    if (f->storing_bytes > COVEY__FETCH_STORING_MAX) {
+        return;
+    }
     for (uint8_t i = 0; i < COVEY__FETCH_SOURCES; i++) {
         if (f->source[i].queue.first != COVEY__FETCH_NONE && has_room(&f->source[i])) {
             ask_queue(f, i, &f->source[i].queue);

@@ -18,6 +18,7 @@ enum {
      * that a slow source keeps few back from the others. */
     COVEY__FETCH_WINDOW_MIN = 1 << 20,
     COVEY__FETCH_WINDOW_MAX = 4 << 20,
+    COVEY__FETCH_STORING_MAX = 2 << 20, /* while so much is being kept, no more is asked for */
     /* Silence after which a source is passed over: adapts between the two. */
     COVEY__FETCH_SILENCE_MS = 5000,
     COVEY__FETCH_SILENCE_MAX_MS = 60000,
@@ -47,6 +48,7 @@ struct covey__fetch_blob {
     uint64_t jobs, tried;
     uint64_t later_ms;
     uint32_t len;
+    uint32_t storing;    /* bytes that came */
     uint16_t prev, next; /* in the list of its state */
     uint16_t chain;      /* of its bucket, or of the free ones */
     uint8_t state, source, rounds;
@@ -98,6 +100,7 @@ struct covey_fetch {
     struct covey__fetch_source source[COVEY__FETCH_SOURCES];
     struct covey__fetch_list later;
     uint16_t bucket[COVEY__FETCH_BUCKETS];
+    uint64_t storing_bytes;
     uint16_t blobs_used, free_blob; /* blobs beyond used were never touched */
     struct covey__fetch_blob blob[COVEY__FETCH_BLOBS];
     unsigned parked_used, parked_count;

@@ -324,7 +324,7 @@ static covey_err pools_new(struct covey_services *s, unsigned threads)
 {
     const struct covey_pool_config compute = {threads, COMPUTE_NICE, COVEY_PACE_COMPUTE},
                                    storage = {1, STORAGE_NICE, COVEY_PACE_BACKGROUND},
-                                   background = {2, BACKGROUND_NICE, COVEY_PACE_BACKGROUND};
+                                   background = {1, BACKGROUND_NICE, COVEY_PACE_BACKGROUND};
     covey_err err = covey__pool_new(s->loop, &compute, &s->compute);
     if (err == COVEY_OK) {
         err = covey__pool_new(s->loop, &storage, &s->storage);

@@ -17,7 +17,7 @@ struct covey_services {
     struct covey_loop *loop;
     struct covey_pool *compute;    /* mathematics */
     struct covey_pool *storage;    /* one thread: disk, in order */
-    struct covey_pool *background; /* two threads: what is made for later */
+    struct covey_pool *background; /* one thread: what is made for later */
     struct covey_store store;
     struct covey_handles handles;
     struct covey_channels *channels;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "fetch.h"
+#include "fetch_state.h"
 
 /* Node 0 is the owner. */
 enum {
@@ -35,7 +35,10 @@ struct node {
     struct covey_fetch *fetch;
     bool has[BLOBS];
     bool silent, lies, away;
-    unsigned given, asked; /* blobs */
+    uint64_t keep_ms;               /* that keeping a blob takes, one after the other */
+    uint64_t kept_ms;               /* all that came is kept then */
+    unsigned keeping, keeping_most; /* blobs */
+    unsigned given, asked;          /* blobs */
     unsigned fetched;
     covey_err err;
     unsigned dials;
@@ -162,6 +165,12 @@ static void on_action(struct world *w, unsigned n, const struct covey_action *ac
         node->dials++;
     } else if (action->type == COVEY_ACTION_STORE) {
         struct item *item = later(w, ITEM_STORED, n, n);
+        node->kept_ms = node->kept_ms > w->now_ms ? node->kept_ms : w->now_ms;
+        node->kept_ms += node->keep_ms;
+        item->at_ms += node->kept_ms - w->now_ms;
+        node->keeping++;
+        node->keeping_most =
+            node->keeping > node->keeping_most ? node->keeping : node->keeping_most;
         item->blob = blob_of(action->digest.bytes);
         item->err = w->body[action->body].wrong ? COVEY_ERR_AUTH : COVEY_OK;
         drop_body(w, action->body);
@@ -218,6 +227,7 @@ static void happen(struct world *w, const struct item *item)
     } else {
         struct covey_event event = {.type = COVEY_EVENT_STORED, .err = item->err};
         event.digest = digest_of(item->blob);
+        node->keeping -= item->what == ITEM_STORED;
         if (item->what == ITEM_LACKED) {
             event.type = COVEY_EVENT_LACKED;
             event.peer = id_of(item->from);
@@ -385,6 +395,20 @@ static void test_bad_sources_are_passed_over(void **state)
     }
 }
 
+/* A device whose disk is slow asks for no more than it can soon keep. */
+static void test_slow_disks_are_not_flooded(void **state)
+{
+    (void)state;
+    struct world *w = world_new(3);
+    w->node[1].keep_ms = 200;
+    want(w, 1, BLOBS, false, 1);
+    world_end(w);
+    assert_complete(w, 1);
+    assert_true(w->node[1].keeping_most * BLOB_LEN <=
+                COVEY__FETCH_STORING_MAX + COVEY__FETCH_WINDOW_MAX + BLOB_LEN);
+    world_free(w);
+}
+
 static void set_away(struct world *w, unsigned who, bool away)
 {
     struct covey_node_id id = id_of(who);
@@ -506,6 +530,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_get_all_from_one_another),
         cmocka_unit_test(test_bad_sources_are_passed_over),
+        cmocka_unit_test(test_slow_disks_are_not_flooded),
         cmocka_unit_test(test_lost_channels_are_survived),
         cmocka_unit_test(test_units_come_from_the_owner),
         cmocka_unit_test(test_what_nobody_has_is_told),

@@ -201,8 +201,7 @@ static void world_init(struct world *w, struct covey_graph *take_g, unsigned cel
     pack(w, take_g);
     make_plan(w, cells);
     run_whole(w);
-    w->services.user = w;
-    w->services.feed = feed;
+    w->services = (struct covey_services){.user = w, .feed = feed};
     assert_int_equal(covey_loop_new(&w->services.loop), COVEY_OK);
     const struct covey_pool_config pool = {2, 0, COVEY_PACE_COMPUTE};
     assert_int_equal(covey__pool_new(w->services.loop, &pool, &w->services.compute), COVEY_OK);
