@@ -195,6 +195,14 @@ void covey_blas_multiply(const struct covey_blas_product *p)
                 (blasint)p->n);
 }
 
+void covey__gemm_double(const struct covey__gemm_double *p)
+{
+    pthread_once(&blas_once, blas_init);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->m, (blasint)p->n,
+                (blasint)p->k, 1.0, p->a, (blasint)p->k, p->b, (blasint)p->n,
+                p->accumulate ? 1.0 : 0.0, p->c, (blasint)p->n);
+}
+
 /* A product cut along its longer side. */
 struct shared_gemm {
     const struct covey__gemm *whole;

@@ -31,4 +31,13 @@ void covey__gemm(const struct covey__gemm *p);
  * for every number of threads (not always that of covey__gemm). */
 void covey__gemm_threads(const struct covey__gemm *p, struct covey_threads *threads);
 
+/* C [m x n] = or += A [m x k] B [k x n] in double precision, packed, one thread. */
+struct covey__gemm_double {
+    size_t m, n, k;
+    const double *a, *b;
+    double *c;
+    bool accumulate;
+};
+void covey__gemm_double(const struct covey__gemm_double *p);
+
 #endif /* COVEY_NN_GEMM_H */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mix_kernel.h - the loops of mix.h and of the field, once for each set of vector instructions.
+ */
+#ifndef COVEY_NN_MIX_KERNEL_H
+#define COVEY_NN_MIX_KERNEL_H
+
+#include <stddef.h>
+
+enum { COVEY__MIX_WIDTH = 4 };
+
+struct covey__mix_kernel {
+    /* sum += (or, if first, =) f_0 x_0 + .. + f_3 x_3 */
+    void (*add)(const float *f, const float *const *x, float *sum, size_t count);
+    void (*set)(const float *f, const float *const *x, float *sum, size_t count);
+    /* The same of integers, exact below 2^53. */
+    void (*add_exact)(const float *f, const float *const *x, double *sum, size_t count);
+    /* To within (p + 1) / 2; |v| < 2^52. */
+    void (*reduce)(double p, double *v, size_t count);
+    /* To within (p - 1) / 2, as floats. */
+    void (*store)(double p, const double *v, float *out, size_t count);
+    /* Magnitude; NaN is the largest of all. */
+    float (*largest)(const float *v, size_t count);
+};
+const struct covey__mix_kernel *covey__mix_kernel(void);
+
+#endif /* COVEY_NN_MIX_KERNEL_H */
