@@ -23,9 +23,13 @@ struct covey__version *covey__request_version(struct covey_job *job,
     return &job->session[request->session].version[request->version];
 }
 
+/* Losses within the parity are nothing to wait for. With more, what is missing costs this device
+ * about what the layer takes: as long it may wait for whom it counted on. */
 static uint64_t patience_ms(const struct covey__session *session, unsigned layer)
 {
-    uint32_t ms = covey__times_patience(&session->layer_times[layer]);
+    uint64_t ms = covey__times_patience(&session->layer_times[layer]);
+    uint64_t twice = 2 * (uint64_t)covey__times_median(&session->layer_times[layer]);
+    ms = ms > twice ? ms : twice;
     return ms != 0 ? ms : COVEY__JOB_OVERDUE_MS;
 }
 

@@ -294,7 +294,7 @@ static void make_coded(struct making *m, struct covey_plan *out)
     set_devices(m, out);
     for (unsigned i = 0; i < m->request->layers; i++) {
         struct covey__hand hand;
-        if (!covey__deal_all(&m->deal, &m->request->cost[i], &hand)) {
+        if (!covey__coded_all(&m->deal, &m->request->cost[i], &hand)) {
             begin(m, out);
             return;
         }

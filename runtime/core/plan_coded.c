@@ -152,12 +152,25 @@ static bool is_even(const struct covey__team *team, const struct covey__seats *s
     return high <= low;
 }
 
+/* When the last device is done: unlike covey__coded_us() nobody is too slow to be counted on. */
+static double last_us(const struct covey__team *team, const struct covey__seats *seats,
+                      const struct covey__hand *hand)
+{
+    double last = 0;
+    for (unsigned d = 0; d < team->devices; d++) {
+        double us = seats->base_us[d] + hand->slots[d] * seats->unit_us[d];
+        last = hand->slots[d] > 0 && us > last ? us : last;
+    }
+    return last;
+}
+
 struct search {
     const struct covey__deal *deal;
     const struct covey_plan_cost *cost;
     double best_us;
     struct covey__hand *best;
     bool found;
+    bool all; /* the answers of all devices are waited for */
 };
 
 /* The largest groups cost least, but give all devices of a group equal shares: smaller ones are
@@ -179,13 +192,36 @@ static void try_seats(struct search *search, struct covey__seats *seats)
             continue;
         }
         tried--;
-        double us = covey__coded_us(team, search->cost, &hand);
+        double us =
+            search->all ? last_us(team, seats, &hand) : covey__coded_us(team, search->cost, &hand);
         if (us < search->best_us) {
             search->best_us = us;
             *search->best = hand;
             search->found = true;
         }
     }
+}
+
+static void set_units(const struct covey__team *team, const struct covey_plan_cost *cost,
+                      struct covey__seats *seats)
+{
+    for (unsigned d = 0; d < team->devices; d++) {
+        double us = covey__work_us(&team->pace[d], &cost->unit);
+        /* Work of nothing is still shared evenly. */
+        seats->unit_us[d] = us > 0 ? us : team->pace[d].flop_us;
+    }
+}
+
+bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                      struct covey__hand *out)
+{
+    const struct covey__team *team = deal->team;
+    struct search search = {.deal = deal, .cost = cost, .best_us = 1e300, .best = out, .all = true};
+    struct covey__seats seats = {.mask = (uint32_t)((UINT64_C(1) << team->devices) - 1)};
+    set_units(team, cost, &seats);
+    set_bases(team, cost, team->devices - (team->owner < team->devices), &seats);
+    try_seats(&search, &seats);
+    return search.found;
 }
 
 bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
@@ -197,10 +233,7 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
     unsigned holder[COVEY_PLAN_DEVICES_MAX];
     uint32_t owner_bit = team->owner < team->devices ? UINT32_C(1) << team->owner : 0;
     uint32_t mask = 0;
-    for (unsigned d = 0; d < team->devices; d++) {
-        double us = covey__work_us(&team->pace[d], &cost->unit);
-        seats.unit_us[d] = us > 0 ? us : team->pace[d].flop_us;
-    }
+    set_units(team, cost, &seats);
     unsigned count = sort_holders(team, cost, &seats, holder);
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     double answers = (double)covey__wire_bytes(team, cost->answer_bytes);

@@ -153,52 +153,6 @@ bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_c
     return true;
 }
 
-/* When the slowest device is done. */
-static double last_us(const struct covey__deal *deal, const struct covey__seats *seats,
-                      const struct covey__hand *hand)
-{
-    double last = 0;
-    for (unsigned d = 0; d < deal->team->devices; d++) {
-        double us = hand->slots[d] * seats->unit_us[d];
-        last = us > last ? us : last;
-    }
-    return last;
-}
-
-/* The largest groups cost least, but give all devices of a group equal shares: smaller ones are
- * tried where devices differ, or where memory is short. */
-bool covey__deal_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
-                     struct covey__hand *out)
-{
-    const struct covey__team *team = deal->team;
-    struct covey__seats seats = {.mask = (uint32_t)((UINT64_C(1) << team->devices) - 1)};
-    bool even = true, found = false;
-    double best_us = 0;
-    for (unsigned d = 0; d < team->devices; d++) {
-        double us = covey__work_us(&team->pace[d], &cost->unit);
-        /* Work of nothing is still shared evenly. */
-        seats.unit_us[d] = us > 0 ? us : team->pace[d].flop_us;
-        even = even && seats.unit_us[d] <= seats.unit_us[0] && seats.unit_us[d] >= seats.unit_us[0];
-    }
-    seats.group_units = covey__group_units_max(team->devices, team->parity, cost->units);
-    for (; seats.group_units > 0; seats.group_units--) {
-        struct covey__hand hand;
-        if (!covey__deal_layer(deal, cost, &seats, &hand)) {
-            continue;
-        }
-        double us = last_us(deal, &seats, &hand);
-        if (!found || us < best_us) {
-            *out = hand;
-            best_us = us;
-            found = true;
-        }
-        if (even) {
-            break;
-        }
-    }
-    return found;
-}
-
 void covey__deal_take(struct covey__deal *deal, const struct covey_plan_cost *cost,
                       const struct covey__hand *hand)
 {

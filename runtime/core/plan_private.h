@@ -73,6 +73,11 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
 bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
                          double limit_us, struct covey__hand *out, double *out_us);
 
+/* Over all devices, whatever it costs; the busy owner may get less. False: the memory does not do.
+ */
+bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                      struct covey__hand *out);
+
 /* ---- plan_deal.c ---- */
 
 unsigned covey__group_units_max(unsigned devices, unsigned parity, unsigned units);
@@ -81,9 +86,6 @@ void covey__layer_shape(unsigned units, unsigned group_units, unsigned parity,
 /* False: the devices' memory does not allow groups of this size. */
 bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_cost *cost,
                        const struct covey__seats *seats, struct covey__hand *out);
-/* Over all devices, whatever it costs; false: the memory does not do. */
-bool covey__deal_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
-                     struct covey__hand *out);
 void covey__deal_take(struct covey__deal *deal, const struct covey_plan_cost *cost,
                       const struct covey__hand *hand);
 

@@ -86,7 +86,6 @@ static void write_later(struct covey__stream *s, struct covey__batch *take_batch
 static void put_out(struct covey__stream *s, struct covey__batch *take_batch,
                     struct covey_bytes bytes)
 {
-    covey_pace_effect();
     if (take_batch == NULL) {
         write_later(s, NULL, 0, bytes);
         return;
@@ -121,6 +120,9 @@ void covey__stream_write(struct covey__stream *s, struct covey__batch *take_batc
                          struct covey_bytes bytes)
 {
     struct covey__shape *shape = covey__loop_shape(s->owner->loop);
+    if (take_batch == NULL) {
+        covey_pace_effect();
+    }
     if (shape->delay_ns == 0) {
         put_out(s, take_batch, bytes);
         return;
@@ -170,6 +172,7 @@ static void seal_done(void *user)
         covey__stream_maybe_free(s);
         return;
     }
+    covey_pace_effect();
     write_batch(s, b);
     covey__stream_pump(s);
 }
@@ -202,30 +205,72 @@ static void shut_if_drained(struct covey__stream *s)
     }
 }
 
+/* What is to be written next, sealed. NULL: nothing now; a large one is sealed by a worker, and
+ * comes later. */
+static struct covey__batch *next_sealed(struct covey__stream *s)
+{
+    if (s->state != COVEY__STREAM_OPEN || s->sealing || s->unwritten >= COVEY__UNWRITTEN_MAX) {
+        return NULL;
+    }
+    struct covey__batch *b = NULL;
+    covey_err err = covey__sender_next(&s->sender, &b);
+    if (err != COVEY_OK) {
+        covey__stream_close(s, err);
+        return NULL;
+    }
+    if (b == NULL) {
+        shut_if_drained(s);
+        return NULL;
+    }
+    if (b->body_len + b->control_len > COVEY__INLINE_MAX) {
+        s->batch = b;
+        s->sealing = true;
+        if (covey_loop_work(s->owner->loop, seal_work, seal_done, s) == COVEY_OK) {
+            return NULL;
+        }
+        s->sealing = false;
+        s->batch = NULL;
+    }
+    covey__batch_seal(b, &s->sealer);
+    return b;
+}
+
 void covey__stream_pump(struct covey__stream *s)
 {
-    while (s->state == COVEY__STREAM_OPEN && !s->sealing && s->unwritten < COVEY__UNWRITTEN_MAX) {
-        struct covey__batch *b = NULL;
-        covey_err err = covey__sender_next(&s->sender, &b);
-        if (err != COVEY_OK) {
-            covey__stream_close(s, err);
-            return;
-        }
-        if (b == NULL) {
-            shut_if_drained(s);
-            return;
-        }
-        if (b->body_len + b->control_len > COVEY__INLINE_MAX) {
-            s->batch = b;
-            s->sealing = true;
-            if (covey_loop_work(s->owner->loop, seal_work, seal_done, s) == COVEY_OK) {
-                return;
-            }
-            s->sealing = false;
-            s->batch = NULL;
-        }
-        covey__batch_seal(b, &s->sealer);
+    struct covey__batch *b = NULL;
+    while ((b = next_sealed(s)) != NULL) {
+        covey_pace_effect();
         write_batch(s, b);
+    }
+}
+
+void covey__channels_flush(void *user)
+{
+    struct covey_channels *c = user;
+    unsigned count = 0;
+    if (!c->ready) {
+        return;
+    }
+    c->ready = false;
+    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
+        if (s->ready) {
+            s->ready_batch = next_sealed(s);
+            count += s->ready_batch != NULL;
+        }
+    }
+    covey_pace_writes(count);
+    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
+        if (s->ready_batch != NULL) {
+            write_batch(s, s->ready_batch);
+            s->ready_batch = NULL;
+        }
+    }
+    covey_pace_written(count);
+    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
+        if (s->ready) {
+            s->ready = false;
+            covey__stream_pump(s);
+        }
     }
 }
 

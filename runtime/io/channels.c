@@ -230,6 +230,8 @@ covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channe
         covey_channels_close(c);
         return COVEY_ERR_IO;
     }
+    c->before_wait = (struct covey__before_wait){.fn = covey__channels_flush, .user = c};
+    covey__loop_before_wait(loop, &c->before_wait);
     *out = c;
     return COVEY_OK;
 }
@@ -239,6 +241,8 @@ void covey_channels_close(struct covey_channels *channels)
     if (channels == NULL || channels->closing) {
         return;
     }
+    covey__channels_flush(channels);
+    covey__loop_forget(channels->loop, &channels->before_wait);
     channels->closing = true;
     for (unsigned i = 0; i < channels->listener_count; i++) {
         uv_close((uv_handle_t *)&channels->listeners[i], on_handle_closed);
@@ -313,7 +317,7 @@ covey_err covey_channels_send(struct covey_channels *channels, const struct cove
         return err;
     }
     s->queued += bytes;
-    covey__stream_pump(s);
+    s->ready = channels->ready = true;
     return COVEY_OK;
 }
 

@@ -49,6 +49,7 @@ struct covey__stream {
     enum covey__stream_state state;
     bool dialled, has_expected, half_open;
     bool sealing, opening;
+    bool ready;     /* something was put in to be sent in this turn of the loop */
     bool finishing; /* no new messages: shut down once drained */
     bool shut, eof; /* our end is shut; the peer's is */
     bool hold;      /* messages are kept back until the older stream has ended */
@@ -69,7 +70,8 @@ struct covey__stream {
     size_t cert_len;
     struct covey__sender sender;
     struct covey_sealer sealer;
-    struct covey__batch *batch; /* with the sealing worker */
+    struct covey__batch *batch;       /* with the sealing worker */
+    struct covey__batch *ready_batch; /* sealed, written with those of other streams */
     size_t queued, unwritten;
     size_t delayed; /* writes that wait where the link is played slow */
     struct covey__receiver receiver;
@@ -97,6 +99,8 @@ struct covey_channels {
     unsigned handles;
     uint16_t port;
     bool closing;
+    bool ready; /* some stream is */
+    struct covey__before_wait before_wait;
     struct covey__gate gate;
     struct covey__stream *streams;
     struct covey__peer *peers;
@@ -128,6 +132,8 @@ void covey__stream_maybe_free(struct covey__stream *s);
 void covey__stream_write(struct covey__stream *s, struct covey__batch *take_batch,
                          struct covey_bytes bytes);
 void covey__stream_pump(struct covey__stream *s);
+/* What was sent in a turn of the loop goes out at its end, together. user: the channels. */
+void covey__channels_flush(void *user);
 void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark);
 
 /* channel_peer.c */

@@ -20,7 +20,8 @@ enum { SIGNAL_COUNT = 2 };
 struct covey_loop {
     uv_loop_t uv;
     uv_async_t wake;
-    uv_prepare_t rest; /* of a paced process */
+    uv_prepare_t wait;
+    struct covey__before_wait *before_wait;
     struct covey__shape shape;
     uv_mutex_t lock;
     struct post *first, *last;
@@ -95,20 +96,46 @@ static void ignore_broken_pipes(void)
     }
 }
 
-static void on_rest(uv_prepare_t *rest)
+void covey__loop_before_wait(struct covey_loop *loop, struct covey__before_wait *hook)
 {
-    (void)rest;
-    covey_pace_rest();
+    hook->next = loop->before_wait;
+    loop->before_wait = hook;
+}
+
+void covey__loop_forget(struct covey_loop *loop, struct covey__before_wait *hook)
+{
+    for (struct covey__before_wait **at = &loop->before_wait; *at != NULL; at = &(*at)->next) {
+        if (*at == hook) {
+            *at = hook->next;
+            return;
+        }
+    }
+}
+
+static void run_before_wait(struct covey_loop *loop)
+{
+    for (struct covey__before_wait *hook = loop->before_wait; hook != NULL;) {
+        struct covey__before_wait *next = hook->next;
+        hook->fn(hook->user);
+        hook = next;
+    }
+}
+
+static void on_wait(uv_prepare_t *wait)
+{
+    run_before_wait(wait->data);
+    if (covey_pace_on()) {
+        covey_pace_rest();
+    }
 }
 
 /* Alone it must not keep the loop running. */
-static void pace(struct covey_loop *loop)
+static void start_waiting(struct covey_loop *loop)
 {
-    if (covey_pace_on()) {
-        int rc = uv_prepare_init(&loop->uv, &loop->rest) | uv_prepare_start(&loop->rest, on_rest);
-        COVEY_ASSERT(rc == 0);
-        uv_unref((uv_handle_t *)&loop->rest);
-    }
+    int rc = uv_prepare_init(&loop->uv, &loop->wait) | uv_prepare_start(&loop->wait, on_wait);
+    COVEY_ASSERT(rc == 0);
+    loop->wait.data = loop;
+    uv_unref((uv_handle_t *)&loop->wait);
 }
 
 covey_err covey_loop_new(struct covey_loop **out)
@@ -128,7 +155,7 @@ covey_err covey_loop_new(struct covey_loop **out)
         goto no_wake;
     }
     loop->wake.data = loop;
-    pace(loop);
+    start_waiting(loop);
     *out = loop;
     return COVEY_OK;
 no_wake:
@@ -168,6 +195,7 @@ void covey_loop_free(struct covey_loop *loop)
 void covey_loop_run(struct covey_loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    run_before_wait(loop); /* a last word may have been said with the stop */
 }
 
 void covey_loop_stop(struct covey_loop *loop)

@@ -34,6 +34,9 @@ static struct {
     uint64_t handed_ns; /* latest end of one that the loop has not woken for */
     uint64_t rest_ns;   /* the loop began to wait then */
     bool resting;
+    /* Of the loop's thread alone: */
+    uint64_t writes_from_ns; /* its processor time when the writes at hand began */
+    uint64_t write_ns;       /* that one took lately */
 } ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What of this thread's CPU time is charged already. */
@@ -143,6 +146,27 @@ void covey__pace_effect(void)
     pthread_mutex_unlock(&ledger.lock);
     if (until > now + CARRY_NS) {
         sleep_until(until);
+    }
+}
+
+void covey__pace_writes(unsigned count)
+{
+    pthread_mutex_lock(&ledger.lock);
+    uint64_t now = charge_loop();
+    uint64_t until = ledger.urgent_ns + stretched(count * ledger.write_ns);
+    pthread_mutex_unlock(&ledger.lock);
+    if (until > now + CARRY_NS) {
+        sleep_until(until);
+    }
+    ledger.writes_from_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* They are charged with what follows. */
+void covey__pace_written(unsigned count)
+{
+    if (count > 0) {
+        uint64_t each_ns = (read_clock(CLOCK_THREAD_CPUTIME_ID) - ledger.writes_from_ns) / count;
+        ledger.write_ns = (3 * ledger.write_ns + each_ns) / 4;
     }
 }
 

@@ -24,7 +24,8 @@ import tempfile
 
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 from mesh_faults import coordinator, lie, losses, slow
-from mesh_lab import CPUACCT, Lab, MeshError, Requests, Tally, alternate, networks, predicted
+from mesh_lab import (CPUACCT, Lab, MeshError, Requests, Tally, alternate, keep_awake, networks,
+                      predicted)
 from mesh_limits import memory, resident
 
 ASKER = 1
@@ -159,12 +160,14 @@ def main():
         print("mesh.py: needs root and the kernel's cpuacct: skipped", file=sys.stderr)
         sys.exit(77)
     run, usual = COMMANDS[options.what]
+    awake = keep_awake()
     with tempfile.TemporaryDirectory(prefix="covey-models-") as folder:
         name = options.model or usual
         known = networks(folder)
         if name not in known:
             raise MeshError(f"no model '{name}': {', '.join(known)}")
         result = run(options, known[name]())
+    os.close(awake)
     asked = {key: value for key, value in vars(options).items() if value is not None}
     print(json.dumps(asked | {"model": name} | result, indent=1))
     sys.exit(1 if failures(result) else 0)

@@ -277,7 +277,7 @@ struct world *world_new(unsigned devices, unsigned parity)
                                                     .unit_bytes = 8,
                                                     .input_bytes = 8,
                                                     .answer_bytes = ANSWER_BYTES,
-                                                    .unit.flops = 8};
+                                                    .unit.flops = 800000000};
         w->costs.cell[i] = (struct covey_plan_cell){
             .first_layer = (uint16_t)i, .layers = 1, .whole.flops = 8U * (9 + i)};
     }

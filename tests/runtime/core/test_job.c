@@ -117,7 +117,7 @@ static void test_overdue_units_are_computed_here(void **state)
         }
     }
     start_layer(w, 7, 0);
-    pass(w, 124);
+    pass(w, 199);
     assert_int_equal(w->locals, 1);
     pass(w, 1);
     assert_int_equal(w->locals, 2);

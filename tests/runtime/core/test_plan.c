@@ -22,7 +22,7 @@ static void set_request(unsigned devices, unsigned parity, unsigned units)
                                                    .unit_bytes = 100,
                                                    .input_bytes = 10,
                                                    .answer_bytes = 20,
-                                                   .unit.flops = 1000};
+                                                   .unit.flops = 1000000000};
     }
     for (unsigned d = 0; d < devices; d++) {
         request.device[d].id.bytes[0] = (uint8_t)(d * 37 + 1);

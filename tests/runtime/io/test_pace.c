@@ -107,6 +107,23 @@ static void test_effects(void **state)
     in_child(effects);
 }
 
+static void writes(uint64_t start_ns)
+{
+    covey_pace_writes(1);
+    burn(WORK_US);
+    covey_pace_written(1); /* a quarter of it is expected of the next */
+    covey_pace_writes(4);
+    expect_since(start_ns, 2 * WORK_US);
+    covey_pace_written(4);
+}
+
+/* Several writes wait before the first of them for what all are likely to cost. */
+static void test_writes(void **state)
+{
+    (void)state;
+    in_child(writes);
+}
+
 struct job {
     struct covey_loop *loop;
     unsigned left;
@@ -306,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_off),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_effects),
+        cmocka_unit_test(test_writes),
         cmocka_unit_test(test_ciphers),
         cmocka_unit_test(test_preempt),
         cmocka_unit_test(test_idle),

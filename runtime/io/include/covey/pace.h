@@ -104,6 +104,25 @@ static inline void covey_pace_effect(void)
     }
 }
 
+void covey__pace_writes(unsigned count);
+void covey__pace_written(unsigned count);
+/* The same in front of several writes at once: what they will cost, by what the last ones did, is
+ * waited for before the first. A sleep for each would cost the device more than many of them do. */
+static inline void covey_pace_writes(unsigned count)
+{
+    if (covey_pace_on()) {
+        covey__pace_writes(count);
+    }
+}
+
+/* Behind them. */
+static inline void covey_pace_written(unsigned count)
+{
+    if (covey_pace_on()) {
+        covey__pace_written(count);
+    }
+}
+
 /* In front of the loop's waiting for something to happen. */
 void covey_pace_rest(void);
 
