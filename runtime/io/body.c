@@ -26,6 +26,7 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     b->capacity = rounded(len);
     b->len = len;
     b->shared = NULL;
+    b->patient = false;
     b->data = aligned_alloc(BODY_ALIGN, b->capacity);
     if (b->data == NULL) {
         free(b);

@@ -106,7 +106,8 @@ covey_err covey__sender_push(struct covey__sender *s, struct covey_bytes control
     uint16_t stream = body == NULL || body->len == 0 ? 0 : s->next_stream++;
     covey_err err = message_new(flags, stream, control, body, &m);
     if (err == COVEY_OK) {
-        queue_push(body == NULL || body->len == 0 ? &s->control : &s->waiting, m);
+        bool at_once = body == NULL || body->len == 0;
+        queue_push(at_once ? &s->control : &s->waiting[body->patient], m);
     }
     return err;
 }
@@ -123,15 +124,17 @@ covey_err covey__sender_push_mark(struct covey__sender *s, enum covey__frame_fla
 
 bool covey__sender_empty(const struct covey__sender *s)
 {
-    return s->control.first == NULL && s->waiting.first == NULL && s->active.first == NULL &&
-           s->partial == NULL;
+    return s->control.first == NULL && s->partial == NULL && s->waiting[0].first == NULL &&
+           s->waiting[1].first == NULL && s->active[0].first == NULL && s->active[1].first == NULL;
 }
 
 void covey__sender_done(struct covey__sender *s)
 {
     queue_free(&s->control);
-    queue_free(&s->waiting);
-    queue_free(&s->active);
+    for (unsigned patient = 0; patient < 2; patient++) {
+        queue_free(&s->waiting[patient]);
+        queue_free(&s->active[patient]);
+    }
     if (s->partial != NULL) {
         message_free(s->partial);
         s->partial = NULL;
@@ -140,21 +143,43 @@ void covey__sender_done(struct covey__sender *s)
 
 static bool stream_is_active(const struct covey__sender *s, uint16_t stream)
 {
-    for (const struct covey__out_message *m = s->active.first; m != NULL; m = m->next) {
-        if (m->stream == stream) {
+    for (unsigned patient = 0; patient < 2; patient++) {
+        const struct covey__out_message *m = s->active[patient].first;
+        while (m != NULL && m->stream != stream) {
+            m = m->next;
+        }
+        if (m != NULL) {
             return true;
         }
     }
     return false;
 }
 
-/* Whether the receiver's bounds let one more body be opened. */
-static bool may_activate(const struct covey__sender *s)
+/* Whether the receiver's bounds let one more body be opened; half of the room is not for patient
+ * ones, unless one of them is as large. */
+static bool may_activate(const struct covey__sender *s, bool patient)
 {
-    const struct covey__out_message *m = s->waiting.first;
-    return m != NULL && s->active_count < COVEY__FRAME_STREAMS_MAX &&
-           s->active_bytes + m->body->len <= COVEY__FRAME_OPEN_MAX &&
+    const struct covey__out_message *m = s->waiting[patient].first;
+    size_t streams = COVEY__FRAME_STREAMS_MAX, bytes = COVEY__FRAME_OPEN_MAX;
+    if (patient && s->active_count > 0) {
+        streams /= 2;
+        bytes /= 2;
+    }
+    return m != NULL && s->active_count < streams && s->active_bytes + m->body->len <= bytes &&
            !stream_is_active(s, m->stream);
+}
+
+/* The next body's control, if one may be opened now. */
+static struct covey__out_message *activate(struct covey__sender *s)
+{
+    bool patient = !may_activate(s, false);
+    if (patient && !may_activate(s, true)) {
+        return NULL;
+    }
+    struct covey__out_message *m = queue_pop(&s->waiting[patient]);
+    s->active_count++;
+    s->active_bytes += m->body->len;
+    return m;
 }
 
 static void take(struct covey__batch *b, enum covey_record_kind kind, uint16_t stream,
@@ -179,7 +204,7 @@ static void take_control(struct covey__sender *s, struct covey__batch *b)
     }
     s->partial = NULL;
     if (m->body != NULL && m->body->len > 0) {
-        queue_push(&s->active, m);
+        queue_push(&s->active[m->body->patient], m);
     } else {
         m->next = b->finished;
         b->finished = m;
@@ -194,10 +219,8 @@ static void fill_control(struct covey__sender *s, struct covey__batch *b)
         if (s->partial == NULL) {
             s->partial = queue_pop(&s->control);
         }
-        if (s->partial == NULL && may_activate(s)) {
-            s->partial = queue_pop(&s->waiting);
-            s->active_count++;
-            s->active_bytes += s->partial->body->len;
+        if (s->partial == NULL) {
+            s->partial = activate(s);
         }
         if (s->partial == NULL) {
             return;
@@ -206,10 +229,20 @@ static void fill_control(struct covey__sender *s, struct covey__batch *b)
     }
 }
 
+/* Whose turn it is: a batch with both would leave only when the patient ones are sealed as well. */
+static bool is_patient_turn(struct covey__sender *s)
+{
+    bool others = s->active[0].first != NULL, any = s->active[1].first != NULL;
+    bool turn = any && (!others || s->first >= COVEY__BATCHES_FIRST);
+    s->first = any && !turn ? s->first + 1 : 0;
+    return turn;
+}
+
 static void fill_body(struct covey__sender *s, struct covey__batch *b)
 {
+    struct covey__out_queue *active = &s->active[is_patient_turn(s)];
     while (b->piece_count < COVEY__BATCH_PIECES && b->body_len < COVEY__BATCH_BODY) {
-        struct covey__out_message *m = queue_pop(&s->active);
+        struct covey__out_message *m = queue_pop(active);
         if (m == NULL) {
             return;
         }
@@ -222,7 +255,7 @@ static void fill_body(struct covey__sender *s, struct covey__batch *b)
         b->body_len += n;
         b->message_bytes += n;
         if (m->body_off < m->body->len) {
-            queue_push(&s->active, m);
+            queue_push(active, m);
             continue;
         }
         s->active_count--;

@@ -5,7 +5,8 @@
  * Knows no socket. Frames: each control record is flags u8 || stream u16 || body length u32 ||
  * control bytes; body records carry the next piece of their stream. With SHARED the key of the
  * body, 32 bytes, follows the body length, and its pieces are sealed by it. Control messages
- * without a body come first; bodies take turns, a piece each.
+ * without a body come first; bodies take turns, a piece each. Patient bodies go in batches of their
+ * own, when no other body is there, or once others had so many batches.
  */
 #ifndef COVEY_CHANNEL_SEND_H
 #define COVEY_CHANNEL_SEND_H
@@ -30,6 +31,7 @@ enum {
     COVEY__BATCH_CONTROL = 64 * 1024,
     COVEY__BATCH_BODY = 128 * 1024,
     COVEY__BATCH_PIECES = 64,
+    COVEY__BATCHES_FIRST = 8, /* in front of one of patient bodies */
     /* Sealed and opened on the loop when no larger (docs/decisions/0006). */
     COVEY__INLINE_MAX = 64 * 1024 + 4 * 1024,
 };
@@ -57,7 +59,9 @@ struct covey__out_queue {
 
 /* Invariant: a message is in exactly one queue, or partial, or finished in a batch. */
 struct covey__sender {
-    struct covey__out_queue control, waiting, active;
+    struct covey__out_queue control;
+    struct covey__out_queue waiting[2], active[2]; /* the second are patient */
+    unsigned first;                     /* batches of others since the last one of patient bodies */
     struct covey__out_message *partial; /* its control is half sent */
     size_t active_count, active_bytes;
     uint16_t next_stream;

@@ -6,10 +6,11 @@
 #include "covey/message_work.h"
 
 enum {
-    READ_BLOBS = 64,      /* at a time */
-    READ_BYTES = 1 << 20, /* the same; at least one blob */
-    LOOK_MS = 10,         /* at channels that were full */
-    SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
+    READ_BLOBS = 64,        /* at a time */
+    READ_BYTES = 1 << 20,   /* the same; at least one blob */
+    LOOK_MS = 10,           /* at channels that were full */
+    PIECE_LEFT = 32 * 1024, /* in the channel: what was given has left, but for others' bytes */
+    SERVE_SHARE = 256,      /* of the memory that a device has may wait in one channel */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -21,7 +22,7 @@ struct serve {
     struct covey_digest *queue; /* a ring */
     size_t first, count;
     /* of the task: the first `chosen` of the queue */
-    size_t chosen;
+    size_t chosen, most; /* bytes, but one in any case */
     struct covey_digest digest[READ_BLOBS];
     struct covey_body *body[READ_BLOBS]; /* NULL: not here */
 };
@@ -29,6 +30,8 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
+    struct serve *piece; /* while there are requests: given to this one, not out yet */
+    size_t next;         /* whose turn it is then */
     struct serve serve[COVEY__SERVE_PEERS];
 };
 
@@ -99,7 +102,7 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
     struct serve *s = (struct serve *)task;
     size_t bytes = 0;
     size_t read = 0;
-    while (read < s->chosen && bytes < READ_BYTES) {
+    while (read < s->chosen && bytes < s->most) {
         struct covey_body *body = NULL;
         covey_err err = covey__store_body(&s->content->services->store, &s->digest[read], &body);
         bytes += err == COVEY_OK ? body->len : 0;
@@ -135,6 +138,7 @@ static void serve_done(struct covey_task *task)
     s->count -= s->chosen;
     for (size_t i = 0; i < s->chosen; i++) {
         if (s->body[i] != NULL) {
+            s->body[i]->patient = true;
             give(s, &s->digest[i], s->body[i]);
             covey_body_unref(s->body[i]);
         } else {
@@ -158,6 +162,41 @@ static bool is_full(const struct serve *s)
     return covey_channels_queued(services->channels, &s->peer) > most;
 }
 
+/* What was given to one has left: the next piece comes some time later. */
+static void end_piece(struct covey_content *c, uint64_t now_ms)
+{
+    const struct covey_services *services = c->services;
+    const struct serve *s = c->piece;
+    if (s != NULL && !s->reading &&
+        covey_channels_queued(services->channels, &s->peer) <= PIECE_LEFT) {
+        covey__rest_end(&c->services->rest, now_ms);
+        c->piece = NULL;
+    }
+}
+
+/* When to look again; 0: now it may be read. */
+static uint64_t wait_ms(struct serve *s, uint64_t now_ms)
+{
+    struct covey_content *c = s->content;
+    struct covey_rest *rest = &c->services->rest;
+    end_piece(c, now_ms);
+    uint64_t next_ms = covey__rest_next_ms(rest, now_ms);
+    if (next_ms == UINT64_MAX || is_full(s)) {
+        return now_ms + LOOK_MS;
+    }
+    if (next_ms > now_ms) {
+        return next_ms;
+    }
+    s->most = READ_BYTES;
+    if (covey__rest_has_requests(rest, now_ms)) {
+        s->most = 1;
+        c->piece = s;
+        c->next = (size_t)(s - c->serve) + 1;
+        covey__rest_begin(rest, now_ms);
+    }
+    return 0;
+}
+
 static void serve_on(struct serve *s)
 {
     if (s->reading) {
@@ -167,9 +206,9 @@ static void serve_on(struct serve *s)
         s->used = false;
         return;
     }
-    if (is_full(s)) {
-        struct covey_services *services = s->content->services;
-        covey_timer_set(s->content->timer, covey_loop_now_ms(services->loop) + LOOK_MS);
+    uint64_t look_ms = wait_ms(s, covey_loop_now_ms(s->content->services->loop));
+    if (look_ms != 0) {
+        covey_timer_set(s->content->timer, look_ms);
         return;
     }
     s->reading = true;
@@ -186,8 +225,9 @@ static void on_timer(void *user)
 {
     struct covey_content *c = user;
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
-        if (c->serve[i].used) {
-            serve_on(&c->serve[i]);
+        struct serve *s = &c->serve[(c->next + i) % COVEY__SERVE_PEERS];
+        if (s->used) {
+            serve_on(s);
         }
     }
 }

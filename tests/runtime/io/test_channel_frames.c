@@ -212,6 +212,55 @@ static void test_frames_sender_to_receiver(void **state)
     covey__sender_done(&s);
 }
 
+static void push(struct covey__sender *s, size_t len, bool patient)
+{
+    struct covey_body *b = NULL;
+    assert_int_equal(covey_body_new(len, &b), COVEY_OK);
+    memset(b->data, 0, len);
+    b->patient = patient;
+    assert_int_equal(covey__sender_push(s, covey_bytes_of("x", 1), b), COVEY_OK);
+    covey_body_unref(b);
+}
+
+/* Takes the next batch: how many bytes of bodies it has, and of which stream the last piece is. */
+static size_t take_batch(struct covey__sender *s, uint16_t *out_stream)
+{
+    struct covey__batch *b = NULL;
+    assert_int_equal(covey__sender_next(s, &b), COVEY_OK);
+    size_t len = b != NULL ? b->body_len : 0;
+    *out_stream = len > 0 ? b->pieces[b->piece_count - 1].stream : 0;
+    covey__batch_free(b);
+    return len;
+}
+
+/* A patient body lets others go first, also in its middle, and mixes with none; but others without
+ * end do not keep it back for ever. */
+static void test_frames_patient_bodies(void **state)
+{
+    enum { SMALL = 1000, LARGE = 100 * COVEY__BATCH_BODY };
+    (void)state;
+    struct covey__sender s = {0};
+    uint16_t stream = 0;
+    push(&s, LARGE, true);
+    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    push(&s, SMALL, false);
+    assert_int_equal(take_batch(&s, &stream), SMALL);
+    assert_int_equal(stream, 1);
+    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    assert_int_equal(stream, 0);
+    push(&s, LARGE, false);
+    for (unsigned i = 0; i < COVEY__BATCHES_FIRST; i++) {
+        assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+        assert_int_equal(stream, 2);
+    }
+    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    assert_int_equal(stream, 0);
+    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    assert_int_equal(stream, 2);
+    assert_false(covey__sender_empty(&s));
+    covey__sender_done(&s);
+}
+
 /* Sends body through a channel of its own to f, piece by piece; the wire's bytes are kept. */
 static covey_err send_whole(struct fixture *f, struct covey_body *b, uint8_t *wire, size_t *len)
 {
@@ -329,11 +378,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_frames_refuses_first),       TEST(test_frames_refuses_body),
-        TEST(test_frames_refuses_same_stream), TEST(test_frames_bounds_streams),
-        TEST(test_frames_bounds_declared),     TEST(test_frames_bounds_control),
-        TEST(test_frames_sender_to_receiver),  TEST(test_frames_shared_body),
-        TEST(test_frames_refuses_mixed_kinds), cmocka_unit_test(test_gate_limits_sources),
+        TEST(test_frames_refuses_first),
+        TEST(test_frames_refuses_body),
+        TEST(test_frames_refuses_same_stream),
+        TEST(test_frames_bounds_streams),
+        TEST(test_frames_bounds_declared),
+        TEST(test_frames_bounds_control),
+        TEST(test_frames_sender_to_receiver),
+        TEST(test_frames_shared_body),
+        TEST(test_frames_refuses_mixed_kinds),
+        cmocka_unit_test(test_frames_patient_bodies),
+        cmocka_unit_test(test_gate_limits_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

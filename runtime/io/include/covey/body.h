@@ -16,6 +16,7 @@ struct covey_body {
     size_t len;
     size_t capacity;
     struct covey_body_shared *shared; /* sealed once for many; or NULL */
+    bool patient; /* others go first on its channel; set by the maker before it is sent */
     _Atomic uint32_t refs;
 };
 

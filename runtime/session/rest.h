@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rest.h - how much of the time is for what must not hold up requests: while there are any, a
+ * quarter, a piece at a time; else all.
+ *
+ * Time is what the pieces took from their beginning until they had left, so it follows the slower
+ * of processor and link.
+ */
+#ifndef COVEY_SESSION_REST_H
+#define COVEY_SESSION_REST_H
+
+#include "covey/bytes.h"
+
+/* Zeroed by its maker. */
+struct covey_rest {
+    uint64_t request_ms; /* the last time that a request was seen; 0: never */
+    uint64_t began_ms;   /* the piece that is under way; 0: none */
+    uint64_t until_ms;
+};
+
+/* This device has a part in a request now. */
+void covey__rest_request(struct covey_rest *r, uint64_t now_ms);
+bool covey__rest_has_requests(const struct covey_rest *r, uint64_t now_ms);
+/* Since when a piece may begin; UINT64_MAX: once the one under way has ended. */
+uint64_t covey__rest_next_ms(const struct covey_rest *r, uint64_t now_ms);
+void covey__rest_begin(struct covey_rest *r, uint64_t now_ms);
+void covey__rest_end(struct covey_rest *r, uint64_t now_ms);
+
+#endif /* COVEY_SESSION_REST_H */
