@@ -245,6 +245,19 @@ enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv)
          "SGEMM of OpenBLAS in GFLOP/s at several sizes; products of a large matrix and a few\n"
          "columns as the engine runs them, in GB/s beside the speed of reading memory.\n",
          covey__cmd_bench_gemm},
+        {"train", "coded matrix products: what coding costs, how accurate it is",
+         "usage: covey bench train --product [options]\n"
+         "Computes A B by every code on threads of this process, loses some of the answers, and\n"
+         "prints what encoding, decoding and checking take beside the product (milliseconds, "
+         "GB/s,\n"
+         "share of the product on one thread), and the error of what is decoded: in these rounds,\n"
+         "over every loss of MDS (12,10), and how often LT codes of 10 blocks decode.\n"
+         "  --rows M, --depth K, --columns N   A is M x K, B is K x N (4000, 1000, 500)\n"
+         "  --blocks N, --tasks M              (10, 20)\n"
+         "  --loss PERCENT                     of the answers of a round (20)\n"
+         "  --rounds R, --threads T, --seed S  (20, 1, 1)\n"
+         "  --json                             one JSON document\n",
+         covey__cmd_bench_train},
         {NULL, NULL, NULL, NULL},
     };
     return covey__cli_dispatch(cli, "covey bench", table, argc, argv);

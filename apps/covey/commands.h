@@ -19,6 +19,7 @@ enum covey_exit covey__cmd_sessions(struct covey__cli *cli, int argc, char **arg
 enum covey_exit covey__cmd_lab(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_bench_gemm(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__cmd_bench_train(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_train(struct covey__cli *cli, int argc, char **argv);
 enum covey_exit covey__cmd_version(struct covey__cli *cli, int argc, char **argv);
 

@@ -7,6 +7,7 @@
 #include "mix_kernel.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A tile of C and what it is made of stay in the second cache. */
 enum { TILE_ROWS = 256, TILE_COLUMNS = 512, DEPTH = 256 };
@@ -175,10 +176,54 @@ static void multiply_tile(const struct covey_field_product *p, const struct room
     }
 }
 
+/* A matrix times a vector: reads the matrix once, as it is. */
+static void multiply_vector(const struct covey_field_product *p)
+{
+    const struct covey__mix_kernel *kernel = covey__mix_kernel();
+    double prime = (double)primes[p->prime];
+    for (size_t i = 0; i < p->m; i++) {
+        double sum = kernel->dot_exact(prime, p->a + i * p->k, p->b, p->k);
+        kernel->store(prime, &sum, p->c + i, 1);
+    }
+}
+
+/* The same of a matrix that is stored turned: sums of its lines, some rows at a time. */
+static void multiply_lines(const struct covey_field_product *p)
+{
+    enum { WIDTH = COVEY__MIX_WIDTH, TERMS = 64 };
+    const struct covey__mix_kernel *kernel = covey__mix_kernel();
+    double prime = (double)primes[p->prime], sum[TILE_ROWS];
+    for (size_t row = 0; row < p->m; row += TILE_ROWS) {
+        size_t rows = least(TILE_ROWS, p->m - row);
+        memset(sum, 0, rows * sizeof(double));
+        for (size_t k = 0; k < p->k; k += WIDTH) {
+            float factor[WIDTH];
+            const float *line[WIDTH];
+            for (size_t i = 0; i < WIDTH; i++) {
+                factor[i] = k + i < p->k ? p->b[k + i] : 0;
+                line[i] = p->a + (k + i < p->k ? k + i : k) * p->m + row;
+            }
+            kernel->add_exact(factor, line, sum, rows);
+            if (k % TERMS == TERMS - WIDTH) {
+                kernel->reduce(prime, sum, rows);
+            }
+        }
+        kernel->store(prime, sum, p->c + row, rows);
+    }
+}
+
 void covey_field_multiply(const struct covey_field_product *p)
 {
     struct room room;
     COVEY_ASSERT(p->prime < COVEY_FIELD_PRIMES);
+    if (p->n == 1) {
+        if (p->trans_a) {
+            multiply_lines(p);
+        } else {
+            multiply_vector(p);
+        }
+        return;
+    }
     double term = largest(p->a, p->m * p->k) * largest(p->b, p->k * p->n);
     carve(p->m, p->n, p->k, p->scratch, &room);
     for (size_t row = 0; row < p->m; row += TILE_ROWS) {

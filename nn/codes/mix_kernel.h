@@ -15,6 +15,8 @@ struct covey__mix_kernel {
     void (*set)(const float *f, const float *const *x, float *sum, size_t count);
     /* The same of integers, exact below 2^53. */
     void (*add_exact)(const float *f, const float *const *x, double *sum, size_t count);
+    /* sum of a_i b_i, integers, to within p. */
+    double (*dot_exact)(double p, const float *a, const float *b, size_t count);
     /* To within (p + 1) / 2; |v| < 2^52. */
     void (*reduce)(double p, double *v, size_t count);
     /* To within (p - 1) / 2, as floats. */

@@ -53,6 +53,24 @@ def check_failures(folder):
     expect(bad.returncode == 6 and bad.stderr.count("\n") == 1, f"bad bytes: {bad.returncode}")
     expect(covey("bench", "nn").returncode == 2, "no model")
     expect(covey("bench", "gemm", "extra").returncode == 2, "an argument that gemm does not take")
+    expect(covey("bench", "train").returncode == 2, "nothing to measure")
+    few = covey("bench", "train", "--product", "--rows", "5")
+    expect(few.returncode == 2, "fewer rows than blocks")
+
+
+def check_product():
+    """Every code is measured, and what is promised of MDS (12,10) and of the field holds."""
+    sizes = ("--rows", "100", "--depth", "50", "--columns", "8", "--rounds", "5")
+    done = covey("bench", "train", "--product", "--json", *sizes)
+    expect(done.returncode == 0, f"bench train ended with {done.returncode}: {done.stderr}")
+    report = json.loads(done.stdout)
+    expect(len(report["codes"]) == 6, "six codes")
+    expect(all(code["false_alarms"] == 0 for code in report["codes"]), "a false alarm")
+    accuracy = {(a["code"], a["m"]): a for a in report["accuracy"]}
+    expect(accuracy["mds", 12]["worst"] <= 2e-5, "MDS (12,10)")
+    expect(accuracy["field", 12]["exact"] == accuracy["field", 12]["patterns"], "the field")
+    done = covey("bench", "train", "--product", *sizes)
+    expect(done.returncode == 0 and "vandermonde" in done.stdout, f"no table: {done.stderr}")
 
 
 def main():
@@ -65,6 +83,7 @@ def main():
         check_report(model)
         check_ways(model)
         check_failures(folder)
+        check_product()
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ static void check_product(size_t m, size_t n, size_t k, unsigned variant, double
 /* Products of the largest numbers of the field, of either sign, are exact at any depth. */
 static void test_products_are_exact(void **state)
 {
-    static const size_t sizes[][3] = {
-        {1, 1, 1}, {3, 2, 700}, {17, 5, 129}, {5, 600, 40}, {300, 3, 260}};
+    static const size_t sizes[][3] = {{1, 1, 1},     {3, 2, 700},    {17, 5, 129}, {5, 600, 40},
+                                      {300, 3, 260}, {270, 1, 1100}, {3, 1, 5}};
     (void)state;
     for (unsigned variant = 0; variant < 8; variant++) {
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {

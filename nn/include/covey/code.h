@@ -11,7 +11,7 @@
 #ifndef COVEY_CODE_H
 #define COVEY_CODE_H
 
-#include "covey/err.h"
+#include "covey/threads.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +64,17 @@ const float *covey_code_plain(const struct covey_code *code, uint32_t t, const f
 /* out[i]: E of task first + i, for count of them; A is read once for every eight. */
 void covey_code_encode(const struct covey_code *code, uint32_t first, uint32_t count,
                        const float *a, float *const *out);
+
+/* A worker: C [m x n] = A [m x k] B [k x n] by the engine's own kernels; trans_a: A is stored
+ * [k x m]; trans_b: B is stored [n x k], as weights of dense layers are. threads may be NULL. */
+struct covey_code_product {
+    size_t m, n, k;
+    const float *a, *b;
+    bool trans_a, trans_b;
+    float *c;
+    struct covey_threads *threads;
+};
+void covey_code_multiply(const struct covey_code_product *p);
 
 /* Takes answers in any order. */
 struct covey_decoder;
