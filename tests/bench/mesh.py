@@ -11,6 +11,7 @@
   mesh.py coordinator --model mlp4096          the coordinator is killed in a stream
   mesh.py memory                               weights of 4 times one device's --memory
   mesh.py resident --model vgg19               memory of the devices that hold slices
+  mesh.py throughput --model mlp1024           inputs a second, in flight and in batches
 
 Needs root (network namespaces, cpuacct) and COVEY, the program of a release build. The exit status
 is 1 where a request was lost or an answer wrong."""
@@ -27,6 +28,7 @@ from mesh_faults import coordinator, lie, losses, slow
 from mesh_lab import (CPUACCT, Lab, MeshError, Requests, Tally, alternate, keep_awake, networks,
                       predicted)
 from mesh_limits import memory, resident
+from mesh_throughput import throughput
 
 ASKER = 1
 WRONG = 1e-4  # relative, end to end
@@ -116,6 +118,7 @@ COMMANDS = {
     "coordinator": (coordinator, "mlp4096"),
     "memory": (memory, "mlp4096"),
     "resident": (resident, "vgg19"),
+    "throughput": (throughput, "mlp4096"),
 }
 
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_world.h"
 
+#include <stdlib.h>
+
 /* Whichever one device is silent, the layer is done when the last of the others has answered, in no
  * time; what the silent one sends later is given back, and if it never does it is told at the end.
  */
@@ -490,6 +492,50 @@ static void test_full_updates_go_on(void **state)
     world_free(w);
 }
 
+/* All of a layer is answered, as it was asked when it was started. */
+static void answer_all(struct world *w, const struct world *asked)
+{
+    memmove(w->execute, asked->execute, sizeof(w->execute));
+    memmove(w->local, asked->local, sizeof(w->local));
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        answer(w, d);
+    }
+}
+
+/* Requests of one session are in flight together, each in its own layer: none waits for another's
+ * end, and the later one may overtake. */
+static void test_requests_of_a_session_overlap(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    struct world *first = malloc(sizeof(*first));
+    assert_non_null(first);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    start_layer(w, 7, 0);
+    *first = *w;
+    for (unsigned layer = 0; layer < 3; layer++) {
+        start_layer(w, 8, layer);
+        for (unsigned d = 1; d < 4; d++) {
+            assert_true(w->asked[d]);
+            assert_int_equal(w->execute[d].request, 8);
+        }
+        assert_int_equal(w->locals, 1);
+        answer_all(w, w);
+        assert_int_equal(w->done, layer + 1);
+        assert_int_equal(w->layer_done.recovered_late, rebuilt(w, layer));
+    }
+    end(w, 8);
+    answer_all(w, first);
+    assert_int_equal(w->done, 4);
+    start_layer(w, 7, 1);
+    answer_all(w, w);
+    assert_int_equal(w->done, 5);
+    end(w, 7);
+    assert_no_bodies(w);
+    free(first);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_close_gives_everything_back),
         cmocka_unit_test(test_misuse_is_refused),
         cmocka_unit_test(test_full_updates_go_on),
+        cmocka_unit_test(test_requests_of_a_session_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
