@@ -24,13 +24,15 @@ struct covey__version *covey__request_version(struct covey_job *job,
 }
 
 /* Losses within the parity are nothing to wait for. With more, what is missing costs this device
- * about what the layer takes: as long it may wait for whom it counted on. */
-static uint64_t patience_ms(const struct covey__session *session, unsigned layer)
+ * about what the layer takes: as long it may wait for whom it counted on. What is asked beside
+ * others waits for them at every device. */
+static uint64_t patience_ms(const struct covey__session *session,
+                            const struct covey__request *request)
 {
-    uint64_t ms = covey__times_patience(&session->layer_times[layer]);
-    uint64_t twice = 2 * (uint64_t)covey__times_median(&session->layer_times[layer]);
+    uint64_t ms = covey__times_patience(&session->layer_times[request->layer]);
+    uint64_t twice = 2 * (uint64_t)covey__times_median(&session->layer_times[request->layer]);
     ms = ms > twice ? ms : twice;
-    return ms != 0 ? ms : COVEY__JOB_OVERDUE_MS;
+    return (ms != 0 ? ms : COVEY__JOB_OVERDUE_MS) * request->beside;
 }
 
 /* Asking a device that answers nothing any more only fills buffers. The slowest of many healthy
@@ -78,11 +80,13 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
         return COVEY_ERR_RANGE;
     }
     request->running = true;
+    request->beside = 0;
+    (void)covey__request_beside(turn->job, request);
     request->complete = request->overdue = request->rescued = false;
     request->layer = event->layer;
     request->input = event->body;
     request->began_ms = turn->now_ms;
-    request->overdue_ms = turn->now_ms + patience_ms(session, event->layer);
+    request->overdue_ms = turn->now_ms + patience_ms(session, request);
     request->local = COVEY__LOCAL_NONE;
     memset(request->local_slots, 0, sizeof(request->local_slots));
     memset(request->out, 0, sizeof(request->out));
@@ -262,6 +266,10 @@ static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
             return false;
         }
     }
+    if (turn->now_ms >= request->overdue_ms && covey__request_beside(turn->job, request)) {
+        const struct covey__session *session = covey__request_session(turn->job, request);
+        request->overdue_ms = request->began_ms + patience_ms(session, request);
+    }
     if (turn->now_ms >= request->overdue_ms) {
         request->overdue = true;
     } else {
@@ -321,7 +329,8 @@ static void close_layer(struct covey__turn *turn, struct covey__request *request
     }
     /* A rescue that was not needed after all means that the deadline was too short. */
     if (!request->ending && (!request->rescued || request->local != COVEY__LOCAL_DONE)) {
-        covey__times_add(&session->layer_times[request->layer], turn->now_ms - request->began_ms);
+        covey__times_add_beside(&session->layer_times[request->layer],
+                                turn->now_ms - request->began_ms, request->beside);
     }
     request->local_body = 0;
     request->local = COVEY__LOCAL_NONE;

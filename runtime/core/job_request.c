@@ -11,6 +11,17 @@ struct covey__request *covey__request_find(struct covey_job *job, uint64_t id)
     return NULL;
 }
 
+bool covey__request_beside(const struct covey_job *job, struct covey__request *request)
+{
+    uint16_t count = 0;
+    for (unsigned i = 0; i < COVEY_REQUESTS_MAX; i++) {
+        count = (uint16_t)(count + (job->request[i].used && !job->request[i].ending));
+    }
+    bool more = count > request->beside;
+    request->beside = more ? count : request->beside;
+    return more;
+}
+
 static void count_answer(struct covey__turn *turn, uint16_t peer)
 {
     struct covey__job_peer_entry *entry = &turn->job->peer[peer];

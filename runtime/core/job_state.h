@@ -180,6 +180,7 @@ struct covey__request {
     uint16_t layer;
     covey_handle input; /* borrowed from session until LAYER_DONE */
     uint64_t began_ms, overdue_ms;
+    uint16_t beside; /* most requests in flight during its layer or run, itself among them */
     struct covey__out out[COVEY_PLAN_DEVICES_MAX];
     /* By device: the work that its layer ended without, 0: none. What is asked next of the same
      * request cancels it at the holder; what is left at the request's end is cancelled then. */
@@ -259,6 +260,8 @@ bool covey__version_pump(struct covey__turn *turn, struct covey__session *sessio
 
 /* job_request.c: requests, and the answers that come */
 struct covey__request *covey__request_find(struct covey_job *job, uint64_t id);
+/* Whether more requests are in flight than were beside this one so far; now they are counted. */
+bool covey__request_beside(const struct covey_job *job, struct covey__request *request);
 covey_err covey__request_begin(struct covey__turn *turn,
                                const struct covey_event *event) COVEY_CHECK;
 covey_err covey__request_end(struct covey__turn *turn, const struct covey_event *event) COVEY_CHECK;
@@ -282,6 +285,9 @@ bool covey__request_pump(struct covey__turn *turn, struct covey__request *reques
 
 /* job_times.c */
 void covey__times_add(struct covey__times *times, uint64_t ms);
+/* Of work that had its share of devices which so many requests kept busy: at least its part of the
+ * time is its own, and no more than was usual unless that part is. */
+void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned beside);
 /* The middle one; 0 while there are too few to tell. */
 uint32_t covey__times_median(const struct covey__times *times);
 /* Until when something that began now is not late yet: the median, some median deviations and a

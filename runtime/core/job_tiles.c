@@ -55,6 +55,7 @@ covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_ev
     request->tiles.run = event->run;
     request->tiles.reached_ms = turn->now_ms;
     request->tiles.state = COVEY__TILES_TO_SHARE;
+    request->beside = 0;
     return COVEY_OK;
 }
 
@@ -242,7 +243,8 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
         memcpy(done->answer, tiles->answer, sizeof(done->answer));
         memset(tiles->answer, 0, sizeof(tiles->answer));
         action->layout = &tiles->layout;
-        covey__times_add(&session->run_times[tiles->run], turn->now_ms - tiles->began_ms);
+        covey__times_add_beside(&session->run_times[tiles->run], turn->now_ms - tiles->began_ms,
+                                request->beside);
     }
     const struct covey__version *version = covey__request_version(turn->job, request);
     done->recovered_dead = (uint16_t)count_of(tiles->lost);
@@ -354,21 +356,23 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
 /* ---- deadlines ---- */
 
 static uint64_t patience_ms(const struct covey__session *session, const struct covey_plan_run *run,
-                            const struct covey__tiles *tiles)
+                            const struct covey__request *request)
 {
+    const struct covey__tiles *tiles = &request->tiles;
     uint64_t ms = covey__times_patience(&session->run_times[tiles->run]);
     if (ms == 0) {
         ms = (uint64_t)run->predicted_us * 3 / 1000 + 50;
     }
     /* A second deadline that is too short would make it worse. */
-    return ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+    return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
 }
 
 /* How long a holder may wait for one segment's rows: half of the longest segment longer than that
  * one takes, in the proportion of what was measured to what was predicted. */
 static uint16_t stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
-                         const struct covey__tiles *tiles)
+                         const struct covey__request *request)
 {
+    const struct covey__tiles *tiles = &request->tiles;
     uint64_t longest = run->predicted_us / (run->segments > 0 ? run->segments : 1);
     for (unsigned s = 0; s < run->segments; s++) {
         longest = run->segment[s].predicted_us > longest ? run->segment[s].predicted_us : longest;
@@ -380,7 +384,8 @@ static uint16_t stall_ms(const struct covey__session *session, const struct cove
     } else if (median_us > run->predicted_us && run->predicted_us > 0) {
         ms = ms * median_us / run->predicted_us;
     }
-    ms = (ms + COVEY__JOB_STALL_MIN_MS) << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+    ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS)
+         << (tiles->tries > 0 ? tiles->tries - 1 : 0);
     return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
 }
 
@@ -416,6 +421,11 @@ static void watch(struct covey__turn *turn, struct covey__request *request)
             lose_slow(turn, request, roots);
             return;
         }
+    }
+    if (turn->now_ms >= tiles->overdue_ms && covey__request_beside(turn->job, request)) {
+        const struct covey__session *session = covey__request_session(turn->job, request);
+        tiles->overdue_ms =
+            tiles->began_ms + patience_ms(session, run_of(turn->job, request), request);
     }
     if (turn->now_ms >= tiles->overdue_ms) {
         overdue(turn, request);
@@ -462,7 +472,7 @@ static bool send_start(struct covey__turn *turn, struct covey__request *request,
     message.tile.request = request->id;
     message.tile.attempt = tiles->attempt;
     message.tile.run = tiles->run;
-    message.tile.stall_ms = stall_ms(session, run_of(turn->job, request), tiles);
+    message.tile.stall_ms = stall_ms(session, run_of(turn->job, request), request);
     message.tile.layout = covey_bytes_of(space.ptr, len);
     if (covey__update_send(turn->out, &version->plan.device[device], &message,
                            tiles->cut[device]) != COVEY_OK) {
@@ -488,7 +498,7 @@ static bool pump_start(struct covey__turn *turn, struct covey__request *request)
     }
     const struct covey__session *session = covey__request_session(turn->job, request);
     tiles->began_ms = turn->now_ms;
-    tiles->overdue_ms = turn->now_ms + patience_ms(session, run_of(turn->job, request), tiles);
+    tiles->overdue_ms = turn->now_ms + patience_ms(session, run_of(turn->job, request), request);
     tiles->state = COVEY__TILES_WAITING;
     return true;
 }

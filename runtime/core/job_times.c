@@ -48,6 +48,13 @@ uint32_t covey__times_patience(const struct covey__times *times)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned beside)
+{
+    uint64_t median = covey__times_median(times), least = beside > 0 ? ms / beside : ms;
+    uint64_t usual = median == 0 || median > ms ? ms : median;
+    covey__times_add(times, usual > least ? usual : least);
+}
+
 /* Slots are numbered anew when the groups change: then all of them count. */
 static uint64_t layer_bytes(const struct covey_plan_layer *layer, const struct covey_plan *plan,
                             const struct covey_plan_layer *before, const struct covey_plan *old,

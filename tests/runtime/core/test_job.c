@@ -536,6 +536,35 @@ static void test_requests_of_a_session_overlap(void **state)
     world_free(w);
 }
 
+/* Work beside another request's is waited for twice as long, also if that came later, and its time
+ * is not taken for what a layer needs alone. */
+static void test_deadlines_are_shared(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 0);
+    for (unsigned i = 0; i < 40; i++) {
+        bool beside = i >= 8 && i < 36;
+        assert_true(i != 8 || begin(w, 8) == COVEY_OK);
+        start_layer(w, 7, 0);
+        pass(w, beside ? 200 : 100);
+        answer_all(w, w);
+        if (i == 35) {
+            end(w, 8);
+        }
+    }
+    start_layer(w, 7, 0);
+    pass(w, 100);
+    assert_int_equal(begin(w, 9), COVEY_OK);
+    pass(w, 299);
+    assert_int_equal(w->locals, 1);
+    pass(w, 1);
+    assert_int_equal(w->locals, 2);
+    end(w, 7);
+    end(w, 9);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_misuse_is_refused),
         cmocka_unit_test(test_full_updates_go_on),
         cmocka_unit_test(test_requests_of_a_session_overlap),
+        cmocka_unit_test(test_deadlines_are_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
