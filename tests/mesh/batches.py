@@ -87,6 +87,12 @@ def compare(single, mesh):
     return worst
 
 
+def wait():
+    """Until the sessions that are open have their plans: a first request may run here alone."""
+    subprocess.run([COVEY, "lab", "wait", "--dir", lab_dir, "--wait", "60"], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
 def kill(node):
     nodes = json.loads(subprocess.run([COVEY, "lab", "list", "--json", "--dir", lab_dir],
                                       check=True, stdout=subprocess.PIPE).stdout)["nodes"]
@@ -99,12 +105,12 @@ def check_stream(model, inputs, node):
     single = read([COVEY, *ask, "--local"])
     batches = over_mesh(*ask, "--batch", str(BATCH), "--coded", "all")
     read(batches)
+    wait()
     mesh = read(batches, lambda count: kill(node) if count == len(single) // 2 else None)
     worst = compare(single, mesh)
     subprocess.run([COVEY, "lab", "restart", str(node), "--dir", lab_dir], check=True,
                    stdout=subprocess.DEVNULL)
-    subprocess.run([COVEY, "lab", "wait", "--dir", lab_dir, "--wait", "60"], check=True,
-                   stdout=subprocess.DEVNULL)
+    wait()
     print(f"{os.path.basename(model)}: {len(mesh)} answers, largest difference {worst:.2g}")
 
 
@@ -112,9 +118,11 @@ def check_tensor(model, rows, options, requests):
     """A tensor is one request; --batch says otherwise. Names the batch and how often it asked."""
     x = tensor("x", rows, (1, 28, 28))
     out = f"{base}/out.npy", f"{base}/local.npy"
-    text = subprocess.run(over_mesh("infer", model, x, *options, "--coded", "all", "--trace",
-                                    "--json", "--output", out[0]), check=True, timeout=60,
-                          stdout=subprocess.PIPE, text=True).stdout
+    ask = over_mesh("infer", model, x, *options, "--coded", "all", "--trace", "--json",
+                    "--output", out[0])
+    subprocess.run(ask, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    wait()
+    text = subprocess.run(ask, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
     subprocess.run([COVEY, "infer", model, x, "--local", "--output", out[1]], check=True,
                    stdout=subprocess.DEVNULL)
     report = json.loads(text)
