@@ -7,12 +7,19 @@
 #include "covey/limits.h"
 #include "covey/threads.h"
 
-enum { LT_SEEDS = 3000, AWAITED_ROUNDS = 3000, ACCURACIES = 4, LTS = 2, AWAITED = 2 };
+enum {
+    CODES = COVEY_CODE_FIELD + 1,
+    LT_SEEDS = 3000,
+    AWAITED_ROUNDS = 3000,
+    ACCURACIES = 4,
+    LTS = 2,
+    AWAITED = 2
+};
 
 struct bench {
     struct covey__product_options o;
     struct covey__product_base base;
-    struct covey__product_result code[COVEY_CODE_KINDS];
+    struct covey__product_result code[CODES];
     struct covey__product_accuracy accuracy[ACCURACIES];
     struct covey__product_lt lt[LTS];
     double awaited[AWAITED];
@@ -29,7 +36,7 @@ static const uint32_t awaited[AWAITED][2] = {{10, 20}, {12, 16}}; /* n, m */
 static covey_err measure(struct bench *b)
 {
     covey_err err = covey__product_base_measure(&b->o, &b->base);
-    for (unsigned i = 0; i < COVEY_CODE_KINDS && err == COVEY_OK; i++) {
+    for (unsigned i = 0; i < CODES && err == COVEY_OK; i++) {
         err = covey__product_measure(&b->o, &b->base, (enum covey_code_kind)i, &b->code[i]);
     }
     for (unsigned i = 0; i < ACCURACIES && err == COVEY_OK; i++) {
@@ -101,7 +108,7 @@ static enum covey_exit report_json(struct covey__cli *cli, const struct bench *b
     cJSON_AddNumberToObject(document, "field_product_ms", b->base.field_ms);
     cJSON_AddNumberToObject(document, "memcpy_gbytes_s", b->base.copy_gbytes_s);
     cJSON *list = cJSON_AddArrayToObject(document, "codes");
-    for (unsigned i = 0; i < COVEY_CODE_KINDS; i++) {
+    for (unsigned i = 0; i < CODES; i++) {
         add_code(list, &b->code[i]);
     }
     list = cJSON_AddArrayToObject(document, "accuracy");
@@ -148,7 +155,7 @@ static void report(const struct bench *b)
     printf("%-12s %5s %6s %7s %7s %8s %8s %8s %22s %22s %22s\n", "CODE", "TASKS", "FAILED",
            "ANSWERS", "REBUILT", "ROUND MS", "ERROR", "WORST", "ENCODE MS   GB/S      ",
            "DECODE MS   GB/S      ", "CHECK MS   GB/S      ");
-    for (unsigned i = 0; i < COVEY_CODE_KINDS; i++) {
+    for (unsigned i = 0; i < CODES; i++) {
         const struct covey__product_result *r = &b->code[i];
         printf("%-12s %5u %6u %7.2f %7.2f %8.2f %8.1e %8.1e", covey_code_kind_name(r->kind),
                r->tasks, r->failed, r->answers, r->rebuilt, r->round_ms, r->error_median,

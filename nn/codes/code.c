@@ -19,9 +19,22 @@ const char *covey_code_kind_name(enum covey_code_kind kind)
     static const char *const names[COVEY_CODE_KINDS] = {
         [COVEY_CODE_UNCODED] = "uncoded", [COVEY_CODE_REPLICATION] = "replication",
         [COVEY_CODE_MDS] = "mds",         [COVEY_CODE_VANDERMONDE] = "vandermonde",
-        [COVEY_CODE_LT] = "lt",           [COVEY_CODE_FIELD] = "field"};
+        [COVEY_CODE_LT] = "lt",           [COVEY_CODE_FIELD] = "field",
+        [COVEY_CODE_PRIVATE] = "private", [COVEY_CODE_PRIVATE_INPUTS] = "private-inputs"};
     COVEY_ASSERT((unsigned)kind < COVEY_CODE_KINDS);
     return names[kind];
+}
+
+bool covey__code_is_private(const struct covey_code *c)
+{
+    return c->kind == COVEY_CODE_PRIVATE || c->kind == COVEY_CODE_PRIVATE_INPUTS;
+}
+
+uint32_t covey_code_needed(const struct covey_code *c)
+{
+    return c->kind == COVEY_CODE_PRIVATE          ? 2 * (c->n + c->masks - 1) + 1
+           : c->kind == COVEY_CODE_PRIVATE_INPUTS ? c->n + c->masks
+                                                  : c->n;
 }
 
 static bool is_tasks_valid(const struct covey_code *c)
@@ -35,6 +48,10 @@ static bool is_tasks_valid(const struct covey_code *c)
         return pow((double)c->m, (double)(c->n - 1)) < 1e38;
     case COVEY_CODE_FIELD:
         return c->prime < COVEY_FIELD_PRIMES;
+    case COVEY_CODE_PRIVATE:
+    case COVEY_CODE_PRIVATE_INPUTS:
+        return c->prime < COVEY_FIELD_PRIMES && c->masks > 0 &&
+               c->masks <= COVEY_CODE_BLOCKS_MAX - c->n && covey_code_needed(c) <= c->m;
     case COVEY_CODE_MDS:
     case COVEY_CODE_LT:
         return true;
@@ -65,7 +82,8 @@ covey_err covey_code_check(const struct covey_code *c)
 
 uint32_t covey__code_modulus(const struct covey_code *c)
 {
-    return c->kind == COVEY_CODE_FIELD ? covey_field_prime(c->prime) : 0;
+    return c->kind == COVEY_CODE_FIELD || covey__code_is_private(c) ? covey_field_prime(c->prime)
+                                                                    : 0;
 }
 
 uint32_t covey_code_block(const struct covey_code *c, uint32_t j, uint32_t *out_first_row)
@@ -136,6 +154,10 @@ void covey_code_coefficients(const struct covey_code *c, uint32_t t, float *out)
         covey__code_draw(c->n, c->seed, t, out);
     } else if (c->kind == COVEY_CODE_FIELD) {
         fill_cauchy(c, t, out);
+    } else if (covey__code_is_private(c)) {
+        float all[COVEY_CODE_BLOCKS_MAX];
+        covey__private_coefficients(c, t, all);
+        memcpy(out, all, c->n * sizeof(float));
     } else if (c->kind == COVEY_CODE_MDS) {
         for (uint32_t j = 0; j < c->n; j++) {
             out[j] = covey__code_parity(c->n, c->m - c->n, t - c->n, j);
@@ -164,7 +186,7 @@ void covey_code_encode(const struct covey_code *c, uint32_t first, uint32_t coun
     struct covey__mix_term term[COVEY_CODE_BLOCKS_MAX];
     float factor[OUTS][COVEY_CODE_BLOCKS_MAX];
     struct covey__mix_out outs[OUTS];
-    COVEY_ASSERT(first <= c->m && count <= c->m - first);
+    COVEY_ASSERT(first <= c->m && count <= c->m - first && !covey__code_is_private(c));
     for (uint32_t j = 0; j < c->n; j++) {
         uint32_t row, rows = covey_code_block(c, j, &row);
         term[j] = (struct covey__mix_term){.at = a + row * c->a.inner,

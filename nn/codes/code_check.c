@@ -47,6 +47,9 @@ struct projection {
 covey_err covey_code_check_new(const struct covey_code *code, struct covey_code_check **out)
 {
     covey_err err = covey_code_check(code);
+    if (err == COVEY_OK && covey__code_is_private(code)) {
+        err = COVEY_ERR_UNSUPPORTED;
+    }
     if (err != COVEY_OK) {
         return err;
     }

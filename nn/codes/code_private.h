@@ -7,6 +7,12 @@
 
 #include "covey/code.h"
 
+bool covey__code_is_private(const struct covey_code *code);
+/* Of the blocks and masks [n + masks] in task t. */
+void covey__private_coefficients(const struct covey_code *code, uint32_t t, float *out);
+/* weights [n x needed]: of the answers to so many tasks in each block; points [needed] is spare. */
+void covey__private_solve(const struct covey_code *code, const uint32_t *tasks, uint32_t *points,
+                          double *weights);
 /* The modulus of a code of the field, else 0. */
 uint32_t covey__code_modulus(const struct covey_code *code);
 /* Of parity t of n blocks; parities in all decide which table it is of. */

@@ -13,6 +13,9 @@ enum { SOLVE_RATIO = 2 };
 static uint32_t solve_max_of(const struct covey_code *c)
 {
     bool systematic = c->kind == COVEY_CODE_MDS || c->kind == COVEY_CODE_FIELD;
+    if (covey__code_is_private(c)) {
+        return covey_code_needed(c);
+    }
     uint32_t kept = systematic ? c->m - c->n : c->m, most = SOLVE_RATIO * c->n;
     return kept == 0 ? 1 : kept < most ? kept : most;
 }
@@ -52,6 +55,7 @@ covey_err covey_decoder_new(const struct covey_code *code, struct covey_decoder 
         {(void **)&d->rows, m * n, sizeof(*d->rows)},
         {(void **)&d->used, solve, sizeof(*d->used)},
         {(void **)&d->unknown, n, sizeof(*d->unknown)},
+        {(void **)&d->points, solve, sizeof(*d->points)},
         {(void **)&d->matrix, solve * n, sizeof(*d->matrix)},
         {(void **)&d->noise, solve, sizeof(*d->noise)},
         {(void **)&d->room, covey__solve_room((uint32_t)solve, (uint32_t)unknown),
@@ -78,9 +82,10 @@ void covey_decoder_free(struct covey_decoder *d)
     if (d == NULL) {
         return;
     }
-    void *const parts[] = {d->seen, d->known,   d->rounding, d->row,        d->span.basis, d->kept,
-                           d->rows, d->used,    d->unknown,  d->span.spare, d->matrix,     d->noise,
-                           d->room, d->weights, d->term,     d->out,        d->factor};
+    void *const parts[] = {d->seen,   d->known,  d->rounding, d->row,     d->span.basis,
+                           d->kept,   d->rows,   d->used,     d->unknown, d->span.spare,
+                           d->matrix, d->noise,  d->room,     d->weights, d->term,
+                           d->out,    d->factor, d->points};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         free(parts[i]);
     }
@@ -150,8 +155,8 @@ static bool is_plain(const struct covey_decoder *d, const float *row, uint32_t *
 float *covey_decoder_place(const struct covey_decoder *d, uint32_t t)
 {
     uint32_t block = 0, first;
-    if (d->c == NULL || d->code.c.outer > 1 || !covey_decoder_wants(d, t) ||
-        !is_plain(d, d->row, &block)) {
+    if (d->c == NULL || d->code.c.outer > 1 || covey__code_is_private(&d->code) ||
+        !covey_decoder_wants(d, t) || !is_plain(d, d->row, &block)) {
         return NULL;
     }
     (void)covey_code_block(&d->code, block, &first);
@@ -214,7 +219,7 @@ static void judge(struct covey_decoder *d)
         d->state = COVEY_DECODER_READY;
         return;
     }
-    bool may = c->kind == COVEY_CODE_LT ? d->span.rank == c->n : d->answers >= c->n;
+    bool may = c->kind == COVEY_CODE_LT ? d->span.rank == c->n : d->answers >= covey_code_needed(c);
     if (!may || d->kept_count == 0 || !covey__decoder_solve(d)) {
         return;
     }
@@ -243,7 +248,8 @@ covey_err covey_decoder_add(struct covey_decoder *d, uint32_t t, const float *an
         kept.squares += (double)d->row[j] * (double)d->row[j];
     }
     kept.unknown = count_unknown(d, d->row, &block);
-    bool plain = is_plain(d, d->row, &block), lone = kept.unknown == 1;
+    bool private = covey__code_is_private(&d->code); /* masks are in every answer */
+    bool plain = !private && is_plain(d, d->row, &block), lone = kept.unknown == 1;
     if (plain || (lone && d->code.kind == COVEY_CODE_LT)) {
         if (plain && d->c != NULL) {
             take_plain(d, block, answer);

@@ -32,6 +32,7 @@ struct covey_decoder {
     /* Solving: of what is kept and not used up, at most solve_max. */
     uint32_t solve_max;
     uint32_t *used, *unknown; /* [solve_max] of kept; [n] */
+    uint32_t *points;         /* [solve_max] */
     float *matrix;            /* [solve_max x n] */
     double *noise, *room, *weights;
     /* Carrying out. */

@@ -61,8 +61,27 @@ static double solved_rounding(const struct covey_decoder *d, const double *weigh
     return sum;
 }
 
+/* The first answers that are needed, all of them: nothing is known before. */
+static bool solve_private(struct covey_decoder *d)
+{
+    uint32_t needed = covey_code_needed(&d->code), *tasks = d->used, *points = d->points;
+    for (uint32_t i = 0; i < needed; i++) {
+        tasks[i] = d->kept[i].task;
+    }
+    covey__private_solve(&d->code, tasks, points, d->weights);
+    for (uint32_t i = 0; i < needed; i++) {
+        d->used[i] = i;
+    }
+    d->solved = needed;
+    d->growth = 1;
+    return true;
+}
+
 bool covey__decoder_solve(struct covey_decoder *d)
 {
+    if (covey__code_is_private(&d->code)) {
+        return solve_private(d);
+    }
     uint32_t unknown = find_unknown(d), prime = covey__code_modulus(&d->code);
     uint32_t answers = find_used(d, unknown);
     d->solved = 0;

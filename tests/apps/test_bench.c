@@ -51,7 +51,7 @@ static void test_products_are_measured(void **state)
     (void)state;
     assert_int_equal(covey__product_base_measure(&o, &base), COVEY_OK);
     assert_true(base.product_ms > 0 && base.field_ms > 0 && base.copy_gbytes_s > 0);
-    for (unsigned i = 0; i < COVEY_CODE_KINDS; i++) {
+    for (unsigned i = 0; i <= COVEY_CODE_FIELD; i++) {
         struct covey__product_result r;
         enum covey_code_kind kind = (enum covey_code_kind)i;
         assert_int_equal(covey__product_measure(&o, &base, kind, &r), COVEY_OK);

@@ -160,7 +160,7 @@ static void test_replication(void **state)
 static void test_same_answer_twice(void **state)
 {
     (void)state;
-    for (unsigned kind = COVEY_CODE_MDS; kind < COVEY_CODE_KINDS; kind++) {
+    for (unsigned kind = COVEY_CODE_MDS; kind < COVEY_CODE_PRIVATE; kind++) {
         struct covey_code code = code_of((enum covey_code_kind)kind, 5, 9, 10);
         struct code_scene s;
         enum covey_answer_use use, again;

@@ -22,8 +22,10 @@ enum covey_code_kind {
     COVEY_CODE_REPLICATION, /* m = r n tasks, task t is block t mod n */
     COVEY_CODE_MDS,         /* the blocks, then m - n parities; about any n answers */
     COVEY_CODE_VANDERMONDE, /* as published, g_tj = (t + 1)^j: loses all digits from n = 10 on */
-    COVEY_CODE_LT,    /* sums and differences of a random few; as many tasks as are asked for */
-    COVEY_CODE_FIELD, /* MDS modulo a prime, exact: see field.h for what goes in and out */
+    COVEY_CODE_LT,      /* sums and differences of a random few; as many tasks as are asked for */
+    COVEY_CODE_FIELD,   /* MDS modulo a prime, exact: see field.h for what goes in and out */
+    COVEY_CODE_PRIVATE, /* both factors masked, and */
+    COVEY_CODE_PRIVATE_INPUTS, /* A alone: see private.h, which encodes them */
     COVEY_CODE_KINDS
 };
 const char *covey_code_kind_name(enum covey_code_kind kind); /* constant */
@@ -47,21 +49,25 @@ struct covey_code {
     struct covey_code_shape a, c; /* of A and of the product */
     uint64_t seed;                /* LT: draws the sums; the same for all */
     float bound;                  /* 0: COVEY_CODE_BOUND. Vandermonde has none */
-    unsigned prime;               /* FIELD: which, below COVEY_FIELD_PRIMES */
+    unsigned prime;               /* FIELD, PRIVATE: which, below COVEY_FIELD_PRIMES */
+    uint32_t masks;               /* PRIVATE: T, at least 1; n + T at most COVEY_CODE_BLOCKS_MAX */
 };
 /* Every code that came from outside: RANGE. The other functions assert it. */
 covey_err covey_code_check(const struct covey_code *code) COVEY_CHECK;
 
+/* Answers without which nothing decodes: n; of the private kinds what private.h says, and any do.
+ */
+uint32_t covey_code_needed(const struct covey_code *code);
 uint32_t covey_code_block(const struct covey_code *code, uint32_t j, uint32_t *out_first_row);
 /* Rows of E_t: of its longest block. */
 uint32_t covey_code_task_rows(const struct covey_code *code, uint32_t t);
 size_t covey_code_task_floats(const struct covey_code *code, uint32_t t);   /* of E_t */
 size_t covey_code_answer_floats(const struct covey_code *code, uint32_t t); /* of E_t B */
-/* g_t [n]: floats; FIELD: integers of the field. */
+/* g_t [n]: floats; FIELD and PRIVATE: integers of the field, without those of the masks. */
 void covey_code_coefficients(const struct covey_code *code, uint32_t t, float *out);
 /* Where E_t lies in A already (a block by itself, outer 1): nothing is to be encoded. Else NULL. */
 const float *covey_code_plain(const struct covey_code *code, uint32_t t, const float *a);
-/* out[i]: E of task first + i, for count of them; A is read once for every eight. */
+/* out[i]: E of task first + i, for count of them; A is read once for every eight. Not PRIVATE. */
 void covey_code_encode(const struct covey_code *code, uint32_t first, uint32_t count,
                        const float *a, float *const *out);
 

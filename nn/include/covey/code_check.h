@@ -14,6 +14,7 @@
 
 struct covey_code_check;
 
+/* UNSUPPORTED: of a private kind, which covey_private_check() checks task by task. */
 covey_err covey_code_check_new(const struct covey_code *code,
                                struct covey_code_check **out) COVEY_CHECK;
 void covey_code_check_free(struct covey_code_check *check); /* NULL is a no-op */
