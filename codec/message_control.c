@@ -445,7 +445,7 @@ static void get_result(struct covey_cbor_reader *r, struct covey_control_result 
         struct covey_control_layer *l = &out->layer[i];
         covey__control_enter(r, LAYER_FIELDS);
         covey__control_get_line(r, l->name, sizeof(l->name));
-        l->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_TILES);
+        l->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_EXACT);
         l->units = get_u16(r);
         l->parity_units = get_u16(r);
         l->recovered_dead = get_u16(r);

@@ -142,7 +142,7 @@ static void get_layer(struct covey_cbor_reader *r, unsigned devices,
 {
     covey__control_enter(r, PLAN_LAYER_FIELDS);
     covey__control_get_line(r, out->name, sizeof(out->name));
-    out->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_TILES);
+    out->mode = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_EXACT);
     out->cell = (uint16_t)covey_cbor_get_uint(r, COVEY_CELLS_MAX - 1);
     out->units = get_u16(r);
     out->groups = get_u16(r);

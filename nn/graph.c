@@ -218,8 +218,40 @@ void covey__graph_frame(const struct covey_graph *g, const struct covey_graph_no
     }
 }
 
+unsigned covey__op_weights(enum covey_op op)
+{
+    const struct covey__op_exact *exact = covey__op_find(op)->exact;
+    return exact != NULL ? exact->weights : 1;
+}
+
+static const struct covey_graph_value *value_of(const struct covey_graph *g,
+                                                const struct covey_graph_node *node, unsigned input)
+{
+    bool given = input < node->inputs && node->input[input] != COVEY_VALUE_NONE;
+    return given ? &g->values[node->input[input]] : NULL;
+}
+
+/* One zero point of all of the input, whatever the batch, and constant ones of the weights. */
+static bool splits_exactly(const struct covey_graph *g, const struct covey_graph_node *node,
+                           const struct covey__op_exact *exact)
+{
+    const struct covey_graph_value *w = value_of(g, node, exact->weights);
+    const struct covey_graph_value *w_zero = value_of(g, node, exact->weights_zero);
+    const struct covey_graph_value *x_zero = value_of(g, node, exact->input_zero);
+    bool one_zero = x_zero == NULL || x_zero->shape.rank == 0 ||
+                    (x_zero->constant && covey__shape_elements(&x_zero->shape) == 1);
+    return one_zero && w->constant && !g->values[node->input[0]].constant &&
+           (w_zero == NULL || w_zero->constant) && node->attrs.groups == 1 &&
+           w->shape.rank == exact->rank && w->shape.dims[exact->outputs] >= 2 &&
+           covey__shape_elements(&w->shape) > 0;
+}
+
 bool covey__graph_splits(const struct covey_graph *g, const struct covey_graph_node *node)
 {
+    const struct covey__op_exact *exact = covey__op_find(node->op)->exact;
+    if (exact != NULL) {
+        return splits_exactly(g, node, exact);
+    }
     bool conv = node->op == COVEY_OP_CONV && node->attrs.groups == 1 &&
                 g->values[node->input[1]].shape.rank == 4;
     if (!conv && node->op != COVEY_OP_DENSE) {

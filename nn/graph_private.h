@@ -40,5 +40,7 @@ const char *covey__node_name(const struct covey_graph_node *node);
 
 /* Whether a node can be split, in a graph whose shapes are checked. */
 bool covey__graph_splits(const struct covey_graph *g, const struct covey_graph_node *node);
+/* Which input the weights of a node that can be split are. */
+unsigned covey__op_weights(enum covey_op op);
 
 #endif /* COVEY_NN_GRAPH_PRIVATE_H */

@@ -218,7 +218,8 @@ static covey_err read_all(struct covey_manifest *mf, struct covey_bytes in)
     return err == COVEY_OK && seen != COVEY__MANIFEST_KEYS ? COVEY_ERR_MALFORMED : err;
 }
 
-/* Each layer that can be split must have its weights in units, since that is how they travel. */
+/* Each layer that can be split must have its weights in units, since that is how they travel. But
+ * for those of integers, whose units are no part of their bytes: their owner makes them. */
 static covey_err find_layers(struct covey_manifest *mf, struct covey_nn_error *out_why)
 {
     const struct covey_graph *g = mf->graph;
@@ -227,14 +228,16 @@ static covey_err find_layers(struct covey_manifest *mf, struct covey_nn_error *o
         if (!covey__graph_splits(g, node)) {
             continue;
         }
-        if (mf->constants[node->input[1]].cut.unit_rows == 0) {
+        uint16_t weights = node->input[covey__op_weights(node->op)];
+        bool units = mf->constants[weights].cut.unit_rows != 0;
+        if (!units && g->values[weights].type == COVEY_TYPE_F32) {
             return covey__nn_fail(out_why, COVEY_ERR_MALFORMED, "%s: weights without units",
                                   covey__node_name(node));
         }
         if (mf->layer_count == COVEY_LAYERS_MAX) {
             return covey__nn_fail(out_why, COVEY_ERR_LIMIT, "too many layers");
         }
-        mf->layer_weights[mf->layer_count++] = node->input[1];
+        mf->layer_weights[mf->layer_count++] = weights;
     }
     return COVEY_OK;
 }

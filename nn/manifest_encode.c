@@ -247,7 +247,8 @@ covey_err covey_manifest_encode(const struct covey_graph *g, const struct covey_
         goto out;
     }
     for (size_t i = 0; i < covey_model_layers(m); i++) {
-        e.unit_rows[covey_model_layer_weights(m, i)] = covey_model_layer(m, i)->unit_rows;
+        const struct covey_layer *l = covey_model_layer(m, i);
+        e.unit_rows[covey_model_layer_weights(m, i)] = l->exact != 0 ? 0 : l->unit_rows;
     }
     err = put_blobs(&e);
     if (err == COVEY_OK) {

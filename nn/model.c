@@ -42,18 +42,29 @@ static void model_frame(const struct covey_model *m, size_t node, struct covey__
     out->call.state = NULL;
 }
 
+size_t covey__model_layer_work(const struct covey_layer *l)
+{
+    size_t product = align(l->units * covey_layer_answer_floats(l) * sizeof(float));
+    return product + (l->exact != 0 ? covey_layer_input_floats(l) * sizeof(float) : 0);
+}
+
 static covey_err add_layer(struct covey_model *m, size_t node, const struct covey__op_call *call)
 {
     struct covey_layer layer;
     if (m->layer_count == COVEY_LAYERS_MAX) {
         return COVEY_ERR_LIMIT;
     }
-    covey__layer_of(call, m->g->nodes[node].op, &layer);
+    const struct covey__op_exact *exact = covey__op_find(m->g->nodes[node].op)->exact;
+    if (exact != NULL) {
+        exact->layer(call, &layer);
+    } else {
+        covey__layer_of(call, m->g->nodes[node].op, &layer);
+    }
     covey_err err = covey_layer_check(&layer);
     if (err != COVEY_OK) {
         return err;
     }
-    need_work(m, layer.units * covey_layer_answer_floats(&layer) * sizeof(float));
+    need_work(m, covey__model_layer_work(&layer));
     m->node_layer[node] = (uint16_t)m->layer_count;
     m->layer_node[m->layer_count] = (uint16_t)node;
     m->layers[m->layer_count++] = layer;
@@ -223,7 +234,21 @@ const char *covey_model_layer_name(const struct covey_model *m, size_t layer)
 uint16_t covey_model_layer_weights(const struct covey_model *m, size_t layer)
 {
     COVEY_ASSERT(layer < m->layer_count);
-    return m->g->nodes[m->layer_node[layer]].input[1];
+    const struct covey_graph_node *node = &m->g->nodes[m->layer_node[layer]];
+    return node->input[covey__op_weights(node->op)];
+}
+
+void covey_model_layer_unit(const struct covey_model *m, size_t layer, size_t unit, float *out)
+{
+    const struct covey_layer *l = covey_model_layer(m, layer);
+    struct covey__graph_frame frame;
+    COVEY_ASSERT(l->exact != 0 && unit < l->units);
+    model_frame(m, m->layer_node[layer], &frame);
+    size_t first = unit * l->unit_rows, rows = l->m - first;
+    rows = rows < l->unit_rows ? rows : l->unit_rows;
+    memset(out, 0, covey_layer_unit_floats(l) * sizeof(*out));
+    covey__op_find(m->g->nodes[m->layer_node[layer]].op)
+        ->exact->rows(&frame.call, first, rows, out);
 }
 
 const struct covey_shape *covey_model_input(const struct covey_model *m)

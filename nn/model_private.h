@@ -23,6 +23,8 @@ unsigned covey__model_threads(const struct covey_model *m);
 /* The node's split layer and its number; NULL when it has none. */
 const struct covey_layer *covey__model_node_layer(const struct covey_model *m, size_t node,
                                                   size_t *out_layer);
+/* Bytes of a stopped layer's product, and behind it of its input if it is exact. */
+size_t covey__model_layer_work(const struct covey_layer *l);
 /* Where a value that is no constant lives in the arena. */
 size_t covey__model_offset(const struct covey_model *m, uint16_t value);
 /* Fills in state, small and thread_count of a node's call. */

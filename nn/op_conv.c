@@ -59,14 +59,12 @@ covey_err covey__infer_conv(const struct covey__op_call *c, struct covey_tensor 
     return COVEY_OK;
 }
 
-void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct covey_layer *out)
+void covey__layer_dense(uint32_t m, uint32_t k, uint32_t batch, struct covey_layer *out)
 {
-    const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
-    const struct covey_op_attrs *a = c->attrs;
     struct covey_layer l = {.kind = COVEY_LAYER_DENSE,
-                            .m = w->dims[0],
-                            .k = w->dims[1],
-                            .channels = w->dims[1],
+                            .m = m,
+                            .k = k,
+                            .channels = k,
                             .height = 1,
                             .width = 1,
                             .kernel = {1, 1},
@@ -74,25 +72,42 @@ void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct co
                             .dilation = {1, 1},
                             .out_height = 1,
                             .out_width = 1,
-                            .batch = x->dims[0]};
-    if (op == COVEY_OP_CONV) {
-        l.kind = COVEY_LAYER_CONV;
-        l.m = w->dims[0] / a->groups;
-        l.k = w->dims[1] * w->dims[2] * w->dims[3];
-        l.height = x->dims[2];
-        l.width = x->dims[3];
-        for (unsigned i = 0; i < 2; i++) {
-            l.kernel[i] = a->kernel[i];
-            l.stride[i] = a->stride[i];
-            l.dilation[i] = a->dilation[i];
-            l.pads[i] = a->pads[i];
-            l.pads[i + 2] = a->pads_end[i];
-        }
-        l.out_height = c->out[0]->shape.dims[2];
-        l.out_width = c->out[0]->shape.dims[3];
-    }
+                            .batch = batch};
     covey_layer_cut(l.m, &l.unit_rows, &l.units);
     *out = l;
+}
+
+void covey__layer_conv(const struct covey__op_call *c, const struct covey_shape *w,
+                       struct covey_layer *out)
+{
+    const struct covey_shape *x = &c->in[0]->shape;
+    const struct covey_op_attrs *a = c->attrs;
+    struct covey_layer l;
+    covey__layer_dense(w->dims[0] / a->groups, w->dims[1], x->dims[0], &l);
+    l.kind = COVEY_LAYER_CONV;
+    l.k = w->dims[1] * w->dims[2] * w->dims[3];
+    l.height = x->dims[2];
+    l.width = x->dims[3];
+    for (unsigned i = 0; i < 2; i++) {
+        l.kernel[i] = a->kernel[i];
+        l.stride[i] = a->stride[i];
+        l.dilation[i] = a->dilation[i];
+        l.pads[i] = a->pads[i];
+        l.pads[i + 2] = a->pads_end[i];
+    }
+    l.out_height = c->out[0]->shape.dims[2];
+    l.out_width = c->out[0]->shape.dims[3];
+    *out = l;
+}
+
+void covey__layer_of(const struct covey__op_call *c, enum covey_op op, struct covey_layer *out)
+{
+    const struct covey_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+    if (op == COVEY_OP_CONV) {
+        covey__layer_conv(c, w, out);
+    } else {
+        covey__layer_dense(w->dims[0], w->dims[1], x->dims[0], out);
+    }
 }
 
 /* A 1-D convolution is a 2-D one of height 1. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "layers.h"
 #include "op_integer.h"
 #include "op_quantize.h"
 #include "ops_integer.h"
@@ -300,3 +301,80 @@ void covey__op_qlinearconv(const struct covey__op_call *c)
 {
     run(c, &quantized_places, store_bytes);
 }
+
+/* ---- as a layer that a mesh splits: one group, two dimensions ---- */
+
+static void layer_of(const struct covey__op_call *c, const struct places *p,
+                     struct covey_layer *out)
+{
+    covey__layer_conv(c, &c->in[p->w]->shape, out);
+    out->exact = 1;
+}
+
+static void filters_of(const struct covey__op_call *c, const struct places *p,
+                       const struct covey__block *rows, float *out)
+{
+    struct conv v = conv_of(c, p);
+    struct covey__block block = *rows;
+    block.cols = v.channels * v.kernel[0] * v.kernel[1];
+    load_filters(&v, &block, out);
+}
+
+/* The product has [rows, images, pixels]. */
+static void finish(const struct covey__op_call *c, const struct places *p, const int32_t *product,
+                   void (*store)(const void *, const struct covey__block *, const int32_t *))
+{
+    struct conv v = conv_of(c, p);
+    size_t pixels = v.out_height * v.out_width, images = c->in[0]->shape.dims[0];
+    for (size_t i = 0; i < v.rows * images; i++) {
+        struct covey__block block = {i % images, i / images, 1, 0, pixels};
+        store(&v, &block, product + i * pixels);
+    }
+}
+
+static void layer_convinteger(const struct covey__op_call *c, struct covey_layer *out)
+{
+    layer_of(c, &integer_places, out);
+}
+
+static void layer_qlinearconv(const struct covey__op_call *c, struct covey_layer *out)
+{
+    layer_of(c, &quantized_places, out);
+}
+
+static void rows_convinteger(const struct covey__op_call *c, size_t first, size_t rows, float *out)
+{
+    filters_of(c, &integer_places, &(struct covey__block){.row = first, .rows = rows}, out);
+}
+
+static void rows_qlinearconv(const struct covey__op_call *c, size_t first, size_t rows, float *out)
+{
+    filters_of(c, &quantized_places, &(struct covey__block){.row = first, .rows = rows}, out);
+}
+
+static void finish_convinteger(const struct covey__op_call *c, const int32_t *product)
+{
+    finish(c, &integer_places, product, store_sums);
+}
+
+static void finish_qlinearconv(const struct covey__op_call *c, const int32_t *product)
+{
+    finish(c, &quantized_places, product, store_bytes);
+}
+
+const struct covey__op_exact covey__exact_convinteger = {.weights = 1,
+                                                         .weights_zero = 3,
+                                                         .input_zero = 2,
+                                                         .rank = 4,
+                                                         .outputs = 0,
+                                                         .layer = layer_convinteger,
+                                                         .rows = rows_convinteger,
+                                                         .finish = finish_convinteger};
+const struct covey__op_exact covey__exact_qlinearconv = {.weights = 3,
+                                                         .weights_zero = 5,
+                                                         .input_zero = 2,
+                                                         .rank = 4,
+                                                         .outputs = 0,
+                                                         .layer = layer_qlinearconv,
+                                                         .rows = rows_qlinearconv,
+                                                         .finish = finish_qlinearconv};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "layers.h"
 #include "op_integer.h"
 #include "op_quantize.h"
 #include "ops_integer.h"
@@ -282,3 +283,87 @@ void covey__op_qlinearmatmul(const struct covey__op_call *c)
 {
     run(c, &quantized_places, store_bytes);
 }
+
+/* ---- as a layer that a mesh splits: W is B turned, columns are the rows of A ---- */
+
+static void layer_of(const struct covey__op_call *c, const struct places *places,
+                     struct covey_layer *out)
+{
+    struct matmul p = sizes_of(c, places);
+    size_t rows = p.m * covey__shape_elements(&p.lead);
+    covey__layer_dense((uint32_t)p.n, (uint32_t)p.k, (uint32_t)rows, out);
+    out->exact = 1;
+}
+
+static void columns_of(const struct covey__op_call *c, const struct places *places,
+                       const struct covey__block *cols, float *out)
+{
+    struct matmul p = sizes_of(c, places);
+    const struct covey_tensor *zero = covey__optional(c, places->b_zero);
+    for (size_t j = 0; j < cols->cols; j++) {
+        int32_t less = covey__zero_at(zero, cols->col + j);
+        covey__bytes_load(&p.b, cols->col + j, p.n, less, out + j * p.k, p.k);
+    }
+}
+
+/* The product has [columns of B, rows of A]: a column at a time. */
+static void finish(const struct covey__op_call *c, const struct places *places,
+                   const int32_t *product,
+                   void (*store)(const void *, const struct covey__block *, const int32_t *))
+{
+    struct matmul p = sizes_of(c, places);
+    size_t jobs = covey__shape_elements(&p.lead);
+    for (size_t i = 0; i < p.n * jobs; i++) {
+        struct covey__block block = {i % jobs, 0, p.m, i / jobs, 1};
+        store(&p, &block, product + i * p.m);
+    }
+}
+
+static void layer_matmulinteger(const struct covey__op_call *c, struct covey_layer *out)
+{
+    layer_of(c, &integer_places, out);
+}
+
+static void layer_qlinearmatmul(const struct covey__op_call *c, struct covey_layer *out)
+{
+    layer_of(c, &quantized_places, out);
+}
+
+static void rows_matmulinteger(const struct covey__op_call *c, size_t first, size_t rows,
+                               float *out)
+{
+    columns_of(c, &integer_places, &(struct covey__block){.col = first, .cols = rows}, out);
+}
+
+static void rows_qlinearmatmul(const struct covey__op_call *c, size_t first, size_t rows,
+                               float *out)
+{
+    columns_of(c, &quantized_places, &(struct covey__block){.col = first, .cols = rows}, out);
+}
+
+static void finish_matmulinteger(const struct covey__op_call *c, const int32_t *product)
+{
+    finish(c, &integer_places, product, store_sums);
+}
+
+static void finish_qlinearmatmul(const struct covey__op_call *c, const int32_t *product)
+{
+    finish(c, &quantized_places, product, store_bytes);
+}
+
+const struct covey__op_exact covey__exact_matmulinteger = {.weights = 1,
+                                                           .weights_zero = 3,
+                                                           .input_zero = 2,
+                                                           .rank = 2,
+                                                           .outputs = 1,
+                                                           .layer = layer_matmulinteger,
+                                                           .rows = rows_matmulinteger,
+                                                           .finish = finish_matmulinteger};
+const struct covey__op_exact covey__exact_qlinearmatmul = {.weights = 3,
+                                                           .weights_zero = 5,
+                                                           .input_zero = 2,
+                                                           .rank = 2,
+                                                           .outputs = 1,
+                                                           .layer = layer_qlinearmatmul,
+                                                           .rows = rows_qlinearmatmul,
+                                                           .finish = finish_qlinearmatmul};

@@ -27,6 +27,19 @@ struct covey__op_call {
     unsigned thread_count;         /* for which scratch is sized; at least 1 */
 };
 
+struct covey_layer;
+
+/* A product of integers that can be split (covey/exact.h). */
+struct covey__op_exact {
+    uint8_t weights, weights_zero, input_zero; /* which inputs */
+    uint8_t rank, outputs;                     /* of the weights, and the axis of W's rows there */
+    void (*layer)(const struct covey__op_call *c, struct covey_layer *out);
+    /* Rows first .. first + rows - 1 of W less their zero points, [rows x k]. */
+    void (*rows)(const struct covey__op_call *c, size_t first, size_t rows, float *out);
+    /* The node's output from its layer's product. */
+    void (*finish)(const struct covey__op_call *c, const int32_t *product);
+};
+
 typedef covey_err (*covey__infer_fn)(const struct covey__op_call *c, struct covey_tensor *out,
                                      struct covey_nn_error *out_why);
 
@@ -53,6 +66,7 @@ struct covey__op {
     uint32_t replaces; /* bit i: input i is not read any more once there is a state */
     const char *(*kernel)(
         const struct covey__op_call *c); /* its kernel's name, for tables; or NULL */
+    const struct covey__op_exact *exact; /* NULL: it is none */
 };
 
 /* The families' tables, by number within the family. */

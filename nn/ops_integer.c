@@ -16,11 +16,13 @@
     }
 
 const struct covey__op covey__ops_integer[COVEY_OP_FAMILY] = {
-    ROW(CONVINTEGER, "ConvInteger", 2, 4, convinteger, .scratch = covey__scratch_convinteger),
+    ROW(CONVINTEGER, "ConvInteger", 2, 4, convinteger, .scratch = covey__scratch_convinteger,
+        .exact = &covey__exact_convinteger),
     ROW(MATMULINTEGER, "MatMulInteger", 2, 4, matmulinteger,
-        .scratch = covey__scratch_matmulinteger),
-    ROW(QLINEARCONV, "QLinearConv", 8, 9, qlinearconv, .scratch = covey__scratch_qlinearconv),
+        .scratch = covey__scratch_matmulinteger, .exact = &covey__exact_matmulinteger),
+    ROW(QLINEARCONV, "QLinearConv", 8, 9, qlinearconv, .scratch = covey__scratch_qlinearconv,
+        .exact = &covey__exact_qlinearconv),
     ROW(QLINEARMATMUL, "QLinearMatMul", 8, 8, qlinearmatmul,
-        .scratch = covey__scratch_qlinearmatmul),
+        .scratch = covey__scratch_qlinearmatmul, .exact = &covey__exact_qlinearmatmul),
     ROW(QLINEARADD, "QLinearAdd", 2, 8, qlinearadd, .in_place = true, .empties = true),
 };

@@ -26,5 +26,7 @@ size_t covey__scratch_convinteger(const struct covey__op_call *c);
 size_t covey__scratch_matmulinteger(const struct covey__op_call *c);
 size_t covey__scratch_qlinearconv(const struct covey__op_call *c);
 size_t covey__scratch_qlinearmatmul(const struct covey__op_call *c);
+extern const struct covey__op_exact covey__exact_convinteger, covey__exact_matmulinteger,
+    covey__exact_qlinearconv, covey__exact_qlinearmatmul;
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "covey/exact.h"
 #include "covey/large.h"
 #include "graph_private.h"
 #include "model_private.h"
+#include "op_integer.h"
 
 enum run_state { RUN_IDLE, RUN_READY, RUN_STOPPED, RUN_DONE };
 
@@ -238,6 +240,23 @@ static size_t stage_last(const struct covey_run *r)
     return s->nodes ? s->last_node : r->layer_node[s->layer] + 1u;
 }
 
+/* What the layer's holders multiply: of integers less their zero point, behind the product. */
+static const float *layer_input(struct covey_run *r)
+{
+    size_t layer;
+    const struct covey_layer *l = covey__model_node_layer(r->m, r->node, &layer);
+    const struct covey__op_call *c = &r->calls[r->node];
+    if (l->exact == 0) {
+        return c->in[0]->data;
+    }
+    size_t bytes = covey_layer_input_floats(l) * sizeof(float);
+    float *input = (float *)(void *)(r->work + (covey__model_layer_work(l) - bytes));
+    const struct covey_tensor *zero = covey__optional(c, r->ops[r->node]->exact->input_zero);
+    covey_err err = covey_exact_convert(c->in[0], covey__zero_at(zero, 0), input);
+    COVEY_ASSERT(err == COVEY_OK); /* inference found bytes */
+    return input;
+}
+
 bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_input)
 {
     COVEY_ASSERT(r->state == RUN_READY);
@@ -253,7 +272,7 @@ bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_in
     const struct covey_stage *s = &r->stages[r->stage];
     r->state = RUN_STOPPED;
     *out_stage = r->stage;
-    *out_input = s->nodes ? r->tensors[s->in].data : r->calls[r->node].in[0]->data;
+    *out_input = s->nodes ? r->tensors[s->in].data : layer_input(r);
     return true;
 }
 
@@ -271,6 +290,10 @@ static void finish_layer(struct covey_run *r)
     size_t layer;
     const struct covey_layer *l = covey__model_node_layer(r->m, r->node, &layer);
     const struct covey__op_call *c = &r->calls[r->node];
+    if (l->exact != 0) {
+        r->ops[r->node]->exact->finish(c, (const int32_t *)(const void *)r->work);
+        return;
+    }
     struct covey__finish f = {.attrs = c->attrs,
                               .product = (const float *)(const void *)r->work,
                               .bias = covey__in(c, 2),

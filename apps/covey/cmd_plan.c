@@ -35,6 +35,7 @@ static const char *mode_name(uint8_t mode)
         [COVEY_CONTROL_LOCAL] = "local",
         [COVEY_CONTROL_CODED] = "coded",
         [COVEY_CONTROL_TILES] = "tiles",
+        [COVEY_CONTROL_EXACT] = "exact",
     };
     return names[mode];
 }

@@ -94,8 +94,8 @@ static cJSON *top_json(const struct covey__target *t, const float *values, size_
 
 static const char *mode_name(const struct covey_control_layer *l)
 {
-    static const char *const names[] = {"local", "coded", "tiles"};
-    return names[l->mode <= COVEY_CONTROL_TILES ? l->mode : COVEY_CONTROL_LOCAL];
+    static const char *const names[] = {"local", "coded", "tiles", "exact"};
+    return names[l->mode <= COVEY_CONTROL_EXACT ? l->mode : COVEY_CONTROL_LOCAL];
 }
 
 cJSON *covey__report_layers(const struct covey_control_result *r)

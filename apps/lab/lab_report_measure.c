@@ -450,7 +450,7 @@ static void read_plan(const struct covey_control_plan *plan, struct covey__repor
                                        .predicted_ms = plan->predicted_us / 1000.0,
                                        .alone_ms = plan->local_us / 1000.0};
     for (size_t i = 0; i < plan->layer_count; i++) {
-        out->coded += plan->layer[i].mode == COVEY_CONTROL_CODED;
+        out->coded += plan->layer[i].slots > 0;
         out->local += plan->layer[i].mode == COVEY_CONTROL_LOCAL;
     }
     for (unsigned i = 0; i < plan->devices; i++) {

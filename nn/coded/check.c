@@ -2,6 +2,7 @@
 #include "covey/check.h"
 
 #include "../kernels/vkernels.h"
+#include "check_exact.h"
 #include "project.h"
 
 #include <math.h>
@@ -35,12 +36,15 @@ size_t covey_check_scratch(const struct covey_layer *layer, size_t count)
 {
     struct room room;
     (void)count;
+    if (layer->exact != 0) {
+        return covey__check_exact_scratch(layer);
+    }
     return carve(layer, NULL, &room) * sizeof(float);
 }
 
 size_t covey_check_floats(const struct covey_layer *layer)
 {
-    return (size_t)VECTORS * layer->k;
+    return layer->exact != 0 ? covey__check_exact_numbers(layer) : (size_t)VECTORS * layer->k;
 }
 
 static uint32_t bits_of(float s)
@@ -60,6 +64,10 @@ static float secret_of(float s, size_t v)
 void covey_check_add(const struct covey_layer *layer, const float *s, const float *unit, float *c)
 {
     const struct covey__vkernels *kernels = covey__vkernels();
+    if (layer->exact != 0) {
+        covey__check_exact_add(layer, s, unit, (uint32_t *)(void *)c);
+        return;
+    }
     for (size_t first = 0; first < layer->k; first += BLOCK) {
         size_t count = layer->k - first < BLOCK ? layer->k - first : BLOCK;
         for (size_t i = 0; i < VECTORS * (size_t)layer->unit_rows; i++) {
@@ -67,6 +75,17 @@ void covey_check_add(const struct covey_layer *layer, const float *s, const floa
             kernels->update_axpy(secret_of(s[row], v), unit + row * layer->k + first,
                                  c + v * layer->k + first, count);
         }
+    }
+}
+
+void covey_check_join(const struct covey_layer *layer, const float *more, float *c)
+{
+    if (layer->exact != 0) {
+        covey__check_exact_join(layer, (const uint32_t *)(const void *)more, (uint32_t *)(void *)c);
+        return;
+    }
+    for (size_t i = 0; i < covey_check_floats(layer); i++) {
+        c[i] += more[i];
     }
 }
 
@@ -205,12 +224,20 @@ bool covey_check_answers(const struct covey_layer *layer, const float *input,
 {
     struct room room;
     bool right = true;
-    carve(layer, scratch, &room);
-    covey__project_run(layer, seed_of(layer, answers, count), input, &room.input);
-    double input_squares = squares(input, covey_layer_input_floats(layer));
+    uint64_t seed = seed_of(layer, answers, count);
+    double input_squares = 0;
+    if (layer->exact != 0) {
+        covey__check_exact(layer, input, seed, answers, count, scratch);
+    } else {
+        carve(layer, scratch, &room);
+        covey__project_run(layer, seed, input, &room.input);
+        input_squares = squares(input, covey_layer_input_floats(layer));
+    }
     for (size_t i = 0; i < count; i++) {
-        answers[i].wrong =
-            answers[i].answer != NULL && wrong(layer, &answers[i], &room, input_squares);
+        if (layer->exact == 0) {
+            answers[i].wrong =
+                answers[i].answer != NULL && wrong(layer, &answers[i], &room, input_squares);
+        }
         right = right && !answers[i].wrong;
     }
     return right;

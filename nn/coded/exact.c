@@ -115,6 +115,11 @@ void covey_exact_free(struct covey_exact *e)
     }
 }
 
+size_t covey_exact_bytes(const struct covey_exact *e)
+{
+    return e->rows * e->layer.k * sizeof(float);
+}
+
 static size_t strip_of(const struct covey_exact *e)
 {
     size_t n = covey_layer_columns(&e->layer);

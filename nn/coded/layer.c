@@ -61,7 +61,7 @@ covey_err covey_layer_check(const struct covey_layer *l)
 {
     if (l->units == 0 || l->units > COVEY_LAYER_UNITS_MAX || l->unit_rows == 0 || l->m == 0 ||
         l->m > COVEY_TENSOR_ELEMENTS_MAX ||
-        l->units != l->m / l->unit_rows + (l->m % l->unit_rows != 0)) {
+        l->units != l->m / l->unit_rows + (l->m % l->unit_rows != 0) || l->exact > 1) {
         return COVEY_ERR_RANGE;
     }
     covey_err err = check_count(l->units, l->unit_rows, l->k, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/split.h"
 
+#include "covey/exact.h"
 #include "covey/large.h"
 #include "../gemm.h"
 #include "../kernels/conv.h"
@@ -17,6 +18,7 @@ struct covey_product {
     struct covey__conv_plan plan;
     const float *weights; /* borrowed, or packed */
     float *packed;
+    struct covey_exact *exact; /* of an exact layer: all of it */
 };
 
 static struct covey__conv_shape shape_of(const struct covey_layer *l, size_t rows)
@@ -39,8 +41,14 @@ static struct covey__conv_shape shape_of(const struct covey_layer *l, size_t row
     return s;
 }
 
-static covey_err pack(struct covey_product *p)
+static covey_err lay_out(struct covey_product *p, size_t slots)
 {
+    if (p->layer.exact != 0) {
+        return covey_exact_new(&p->layer, p->weights, slots, &p->exact);
+    }
+    if (p->layer.kind != COVEY_LAYER_CONV) {
+        return COVEY_OK;
+    }
     struct covey__conv_shape shape = shape_of(&p->layer, p->rows);
     covey__conv_plan_init(&p->plan, &shape, false, 1);
     if (p->plan.packed_floats == 0) {
@@ -72,7 +80,7 @@ covey_err covey_product_new(const struct covey_layer *layer, const float *weight
     p->layer = *layer;
     p->rows = slots * layer->unit_rows;
     p->weights = weights;
-    err = layer->kind == COVEY_LAYER_CONV ? pack(p) : COVEY_OK;
+    err = lay_out(p, slots);
     if (err != COVEY_OK) {
         covey_product_free(p);
         return err;
@@ -84,6 +92,7 @@ covey_err covey_product_new(const struct covey_layer *layer, const float *weight
 void covey_product_free(struct covey_product *p)
 {
     if (p != NULL) {
+        covey_exact_free(p->exact);
         free(p->packed);
         free(p);
     }
@@ -91,11 +100,14 @@ void covey_product_free(struct covey_product *p)
 
 bool covey_product_reads(const struct covey_product *p)
 {
-    return p->packed == NULL;
+    return p->packed == NULL && p->exact == NULL;
 }
 
 size_t covey_product_bytes(const struct covey_product *p)
 {
+    if (p->exact != NULL) {
+        return covey_exact_bytes(p->exact);
+    }
     return p->packed != NULL ? p->plan.packed_floats * sizeof(float) : 0;
 }
 
@@ -107,6 +119,9 @@ static bool reorders(const struct covey_product *p)
 
 size_t covey_product_scratch(const struct covey_product *p)
 {
+    if (p->exact != NULL) {
+        return covey_exact_scratch(p->exact);
+    }
     if (p->layer.kind != COVEY_LAYER_CONV) {
         return 0;
     }
@@ -161,36 +176,45 @@ static void run_dense(const struct covey_product *p, size_t first, size_t rows, 
                                       .ldc = p->layer.batch});
 }
 
-void covey_product_run(const struct covey_product *p, const float *input, void *scratch, float *out)
-{
-    if (p->layer.kind == COVEY_LAYER_CONV) {
-        run_conv(p, input, scratch, out);
-    } else {
-        run_dense(p, 0, p->rows, input, out);
-    }
-}
-
 static bool is_wanted(const struct covey_wanted *w)
 {
-    return atomic_load_explicit(w->current, memory_order_relaxed) == w->mine;
+    return w == NULL || atomic_load_explicit(w->current, memory_order_relaxed) == w->mine;
 }
 
-bool covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
-                              float *out, const struct covey_wanted *wanted)
+/* A step of rows at a time. */
+static covey_err run_rows(const struct covey_product *p, size_t step, const float *input,
+                          const struct covey_wanted *wanted, float *out)
 {
-    if (!is_wanted(wanted)) {
-        return false;
-    }
-    if (p->layer.kind == COVEY_LAYER_CONV) {
-        run_conv(p, input, scratch, out);
-        return true;
-    }
-    size_t step = LOOK_FLOATS / p->layer.k + 1;
     for (size_t first = 0; first < p->rows; first += step) {
         if (!is_wanted(wanted)) {
-            return false;
+            return COVEY_ERR_CANCELLED;
         }
         run_dense(p, first, p->rows - first < step ? p->rows - first : step, input, out);
     }
-    return true;
+    return COVEY_OK;
+}
+
+covey_err covey_product_run(const struct covey_product *p, const float *input, void *scratch,
+                            float *out)
+{
+    if (p->exact != NULL) {
+        return covey_exact_run(p->exact, input, scratch, (int32_t *)(void *)out);
+    }
+    if (p->layer.kind == COVEY_LAYER_CONV) {
+        run_conv(p, input, scratch, out);
+        return COVEY_OK;
+    }
+    return run_rows(p, p->rows, input, NULL, out);
+}
+
+covey_err covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
+                                   float *out, const struct covey_wanted *wanted)
+{
+    if (!is_wanted(wanted)) {
+        return COVEY_ERR_CANCELLED;
+    }
+    if (p->exact != NULL || p->layer.kind == COVEY_LAYER_CONV) {
+        return covey_product_run(p, input, scratch, out);
+    }
+    return run_rows(p, LOOK_FLOATS / p->layer.k + 1, input, wanted, out);
 }

@@ -183,10 +183,14 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
         return err;
     }
     float *to = (float *)(void *)body->data;
-    for (size_t p = 0; p < a->part_count[layer]; p++) {
+    for (size_t p = 0; p < a->part_count[layer] && err == COVEY_OK; p++) {
         const struct covey_held *part = a->parts[layer][p];
-        covey_product_run(part->product, (const float *)(const void *)input->data, room, to);
+        err = covey_product_run(part->product, (const float *)(const void *)input->data, room, to);
         to += part->slots * covey_layer_answer_floats(l);
+    }
+    if (err != COVEY_OK) {
+        covey_body_unref(body);
+        return err;
     }
     *out = body;
     return COVEY_OK;

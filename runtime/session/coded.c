@@ -150,8 +150,8 @@ void covey__coded_free(struct covey_coded *coded)
 /* ---- parities ---- */
 
 /* One unit after the other: only one is in memory besides the sum. */
-static covey_err encode_sparse(const struct covey_model_file *file,
-                               const struct covey_coded_group *group, unsigned t, float *out)
+static covey_err encode_apart(const struct covey_model_file *file,
+                              const struct covey_coded_group *group, unsigned t, float *out)
 {
     size_t floats = covey_layer_unit_floats(covey_model_layer(file->model, group->layer));
     float *room = malloc(floats * sizeof(float));
@@ -177,8 +177,8 @@ covey_err covey__coded_encode(const struct covey_model_file *file,
 {
     const float *units[COVEY_GROUP_UNITS_MAX];
     COVEY_ASSERT(group->count <= COVEY_GROUP_UNITS_MAX);
-    if (file->sparse) {
-        return encode_sparse(file, group, t, out);
+    if (file->sparse || covey_model_layer(file->model, group->layer)->exact != 0) {
+        return encode_apart(file, group, t, out);
     }
     for (unsigned j = 0; j < group->count; j++) {
         covey_err err =
@@ -405,9 +405,7 @@ static covey_err secret_make(struct covey_coded *coded, const struct covey_coded
             break;
         }
         memcpy(secret->s + i * rows, e->s, rows * sizeof(float));
-        for (size_t j = 0; j < sums; j++) {
-            secret->c[j] += e->s[rows + j];
-        }
+        covey_check_join(layer, e->s + rows, secret->c);
     }
     free(room);
     return err;

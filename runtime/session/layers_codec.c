@@ -3,7 +3,7 @@
 
 #include "covey/cbor.h"
 
-enum { LAYER_FIELDS = 22 };
+enum { LAYER_FIELDS = 23 };
 
 static void layer_fields(const struct covey_layer *l, uint32_t f[static LAYER_FIELDS])
 {
@@ -30,6 +30,7 @@ static void layer_fields(const struct covey_layer *l, uint32_t f[static LAYER_FI
         l->out_height,
         l->out_width,
         l->batch,
+        l->exact,
     };
     memcpy(f, values, sizeof(values));
 }
@@ -52,6 +53,7 @@ static void fields_layer(const uint32_t f[static LAYER_FIELDS], struct covey_lay
         .out_height = f[19],
         .out_width = f[20],
         .batch = f[21],
+        .exact = f[22],
     };
 }
 

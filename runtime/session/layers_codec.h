@@ -3,7 +3,7 @@
  * layers_codec.h - layer descriptions inside an assignment, as CBOR.
  *
  * array of [index, kind, m, unit_rows, units, k, channels, height, width, kernel x 2, stride x 2,
- * dilation x 2, pads x 4, out_height, out_width, batch], ascending index.
+ * dilation x 2, pads x 4, out_height, out_width, batch, exact], ascending index.
  */
 #ifndef COVEY_SESSION_LAYERS_CODEC_H
 #define COVEY_SESSION_LAYERS_CODEC_H

@@ -60,13 +60,13 @@ static bool is_read_once(const struct covey_graph *g, uint16_t value)
     return uses == 1;
 }
 
-/* Small ones are needed again and again, and take little. */
+/* Small ones are needed again and again, and take little; those of integers have no units there. */
 static bool stays_away(const struct covey_model_file *m, const struct covey_model *plan, size_t i)
 {
     uint64_t part = m->most_bytes / RESIDENT_PART;
     const struct covey_layer *l = covey_model_layer(plan, i);
     uint64_t bytes = (uint64_t)l->units * covey_layer_unit_floats(l) * sizeof(float);
-    return bytes > (part < RESIDENT_BYTES ? part : RESIDENT_BYTES) &&
+    return l->exact == 0 && bytes > (part < RESIDENT_BYTES ? part : RESIDENT_BYTES) &&
            is_read_once(m->graph, covey_model_layer_weights(plan, i));
 }
 
@@ -255,8 +255,14 @@ void covey__model_file_free(struct covey_model_file *m)
 covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,
                                  float *room, const float **out)
 {
-    size_t floats = covey_layer_unit_floats(covey_model_layer(m->model, layer));
+    const struct covey_layer *l = covey_model_layer(m->model, layer);
+    size_t floats = covey_layer_unit_floats(l);
     uint16_t value = covey_model_layer_weights(m->model, layer);
+    if (l->exact != 0) {
+        *out = room;
+        covey_model_layer_unit(m->model, layer, unit, room);
+        return COVEY_OK;
+    }
     if (m->sparse && !covey_manifest_loaded(m->manifest, value)) {
         *out = room;
         return covey__store_get(m->store, covey_manifest_unit(m->manifest, layer, unit), room,
@@ -273,7 +279,7 @@ static covey_err unit_product(const struct covey_layer *l, const float *weights,
     struct covey_product *p = NULL;
     covey_err err = covey_product_new(l, weights, 1, &p);
     if (err == COVEY_OK) {
-        covey_product_run(p, input, room, out);
+        err = covey_product_run(p, input, room, out);
     }
     covey_product_free(p);
     return err;

@@ -47,7 +47,7 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
                                         struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__model_file_free(struct covey_model_file *m);
 /* Weights of one unit: covey_layer_unit_floats() floats, the last one padded with zeros; in room,
- * which is as large, where they are not in memory. */
+ * which is as large, where they are not in memory as such. */
 covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,
                                  float *room, const float **out) COVEY_CHECK;
 /* A layer's product [units x unit_rows x n], unit by unit, with weights from the store. */

@@ -80,14 +80,25 @@ static bool fill_layer(const struct covey_model_file *file, size_t layer, uint16
     return true;
 }
 
+/* Layers of integers have one parity, and answers that float16 has no room for. */
+static bool has_exact(const struct covey_model *model)
+{
+    bool exact = false;
+    for (size_t i = 0; i < covey_model_layers(model); i++) {
+        exact = exact || covey_model_layer(model, i)->exact != 0;
+    }
+    return exact;
+}
+
 void covey__session_costs(struct covey_session *s)
 {
     const struct covey_model_file *file = s->file;
     struct covey_plan_request *c = &s->costs;
-    c->parity = s->options.parity;
+    bool exact = has_exact(file->model);
+    c->parity = exact && s->options.parity > 1 ? 1 : s->options.parity;
     c->devices_max = s->options.devices;
     c->coded_all = s->options.coded_all;
-    c->half = s->options.half;
+    c->half = s->options.half && !exact;
     /* The other half is for check vectors, parities in the making, and what goes out to others. */
     c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 2 : 0;
     c->layers = (uint16_t)covey_model_layers(file->model);

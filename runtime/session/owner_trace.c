@@ -43,8 +43,10 @@ void covey__trace_layer(struct covey_request *r, const struct covey_layer_done *
         return;
     }
     const struct covey_plan_layer *pl = &r->version->plan.layer[r->at.index];
+    const struct covey_model *model = r->session->file->model;
+    bool exact = covey_model_layer(model, r->at.index)->exact != 0;
     *l = (struct covey_control_layer){
-        .mode = COVEY_CONTROL_CODED,
+        .mode = exact ? COVEY_CONTROL_EXACT : COVEY_CONTROL_CODED,
         .units = pl->units,
         .parity_units = (uint16_t)(pl->slots - pl->units),
         .recovered_dead = done->recovered_dead,
@@ -52,8 +54,7 @@ void covey__trace_layer(struct covey_request *r, const struct covey_layer_done *
         .us = since_us(r->stage_ns),
         .predicted_us = pl->predicted_us,
     };
-    snprintf(l->name, sizeof(l->name), "%s",
-             covey_model_layer_name(r->session->file->model, r->at.index));
+    snprintf(l->name, sizeof(l->name), "%s", covey_model_layer_name(model, r->at.index));
 }
 
 static const char *layer_name(const struct covey_model_file *file, size_t layer)

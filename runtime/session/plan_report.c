@@ -69,7 +69,8 @@ static void report_layer(struct report *r, const struct covey_model *model, unsi
         return;
     }
     uint32_t slots[COVEY_PLAN_DEVICES_MAX] = {0};
-    l->mode = COVEY_CONTROL_CODED;
+    bool exact = covey_model_layer(model, index)->exact != 0;
+    l->mode = exact ? COVEY_CONTROL_EXACT : COVEY_CONTROL_CODED;
     l->units = pl->units;
     l->groups = pl->groups;
     l->slots = pl->slots;

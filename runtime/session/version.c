@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "covey/check.h"
+#include "covey/exact.h"
 #include "covey/message_work.h"
 #include "layers_codec.h"
 
@@ -119,6 +120,21 @@ static struct covey_coded_slots slots_of(const struct chosen *c)
 
 /* ---- making ---- */
 
+/* A unit of integers is no part of the model as it is stored: it is made as the parity of a group
+ * of its own, by a factor of one. */
+static covey_err unit_digest(const struct covey_version *v, const struct covey_coded_group *group,
+                             unsigned place, struct covey_digest *out)
+{
+    const struct covey_model_file *f = v->file;
+    size_t unit = (size_t)group->first + place;
+    if (covey_model_layer(f->model, group->layer)->exact == 0) {
+        *out = *covey_manifest_unit(f->manifest, group->layer, unit);
+        return COVEY_OK;
+    }
+    struct covey_coded_group alone = {group->layer, (uint16_t)unit, 1};
+    return covey__coded_parity(v->coded, &alone, 0, out);
+}
+
 static covey_err make_digests(struct covey_version *v, size_t layer)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
@@ -127,11 +143,9 @@ static covey_err make_digests(struct covey_version *v, size_t layer)
         struct covey_coded_group group;
         unsigned place;
         slot_group(v, layer, s, &group, &place);
-        if (place < group.count) {
-            digest[s] = *covey_manifest_unit(v->file->manifest, layer, (size_t)group.first + place);
-            continue;
-        }
-        covey_err err = covey__coded_parity(v->coded, &group, place - group.count, &digest[s]);
+        covey_err err = place < group.count ? unit_digest(v, &group, place, &digest[s])
+                                            : covey__coded_parity(v->coded, &group,
+                                                                  place - group.count, &digest[s]);
         if (err != COVEY_OK) {
             return err;
         }
@@ -380,8 +394,7 @@ static covey_err unit_of(const struct covey_layer *l, const float *weights,
     }
     if (err == COVEY_OK) {
         const float *input = (const float *)(const void *)work->input->data;
-        bool done = covey_product_run_wanted(p, input, room, answer, &work->wanted);
-        err = done ? COVEY_OK : COVEY_ERR_CANCELLED;
+        err = covey_product_run_wanted(p, input, room, answer, &work->wanted);
     }
     covey_product_free(p);
     return err;
@@ -450,8 +463,7 @@ covey_err covey__version_compute(const struct covey_version *v,
     if (err == COVEY_OK) {
         const float *input = (const float *)(const void *)work->input->data;
         float *answer = (float *)(void *)body->data;
-        bool done = covey_product_run_wanted(product, input, room, answer, &work->wanted);
-        err = done ? COVEY_OK : COVEY_ERR_CANCELLED;
+        err = covey_product_run_wanted(product, input, room, answer, &work->wanted);
     }
     if (err == COVEY_OK) {
         *out = body;
@@ -522,11 +534,27 @@ static void find_answers(const struct covey_version *v, size_t layer, size_t flo
     }
 }
 
+/* The same of int32. */
+static covey_err rebuild_exactly(unsigned count, unsigned parity, const float *const *answers,
+                                 float *const *out, size_t integers)
+{
+    const int32_t *answer[COVEY_GROUP_UNITS_MAX + 1] = {NULL};
+    int32_t *unit[COVEY_GROUP_UNITS_MAX];
+    for (unsigned j = 0; j < count; j++) {
+        unit[j] = (int32_t *)(void *)out[j];
+    }
+    for (unsigned j = 0; j < count + parity; j++) {
+        answer[j] = (const int32_t *)(const void *)answers[j];
+    }
+    return covey_exact_rebuild(count, answer, unit, integers);
+}
+
 covey_err covey__version_combine(const struct covey_version *v, size_t layer,
                                  const struct covey_answers *answers, float *product)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
-    size_t floats = covey_layer_answer_floats(covey_model_layer(v->file->model, layer));
+    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    size_t floats = covey_layer_answer_floats(l);
     const float *by_slot[COVEY_LAYER_SLOTS_MAX];
     covey_err err = COVEY_OK;
     find_answers(v, layer, floats, answers, by_slot);
@@ -537,7 +565,9 @@ covey_err covey__version_combine(const struct covey_version *v, size_t layer,
         for (unsigned j = 0; j < count; j++) {
             units[j] = product + (first_unit + j) * floats;
         }
-        err = covey_split_rebuild(count, v->plan.parity, by_slot + first_slot, units, floats);
+        err = l->exact != 0
+                  ? rebuild_exactly(count, v->plan.parity, by_slot + first_slot, units, floats)
+                  : covey_split_rebuild(count, v->plan.parity, by_slot + first_slot, units, floats);
     }
     return err;
 }

@@ -142,6 +142,144 @@ uint16_t add_batchnorm(struct covey_graph *g, uint16_t input, uint32_t channels,
     return add_op(g, COVEY_OP_BATCHNORM, NULL, in, 5);
 }
 
+/* ---- of integers ---- */
+
+static uint16_t add_bytes(struct covey_graph *g, enum covey_type type, struct covey_shape shape,
+                          uint64_t *seed)
+{
+    void *data = NULL;
+    size_t count = floats_of(&shape);
+    expect_ok(covey_graph_alloc(g, count, &data), NULL);
+    for (size_t i = 0; i < count; i++) {
+        ((uint8_t *)data)[i] = (uint8_t)random_below(seed, 256);
+    }
+    return add_value(g, (struct covey_graph_value){
+                            .type = type, .shape = shape, .constant = true, .data = data});
+}
+
+static uint16_t add_byte(struct covey_graph *g, enum covey_type type, uint8_t byte)
+{
+    void *data = NULL;
+    expect_ok(covey_graph_alloc(g, 1, &data), NULL);
+    memcpy(data, &byte, 1);
+    return add_value(g, (struct covey_graph_value){.type = type, .constant = true, .data = data});
+}
+
+static uint16_t add_biases(struct covey_graph *g, uint32_t count, uint64_t *seed)
+{
+    void *data = NULL;
+    expect_ok(covey_graph_alloc(g, count * sizeof(int32_t), &data), NULL);
+    for (size_t i = 0; i < count; i++) {
+        ((int32_t *)data)[i] = (int32_t)random_below(seed, 2000) - 1000;
+    }
+    return add_value(g, (struct covey_graph_value){.type = COVEY_TYPE_I32,
+                                                   .shape = shape_of(1, count, 0, 0, 0),
+                                                   .constant = true,
+                                                   .data = data});
+}
+
+static uint16_t add_number(struct covey_graph *g, float number)
+{
+    return add_constant(g, shape_of(0, 0, 0, 0, 0), &number);
+}
+
+/* Scales of filters, in [0.01, 0.03). */
+static uint16_t add_scales(struct covey_graph *g, uint32_t count, uint64_t *seed)
+{
+    float *data = random_floats(seed, count);
+    for (uint32_t i = 0; i < count; i++) {
+        data[i] = 0.02f + 0.01f * data[i];
+    }
+    uint16_t index = add_constant(g, shape_of(1, count, 0, 0, 0), data);
+    free(data);
+    return index;
+}
+
+static struct covey_op_attrs window(uint32_t kernel, uint32_t stride, uint32_t pad)
+{
+    struct covey_op_attrs a = attrs_default();
+    for (unsigned i = 0; i < 2; i++) {
+        a.kernel[i] = kernel;
+        a.stride[i] = stride;
+        a.pads[i] = a.pads_end[i] = pad;
+    }
+    return a;
+}
+
+/* The bytes, their scale and their zero point, all found while running. */
+static void add_dynamic(struct covey_graph *g, uint16_t input, uint16_t out[3])
+{
+    struct covey_graph_node node = {.op = COVEY_OP_DYNAMICQUANTIZE,
+                                    .inputs = 1,
+                                    .outputs = 3,
+                                    .input = {input},
+                                    .attrs = attrs_default()};
+    for (unsigned i = 0; i < 3; i++) {
+        node.output[i] = out[i] = add_value(g, (struct covey_graph_value){.constant = false});
+    }
+    expect_ok(covey_graph_add_node(g, &node), NULL);
+}
+
+static uint16_t add_cast(struct covey_graph *g, uint16_t input, float times)
+{
+    struct covey_op_attrs a = attrs_default();
+    a.to = COVEY_TYPE_F32;
+    uint16_t x = add_op(g, COVEY_OP_CAST, &a, &input, 1);
+    return add_op(g, COVEY_OP_MUL, NULL, (const uint16_t[]){x, add_number(g, times)}, 2);
+}
+
+static uint16_t add_quantize(struct covey_graph *g, uint16_t input, float scale, uint8_t zero)
+{
+    struct covey_op_attrs a = attrs_default();
+    a.to = COVEY_TYPE_U8;
+    uint16_t in[3] = {input, add_number(g, scale), add_byte(g, COVEY_TYPE_U8, zero)};
+    return add_op(g, COVEY_OP_QUANTIZE, &a, in, 3);
+}
+
+static uint16_t add_dequantize(struct covey_graph *g, uint16_t input, float scale, uint8_t zero)
+{
+    uint16_t in[3] = {input, add_number(g, scale), add_byte(g, COVEY_TYPE_U8, zero)};
+    return add_op(g, COVEY_OP_DEQUANTIZE, NULL, in, 3);
+}
+
+struct covey_graph *integer_network(uint64_t seed)
+{
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 12, 12));
+    struct covey_op_attrs three = window(3, 1, 1), two = window(2, 2, 0);
+    uint16_t dynamic[3], x = add_quantize(g, g->input[0], 0.01f, 120);
+    uint16_t conv[9] = {x,
+                        add_number(g, 0.01f),
+                        add_byte(g, COVEY_TYPE_U8, 120),
+                        add_bytes(g, COVEY_TYPE_I8, shape_of(4, 8, 3, 3, 3), &seed),
+                        add_scales(g, 8, &seed),
+                        add_bytes(g, COVEY_TYPE_I8, shape_of(1, 8, 0, 0, 0), &seed),
+                        add_number(g, 0.5f),
+                        add_byte(g, COVEY_TYPE_U8, 130),
+                        add_biases(g, 8, &seed)};
+    x = add_op(g, COVEY_OP_QLINEARCONV, &three, conv, 9);
+    add_dynamic(g, add_dequantize(g, x, 0.5f, 130), dynamic);
+    uint16_t filters[4] = {dynamic[0], add_bytes(g, COVEY_TYPE_U8, shape_of(4, 65, 8, 2, 2), &seed),
+                           dynamic[2], add_byte(g, COVEY_TYPE_U8, 128)};
+    x = add_cast(g, add_op(g, COVEY_OP_CONVINTEGER, &two, filters, 4), 1e-4f);
+    add_dynamic(g, add_unary(g, COVEY_OP_FLATTEN, x), dynamic);
+    uint16_t matrix[4] = {dynamic[0],
+                          add_bytes(g, COVEY_TYPE_I8, shape_of(2, 65 * 36, 70, 0, 0), &seed),
+                          dynamic[2], add_bytes(g, COVEY_TYPE_I8, shape_of(1, 70, 0, 0, 0), &seed)};
+    x = add_cast(g, add_op(g, COVEY_OP_MATMULINTEGER, NULL, matrix, 4), 1e-5f);
+    x = add_quantize(g, x, 0.2f, 128);
+    uint16_t last[8] = {x,
+                        add_number(g, 0.2f),
+                        add_byte(g, COVEY_TYPE_U8, 128),
+                        add_bytes(g, COVEY_TYPE_I8, shape_of(2, 70, 10, 0, 0), &seed),
+                        add_number(g, 0.01f),
+                        add_byte(g, COVEY_TYPE_I8, 0),
+                        add_number(g, 2.0f),
+                        add_byte(g, COVEY_TYPE_U8, 128)};
+    x = add_op(g, COVEY_OP_QLINEARMATMUL, NULL, last, 8);
+    add_dequantize(g, x, 2.0f, 128);
+    return g;
+}
+
 struct covey_graph *small_network(uint64_t seed)
 {
     struct covey_graph *g = graph_with_input(shape_of(4, 1, 3, 12, 12));

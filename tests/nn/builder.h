@@ -33,6 +33,9 @@ uint16_t add_conv(struct covey_graph *g, uint16_t input, const uint32_t c_m_k_p[
 uint16_t add_dense(struct covey_graph *g, uint16_t input, uint32_t k, uint32_t m, uint64_t *seed);
 uint16_t add_batchnorm(struct covey_graph *g, uint16_t input, uint32_t channels, uint64_t *seed);
 
+/* All four products of integers, with zero points and scales of filters, constant and found while
+ * running, between floats; input [1 3 12 12], output [1 10]. */
+struct covey_graph *integer_network(uint64_t seed);
 /* Convolutions with a residual, pooling, two dense layers and a softmax; input [1 3 12 12]. */
 struct covey_graph *small_network(uint64_t seed);
 

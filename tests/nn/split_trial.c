@@ -59,7 +59,7 @@ static covey_err multiply(const struct operands *o, struct split_trial *t)
     struct covey_product *p = NULL;
     covey_err err = covey_product_new(&l, o->weights[0], slots, &p);
     if (err == COVEY_OK) {
-        covey_product_run(p, o->input, NULL, t->answer[0]);
+        err = covey_product_run(p, o->input, NULL, t->answer[0]);
         covey_product_free(p);
     }
     return err;

@@ -139,7 +139,8 @@ static void compute(struct scene *w)
 {
     refill(w, w->input, covey_layer_input_floats(&w->layer));
     for (unsigned h = 0; h < HOLDERS; h++) {
-        covey_product_run(w->product[h], w->input, w->scratch, w->answer[h]);
+        assert_int_equal(covey_product_run(w->product[h], w->input, w->scratch, w->answer[h]),
+                         COVEY_OK);
     }
 }
 

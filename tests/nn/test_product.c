@@ -87,7 +87,7 @@ static void check(struct covey_layer l, size_t slots)
     }
     char *scratch = malloc(covey_product_scratch(p) + sizeof(float));
     float *out = malloc(rows * n * sizeof(float));
-    covey_product_run(p, input + 1, scratch + sizeof(float), out);
+    assert_int_equal(covey_product_run(p, input + 1, scratch + sizeof(float), out), COVEY_OK);
     double off = 0, all = 0;
     for (size_t i = 0; i < rows * n; i++) {
         size_t column = i % n;

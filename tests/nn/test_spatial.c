@@ -47,7 +47,7 @@ static void multiply(const struct covey_layer *l, const float *weights, const fl
     struct covey_product *p = NULL;
     assert_int_equal(covey_product_new(l, weights, l->units, &p), COVEY_OK);
     void *scratch = malloc(covey_product_scratch(p) + 1);
-    covey_product_run(p, input, scratch, answer);
+    assert_int_equal(covey_product_run(p, input, scratch, answer), COVEY_OK);
     free(scratch);
     covey_product_free(p);
 }

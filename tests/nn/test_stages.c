@@ -89,7 +89,7 @@ static void answer_layer(const struct fixture *f, size_t layer, const float *inp
     memcpy(padded, weights, (size_t)l->m * l->k * sizeof(*padded));
     assert_int_equal(covey_product_new(l, padded, l->units, &p), COVEY_OK);
     void *scratch = malloc(covey_product_scratch(p) + 1);
-    covey_product_run(p, input, scratch, answer);
+    assert_int_equal(covey_product_run(p, input, scratch, answer), COVEY_OK);
     covey_product_free(p);
     free(padded);
     free(scratch);

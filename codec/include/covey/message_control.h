@@ -25,12 +25,12 @@ enum covey_control_type {
                                      -> MODEL_GET_REPLY; body: manifest */
     COVEY_CONTROL_BLOB_GET = 9,   /* digest; only what is here -> BLOB_GET_REPLY; body: the blob */
     COVEY_CONTROL_MODEL_REMOVE = 10, /* digest: the id -> DONE */
-    COVEY_CONTROL_DETACH = 11, /* detach; body: inputs one behind another -> DONE; its answers are
-                                  kept. The same again under its name is not done twice */
-    COVEY_CONTROL_SESSIONS = 12,     /* -> SESSIONS_REPLY */
+    COVEY_CONTROL_DETACH = 11,   /* detach; body: inputs one behind another -> DONE; its answers are
+                                    kept. The same again under its name is not done twice */
+    COVEY_CONTROL_SESSIONS = 12, /* -> SESSIONS_REPLY */
     COVEY_CONTROL_SESSION_GET = 13,  /* name -> SESSION_GET_REPLY; body: answers, float32 */
     COVEY_CONTROL_SESSION_STOP = 14, /* name -> DONE */
-    COVEY_CONTROL_LAB = 32,       /* lab; a node that was started for a lab only -> DONE */
+    COVEY_CONTROL_LAB = 32,          /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
     COVEY_CONTROL_ERROR = 65, /* error: code and one line */
@@ -76,8 +76,9 @@ struct covey_control_model {
     uint64_t bytes; /* of its blobs */
     uint8_t input_rank, output_rank;
     uint32_t input[COVEY_RANK_MAX], output[COVEY_RANK_MAX];
-    char publisher[COVEY_NAME_MAX + 1]; /* the device that added it; its id when it has no name here */
-    bool here;                          /* its weights are on this device */
+    char publisher[COVEY_NAME_MAX +
+                   1]; /* the device that added it; its id when it has no name here */
+    bool here;         /* its weights are on this device */
 };
 
 enum { COVEY_CONTROL_MODELS_MAX = 256 };
@@ -107,6 +108,7 @@ enum covey_control_mode {
     COVEY_CONTROL_LOCAL,
     COVEY_CONTROL_CODED,
     COVEY_CONTROL_TILES, /* a run of layers in strips; units: devices it was shared out over */
+    COVEY_CONTROL_EXACT, /* coded, of integers: bit for bit what one device computes */
 };
 
 enum { COVEY_CONTROL_LIARS_MAX = 8 };

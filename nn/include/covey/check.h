@@ -7,6 +7,9 @@
  * made once. An answer Y [R x n] is right when s' Y equals c X within rounding. Costs R + k
  * multiplications a column, against R x k of the product. Both sides are multiplied by random
  * columns too, so that X is shrunk once for all holders and never unrolled.
+ *
+ * Of an exact layer (exact.h) answers are int32, c is of integers, and nothing is rounded: both
+ * sides are equal modulo two primes. Sums that could pass 2^31 are not judged.
  */
 #ifndef COVEY_CHECK_H
 #define COVEY_CHECK_H
@@ -18,6 +21,9 @@
  * the holder in order. */
 size_t covey_check_floats(const struct covey_layer *layer);
 void covey_check_add(const struct covey_layer *layer, const float *s, const float *unit, float *c);
+
+/* c += more: that of more slots. */
+void covey_check_join(const struct covey_layer *layer, const float *more, float *c);
 
 struct covey_check_answer {
     const float *s; /* [slots x unit_rows]; of either sign, best with magnitudes in [0.5, 1.5) */

@@ -24,6 +24,7 @@ struct covey_exact;
 covey_err covey_exact_new(const struct covey_layer *layer, const float *weights, size_t slots,
                           struct covey_exact **out) COVEY_CHECK;
 void covey_exact_free(struct covey_exact *e);
+size_t covey_exact_bytes(const struct covey_exact *e);   /* of its weights */
 size_t covey_exact_scratch(const struct covey_exact *e); /* bytes */
 /* out [slots x unit_rows x n]. RANGE when an input is no integer of at most COVEY_EXACT_INPUT_MAX.
  */

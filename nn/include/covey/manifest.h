@@ -40,7 +40,8 @@ struct covey_blob {
 };
 size_t covey_manifest_blobs(const struct covey_manifest *mf);
 const struct covey_blob *covey_manifest_blob(const struct covey_manifest *mf, size_t index);
-/* Digest of unit `unit` of split layer `layer` (numbering of covey_model_layer). */
+/* Digest of unit `unit` of split layer `layer` (numbering of covey_model_layer) that is not exact.
+ */
 const struct covey_digest *covey_manifest_unit(const struct covey_manifest *mf, size_t layer,
                                                size_t unit);
 

@@ -26,8 +26,9 @@ struct covey_model_options {
 };
 
 /* Plans for the shapes that covey_graph_check() found, and lays constant weights out for the
- * kernels that will run. Layers that can be split (CONV in 2-D with groups == 1 and DENSE, constant
- * weights, m >= 2) are numbered in running order. options NULL: all zero. */
+ * kernels that will run. Layers that can be split (CONV in 2-D with groups == 1 and DENSE, and
+ * their forms of integers with one zero point for all of the input; constant weights, m >= 2) are
+ * numbered in running order. options NULL: all zero. */
 covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_options *options,
                           struct covey_model **out, struct covey_nn_error *out_why) COVEY_CHECK;
 void covey_model_free(struct covey_model *m);
@@ -35,8 +36,11 @@ void covey_model_free(struct covey_model *m);
 size_t covey_model_layers(const struct covey_model *m);
 const struct covey_layer *covey_model_layer(const struct covey_model *m, size_t layer);
 const char *covey_model_layer_name(const struct covey_model *m, size_t layer);
-/* Value index of the layer's constant weights [m x k] in the graph. */
+/* Value index of the layer's constant weights in the graph: [m x k], of an exact layer bytes in its
+ * node's own order. */
 uint16_t covey_model_layer_weights(const struct covey_model *m, size_t layer);
+/* Of an exact layer: one unit of W [unit_rows x k] as floats, the last one padded with zeros. */
+void covey_model_layer_unit(const struct covey_model *m, size_t layer, size_t unit, float *out);
 const struct covey_shape *covey_model_input(const struct covey_model *m);
 const struct covey_shape *covey_model_output(const struct covey_model *m);
 size_t covey_model_memory(const struct covey_model *m); /* bytes of one run */
@@ -78,10 +82,11 @@ void covey_run_start(struct covey_run *r, const void *const *inputs);
 void *covey_run_input(struct covey_run *r, unsigned i);
 /* Runs up to the next stage or to the end. True: stopped at stage *out_stage, whose input is at
  * *out_input (valid until resume or local; of nodes only until covey_run_answer() is written).
- * False: done, see covey_run_result(). */
+ * Of an exact layer the input is
+ * less its zero point. False: done, see covey_run_result(). */
 bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_input);
-/* Room for the answer: a layer's product [units x unit_rows x n] as computed by workers, or the
- * value `out`. */
+/* Room for the answer: a layer's product [units x unit_rows x n] as computed by workers (int32
+ * where it is exact), or the value `out`. */
 float *covey_run_answer(struct covey_run *r);
 /* The answer is complete: the next covey_run_next() goes on behind the stage. */
 void covey_run_resume(struct covey_run *r);

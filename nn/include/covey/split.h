@@ -25,6 +25,7 @@ struct covey_layer {
     uint32_t kernel[2], stride[2], dilation[2], pads[4];
     uint32_t out_height, out_width; /* dense: 1 x 1 */
     uint32_t batch;
+    uint32_t exact; /* 1: of integers, whose answers are int32 (exact.h); else 0 */
 };
 
 /* Bounds and consistency of a layer that came from outside: RANGE, LIMIT. */
@@ -39,7 +40,9 @@ void covey_layer_cut(uint32_t m, uint32_t *out_unit_rows, uint32_t *out_units);
 
 /* Holder: out [slots x unit_rows x n] = weights [slots x unit_rows x k] * unroll(input), as one
  * product, by the same kernels as a model's. input is the raw activation [batch c h w] (or
- * [batch k]). Columns are batch-major: column = image x (out_h x out_w) + pixel. */
+ * [batch k]). Columns are batch-major: column = image x (out_h x out_w) + pixel. Of an exact layer
+ * out is int32 of the same size, and numbers that are no integers in their bounds are refused
+ * (RANGE). */
 struct covey_product;
 /* weights: borrowed while covey_product_reads(), else laid out anew. */
 covey_err covey_product_new(const struct covey_layer *layer, const float *weights, size_t slots,
@@ -54,11 +57,11 @@ struct covey_wanted {
     uint32_t mine;
 };
 /* The same as covey_product_run(), but looks now and then (dense layers: every megabyte of weights)
- * whether it is still wanted. False: it is not, out is not complete. */
-bool covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
-                              float *out, const struct covey_wanted *wanted);
-void covey_product_run(const struct covey_product *p, const float *input, void *scratch,
-                       float *out);
+ * whether it is still wanted. CANCELLED: it is not, out is not complete. */
+covey_err covey_product_run_wanted(const struct covey_product *p, const float *input, void *scratch,
+                                   float *out, const struct covey_wanted *wanted) COVEY_CHECK;
+covey_err covey_product_run(const struct covey_product *p, const float *input, void *scratch,
+                            float *out) COVEY_CHECK;
 
 /* Where the slots of a layer are: filled by covey_split_init, pure arithmetic. */
 struct covey_split {

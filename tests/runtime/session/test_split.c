@@ -35,6 +35,7 @@ static covey_err put_blob(void *user, const struct covey_digest *digest, struct 
     return covey__store_put(user, digest, blob);
 }
 
+/* The network is gone then. */
 static void put_network(void **state, struct world *w, struct covey_graph *take_g)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
@@ -148,6 +149,18 @@ static void drop_plan(struct world *w)
     assert_int_equal(w->used_bytes, 0);
 }
 
+static void tell_a_lie(bool exact, uint8_t number[4])
+{
+    float value;
+    if (exact) {
+        number[3] ^= 0x80;
+        return;
+    }
+    memcpy(&value, number, sizeof(value));
+    value += 1.0f;
+    memcpy(number, &value, sizeof(value));
+}
+
 /* Nobody is accused; and whoever has one number wrong is, alone. */
 static void expect_liars(struct world *w, size_t layer, const struct covey_body *input,
                          const struct covey_answers *answers, struct covey_scratch *scratch)
@@ -160,14 +173,14 @@ static void expect_liars(struct world *w, size_t layer, const struct covey_body 
         if (answers->device[d] == NULL) {
             continue;
         }
-        float *values = (float *)(void *)answers->device[d]->data;
-        size_t at = answers->device[d]->len / sizeof(float) / 2;
-        float right = values[at];
-        values[at] = right + 1.0f;
+        uint8_t *number = answers->device[d]->data + answers->device[d]->len / 8 * 4;
+        uint8_t right[4];
+        memcpy(right, number, sizeof(right));
+        tell_a_lie(covey_model_layer(w->file->model, layer)->exact != 0, number);
         assert_int_equal(covey__version_check(w->version, layer, input, answers, scratch, &wrong),
                          COVEY_OK);
         assert_int_equal(wrong, 1u << d);
-        values[at] = right;
+        memcpy(number, right, sizeof(right));
     }
 }
 
@@ -289,24 +302,30 @@ static unsigned count_of(uint32_t mask)
     return count;
 }
 
+/* The world is unpacked then. */
+static void lose_each(struct world *w, uint8_t devices, uint8_t parity, double bound)
+{
+    plan_for(w, devices, parity);
+    for (uint8_t d = 1; d < devices; d++) {
+        assign_to(w, d);
+    }
+    for (uint32_t lost = 0; lost < 1u << devices; lost++) {
+        double error = count_of(lost) <= parity ? run_with_loss(w, lost) : 0;
+        if (!(error <= bound)) {
+            fail_msg("%u devices, lost %#x: relative error %g", devices, lost, error);
+        }
+    }
+    drop_plan(w);
+    unpack(w);
+}
+
 static void survive_with(void **state, uint8_t devices, uint8_t parity, uint32_t batch,
                          double bound)
 {
     struct world w = {0};
     pack_within(state, &w, UINT64_MAX, batch);
     assert_int_equal(covey_model_output(w.file->model)->dims[0], batch);
-    plan_for(&w, devices, parity);
-    for (uint8_t d = 1; d < devices; d++) {
-        assign_to(&w, d);
-    }
-    for (uint32_t lost = 0; lost < 1u << devices; lost++) {
-        double error = count_of(lost) <= parity ? run_with_loss(&w, lost) : 0;
-        if (!(error < bound)) {
-            fail_msg("%u devices, lost %#x: relative error %g", devices, lost, error);
-        }
-    }
-    drop_plan(&w);
-    unpack(&w);
+    lose_each(&w, devices, parity, bound);
 }
 
 static void survive(void **state, uint8_t devices, uint8_t parity, double bound)
@@ -392,6 +411,33 @@ static void test_split_survives_as_many_losses_as_parities(void **state)
     survive(state, 7, 4, 1e-3);
 }
 
+/* Layers of integers are those of a single device bit for bit, whoever is lost; and liars are found
+ * by a top bit, which is zero modulo 2^32 in every second multiple. */
+static void test_integers_survive_exactly(void **state)
+{
+    struct world w = {0};
+    for (uint8_t devices = 2; devices <= DEVICES_MAX; devices += 2) {
+        put_network(state, &w, integer_network(7));
+        load_within(&w, UINT64_MAX, 1);
+        assert_int_equal(covey_model_layers(w.file->model), 4);
+        lose_each(&w, devices, 1, 0);
+    }
+    put_network(state, &w, integer_network(8));
+    load_within(&w, UINT64_MAX, 1);
+    lose_each(&w, 3, 0, 0);
+}
+
+/* They have no units in the store: an owner of little memory keeps their bytes. */
+static void test_integers_stay_with_small_owners(void **state)
+{
+    struct world w = {0};
+    put_network(state, &w, integer_network(9));
+    load_within(&w, 1, 1);
+    assert_true(w.file->sparse);
+    assert_int_equal(w.file->layer_stages, 0);
+    lose_each(&w, 4, 1, 0);
+}
+
 /* An owner that cannot hold the weights makes the same parities and check vectors of what is in the
  * store, and computes whatever nobody else does. */
 static void test_models_larger_than_memory(void **state)
@@ -471,6 +517,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_survives_any_one_loss),
         cmocka_unit_test(test_split_survives_as_many_losses_as_parities),
+        cmocka_unit_test(test_integers_survive_exactly),
+        cmocka_unit_test(test_integers_stay_with_small_owners),
         cmocka_unit_test(test_batches_survive_losses),
         cmocka_unit_test(test_batches_of_models_larger_than_memory),
         cmocka_unit_test(test_bad_batches_are_refused),
