@@ -60,4 +60,15 @@ covey_err covey__product_lt(struct covey__product_lt *inout, uint32_t seeds) COV
 covey_err covey__product_awaited(uint32_t n, uint32_t m, uint32_t rounds,
                                  double *out_more) COVEY_CHECK;
 
+/* Both factors masked, so that no `masks` workers together learn anything: as many tasks as are
+ * needed. Least times of one thread: encoding all tasks' parts of A and of B, one task's product,
+ * checking and decoding all. exact: all answers were found right, and the result is A B. */
+struct covey__product_private {
+    uint32_t masks, tasks;
+    double encode_a_ms, encode_b_ms, task_ms, check_ms, decode_ms;
+    bool exact;
+};
+covey_err covey__product_private(const struct covey__product_options *o, uint32_t masks,
+                                 struct covey__product_private *out) COVEY_CHECK;
+
 #endif /* COVEY_CLI_BENCH_PRODUCT_H */

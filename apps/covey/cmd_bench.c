@@ -256,6 +256,7 @@ enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv)
          "  --blocks N, --tasks M              (10, 20)\n"
          "  --loss PERCENT                     of the answers of a round (20)\n"
          "  --rounds R, --threads T, --seed S  (20, 1, 1)\n"
+         "  --private T                        also both factors masked against T workers\n"
          "  --json                             one JSON document\n",
          covey__cmd_bench_train},
         {NULL, NULL, NULL, NULL},

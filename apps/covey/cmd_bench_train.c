@@ -23,6 +23,8 @@ struct bench {
     struct covey__product_accuracy accuracy[ACCURACIES];
     struct covey__product_lt lt[LTS];
     double awaited[AWAITED];
+    uint32_t masks; /* 0: no private product */
+    struct covey__product_private private;
 };
 
 static const struct covey__product_accuracy accuracies[ACCURACIES] = {
@@ -49,6 +51,9 @@ static covey_err measure(struct bench *b)
     }
     for (unsigned i = 0; i < AWAITED && err == COVEY_OK; i++) {
         err = covey__product_awaited(awaited[i][0], awaited[i][1], AWAITED_ROUNDS, &b->awaited[i]);
+    }
+    if (err == COVEY_OK && b->masks > 0) {
+        err = covey__product_private(&b->o, b->masks, &b->private);
     }
     return err;
 }
@@ -132,6 +137,18 @@ static enum covey_exit report_json(struct covey__cli *cli, const struct bench *b
         cJSON_AddNumberToObject(o, "more", b->awaited[i]);
         cJSON_AddItemToArray(list, o);
     }
+    if (b->masks > 0) {
+        const struct covey__product_private *p = &b->private;
+        cJSON *o = cJSON_AddObjectToObject(document, "private");
+        cJSON_AddNumberToObject(o, "masks", p->masks);
+        cJSON_AddNumberToObject(o, "tasks", p->tasks);
+        cJSON_AddNumberToObject(o, "encode_a_ms", p->encode_a_ms);
+        cJSON_AddNumberToObject(o, "encode_b_ms", p->encode_b_ms);
+        cJSON_AddNumberToObject(o, "task_ms", p->task_ms);
+        cJSON_AddNumberToObject(o, "check_ms", p->check_ms);
+        cJSON_AddNumberToObject(o, "decode_ms", p->decode_ms);
+        cJSON_AddBoolToObject(o, "exact", p->exact);
+    }
     return covey__cli_print(cli, document);
 }
 
@@ -180,6 +197,13 @@ static void report(const struct bench *b)
         printf("mds (%u,%u) awaits %.3f answers more than %u\n", awaited[i][1], awaited[i][0],
                b->awaited[i], awaited[i][0]);
     }
+    if (b->masks > 0) {
+        const struct covey__product_private *p = &b->private;
+        printf("private, T = %u: %u tasks of %.2f ms; encoding A %.2f ms and B %.2f ms, checking "
+               "%.2f ms, decoding %.2f ms; %s\n",
+               p->masks, p->tasks, p->task_ms, p->encode_a_ms, p->encode_b_ms, p->check_ms,
+               p->decode_ms, p->exact ? "exact" : "WRONG");
+    }
 }
 
 enum covey_exit covey__cmd_bench_train(struct covey__cli *cli, int argc, char **argv)
@@ -204,6 +228,7 @@ enum covey_exit covey__cmd_bench_train(struct covey__cli *cli, int argc, char **
         {"--rounds", COVEY__OPTION_NUMBER, &b.o.rounds, 1, 10000, NULL},
         {"--loss", COVEY__OPTION_NUMBER, &b.o.loss, 0, 99, NULL},
         {"--threads", COVEY__OPTION_NUMBER, &b.o.threads, 1, COVEY_THREADS_MAX, NULL},
+        {"--private", COVEY__OPTION_NUMBER, &b.masks, 0, 16, NULL},
         {"--seed", COVEY__OPTION_NUMBER, &b.o.seed, 0, UINT32_MAX, NULL},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {

@@ -59,11 +59,7 @@ void covey_field_to_floats(const float *in, size_t count, double scale, float *o
 bool covey_field_holds(const float *in, size_t count, unsigned index)
 {
     float most = (float)covey_field_most(index);
-    bool holds = true;
-    for (size_t i = 0; i < count; i++) {
-        holds = holds && fabsf(in[i]) <= most && in[i] == (float)(int32_t)in[i];
-    }
-    return holds;
+    return covey__mix_kernel()->count_strange(most, in, count) == 0;
 }
 
 /* An integer of the prime; what is none counts as zero. */

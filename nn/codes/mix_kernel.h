@@ -21,6 +21,8 @@ struct covey__mix_kernel {
     void (*reduce)(double p, double *v, size_t count);
     /* To within (p - 1) / 2, as floats. */
     void (*store)(double p, const double *v, float *out, size_t count);
+    /* How many are no integers of at most most. */
+    size_t (*count_strange)(float most, const float *v, size_t count);
     /* Magnitude; NaN is the largest of all. */
     float (*largest)(const float *v, size_t count);
 };

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Tasks that are encoded in one pass. */
+enum { OUTS = 8 };
+
 /* The blocks are at 1 .. n, the masks behind them, the tasks behind those: all different. */
 static uint32_t block_point(uint32_t j)
 {
@@ -84,49 +87,95 @@ size_t covey_private_mask(const uint8_t *bytes, size_t len, unsigned prime, floa
     return made;
 }
 
-void covey_private_encode(const struct covey_code *c, uint32_t t, const float *a,
-                          const float *masks, float *out)
-{
+/* The terms of a factor, and what a row of them is for one task. */
+struct mixture {
     struct covey__mix_term term[COVEY_CODE_BLOCKS_MAX];
-    float factor[COVEY_CODE_BLOCKS_MAX];
-    size_t inner = c->a.inner, floats = longest_block(c) * inner;
-    COVEY_ASSERT(t < c->m && covey__code_is_private(c));
+    uint32_t terms;
+    size_t outer, floats;
+    bool is_b;
+};
+
+static void find_a_terms(const struct covey_code *c, const struct covey_private_factor *a,
+                         struct mixture *m)
+{
+    size_t inner = c->a.inner;
+    m->is_b = false;
+    m->outer = c->a.outer;
+    m->floats = longest_block(c) * inner;
+    m->terms = c->n + c->masks;
     for (uint32_t j = 0; j < c->n; j++) {
         uint32_t first, rows = covey_code_block(c, j, &first);
-        term[j] = (struct covey__mix_term){a + first * inner, c->rows * inner, rows * inner};
+        m->term[j] = (struct covey__mix_term){a->at + first * inner, c->rows * inner, rows * inner};
     }
     for (uint32_t i = 0; i < c->masks; i++) {
-        term[c->n + i] = (struct covey__mix_term){masks + i * c->a.outer * floats, floats, floats};
+        m->term[c->n + i] =
+            (struct covey__mix_term){a->masks + i * m->outer * m->floats, m->floats, m->floats};
     }
-    covey__private_coefficients(c, t, factor);
-    const struct covey__mix_out mixed = {out, floats, floats, factor};
-    covey__mix_run(&(struct covey__mix){.outer = c->a.outer,
-                                        .terms = c->n + c->masks,
-                                        .outs = 1,
-                                        .term = term,
-                                        .out = &mixed,
-                                        .prime = covey__code_modulus(c)});
 }
 
-void covey_private_encode_b(const struct covey_code *c, uint32_t t, const float *b,
-                            const float *masks, size_t floats, float *out)
+static void find_b_terms(const struct covey_code *c, const struct covey_private_factor *b,
+                         struct mixture *m)
 {
-    struct covey__mix_term term[COVEY_CODE_BLOCKS_MAX];
-    float factor[COVEY_CODE_BLOCKS_MAX], *at = factor + c->n - 1;
+    m->is_b = true;
+    m->outer = 1;
+    m->floats = b->floats;
+    m->terms = 1 + c->masks;
+    m->term[0] = (struct covey__mix_term){b->at, b->floats, b->floats};
+    for (uint32_t i = 0; i < c->masks; i++) {
+        m->term[1 + i] = (struct covey__mix_term){b->masks + i * b->floats, b->floats, b->floats};
+    }
+}
+
+/* B is at each of the n points: what they count together, then the masks. */
+static void join_points(const struct covey_code *c, float *factor)
+{
     uint32_t p = covey__code_modulus(c), sum = 0;
-    COVEY_ASSERT(t < c->m && c->kind == COVEY_CODE_PRIVATE);
-    covey__private_coefficients(c, t, factor);
-    for (uint32_t j = 0; j < c->n; j++) { /* B at each of the n points */
+    for (uint32_t j = 0; j < c->n; j++) {
         sum = (sum + covey__field_from_float(p, factor[j])) % p;
     }
-    at[0] = covey__field_to_float(p, sum);
-    term[0] = (struct covey__mix_term){b, floats, floats};
-    for (uint32_t i = 0; i < c->masks; i++) {
-        term[1 + i] = (struct covey__mix_term){masks + i * floats, floats, floats};
+    factor[0] = covey__field_to_float(p, sum);
+    memmove(factor + 1, factor + c->n, c->masks * sizeof(float));
+}
+
+static void mix(const struct covey_code *c, uint32_t first, uint32_t count, const struct mixture *m,
+                float *const *out)
+{
+    float factor[OUTS][COVEY_CODE_BLOCKS_MAX];
+    struct covey__mix_out outs[OUTS];
+    for (uint32_t done = 0; done < count; done += OUTS) {
+        uint32_t now = count - done < OUTS ? count - done : OUTS;
+        for (uint32_t i = 0; i < now; i++) {
+            covey__private_coefficients(c, first + done + i, factor[i]);
+            if (m->is_b) {
+                join_points(c, factor[i]);
+            }
+            outs[i] = (struct covey__mix_out){out[done + i], m->floats, m->floats, factor[i]};
+        }
+        covey__mix_run(&(struct covey__mix){.outer = m->outer,
+                                            .terms = m->terms,
+                                            .outs = now,
+                                            .term = m->term,
+                                            .out = outs,
+                                            .prime = covey__code_modulus(c)});
     }
-    const struct covey__mix_out mixed = {out, floats, floats, at};
-    covey__mix_run(&(struct covey__mix){
-        .outer = 1, .terms = 1 + c->masks, .outs = 1, .term = term, .out = &mixed, .prime = p});
+}
+
+void covey_private_encode(const struct covey_code *c, uint32_t first, uint32_t count,
+                          const struct covey_private_factor *a, float *const *out)
+{
+    struct mixture m;
+    COVEY_ASSERT(first <= c->m && count <= c->m - first && covey__code_is_private(c));
+    find_a_terms(c, a, &m);
+    mix(c, first, count, &m, out);
+}
+
+void covey_private_encode_b(const struct covey_code *c, uint32_t first, uint32_t count,
+                            const struct covey_private_factor *b, float *const *out)
+{
+    struct mixture m;
+    COVEY_ASSERT(first <= c->m && count <= c->m - first && c->kind == COVEY_CODE_PRIVATE);
+    find_b_terms(c, b, &m);
+    mix(c, first, count, &m, out);
 }
 
 bool covey_private_check(const struct covey_field_product *p, const float *s, float *spare)

@@ -69,6 +69,9 @@ def check_product():
     accuracy = {(a["code"], a["m"]): a for a in report["accuracy"]}
     expect(accuracy["mds", 12]["worst"] <= 2e-5, "MDS (12,10)")
     expect(accuracy["field", 12]["exact"] == accuracy["field", 12]["patterns"], "the field")
+    done = covey("bench", "train", "--product", "--private", "2", "--json", *sizes)
+    report = json.loads(done.stdout)
+    expect(report["private"]["exact"] and report["private"]["tasks"] == 23, "private products")
     done = covey("bench", "train", "--product", *sizes)
     expect(done.returncode == 0 and "vandermonde" in done.stdout, f"no table: {done.stderr}")
 

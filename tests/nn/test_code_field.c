@@ -133,8 +133,12 @@ static void test_fixed_point(void **state)
     }
     assert_int_equal(covey_field_from_floats(in, 6, 1000.01, 100000, out), COVEY_ERR_RANGE);
     const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(covey_field_holds(&in[i], 1, 0), i < 3 || i == 5);
+    }
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(covey_field_from_floats(&bad[i], 1, 1, 1e6f, out), COVEY_ERR_RANGE);
+        assert_false(covey_field_holds(&bad[i], 1, 0));
     }
 }
 

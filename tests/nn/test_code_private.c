@@ -54,16 +54,21 @@ static struct covey_field_product task_product(struct scene *s, uint32_t t)
 
 static void encode(struct scene *s, uint64_t *seed)
 {
+    float *e[TASKS], *f[TASKS];
     size_t masks = covey_private_mask_floats(&s->code);
     assert_true(masks <= sizeof(s->a_masks) / sizeof(float));
     draw_masks(seed, s->code.prime, s->a_masks, masks);
     draw_masks(seed, s->code.prime, s->b_masks, s->code.masks * B_FLOATS);
     for (uint32_t t = 0; t < TASKS; t++) {
-        covey_private_encode(&s->code, t, s->a, s->a_masks, s->e[t]);
-        memcpy(s->f[t], s->b, sizeof(s->b));
-        if (s->code.kind == COVEY_CODE_PRIVATE) {
-            covey_private_encode_b(&s->code, t, s->b, s->b_masks, B_FLOATS, s->f[t]);
-        }
+        e[t] = s->e[t];
+        f[t] = s->f[t];
+        memcpy(f[t], s->b, sizeof(s->b));
+    }
+    const struct covey_private_factor a = {.at = s->a, .masks = s->a_masks};
+    const struct covey_private_factor b = {s->b, s->b_masks, B_FLOATS};
+    covey_private_encode(&s->code, 0, TASKS, &a, e);
+    if (s->code.kind == COVEY_CODE_PRIVATE) {
+        covey_private_encode_b(&s->code, 0, TASKS, &b, f);
     }
 }
 
@@ -298,7 +303,9 @@ static void find_mask_factors(struct scene *s, float factors[][TASKS])
             s->a_masks[i * one + j] = 1;
         }
         for (uint32_t t = 0; t < TASKS; t++) {
-            covey_private_encode(&s->code, t, s->a, s->a_masks, s->e[t]);
+            const struct covey_private_factor a = {.at = s->a, .masks = s->a_masks};
+            float *e = s->e[t];
+            covey_private_encode(&s->code, t, 1, &a, &e);
             factors[i][t] = s->e[t][0];
         }
     }

@@ -23,12 +23,18 @@ size_t covey_private_mask_floats(const struct covey_code *code);
 size_t covey_private_mask(const uint8_t *bytes, size_t len, unsigned prime, float *out,
                           size_t count);
 
-/* What task t gets: of A, covey_code_task_floats(); of B, as many floats as B has
- * (COVEY_CODE_PRIVATE; the other kind sends B itself). */
-void covey_private_encode(const struct covey_code *code, uint32_t t, const float *a,
-                          const float *masks, float *out);
-void covey_private_encode_b(const struct covey_code *code, uint32_t t, const float *b,
-                            const float *masks, size_t floats, float *out);
+struct covey_private_factor {
+    const float *at;    /* A or B */
+    const float *masks; /* uniform, secret, used once */
+    size_t floats;      /* of B */
+};
+/* What tasks first, first + 1, .. get: of A, covey_code_task_floats(); of B, as many floats as B
+ * has (COVEY_CODE_PRIVATE; the other kind sends B itself). The factor is read once for every eight.
+ */
+void covey_private_encode(const struct covey_code *code, uint32_t first, uint32_t count,
+                          const struct covey_private_factor *a, float *const *out);
+void covey_private_encode_b(const struct covey_code *code, uint32_t first, uint32_t count,
+                            const struct covey_private_factor *b, float *const *out);
 
 /* Whether C = A B for one task's factors, by a secret vector s [n] of the field (Freivalds): wrong
  * rows pass with a chance of 1 / p. spare: p->k + p->m floats. c is the answer, checked to be of
