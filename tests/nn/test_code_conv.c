@@ -66,7 +66,7 @@ static void convolve(const float *w, const float *x, uint32_t images, float *y)
     assert_int_equal(covey_product_new(&l, w, 1, &p), COVEY_OK);
     void *scratch = malloc(covey_product_scratch(p) + 1);
     assert_non_null(scratch);
-    covey_product_run(p, x, scratch, y);
+    assert_int_equal(covey_product_run(p, x, scratch, y), COVEY_OK);
     free(scratch);
     covey_product_free(p);
 }
