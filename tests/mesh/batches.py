@@ -88,9 +88,10 @@ def compare(single, mesh):
 
 
 def wait():
-    """Until the sessions that are open have their plans: a first request may run here alone."""
-    subprocess.run([COVEY, "lab", "wait", "--dir", lab_dir, "--wait", "60"], check=True,
-                   stdout=subprocess.DEVNULL)
+    """A while, until the sessions that are open have plans over all devices. Small models may keep
+    plans over fewer of them: nothing below counts on all."""
+    subprocess.run([COVEY, "lab", "wait", "--dir", lab_dir, "--wait", "5"], check=False,
+                   capture_output=True)
 
 
 def kill(node):
@@ -120,12 +121,14 @@ def check_tensor(model, rows, options, requests):
     out = f"{base}/out.npy", f"{base}/local.npy"
     ask = over_mesh("infer", model, x, *options, "--coded", "all", "--trace", "--json",
                     "--output", out[0])
-    subprocess.run(ask, check=True, timeout=60, stdout=subprocess.DEVNULL)
-    wait()
-    text = subprocess.run(ask, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+    report = {"devices": 1}
+    tries = 0
+    while report["devices"] == 1 and tries < 20:  # a first request may run here alone
+        text = subprocess.run(ask, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+        report = json.loads(text)
+        tries += 1
     subprocess.run([COVEY, "infer", model, x, "--local", "--output", out[1]], check=True,
                    stdout=subprocess.DEVNULL)
-    report = json.loads(text)
     assert report["requests"] == requests, report["requests"]
     assert report["answers"] == rows and report["devices"] > 1
     assert any(layer["mode"] == "coded" for layer in report["layers"])
@@ -149,6 +152,7 @@ try:
     check_tensor(mlp, 4, [], 1)
     check_tensor(mlp, 5, ["--batch", "2"], 3)
     check_tensor(build("lenet5"), 7, [], 1)
+    check_tensor(build("vgg8"), 4, [], 1)
     check_too_large(mlp)
 finally:
     if os.path.isdir(lab_dir):
