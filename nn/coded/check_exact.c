@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Two primes 2^31 - t: no difference of two int32 but zero is a multiple of both. Numbers along a
- * row of pixels are short, so that sums of them times int32 fit int64; so do those of ROWS numbers
- * below a prime times weights. */
+ * row of pixels are short, so that sums of them times int32 fit 64 bits; so do those of ROWS
+ * numbers below a prime times weights. */
 enum { VECTORS = 2, ROW_BITS = 24, ROW_TERMS = 128, ROWS = 4096, COLUMNS = 1024 };
 _Static_assert(COVEY_EXACT_WEIGHT_MAX < 1 << 12, "ROWS x 2^31 x 2^12 < 2^63");
 static const uint32_t below[VECTORS] = {1, 19};
@@ -127,6 +127,7 @@ struct room {
     uint32_t *down;    /* [batch out_height] */
     uint32_t *shrunk;  /* [batch height], of one channel and column of the kernel */
     uint32_t *product; /* [k] */
+    uint32_t below;    /* 2^31 times the sum of across */
 };
 
 static size_t carve(const struct covey_layer *l, uint32_t *base, struct room *out)
@@ -148,37 +149,42 @@ size_t covey__check_exact_scratch(const struct covey_layer *l)
     return carve(l, NULL, &room) * sizeof(uint32_t);
 }
 
-static void draw(const struct covey_layer *l, uint64_t seed, unsigned v, const struct room *r)
+static void draw(const struct covey_layer *l, uint64_t seed, unsigned v, struct room *r)
 {
     size_t images = (size_t)l->batch * l->out_height;
+    uint64_t sum = 0;
     for (size_t i = 0; i < l->out_width; i++) {
         r->across[i] = (uint32_t)(mix(seed + 2 * i) >> (64 - ROW_BITS));
+        sum += r->across[i];
     }
+    r->below = multiply_add(reduce(sum, v), reduce(UINT64_C(1) << 31, v), 0, v);
     for (size_t i = 0; i < images; i++) {
         r->down[i] = reduce(mix(~(seed + 2 * i)), v);
     }
 }
 
-/* The output columns [first, last) whose tap kx lies within a row of the input. */
-static void reached(const struct covey_layer *l, size_t kx, size_t *out_first, size_t *out_last)
+/* The output columns [first, last) whose tap lies within a row of the input. */
+struct tap {
+    size_t kx, first, last;
+};
+
+static struct tap reached(const struct covey_layer *l, size_t kx)
 {
     size_t at = kx * l->dilation[1], pad = l->pads[1], stride = l->stride[1];
     size_t first = at < pad ? (pad - at + stride - 1) / stride : 0;
     size_t end = l->width + pad; /* the first tap place behind the row */
     size_t last = end > at ? (end - at + stride - 1) / stride : 0;
-    *out_last = last < l->out_width ? last : l->out_width;
-    *out_first = first < *out_last ? first : *out_last;
+    last = last < l->out_width ? last : l->out_width;
+    return (struct tap){kx, first < last ? first : last, last};
 }
 
 /* sum_x across[x] row[x stride + kx dilation - pad]: of bytes, so the sums fit */
-static uint32_t shrink_row(const struct covey_layer *l, const float *row, size_t kx,
+static uint32_t shrink_row(const struct covey_layer *l, const float *row, const struct tap *tap,
                            const struct room *r, unsigned v)
 {
-    size_t first, last;
     int64_t sum = 0;
-    reached(l, kx, &first, &last);
-    for (size_t x = first; x < last; x++) {
-        size_t at = x * l->stride[1] + kx * l->dilation[1] - l->pads[1];
+    size_t at = tap->first * l->stride[1] + tap->kx * l->dilation[1] - l->pads[1];
+    for (size_t x = tap->first; x < tap->last; x++, at += l->stride[1]) {
         sum += (int64_t)r->across[x] * (int32_t)row[at];
     }
     return reduce_signed(sum, v);
@@ -201,36 +207,46 @@ static uint32_t shrink_column(const struct covey_layer *l, size_t ky, const stru
     return sum;
 }
 
-/* X r, rows of the input first. */
-static void project(const struct covey_layer *l, const float *input, const struct room *r,
-                    unsigned v)
+/* Rows of all images of a channel. */
+static void project(const struct covey_layer *l, const float *channel, const struct tap *tap,
+                    const struct room *r, unsigned v)
 {
-    size_t plane = (size_t)l->height * l->width, rows = (size_t)l->batch * l->height;
-    for (size_t i = 0; i < (size_t)l->channels * l->kernel[1]; i++) {
-        size_t channel = i / l->kernel[1], kx = i % l->kernel[1];
-        for (size_t row = 0; row < rows; row++) {
-            size_t image = row / l->height, y = row % l->height;
-            const float *from = input + (image * l->channels + channel) * plane + y * l->width;
-            r->shrunk[row] = shrink_row(l, from, kx, r, v);
-        }
-        for (size_t ky = 0; ky < l->kernel[0]; ky++) {
-            size_t k = (channel * l->kernel[0] + ky) * l->kernel[1] + kx;
-            r->product[k] = shrink_column(l, ky, r, v);
+    size_t image_floats = (size_t)l->channels * l->height * l->width;
+    for (size_t image = 0; image < l->batch; image++) {
+        const float *from = channel + image * image_floats;
+        for (size_t y = 0; y < l->height; y++) {
+            r->shrunk[image * l->height + y] = shrink_row(l, from + y * l->width, tap, r, v);
         }
     }
 }
 
-/* sum_x across[x] y[x] of any int32 */
+/* X r, rows of the input first. */
+static void project_all(const struct covey_layer *l, const float *input, const struct room *r,
+                        unsigned v)
+{
+    size_t plane = (size_t)l->height * l->width, taps = (size_t)l->kernel[0] * l->kernel[1];
+    for (size_t kx = 0; kx < l->kernel[1]; kx++) {
+        struct tap tap = reached(l, kx);
+        for (size_t channel = 0; channel < l->channels; channel++) {
+            project(l, input + channel * plane, &tap, r, v);
+            for (size_t ky = 0; ky < l->kernel[0]; ky++) {
+                r->product[channel * taps + ky * l->kernel[1] + kx] = shrink_column(l, ky, r, v);
+            }
+        }
+    }
+}
+
+/* sum_x across[x] y[x] of any int32: 2^31 is added to each, which makes them unsigned */
 static uint32_t answer_row(const int32_t *y, size_t count, const struct room *r, unsigned v)
 {
-    uint64_t total = 0;
+    uint64_t total = PRIME(v) - r->below;
     for (size_t first = 0; first < count; first += ROW_TERMS) {
         size_t last = count - first < ROW_TERMS ? count : first + ROW_TERMS;
-        int64_t sum = 0;
+        uint64_t sum = 0;
         for (size_t x = first; x < last; x++) {
-            sum += (int64_t)r->across[x] * y[x];
+            sum += (uint64_t)r->across[x] * ((uint32_t)y[x] ^ UINT32_C(0x80000000));
         }
-        total += reduce_signed(sum, v);
+        total += reduce(sum, v);
     }
     return reduce(total, v);
 }
@@ -253,23 +269,28 @@ static uint32_t left_side(const struct covey_layer *l, const struct covey_check_
     return sum;
 }
 
-/* c X r */
+/* c X r: the halves of the products are added apart, without a remainder for each */
 static uint32_t right_side(const struct covey_layer *l, const struct covey_check_answer *a,
                            const struct room *r, unsigned v)
 {
     const uint32_t *c = (const uint32_t *)(const void *)a->c + v * (size_t)l->k;
-    uint32_t sum = 0;
+    uint64_t low = 0, high = 0;
     for (size_t k = 0; k < l->k; k++) {
-        sum = multiply_add(c[k], r->product[k], sum, v);
+        uint64_t product = (uint64_t)c[k] * r->product[k];
+        low += (uint32_t)product;
+        high += product >> 32;
     }
-    return sum;
+    uint32_t carry = reduce(UINT64_C(1) << 32, v);
+    return multiply_add(reduce(high, v), carry, reduce(low, v), v);
 }
 
 static uint64_t largest(const struct covey_layer *l, const float *input)
 {
-    float most = 0;
-    for (size_t i = 0; i < covey_layer_input_floats(l); i++) {
-        float one = input[i] < 0 ? -input[i] : input[i];
+    size_t count = covey_layer_input_floats(l);
+    int32_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        int32_t one = (int32_t)input[i];
+        one = one < 0 ? -one : one;
         most = one > most ? one : most;
     }
     return (uint64_t)most;
@@ -286,7 +307,7 @@ void covey__check_exact(const struct covey_layer *l, const float *input, uint64_
     }
     for (unsigned v = 0; v < VECTORS; v++) {
         draw(l, mix(seed + v), v, &room);
-        project(l, input, &room, v);
+        project_all(l, input, &room, v);
         for (size_t i = 0; i < count; i++) {
             struct covey_check_answer *a = &answers[i];
             uint32_t row = a->answer != NULL ? ((const uint32_t *)(const void *)a->c)[2 * l->k] : 0;
