@@ -6,11 +6,14 @@
 #include "covey/message_work.h"
 
 enum {
-    READ_BLOBS = 64,        /* at a time */
-    READ_BYTES = 1 << 20,   /* the same; at least one blob */
-    LOOK_MS = 10,           /* at channels that were full */
-    PIECE_LEFT = 32 * 1024, /* in the channel: what was given has left, but for others' bytes */
-    SERVE_SHARE = 256,      /* of the memory that a device has may wait in one channel */
+    READ_BLOBS = 64,          /* at a time */
+    READ_BYTES = 1 << 20,     /* the same; at least one blob */
+    LOOK_MS = 10,             /* at channels that were full */
+    PIECE_BYTES = 128 * 1024, /* beside requests: one batch of the channel, or one larger blob */
+    PIECE_LEFT = 32 * 1024,   /* in the channel: it has left, but for others' bytes */
+    PIECE_LOOK_MS = 2,
+    PIECE_COST = 5,    /* times reading: sealing and sending as well, as measured */
+    SERVE_SHARE = 256, /* of the memory that a device has may wait in one channel */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -22,6 +25,7 @@ struct serve {
     struct covey_digest *queue; /* a ring */
     size_t first, count;
     /* of the task: the first `chosen` of the queue */
+    uint64_t spent_ns;   /* of the thread that read */
     size_t chosen, most; /* bytes, but one in any case */
     struct covey_digest digest[READ_BLOBS];
     struct covey_body *body[READ_BLOBS]; /* NULL: not here */
@@ -100,6 +104,7 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct serve *s = (struct serve *)task;
+    uint64_t start_ns = covey_thread_cpu_ns();
     size_t bytes = 0;
     size_t read = 0;
     while (read < s->chosen && bytes < s->most) {
@@ -109,6 +114,7 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
         s->body[read++] = body;
     }
     s->chosen = read;
+    s->spent_ns = covey_thread_cpu_ns() - start_ns;
 }
 
 static void give(struct serve *s, const struct covey_digest *digest, struct covey_body *body)
@@ -167,11 +173,16 @@ static void end_piece(struct covey_content *c, uint64_t now_ms)
 {
     const struct covey_services *services = c->services;
     const struct serve *s = c->piece;
-    if (s != NULL && !s->reading &&
-        covey_channels_queued(services->channels, &s->peer) <= PIECE_LEFT) {
-        covey__rest_end(&c->services->rest, now_ms);
-        c->piece = NULL;
+    if (s == NULL || s->reading) {
+        return;
     }
+    if (covey_channels_queued(services->channels, &s->peer) > PIECE_LEFT) {
+        covey_timer_set(c->timer, now_ms + PIECE_LOOK_MS);
+        return;
+    }
+    uint64_t spent_us = s->spent_ns / 1000 * PIECE_COST * 100 / covey_pace_percent();
+    covey__rest_end(&c->services->rest, now_ms, spent_us);
+    c->piece = NULL;
 }
 
 /* When to look again; 0: now it may be read. */
@@ -179,9 +190,11 @@ static uint64_t wait_ms(struct serve *s, uint64_t now_ms)
 {
     struct covey_content *c = s->content;
     struct covey_rest *rest = &c->services->rest;
-    end_piece(c, now_ms);
     uint64_t next_ms = covey__rest_next_ms(rest, now_ms);
-    if (next_ms == UINT64_MAX || is_full(s)) {
+    if (next_ms == UINT64_MAX) {
+        return now_ms + PIECE_LOOK_MS;
+    }
+    if (is_full(s)) {
         return now_ms + LOOK_MS;
     }
     if (next_ms > now_ms) {
@@ -189,7 +202,7 @@ static uint64_t wait_ms(struct serve *s, uint64_t now_ms)
     }
     s->most = READ_BYTES;
     if (covey__rest_has_requests(rest, now_ms)) {
-        s->most = 1;
+        s->most = PIECE_BYTES;
         c->piece = s;
         c->next = (size_t)(s - c->serve) + 1;
         covey__rest_begin(rest, now_ms);
@@ -202,11 +215,13 @@ static void serve_on(struct serve *s)
     if (s->reading) {
         return;
     }
+    uint64_t now_ms = covey_loop_now_ms(s->content->services->loop);
+    end_piece(s->content, now_ms);
     if (s->count == 0) {
         s->used = false;
         return;
     }
-    uint64_t look_ms = wait_ms(s, covey_loop_now_ms(s->content->services->loop));
+    uint64_t look_ms = wait_ms(s, now_ms);
     if (look_ms != 0) {
         covey_timer_set(s->content->timer, look_ms);
         return;
@@ -224,6 +239,7 @@ static void serve_on(struct serve *s)
 static void on_timer(void *user)
 {
     struct covey_content *c = user;
+    end_piece(c, covey_loop_now_ms(c->services->loop));
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
         struct serve *s = &c->serve[(c->next + i) % COVEY__SERVE_PEERS];
         if (s->used) {

@@ -3,7 +3,7 @@
 
 enum {
     REQUEST_MS = 1000, /* so long after the last one there may be more */
-    REST = 3,          /* times what a piece took */
+    REST = 3,          /* times what a piece used */
     REST_MAX_MS = 2000,
 };
 
@@ -30,10 +30,12 @@ void covey__rest_begin(struct covey_rest *r, uint64_t now_ms)
     r->began_ms = now_ms > 0 ? now_ms : 1;
 }
 
-void covey__rest_end(struct covey_rest *r, uint64_t now_ms)
+void covey__rest_end(struct covey_rest *r, uint64_t now_ms, uint64_t spent_us)
 {
-    uint64_t took_ms = now_ms > r->began_ms ? now_ms - r->began_ms : 1;
-    uint64_t rest_ms = took_ms < REST_MAX_MS / REST ? took_ms * REST : REST_MAX_MS;
-    r->until_ms = now_ms + rest_ms;
+    uint64_t most_us = REST_MAX_MS * UINT64_C(1000);
+    uint64_t rest_us = spent_us < most_us / REST ? spent_us * REST : most_us;
+    rest_us += r->left_us;
+    r->until_ms = now_ms + rest_us / 1000;
+    r->left_us = rest_us % 1000;
     r->began_ms = 0;
 }

@@ -15,7 +15,7 @@ static void test_alone_there_is_no_rest(void **state)
     assert_int_equal(covey__rest_next_ms(&r, 100), 100);
     covey__rest_begin(&r, 100);
     assert_int_equal(covey__rest_next_ms(&r, 101), 101);
-    covey__rest_end(&r, 500);
+    covey__rest_end(&r, 500, 400000);
     assert_int_equal(covey__rest_next_ms(&r, 500), 500);
 }
 
@@ -40,14 +40,14 @@ static void test_requests_leave_a_quarter(void **state)
         assert_int_equal(covey__rest_next_ms(&r, now + took), UINT64_MAX);
         now += took;
         spent += took;
-        covey__rest_end(&r, now);
+        covey__rest_end(&r, now, took * 1000);
         last = now;
     }
     assert_true(spent > 0 && last > 0);
     assert_in_range(spent * 100 / last, 24, 27);
     covey__rest_begin(&r, now);
     covey__rest_request(&r, now + 100000);
-    covey__rest_end(&r, now + 100000);
+    covey__rest_end(&r, now + 100000, 100000000);
     assert_in_range(covey__rest_next_ms(&r, now + 100000), now + 100001, now + 102000);
 }
 
