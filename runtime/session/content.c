@@ -6,14 +6,10 @@
 #include "covey/message_work.h"
 
 enum {
-    READ_BLOBS = 64,          /* at a time */
-    READ_BYTES = 1 << 20,     /* the same; at least one blob */
-    LOOK_MS = 10,             /* at channels that were full */
-    PIECE_BYTES = 128 * 1024, /* beside requests: one batch of the channel, or one larger blob */
-    PIECE_LEFT = 32 * 1024,   /* in the channel: it has left, but for others' bytes */
-    PIECE_LOOK_MS = 2,
-    PIECE_COST = 5,    /* times reading: sealing and sending as well, as measured */
-    SERVE_SHARE = 256, /* of the memory that a device has may wait in one channel */
+    READ_BLOBS = 64,      /* at a time */
+    READ_BYTES = 1 << 20, /* the same; at least one blob */
+    LOOK_MS = 10,         /* at channels that were full */
+    SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -25,8 +21,7 @@ struct serve {
     struct covey_digest *queue; /* a ring */
     size_t first, count;
     /* of the task: the first `chosen` of the queue */
-    uint64_t spent_ns;   /* of the thread that read */
-    size_t chosen, most; /* bytes, but one in any case */
+    size_t chosen;
     struct covey_digest digest[READ_BLOBS];
     struct covey_body *body[READ_BLOBS]; /* NULL: not here */
 };
@@ -34,8 +29,6 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
-    struct serve *piece; /* while there are requests: given to this one, not out yet */
-    size_t next;         /* whose turn it is then */
     struct serve serve[COVEY__SERVE_PEERS];
 };
 
@@ -104,17 +97,15 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct serve *s = (struct serve *)task;
-    uint64_t start_ns = covey_thread_cpu_ns();
     size_t bytes = 0;
     size_t read = 0;
-    while (read < s->chosen && bytes < s->most) {
+    while (read < s->chosen && bytes < READ_BYTES) {
         struct covey_body *body = NULL;
         covey_err err = covey__store_body(&s->content->services->store, &s->digest[read], &body);
         bytes += err == COVEY_OK ? body->len : 0;
         s->body[read++] = body;
     }
     s->chosen = read;
-    s->spent_ns = covey_thread_cpu_ns() - start_ns;
 }
 
 static void give(struct serve *s, const struct covey_digest *digest, struct covey_body *body)
@@ -168,62 +159,18 @@ static bool is_full(const struct serve *s)
     return covey_channels_queued(services->channels, &s->peer) > most;
 }
 
-/* What was given to one has left: the next piece comes some time later. */
-static void end_piece(struct covey_content *c, uint64_t now_ms)
-{
-    const struct covey_services *services = c->services;
-    const struct serve *s = c->piece;
-    if (s == NULL || s->reading) {
-        return;
-    }
-    if (covey_channels_queued(services->channels, &s->peer) > PIECE_LEFT) {
-        covey_timer_set(c->timer, now_ms + PIECE_LOOK_MS);
-        return;
-    }
-    uint64_t spent_us = s->spent_ns / 1000 * PIECE_COST * 100 / covey_pace_percent();
-    covey__rest_end(&c->services->rest, now_ms, spent_us);
-    c->piece = NULL;
-}
-
-/* When to look again; 0: now it may be read. */
-static uint64_t wait_ms(struct serve *s, uint64_t now_ms)
-{
-    struct covey_content *c = s->content;
-    struct covey_rest *rest = &c->services->rest;
-    uint64_t next_ms = covey__rest_next_ms(rest, now_ms);
-    if (next_ms == UINT64_MAX) {
-        return now_ms + PIECE_LOOK_MS;
-    }
-    if (is_full(s)) {
-        return now_ms + LOOK_MS;
-    }
-    if (next_ms > now_ms) {
-        return next_ms;
-    }
-    s->most = READ_BYTES;
-    if (covey__rest_has_requests(rest, now_ms)) {
-        s->most = PIECE_BYTES;
-        c->piece = s;
-        c->next = (size_t)(s - c->serve) + 1;
-        covey__rest_begin(rest, now_ms);
-    }
-    return 0;
-}
-
 static void serve_on(struct serve *s)
 {
     if (s->reading) {
         return;
     }
-    uint64_t now_ms = covey_loop_now_ms(s->content->services->loop);
-    end_piece(s->content, now_ms);
     if (s->count == 0) {
         s->used = false;
         return;
     }
-    uint64_t look_ms = wait_ms(s, now_ms);
-    if (look_ms != 0) {
-        covey_timer_set(s->content->timer, look_ms);
+    if (is_full(s)) {
+        struct covey_services *services = s->content->services;
+        covey_timer_set(s->content->timer, covey_loop_now_ms(services->loop) + LOOK_MS);
         return;
     }
     s->reading = true;
@@ -239,11 +186,9 @@ static void serve_on(struct serve *s)
 static void on_timer(void *user)
 {
     struct covey_content *c = user;
-    end_piece(c, covey_loop_now_ms(c->services->loop));
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
-        struct serve *s = &c->serve[(c->next + i) % COVEY__SERVE_PEERS];
-        if (s->used) {
-            serve_on(s);
+        if (c->serve[i].used) {
+            serve_on(&c->serve[i]);
         }
     }
 }

@@ -322,7 +322,6 @@ static void compute_done(struct covey_task *task)
 
 void covey__holder_compute(struct covey_holder *h, const struct covey_action *action)
 {
-    covey__rest_request(&h->services->rest, covey_loop_now_ms(h->services->loop));
     struct covey_body *body = covey__handles_take(&h->services->handles, action->body);
     struct covey_assignment *a = find(h, &action->peer, &action->fence);
     bool fits = a != NULL && a->ready && body != NULL &&

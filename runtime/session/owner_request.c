@@ -307,7 +307,6 @@ static void take_answers(struct covey_owner *o, const struct covey_layer_done *d
 
 void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *action)
 {
-    covey__rest_request(&o->services->rest, covey_loop_now_ms(o->services->loop));
     struct covey_request *r = covey__request_of(o, action->request);
     COVEY_ASSERT(r != NULL && !r->running && !r->at.tiles && r->at.index == action->layer);
     atomic_fetch_add(stage_of(r), 1);
@@ -320,7 +319,6 @@ void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *a
 
 void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *action)
 {
-    covey__rest_request(&o->services->rest, covey_loop_now_ms(o->services->loop));
     struct covey_request *r = covey__request_of(o, action->request);
     COVEY_ASSERT(r != NULL && !r->running && r->at.tiles && r->at.index == action->run);
     take_answers(o, action->done, &r->answers);

@@ -11,7 +11,6 @@
 #include "lab.h"
 #include "pool.h"
 #include "resident.h"
-#include "rest.h"
 #include "store.h"
 
 struct covey_services {
@@ -25,7 +24,6 @@ struct covey_services {
     struct covey_lab lab;  /* what holders' answers go through */
     uint64_t memory_bytes; /* for weights */
     struct covey_resident resident;
-    struct covey_rest rest; /* what is given to others */
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed
      * from inside an action waits its turn. Views in the event must live until then: bytes are

@@ -181,7 +181,6 @@ void covey__tiling_compute(struct covey_tiling *t, struct covey_assignment *a,
                            const struct covey_action *action)
 {
     struct tile *tile = new_tile(t, a, action);
-    covey__rest_request(&t->services->rest, covey_loop_now_ms(t->services->loop));
     for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
         struct covey_body *piece =
             covey__handles_take(&t->services->handles, action->tile->piece[d]);
