@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mix.h"
 
-#include "../kernels/cpu.h"
 #include "mix_kernel.h"
 
 #include <stdbool.h>
@@ -9,22 +8,7 @@
 
 /* Terms pass through the second cache once while all sums are made of a block of them; products of
  * integers below 2^46 add up to less than 2^53 for EXACT_TERMS and what is left of before. */
-enum { WIDTH = COVEY__MIX_WIDTH, BLOCK = 1024, EXACT_TERMS = 64 };
-
-extern const struct covey__mix_kernel covey__mix_kernel_portable, covey__mix_kernel_avx2,
-    covey__mix_kernel_avx512;
-
-const struct covey__mix_kernel *covey__mix_kernel(void)
-{
-#if defined(__x86_64__)
-    enum covey__isa isa = covey__cpu_isa();
-    return isa == COVEY__ISA_AVX512 ? &covey__mix_kernel_avx512
-           : isa == COVEY__ISA_AVX2 ? &covey__mix_kernel_avx2
-                                    : &covey__mix_kernel_portable;
-#else
-    return &covey__mix_kernel_portable;
-#endif
-}
+enum { WIDTH = COVEY__MIX_WIDTH, BLOCK = 512, EXACT_TERMS = 64 };
 
 /* A piece of every term that reaches so far. */
 struct piece {

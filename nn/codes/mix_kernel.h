@@ -5,6 +5,8 @@
 #ifndef COVEY_NN_MIX_KERNEL_H
 #define COVEY_NN_MIX_KERNEL_H
 
+#include "../kernels/cpu.h"
+
 #include <stddef.h>
 
 enum { COVEY__MIX_WIDTH = 4 };
@@ -27,5 +29,7 @@ struct covey__mix_kernel {
     float (*largest)(const float *v, size_t count);
 };
 const struct covey__mix_kernel *covey__mix_kernel(void);
+/* NULL: not compiled in, or not run by this processor. */
+const struct covey__mix_kernel *covey__mix_kernel_of(enum covey__isa isa);
 
 #endif /* COVEY_NN_MIX_KERNEL_H */

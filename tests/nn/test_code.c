@@ -218,6 +218,60 @@ static void test_hostile_codes(void **state)
     assert_int_equal(covey_code_check(&large), COVEY_ERR_RANGE); /* 256^199 is no float */
 }
 
+/* One of the numbers that are most likely to hurt, or a small one. */
+static uint32_t draw_number(uint64_t *seed)
+{
+    static const uint32_t awkward[] = {0,   1,   2,    3,    16,    17,        32,
+                                       256, 257, 4096, 4097, 65536, UINT32_MAX};
+    uint32_t count = sizeof(awkward) / sizeof(awkward[0]);
+    uint32_t i = random_below(seed, 2 * count);
+    return i < count ? awkward[i] : random_below(seed, 40);
+}
+
+/* Whatever a code says, it is refused or can be decoded with: every task has coefficients and a
+ * size, tasks in any order lead to a state, and all of them decode (but LT, if
+ * there are too few, and large Vandermonde matrices, which double precision does not solve). */
+static void test_random_codes(void **state)
+{
+    enum { ROUNDS = 20000, TASKS_LOOKED_AT = 40 };
+    uint64_t seed = 1;
+    unsigned valid = 0;
+    (void)state;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct covey_code code = {.kind = (enum covey_code_kind)random_below(&seed, 9),
+                                  .n = draw_number(&seed),
+                                  .m = draw_number(&seed),
+                                  .rows = draw_number(&seed),
+                                  .a = {draw_number(&seed), draw_number(&seed)},
+                                  .c = {draw_number(&seed), draw_number(&seed)},
+                                  .seed = i,
+                                  .prime = random_below(&seed, 3),
+                                  .masks = draw_number(&seed)};
+        struct covey_decoder *d = NULL;
+        enum covey_answer_use use;
+        covey_err err = covey_decoder_new(&code, &d);
+        assert_true(err == COVEY_OK || err == COVEY_ERR_RANGE);
+        for (uint32_t t = 0; err == COVEY_OK && t < code.m && t < TASKS_LOOKED_AT; t++) {
+            float row[COVEY_CODE_BLOCKS_MAX];
+            uint32_t task = random_below(&seed, code.m);
+            covey_code_coefficients(&code, task, row);
+            assert_true(isfinite(row[0]) && isfinite(row[code.n - 1]));
+            assert_in_range(covey_code_task_rows(&code, task), 1, code.rows);
+            assert_int_equal(covey_decoder_add(d, task, NULL, &use), COVEY_OK);
+        }
+        for (uint32_t t = 0; err == COVEY_OK && code.m < 300 && t < code.m; t++) {
+            assert_int_equal(covey_decoder_add(d, t, NULL, &use), COVEY_OK);
+        }
+        bool all = err == COVEY_OK && code.m < 300;
+        all = all && code.kind != COVEY_CODE_LT && code.kind != COVEY_CODE_VANDERMONDE;
+        assert_true(!all || covey_decoder_state(d) == COVEY_DECODER_READY);
+        valid += err == COVEY_OK;
+        covey_decoder_free(d);
+    }
+    print_message("%u of %d codes are valid\n", valid, ROUNDS);
+    assert_true(valid > ROUNDS / 100);
+}
+
 /* The answers to a set of tasks suffice, or not, by the bound that is asked for. */
 static void test_suffices(void **state)
 {
@@ -272,15 +326,11 @@ static void test_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_answers_decode),
-        cmocka_unit_test(test_vandermonde_fails),
-        cmocka_unit_test(test_one_more_answer),
-        cmocka_unit_test(test_ragged_blocks),
-        cmocka_unit_test(test_replication),
-        cmocka_unit_test(test_same_answer_twice),
-        cmocka_unit_test(test_hostile_codes),
-        cmocka_unit_test(test_suffices),
-        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_any_answers_decode), cmocka_unit_test(test_vandermonde_fails),
+        cmocka_unit_test(test_one_more_answer),    cmocka_unit_test(test_ragged_blocks),
+        cmocka_unit_test(test_replication),        cmocka_unit_test(test_same_answer_twice),
+        cmocka_unit_test(test_hostile_codes),      cmocka_unit_test(test_random_codes),
+        cmocka_unit_test(test_suffices),           cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

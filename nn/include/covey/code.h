@@ -21,7 +21,8 @@ enum covey_code_kind {
     COVEY_CODE_UNCODED,     /* n tasks, all needed */
     COVEY_CODE_REPLICATION, /* m = r n tasks, task t is block t mod n */
     COVEY_CODE_MDS,         /* the blocks, then m - n parities; about any n answers */
-    COVEY_CODE_VANDERMONDE, /* as published, g_tj = (t + 1)^j: loses all digits from n = 10 on */
+    COVEY_CODE_VANDERMONDE, /* as published, g_tj = (t + 1)^j: loses all digits from n = 10
+                             * on, and from about 20 on stays SHORT */
     COVEY_CODE_LT,      /* sums and differences of a random few; as many tasks as are asked for */
     COVEY_CODE_FIELD,   /* MDS modulo a prime, exact: see field.h for what goes in and out */
     COVEY_CODE_PRIVATE, /* both factors masked, and */
