@@ -105,9 +105,9 @@ void covey_decoder_start(struct covey_decoder *d, float *c, uint64_t seed);
 
 /* Whether an answer to t would help: false for what should be cancelled or not even be sent. */
 bool covey_decoder_wants(const struct covey_decoder *d, uint32_t t);
-/* Where in C the answer to t may be received, by one at a time (copies of a block share it): added
- * from there it is not copied, and what is not added does no harm. NULL: it is no block by itself,
- * or not wanted. */
+/* Where in C the answer to t may be received: added from there it is not copied. Nobody may write
+ * there any more once a copy of the block was added or covey_decoder_finish() was called; what came
+ * in part or was not added does no harm. NULL: it is no block by itself, or not wanted. */
 float *covey_decoder_place(const struct covey_decoder *d, uint32_t t);
 /* answer: covey_code_answer_floats(). RANGE: there is no task t. */
 covey_err covey_decoder_add(struct covey_decoder *d, uint32_t t, const float *answer,
