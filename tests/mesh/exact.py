@@ -19,7 +19,7 @@ import time
 
 import onnx_file as onnx
 
-NODES, INPUTS, ROUNDS, REQUESTS = 4, 5, 4, 120
+NODES, INPUTS, ROUNDS, REQUESTS = 4, 5, 3, 120
 COVEY = os.environ["COVEY"]
 seed = int(os.environ.get("COVEY_SEED", 11))
 rng = random.Random(seed)
@@ -123,7 +123,7 @@ def kill_in_the_middle(ask, right):
     recovered = sum(line["recovered_dead"] for line in lines)
     print(f"node{node} killed: {recovered} of its units recovered", flush=True)
     lab("restart", str(node))
-    lab("wait", "--wait", "60")
+    lab("wait", "--wait", "80")
     return recovered
 
 
