@@ -28,7 +28,7 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
         double made = (here > last ? here : last) + pace->delay_us +
                       hand->slots[d] * covey__work_us(pace, &cost->unit);
         double bytes = (double)covey__wire_bytes(team, cost->answer_bytes) * hand->slots[d];
-        made += pace->message_us + pace->delay_us;
+        made += pace->message_us + pace->turn_us + pace->delay_us;
         out[count++] = (struct answer){made + covey__first_record_us(pace, bytes),
                                        made + bytes * pace->body_us, bytes, d};
     }
@@ -90,7 +90,7 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
         us = here > last ? here : last;
         done = take_answer(team, hand, a->device, open);
     }
-    return us;
+    return us + owner->turn_us;
 }
 
 /* How soon a device would be done with an even share: a fast one on a bad link is of little use. */

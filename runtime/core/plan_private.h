@@ -11,7 +11,10 @@
 struct covey__pace {
     double flop_us, byte_us; /* of its own work */
     double message_us;       /* sending or receiving one, without its body */
-    double body_us;          /* of one byte of a body, sending or receiving it */
+    /* Waking up for a message, handing work to another thread, and taking back what it made: many
+     * times what a message costs a loop that is at it anyway, as measured. */
+    double turn_us;
+    double body_us; /* of one byte of a body, sending or receiving it */
     double delay_us;
 };
 

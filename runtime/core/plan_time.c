@@ -5,6 +5,7 @@ enum {
     LINK_MBYTES = 90, /* where it was not measured yet */
     MESSAGE_US = 200,
     STREAM_SHARE = 8, /* of mflops */
+    TURN_MESSAGES = 25,
 };
 
 static uint32_t rate_mflops(const struct covey_plan_device *device)
@@ -88,6 +89,7 @@ static struct covey__pace pace_of(const struct covey_plan_device *device)
         .flop_us = 1.0 / device->mflops,
         .byte_us = 1.0 / device->stream_mbytes,
         .message_us = device->message_us,
+        .turn_us = (double)device->message_us * TURN_MESSAGES,
         .body_us = 1.0 / device->link_mbytes,
         .delay_us = device->delay_us,
     };

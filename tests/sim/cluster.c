@@ -63,6 +63,7 @@ void sim_start(struct cluster *c, unsigned node)
                                        .addrs = {sim_addr(node, 0)},
                                        .addr_count = 1,
                                        .rates.mflops = 1000,
+                                       .rates.message_us = 10,
                                        .memory_bytes = UINT64_C(1) << 30,
                                        .seed = covey__random_next(&c->rng)};
     config.rates.mflops = c->config.mflops != NULL ? c->config.mflops(node) : config.rates.mflops;

@@ -342,8 +342,8 @@ struct world *tiles_world(unsigned devices)
     for (unsigned i = 0; i < w->costs.cells; i++) {
         w->costs.cell[i] = (struct covey_plan_cell){
             .weight_bytes = 1000,
-            .whole.flops = ROWS * UINT64_C(10000000),
-            .row.flops = 10000000,
+            .whole.flops = ROWS * UINT64_C(100000000),
+            .row.flops = 100000000,
             .map = {ROWS, ROWS, 1, 1, 1, 64, 64},
         };
     }

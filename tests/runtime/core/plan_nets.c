@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan_nets.h"
 
-const struct net_device net_tenth = {20000, 3000, 90, 200};
+const struct net_device net_tenth = {16384, 1448, 38, 100};
 
 static struct covey_plan_cell *add_cell(struct covey_plan_request *r)
 {
