@@ -184,8 +184,11 @@ static void try_seats(struct search *search, struct covey__seats *seats)
         devices++;
     }
     unsigned most = covey__group_units_max(devices, team->parity, search->cost->units);
-    unsigned tried = is_even(team, seats) ? TRIED_IF_EVEN : most;
-    for (unsigned n = most; n > 0 && tried > 0; n--) {
+    bool even = is_even(team, seats);
+    unsigned tried = even ? TRIED_IF_EVEN : most;
+    /* Where all devices shall have a part, small groups would leave most of them out. */
+    unsigned least = search->all && even ? most - most / 4 : 1;
+    for (unsigned n = most; n > 0 && tried > 0 && (n >= least || !search->found); n--) {
         struct covey__hand hand;
         seats->group_units = n;
         if (!covey__deal_layer(search->deal, search->cost, seats, &hand)) {
@@ -219,7 +222,9 @@ bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_co
     struct search search = {.deal = deal, .cost = cost, .best_us = 1e300, .best = out, .all = true};
     struct covey__seats seats = {.mask = (uint32_t)((UINT64_C(1) << team->devices) - 1)};
     set_units(team, cost, &seats);
-    set_bases(team, cost, team->devices - (team->owner < team->devices), &seats);
+    if (is_even(team, &seats)) {
+        set_bases(team, cost, team->devices - (team->owner < team->devices), &seats);
+    }
     try_seats(&search, &seats);
     return search.found;
 }
