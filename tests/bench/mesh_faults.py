@@ -7,7 +7,6 @@ import random
 import signal
 import statistics
 import subprocess
-import time
 
 from mesh_lab import Lab, Later, MeshError, Requests, Tally, alternate, summary
 
@@ -185,6 +184,5 @@ def coordinator(options, model):
             hit += times
             lab.restart(victim)
             lab.wait()
-            time.sleep(0.1)
     return {"losses": options.rounds, "all": tally.json(), "steady": summary(steady),
             "hit": summary(hit)}
