@@ -5,7 +5,7 @@ enum {
     LINK_MBYTES = 90, /* where it was not measured yet */
     MESSAGE_US = 200,
     STREAM_SHARE = 8, /* of mflops */
-    TURN_MESSAGES = 25,
+    TURN_MESSAGES = 20,
 };
 
 static uint32_t rate_mflops(const struct covey_plan_device *device)

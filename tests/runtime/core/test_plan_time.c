@@ -177,7 +177,7 @@ static void test_plan_half(void **state)
     assert_true(plan.predicted_us < whole_us);
 }
 
-/* Two devices, of which the first asks. A message costs 100 us, to be woken for work 2500 us, a
+/* Two devices, of which the first asks. A message costs 100 us, to be woken for work 2000 us, a
  * kilobyte 10 us, the way 50 us. */
 static void set_pair(void)
 {
@@ -187,8 +187,8 @@ static void set_pair(void)
     request.device[0].delay_us = request.device[1].delay_us = 50;
 }
 
-/* Counted by hand: the owner sends (140), the other takes it (50 + 140), wakes up (2500) and works
- * (10000) while the owner does, answers (100 + 50), and the owner takes that (100 + 2500). */
+/* Counted by hand: the owner sends (140), the other takes it (50 + 140), wakes up (2000) and works
+ * (10000) while the owner does, answers (100 + 50), and the owner takes that (100 + 2000). */
 static void test_plan_counts_a_coded_layer(void **state)
 {
     (void)state;
@@ -202,13 +202,13 @@ static void test_plan_counts_a_coded_layer(void **state)
     request.cell[0].whole.bytes = request.cell[0].weight_bytes = 60000000;
     make();
     assert_int_equal(plan.local_us, 20000);
-    assert_int_equal(plan.layer[0].predicted_us, 140 + 190 + 2500 + 10000 + 150 + 2600);
+    assert_int_equal(plan.layer[0].predicted_us, 140 + 190 + 2000 + 10000 + 150 + 2100);
     assert_int_equal(plan.predicted_us, plan.layer[0].predicted_us);
 }
 
-/* Counted by hand: 6 of 10 rows to the other (160), which takes them (50 + 160), wakes up (2500)
+/* Counted by hand: 6 of 10 rows to the other (160), which takes them (50 + 160), wakes up (2000)
  * and makes 5 (50000, in pieces 57500), sends them (100 + 50 + 50), and the owner takes them (100 +
- * 50 + 2500). */
+ * 50 + 2000). */
 static void test_plan_counts_a_tile_run(void **state)
 {
     (void)state;
@@ -222,12 +222,12 @@ static void test_plan_counts_a_tile_run(void **state)
     make();
     assert_int_equal(plan.local_us, 100000);
     assert_int_equal(plan.runs, 1);
-    assert_int_equal(plan.run[0].segment[0].predicted_us, 160 + 210 + 60000);
-    assert_int_equal(plan.predicted_us, 160 + 210 + 60000 + 200 + 2650);
+    assert_int_equal(plan.run[0].segment[0].predicted_us, 160 + 210 + 59500);
+    assert_int_equal(plan.predicted_us, 160 + 210 + 59500 + 200 + 2150);
     /* As halves of the bytes, which is all that changes. */
     request.half = true;
     make();
-    assert_int_equal(plan.predicted_us, 130 + 180 + 60000 + 175 + 2625);
+    assert_int_equal(plan.predicted_us, 130 + 180 + 59500 + 175 + 2125);
 }
 
 /* ---- shares ---- */
