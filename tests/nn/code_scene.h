@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "choice.h"
 #include "covey/code.h"
 
 struct code_scene {
@@ -39,9 +40,6 @@ enum covey_decoder_state code_scene_decode(struct code_scene *s, const uint32_t 
 double code_scene_error(const struct code_scene *s);
 double code_scene_block_error(const struct code_scene *s);
 
-/* Subsets of size of [0, of), ascending. */
-void choice_first(uint32_t size, uint32_t *choice);
-bool choice_next(uint32_t size, uint32_t of, uint32_t *choice);
 /* A random order of all tasks. */
 void shuffle_tasks(uint64_t *seed, uint32_t count, uint32_t *out);
 

@@ -53,16 +53,16 @@ static double table_cost(const struct split_table *t, unsigned count, unsigned c
     double sum = 0;
     struct split_part p;
     for (p.size = 1; p.size <= SPLIT_ROWS && p.size <= count; p.size++) {
-        split_choice_first(p.size, p.column);
+        choice_first(p.size, p.column);
         do {
             if (column < count && !has(p.column, p.size, column)) {
                 continue;
             }
-            split_choice_first(p.size, p.row);
+            choice_first(p.size, p.row);
             do {
                 sum += part_cost(t, &p);
-            } while (split_choice_next(p.size, SPLIT_ROWS, p.row));
-        } while (split_choice_next(p.size, count, p.column));
+            } while (choice_next(p.size, SPLIT_ROWS, p.row));
+        } while (choice_next(p.size, count, p.column));
     }
     return sum;
 }
@@ -180,14 +180,14 @@ static void worst_parts(const struct split_table *t, unsigned r, unsigned count,
 {
     struct split_part p;
     for (p.size = 1; p.size <= r && p.size <= count; p.size++) {
-        split_choice_first(p.size, p.column);
+        choice_first(p.size, p.column);
         do {
-            split_choice_first(p.size, p.row);
+            choice_first(p.size, p.row);
             do {
                 out->condition = fmax(out->condition, split_condition(t, &p));
                 out->growth = fmax(out->growth, split_growth(t, &p, count));
-            } while (split_choice_next(p.size, r, p.row));
-        } while (split_choice_next(p.size, count, p.column));
+            } while (choice_next(p.size, r, p.row));
+        } while (choice_next(p.size, count, p.column));
     }
 }
 
@@ -210,7 +210,7 @@ static bool worst_errors(unsigned r, unsigned count, struct worst *out)
     for (unsigned j = 0; j < count; j++) {
         out->plain = fmax(out->plain, split_trial_plain(&t, j));
     }
-    split_choice_first(r, lost);
+    choice_first(r, lost);
     do {
         uint32_t mask = 0;
         for (unsigned i = 0; i < r; i++) {
@@ -223,7 +223,7 @@ static bool worst_errors(unsigned r, unsigned count, struct worst *out)
             return false;
         }
         n++;
-    } while (split_choice_next(r, count + r, lost));
+    } while (choice_next(r, count + r, lost));
     qsort(errors, n, sizeof(errors[0]), by_size);
     out->median = errors[n / 2];
     out->error = errors[n - 1];

@@ -10,29 +10,6 @@ struct matrix {
     double at[SPLIT_ROWS][SPLIT_ROWS];
 };
 
-void split_choice_first(unsigned size, unsigned choice[SPLIT_ROWS])
-{
-    for (unsigned i = 0; i < size; i++) {
-        choice[i] = i;
-    }
-}
-
-bool split_choice_next(unsigned size, unsigned of, unsigned choice[SPLIT_ROWS])
-{
-    unsigned i = size;
-    while (i > 0 && choice[i - 1] == of - size + i - 1) {
-        i--;
-    }
-    if (i == 0) {
-        return false;
-    }
-    choice[i - 1]++;
-    for (; i < size; i++) {
-        choice[i] = choice[i - 1] + 1;
-    }
-    return true;
-}
-
 static void swap_rows(double a[SPLIT_ROWS], double b[SPLIT_ROWS])
 {
     for (unsigned j = 0; j < SPLIT_ROWS; j++) {

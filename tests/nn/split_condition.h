@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "choice.h"
+
 enum { SPLIT_ROWS = 4, SPLIT_COLUMNS = 16 };
 
 struct split_table {
@@ -22,10 +24,6 @@ struct split_part {
     unsigned size;
     unsigned row[SPLIT_ROWS], column[SPLIT_ROWS];
 };
-
-/* The first `size` of 0..: the next choice among `of` afterwards. False: that was the last. */
-void split_choice_first(unsigned size, unsigned choice[SPLIT_ROWS]);
-bool split_choice_next(unsigned size, unsigned of, unsigned choice[SPLIT_ROWS]);
 
 /* |A| |inv(A)| in the Frobenius norm, at least that of the 2-norm; 1e9 when singular. */
 double split_condition(const struct split_table *t, const struct split_part *part);

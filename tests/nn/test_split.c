@@ -103,13 +103,13 @@ static void test_table_is_well_conditioned(void **state)
         t.at[i / SPLIT_COLUMNS][i % SPLIT_COLUMNS] = (double)v;
     }
     for (p.size = 1; p.size <= SPLIT_ROWS; p.size++) {
-        split_choice_first(p.size, p.column);
+        choice_first(p.size, p.column);
         do {
-            split_choice_first(p.size, p.row);
+            choice_first(p.size, p.row);
             do {
                 assert_true(split_condition(&t, &p) <= CONDITION_MAX);
-            } while (split_choice_next(p.size, SPLIT_ROWS, p.row));
-        } while (split_choice_next(p.size, SPLIT_COLUMNS, p.column));
+            } while (choice_next(p.size, SPLIT_ROWS, p.row));
+        } while (choice_next(p.size, SPLIT_COLUMNS, p.column));
     }
 }
 
@@ -117,7 +117,7 @@ static void test_table_is_well_conditioned(void **state)
 static void lose(const struct split_trial *t, unsigned r, unsigned size)
 {
     unsigned lost[SPLIT_ROWS];
-    split_choice_first(size, lost);
+    choice_first(size, lost);
     do {
         uint32_t mask = 0;
         double error = HUGE_VAL;
@@ -129,7 +129,7 @@ static void lose(const struct split_trial *t, unsigned r, unsigned size)
             fail_msg("%u units, %u parities, lost %x: error %g", t->count, r, (unsigned)mask,
                      error);
         }
-    } while (split_choice_next(size, t->count + r, lost));
+    } while (choice_next(size, t->count + r, lost));
 }
 
 /* Up to r of a group's answers may be lost, whichever they are, for all groups and all r: the
