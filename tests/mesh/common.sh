@@ -4,7 +4,18 @@ dir=$(mktemp -d)
 lab="$dir/lab"
 failures=0
 
+# What the nodes said last, and which of them run: a check that failed is often their doing.
+show_nodes() {
+    [ -d "$lab" ] || return 0
+    "$COVEY" lab list --dir "$lab" || true
+    for log in "$lab"/*.log; do
+        [ -f "$log" ] && echo "-- ${log#"$lab/"}" && tail -n 12 "$log"
+    done
+    free -m 2>/dev/null || true
+}
+
 finish() {
+    [ "$failures" -eq 0 ] || show_nodes
     [ -d "$lab" ] && "$COVEY" lab down --dir "$lab" >/dev/null 2>&1
     rm -rf "$dir"
     if [ "$failures" -ne 0 ]; then
