@@ -205,6 +205,7 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
         return true;
     case COVEY_CONTROL_SESSION_GET:
     case COVEY_CONTROL_SESSION_STOP:
+    case COVEY_CONTROL_TRAIN_WATCH:
         covey_cbor_put_text(w, message->name);
         return true;
     case COVEY_CONTROL_SESSIONS_REPLY:
@@ -220,14 +221,19 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
     case COVEY_CONTROL_BLOB_GET_REPLY:
     case COVEY_CONTROL_SESSIONS:
     case COVEY_CONTROL_SESSION_GET_REPLY:
+    case COVEY_CONTROL_TRAIN:
+    case COVEY_CONTROL_PRODUCT:
+    case COVEY_CONTROL_TRAIN_PROGRESS:
+    case COVEY_CONTROL_PRODUCT_REPLY:
         break;
     }
     return false;
 }
 
+/* Types that are no more than their name; put_part() refuses them. */
 static bool has_part(enum covey_control_type type)
 {
-    switch (type) {
+    switch ((int)type) {
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
     case COVEY_CONTROL_BLOB_HAVE:
@@ -238,27 +244,14 @@ static bool has_part(enum covey_control_type type)
     case COVEY_CONTROL_BLOB_GET_REPLY:
     case COVEY_CONTROL_SESSIONS:
     case COVEY_CONTROL_SESSION_GET_REPLY:
+    case COVEY_CONTROL_TRAIN:
+    case COVEY_CONTROL_PRODUCT:
+    case COVEY_CONTROL_TRAIN_PROGRESS:
+    case COVEY_CONTROL_PRODUCT_REPLY:
         return false;
-    case COVEY_CONTROL_BLOB_PUT:
-    case COVEY_CONTROL_MODEL_GET:
-    case COVEY_CONTROL_BLOB_GET:
-    case COVEY_CONTROL_MODEL_REMOVE:
-    case COVEY_CONTROL_INFER:
-    case COVEY_CONTROL_PLAN:
-    case COVEY_CONTROL_DONE:
-    case COVEY_CONTROL_ERROR:
-    case COVEY_CONTROL_STATUS_REPLY:
-    case COVEY_CONTROL_MODEL_LIST_REPLY:
-    case COVEY_CONTROL_INFER_REPLY:
-    case COVEY_CONTROL_PLAN_REPLY:
-    case COVEY_CONTROL_LAB:
-    case COVEY_CONTROL_DETACH:
-    case COVEY_CONTROL_SESSION_GET:
-    case COVEY_CONTROL_SESSION_STOP:
-    case COVEY_CONTROL_SESSIONS_REPLY:
-        break;
+    default:
+        return true;
     }
-    return true;
 }
 
 covey_err covey_control_encode(const struct covey_control *message, struct covey_buf out,
@@ -508,6 +501,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
         return;
     case COVEY_CONTROL_SESSION_GET:
     case COVEY_CONTROL_SESSION_STOP:
+    case COVEY_CONTROL_TRAIN_WATCH:
         covey_cbor_get_string(r, out->name, sizeof(out->name));
         return;
     case COVEY_CONTROL_SESSIONS_REPLY:
@@ -523,6 +517,10 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_BLOB_GET_REPLY:
     case COVEY_CONTROL_SESSIONS:
     case COVEY_CONTROL_SESSION_GET_REPLY:
+    case COVEY_CONTROL_TRAIN:
+    case COVEY_CONTROL_PRODUCT:
+    case COVEY_CONTROL_TRAIN_PROGRESS:
+    case COVEY_CONTROL_PRODUCT_REPLY:
         r->err = COVEY_ERR_MALFORMED;
         return;
     }
@@ -530,9 +528,9 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 
 static bool known_type(uint64_t type)
 {
-    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_SESSION_STOP) ||
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_PRODUCT) ||
            type == COVEY_CONTROL_LAB ||
-           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_SESSION_GET_REPLY);
+           (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PRODUCT_REPLY);
 }
 
 static void get_message(struct covey_cbor_reader *r, struct covey_control *out)

@@ -46,11 +46,11 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
     node->worker = (struct covey_worker *)(void *)(rest + aligned(covey__job_size()));
     covey__job_init(node->job, self, covey__random_next(&node->rng));
     covey__worker_init(node->worker, self);
-    node->fetch = (struct covey_fetch *)(void *)((uint8_t *)node->worker +
-                                                 aligned(covey__worker_size()));
+    node->fetch =
+        (struct covey_fetch *)(void *)((uint8_t *)node->worker + aligned(covey__worker_size()));
     covey__fetch_init(node->fetch, self);
-    node->catalogue = (struct covey_catalogue *)(void *)((uint8_t *)node->fetch +
-                                                         aligned(covey__fetch_size()));
+    node->catalogue =
+        (struct covey_catalogue *)(void *)((uint8_t *)node->fetch + aligned(covey__fetch_size()));
     covey__catalogue_init(node->catalogue, config->identity);
     covey_err err = covey__node_sign_record(node);
     if (err == COVEY_OK) {
@@ -81,7 +81,8 @@ static unsigned rank_of(const struct covey_node *node)
         int tier = (int)cold->cert.tier - (int)self->cert.tier;
         int order = covey_node_id_compare(id, &node->election.self);
         /* Powers of two: small differences between equal boards must not matter. */
-        int rate = __builtin_clz(self->record.rates.mflops | 1) - __builtin_clz(cold->record.rates.mflops | 1);
+        int rate = __builtin_clz(self->record.rates.mflops | 1) -
+                   __builtin_clz(cold->record.rates.mflops | 1);
         rank += tier > 0 || (tier == 0 && (rate > 0 || (rate == 0 && order > 0)));
     }
     return rank;
@@ -216,6 +217,23 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_CATALOGUE:
     case COVEY_EVENT_FETCH:
         return covey__node_work_event(node, event);
+    case COVEY_EVENT_TRAIN_OPEN:
+    case COVEY_EVENT_TRAIN_CLOSE:
+    case COVEY_EVENT_ROUND_BEGIN:
+    case COVEY_EVENT_ROUND_TASK:
+    case COVEY_EVENT_ROUND_LIED:
+    case COVEY_EVENT_ROUND_END:
+    case COVEY_EVENT_ENLIST_CHECKED:
+    case COVEY_EVENT_TASK_DONE:
+        break;
+    case COVEY_EVENT_CUSTODY_OPEN:
+    case COVEY_EVENT_CUSTODY_CHECKPOINT:
+    case COVEY_EVENT_CUSTODY_CLOSE:
+    case COVEY_EVENT_CUSTODY_HELD:
+    case COVEY_EVENT_CUSTODY_STORED:
+    case COVEY_EVENT_CUSTODY_STATE:
+    case COVEY_EVENT_PERSISTED:
+        break;
     }
     return COVEY_ERR_STATE;
 }

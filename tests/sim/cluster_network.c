@@ -234,9 +234,24 @@ void sim_action(struct cluster *c, unsigned from, const struct covey_action *act
     case COVEY_ACTION_TILES_DROPPED:
     case COVEY_ACTION_TILES_CUT:
     case COVEY_ACTION_TILES_DONE:
+    case COVEY_ACTION_TRAIN_WORKER:
+    case COVEY_ACTION_ROUND_HUNGRY:
+    case COVEY_ACTION_ROUND_RESULT:
+    case COVEY_ACTION_ENLISTED:
+    case COVEY_ACTION_TASK:
+    case COVEY_ACTION_ROUND_OVER:
+    case COVEY_ACTION_DISMISSED:
+    case COVEY_ACTION_CUSTODY_APPOINTED:
+    case COVEY_ACTION_CUSTODY_KEEP:
+    case COVEY_ACTION_CUSTODY_PERSIST:
+    case COVEY_ACTION_CUSTODY_LEASE:
+    case COVEY_ACTION_CUSTODY_LEAD:
+    case COVEY_ACTION_CUSTODY_NEWS:
+    case COVEY_ACTION_CUSTODY_OVER:
         if (c->config.on_action != NULL) {
             c->config.on_action(c->config.user, from, action);
-        } else if (action->type == COVEY_ACTION_STORE || action->type == COVEY_ACTION_COMPUTE) {
+        } else if (action->type == COVEY_ACTION_STORE || action->type == COVEY_ACTION_COMPUTE ||
+                   action->type == COVEY_ACTION_ROUND_RESULT || action->type == COVEY_ACTION_TASK) {
             cluster_body_unref(c, action->body);
         }
         break;

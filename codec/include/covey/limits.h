@@ -54,6 +54,20 @@ enum covey_limits {
     /* Inputs of one request: past some dozens a layer's weights cost nothing beside its products.
      */
     COVEY_BATCH_MAX = 256,
+    /* Training sessions that one device owns, works for, or is custodian of, at a time. */
+    COVEY_TRAININGS_MAX = 8,
+    /* Workers of one training session: the owner encodes for each of them. */
+    COVEY_WORKERS_MAX = 64,
+    /* Rounds of a session under way at once: both gradients of a layer, and one more begun. */
+    COVEY_ROUNDS_MAX = 4,
+    /* Tasks of a round that are made at a time: as many as any code needs twice. */
+    COVEY_ROUND_TASKS_MAX = 1024,
+    /* Tasks that a worker may hold: one is computed while others travel. */
+    COVEY_WORKER_TASKS_MAX = 8,
+    /* Bytes of what a round or a task is, beside its body: a product's sizes, a sum's parts. */
+    COVEY_TASK_SPEC_MAX = 1024,
+    /* Custodians of a training session: a majority of five survives two losses. */
+    COVEY_CUSTODIANS_MAX = 5,
     /* Bytes of one control-socket frame; a model's blobs travel one by one. */
     COVEY_FRAME_MAX = 64 * 1024 * 1024 + 1024 * 1024,
 };

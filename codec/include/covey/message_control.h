@@ -30,7 +30,13 @@ enum covey_control_type {
     COVEY_CONTROL_SESSIONS = 12, /* -> SESSIONS_REPLY */
     COVEY_CONTROL_SESSION_GET = 13,  /* name -> SESSION_GET_REPLY; body: answers, float32 */
     COVEY_CONTROL_SESSION_STOP = 14, /* name -> DONE */
-    COVEY_CONTROL_LAB = 32,          /* lab; a node that was started for a lab only -> DONE */
+    COVEY_CONTROL_TRAIN = 15, /* body: a training job; all it names is there -> DONE; runs on */
+    COVEY_CONTROL_TRAIN_WATCH = 16, /* name -> TRAIN_PROGRESS, again whenever it changes, until it
+                                       has ended; the last one is followed by DONE, whose digest is
+                                       the trained model's manifest, or by ERROR */
+    COVEY_CONTROL_PRODUCT = 17,     /* body: rounds of coded products over this mesh, to be measured
+                                       (runtime/session/product_bench.h) -> PRODUCT_REPLY */
+    COVEY_CONTROL_LAB = 32,         /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
     COVEY_CONTROL_ERROR = 65, /* error: code and one line */
@@ -43,6 +49,8 @@ enum covey_control_type {
     COVEY_CONTROL_BLOB_GET_REPLY = 72,
     COVEY_CONTROL_SESSIONS_REPLY = 73,
     COVEY_CONTROL_SESSION_GET_REPLY = 74,
+    COVEY_CONTROL_TRAIN_PROGRESS = 75, /* body: runtime/session/training_progress.h */
+    COVEY_CONTROL_PRODUCT_REPLY = 76,  /* body: as PRODUCT's */
 };
 
 struct covey_control_member {
@@ -221,7 +229,7 @@ struct covey_control {
     struct covey_control_result result;
     struct covey_control_plan plan;
     struct covey_control_lab lab;
-    char name[COVEY_NAME_MAX + 1]; /* DETACH, SESSION_*: 1 to 63 bytes */
+    char name[COVEY_NAME_MAX + 1]; /* DETACH, SESSION_*, TRAIN_WATCH: 1 to 63 bytes */
     struct covey_control_sessions sessions;
 };
 

@@ -12,6 +12,7 @@
 
 #include "covey/bytes.h"
 #include "covey/graph.h"
+#include "covey/train_product.h"
 
 enum covey_optimizer { COVEY_OPTIMIZER_SGD, COVEY_OPTIMIZER_ADAM };
 enum covey_schedule { COVEY_SCHEDULE_CONSTANT, COVEY_SCHEDULE_STEP, COVEY_SCHEDULE_COSINE };
@@ -64,6 +65,44 @@ covey_err covey_trainer_step(struct covey_trainer *t, const float *input, const 
  * samples (input has room for the whole batch). */
 void covey_trainer_evaluate(struct covey_trainer *t, const float *input, const uint32_t *labels,
                             uint32_t count, struct covey_train_result *out);
+
+/* ---- products computed elsewhere ---- */
+
+/* One product of a step; those of one call do not depend on one another. done: it was computed. */
+struct covey_product_call {
+    struct covey_train_product product;
+    uint32_t node; /* of the graph: the same in every step */
+    const float *a, *b;
+    float *c;
+    bool done;
+};
+/* Called on the thread of covey_trainer_step(), for convolutions of one group in two dimensions
+ * and dense layers. What it does not mark as done is computed here. An error ends the step: nothing
+ * was updated, and it is what covey_trainer_step() returns. */
+struct covey_trainer_hook {
+    covey_err (*products)(void *user, struct covey_product_call *calls, unsigned count);
+    void *user;
+};
+void covey_trainer_set_hook(struct covey_trainer *t, const struct covey_trainer_hook *hook);
+/* All products of a step, in the order they come, with a, b, c NULL: how many. calls may be NULL.
+ */
+size_t covey_trainer_products(const struct covey_trainer *t, struct covey_product_call *calls,
+                              size_t max);
+
+/* ---- a step in parts, as data parallelism has it ---- */
+
+/* Forward and backward on options.batch samples: the gradient of the mean of their losses is in
+ * covey_trainer_gradient(); nothing is updated but running statistics. step and part choose what
+ * dropout draws. */
+covey_err covey_trainer_part(struct covey_trainer *t, const float *input, const uint32_t *labels,
+                             uint64_t step, uint32_t part,
+                             struct covey_train_result *out) COVEY_CHECK;
+/* Updates with a gradient [parameters] made elsewhere, as a step would have. lr is filled in. */
+void covey_trainer_apply(struct covey_trainer *t, const float *gradient,
+                         struct covey_train_result *inout);
+/* Running statistics: floats; as they are. */
+size_t covey_trainer_statistics(const struct covey_trainer *t);
+float *covey_trainer_statistics_values(struct covey_trainer *t);
 
 /* The parameter vector and the last gradient, same order; lengths in floats. */
 size_t covey_trainer_parameters(const struct covey_trainer *t);

@@ -54,15 +54,37 @@ enum covey_event_type {
     COVEY_EVENT_COMPUTED_LOCAL, /* request, layer, slots, body */
     COVEY_EVENT_LIED,           /* request, layer, peer: its answer was wrong. The layer is over; it
                                    is asked of the others with EVENT_LAYER again */
-    COVEY_EVENT_TILES,          /* request, run: reached; session keeps the input until TILES_DONE */
-    COVEY_EVENT_TILES_CUT,      /* request, run, attempt, pieces by device; err: could not */
-    COVEY_EVENT_REQUEST_END,    /* request */
+    COVEY_EVENT_TILES,       /* request, run: reached; session keeps the input until TILES_DONE */
+    COVEY_EVENT_TILES_CUT,   /* request, run, attempt, pieces by device; err: could not */
+    COVEY_EVENT_REQUEST_END, /* request */
+    /* owner of a training session (rounds of tasks: runtime/core/taskpool.h) */
+    COVEY_EVENT_TRAIN_OPEN,  /* fence, bytes: spec of ENLIST, work: enum covey_train_workers, index:
+                                workers at most, 0: all */
+    COVEY_EVENT_TRAIN_CLOSE, /* fence */
+    COVEY_EVENT_ROUND_BEGIN, /* fence, request: the round, bytes: its spec, body (taken): shared */
+    COVEY_EVENT_ROUND_TASK,  /* fence, request: the round, index: the task, bytes: its spec, body
+                                (taken). In this order they are handed out */
+    COVEY_EVENT_ROUND_LIED,  /* fence, request: the round, peer: its answer was wrong. Its tasks of
+                                this round are handed out again, and it gets no more */
+    COVEY_EVENT_ROUND_END,   /* fence, request: the round: enough answers */
+    /* worker of a training session */
+    COVEY_EVENT_ENLIST_CHECKED, /* peer, fence; err: it will not work for it */
+    COVEY_EVENT_TASK_DONE,      /* peer, work, body: the answer, 0: refused; spent_us */
+    /* custody (runtime/core/custody.h) */
+    COVEY_EVENT_CUSTODY_OPEN, /* fence: this device owns it; digest: the job; checkpoint (may be
+                                 none) */
+    COVEY_EVENT_CUSTODY_CHECKPOINT, /* fence, checkpoint: on this disk now; to be kept elsewhere */
+    COVEY_EVENT_CUSTODY_CLOSE,      /* fence: the session has ended */
+    COVEY_EVENT_CUSTODY_HELD,       /* fence; err: what APPOINTED named is here, or cannot be had */
+    COVEY_EVENT_CUSTODY_STORED, /* fence, checkpoint; err: of CUSTODY_KEEP: on this disk, or not */
+    COVEY_EVENT_CUSTODY_STATE,  /* bytes: what CUSTODY_PERSIST gave before the last start */
+    COVEY_EVENT_PERSISTED,      /* index: of CUSTODY_PERSIST: it is on this disk */
     /* this device */
-    COVEY_EVENT_PUBLISH,   /* bytes: a covey_catalogue_model; added or removed here. DENIED, LIMIT */
+    COVEY_EVENT_PUBLISH, /* bytes: a covey_catalogue_model; added or removed here. DENIED, LIMIT */
     COVEY_EVENT_CATALOGUE, /* bytes: what covey_node_model_wire() gave before the start */
     COVEY_EVENT_FETCH,     /* peer, fence (of nobody's session), bytes: blobs that this device wants
                               for itself (covey/wants.h) -> ACTION_FETCHED */
-    COVEY_EVENT_MEASURED, /* rates: this device's, told to all in its record */
+    COVEY_EVENT_MEASURED,  /* rates: this device's, told to all in its record */
 };
 
 struct covey_event {
@@ -79,8 +101,10 @@ struct covey_event {
     uint64_t request;
     uint16_t layer;
     uint32_t work;
+    uint32_t index;
     uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
     covey_err err;
+    struct covey_checkpoint_ref checkpoint;
     uint8_t run, attempt;
     uint32_t spent_us;
     const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */

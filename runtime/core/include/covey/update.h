@@ -9,7 +9,8 @@
 #define COVEY_UPDATE_H
 
 #include "covey/ids.h"
-#include "covey/message_work.h"
+#include "covey/message_custody.h"
+#include "covey/message_train.h"
 #include "covey/tiles.h"
 
 typedef uint32_t covey_handle; /* 0: none */
@@ -32,30 +33,60 @@ enum covey_action_type {
     /* worker: session does it and comes back with an event */
     COVEY_ACTION_ASSIGNED, /* peer, fence, bytes: an ASSIGN to check; with tile runs plan and
                               device -> EVENT_ASSIGN_CHECKED */
-    COVEY_ACTION_STORE, /* peer (who gave it), digest, body (takes): verify and keep
-                           -> EVENT_STORED */
-    COVEY_ACTION_FETCHED, /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or
-                             cannot be had -> EVENT_ASSIGN_CHECKED again */
-    COVEY_ACTION_SERVE, /* peer, bytes: digests; send it those blobs as GIVE, a few at a time
-                           -> EVENT_LACKED for what is not there */
-    COVEY_ACTION_COMPUTE, /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
-    COVEY_ACTION_RETIRED, /* peer, fence: forget assignments up to this version */
-    COVEY_ACTION_TILE,    /* peer (the owner), fence, request, work, tile (takes all its pieces)
-                             -> EVENT_TILE_COMPUTED */
+    COVEY_ACTION_STORE,    /* peer (who gave it), digest, body (takes): verify and keep
+                              -> EVENT_STORED */
+    COVEY_ACTION_FETCHED,  /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or
+                              cannot be had -> EVENT_ASSIGN_CHECKED again */
+    COVEY_ACTION_SERVE,    /* peer, bytes: digests; send it those blobs as GIVE, a few at a time
+                              -> EVENT_LACKED for what is not there */
+    COVEY_ACTION_COMPUTE,  /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
+    COVEY_ACTION_RETIRED,  /* peer, fence: forget assignments up to this version */
+    COVEY_ACTION_TILE,     /* peer (the owner), fence, request, work, tile (takes all its pieces)
+                              -> EVENT_TILE_COMPUTED */
     COVEY_ACTION_TILES_DROPPED, /* peer (the owner), fence, request: forget what its tiles kept */
-    COVEY_ACTION_PROBED, /* peer, work: the number of the PROBE that it answered */
+    COVEY_ACTION_PROBED,        /* peer, work: the number of the PROBE that it answered */
     /* owner */
-    COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
-    COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs: send
-                                   it its ASSIGN */
-    COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
-    COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
+    COVEY_ACTION_PREPARE, /* fence, plan: make parities and digests -> EVENT_PREPARED */
+    COVEY_ACTION_ASSIGN,  /* peer, fence, device, bytes: the plan, encoded, with tile runs: send
+                             it its ASSIGN */
+    COVEY_ACTION_ACTIVE,  /* fence: requests begun from now on use this version */
+    COVEY_ACTION_FORGET,  /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
     COVEY_ACTION_LAYER_DONE,    /* request, layer, done (takes all its handles) */
     COVEY_ACTION_TILES_CUT,  /* request, fence, run, attempt, layout: cut the run's input into the
                                 pieces of segment 0 -> EVENT_TILES_CUT */
     COVEY_ACTION_TILES_DONE, /* request, run, layout, done (takes its answers: the pieces of the
                                 result by device) */
+    /* owner of a training session */
+    COVEY_ACTION_TRAIN_WORKER, /* peer, fence, err: OK: it pulls; else why it does no more.
+                                  index: workers there are now */
+    COVEY_ACTION_ROUND_HUNGRY, /* fence, request: the round, index: so many tasks could be sent and
+                                  there is none: a rateless code makes more */
+    COVEY_ACTION_ROUND_RESULT, /* peer, fence, request: the round, index: the task, body (takes; 0:
+                                  refused), spent_us */
+    /* worker of a training session */
+    COVEY_ACTION_ENLISTED,   /* peer, fence, bytes: the spec -> EVENT_ENLIST_CHECKED */
+    COVEY_ACTION_TASK,       /* peer, fence, request: the round, index: the task, work, bytes: its
+                                round's spec, task_spec, shared (not taken), body (takes)
+                                -> EVENT_TASK_DONE. One at a time for all owners together */
+    COVEY_ACTION_ROUND_OVER, /* peer, fence, request: what is computed for it is worth nothing; its
+                                TASK_DONE still comes, soon */
+    COVEY_ACTION_DISMISSED,  /* peer, fence: forget what ENLISTED brought */
+    /* custody */
+    COVEY_ACTION_CUSTODY_APPOINTED, /* peer (the owner), fence, digest: the job; fetch all that it
+                                       names, and checkpoint, if any -> EVENT_CUSTODY_HELD */
+    COVEY_ACTION_CUSTODY_KEEP,      /* peer (who has it), fence, checkpoint: fetch it and write it
+                                       to disk -> EVENT_CUSTODY_STORED */
+    COVEY_ACTION_CUSTODY_PERSIST,   /* index, bytes: to disk before what waits for it leaves
+                                       -> EVENT_PERSISTED. fence names the session; bytes empty:
+                                       it is forgotten */
+    COVEY_ACTION_CUSTODY_LEASE,     /* fence, request: until then (now_ms) this device may act as
+                                       the owner; 0: it may not (any more, or not yet) */
+    COVEY_ACTION_CUSTODY_LEAD,      /* fence (a new epoch), digest: the job, checkpoint: go on from
+                                       there as its owner; LEASE follows */
+    COVEY_ACTION_CUSTODY_NEWS,      /* fence, set, index: how many of them hold everything; has_peer
+                                       and peer: its owner */
+    COVEY_ACTION_CUSTODY_OVER, /* fence: the session has ended, or this device keeps it no more */
 };
 
 /* Every group has N of its N + r answers (or its missing units in `local`). */
@@ -100,6 +131,11 @@ struct covey_action {
     uint8_t run, attempt;
     const struct covey_tile_layout *layout; /* in the node: until the next step */
     const struct covey_tile_task *tile;     /* in the node: until the next step */
+    struct covey_bytes task_spec;           /* as bytes */
+    covey_handle shared;
+    uint32_t spent_us;
+    struct covey_checkpoint_ref checkpoint;
+    struct covey_custodians set;
 };
 
 enum {

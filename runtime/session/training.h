@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * training.h - training sessions of which this device is the owner. Each has a thread of its own
+ * that runs the steps; what it says reaches the loop by messages. Calls are on the loop.
+ */
+#ifndef COVEY_SESSION_TRAINING_H
+#define COVEY_SESSION_TRAINING_H
+
+#include "rounds.h"
+#include "services.h"
+#include "training_job.h"
+
+struct covey_trainings;
+
+enum covey_training_state {
+    COVEY_TRAINING_OPENING, /* reads its model and data */
+    COVEY_TRAINING_RUNNING,
+    COVEY_TRAINING_PAUSED, /* no lease: waits for its custodians */
+    COVEY_TRAINING_DONE,
+    COVEY_TRAINING_FAILED,
+    COVEY_TRAINING_STOPPED, /* asked to, or another device owns it now */
+};
+
+/* What is seen of it: progress lines, `covey session show`. */
+struct covey_training_progress {
+    enum covey_training_state state;
+    uint32_t epoch, step, epochs, steps; /* step of steps of this epoch */
+    uint64_t total_steps;                /* done in all, by all owners */
+    double loss;                         /* mean of this epoch so far */
+    double accuracy;                     /* of this epoch's training samples so far, 0..1 */
+    double test_accuracy;                /* of the last epoch that was over; negative: none */
+    double steps_s;                      /* lately */
+    uint64_t checkpoint_step;            /* newest that a majority keeps (or this device, alone) */
+    uint8_t custodians, custodians_wanted; /* that hold everything */
+    struct covey_rounds_report rounds;
+    char why[200]; /* FAILED, PAUSED, mode that was chosen */
+};
+
+/* Options for the owner's side of custody; NULL: no custodian is ever asked (and the session shows
+ * `not recoverable`). Implemented by custodian.c. */
+struct covey_training_keeper {
+    void *user;
+    /* A checkpoint is on this disk (a blob of the store). */
+    void (*checkpoint)(void *user, const struct covey_fence *fence,
+                       const struct covey_checkpoint_ref *ref);
+    void (*opened)(void *user, const struct covey_fence *fence, const struct covey_digest *job,
+                   const struct covey_checkpoint_ref *newest); /* newest NULL: none yet */
+    void (*closed)(void *user, const struct covey_fence *fence);
+};
+
+struct covey_training_config {
+    struct covey_services *services;
+    const struct covey_training_keeper *keeper; /* or NULL; borrowed for life */
+    /* Something of this session changed; name as in its job. At most some times a second. */
+    void (*changed)(void *user, const char *name);
+    void *user;
+};
+
+covey_err covey__trainings_new(const struct covey_training_config *config,
+                               struct covey_trainings **out) COVEY_CHECK;
+/* Stops all threads (each ends its step or round at once). */
+void covey__trainings_free(struct covey_trainings *t);
+
+/* job: the blob's digest; it, its model and its data are in the store. Epoch 1, or, of a session
+ * that another device owned before, the fence's. newest NULL: from the beginning. EXISTS: a session
+ * of this name runs here; LIMIT. Without a lease it waits (PAUSED) if a keeper is there. */
+covey_err covey__trainings_start(struct covey_trainings *t, const struct covey_fence *fence,
+                                 const struct covey_digest *job,
+                                 const struct covey_checkpoint_ref *newest) COVEY_CHECK;
+/* Until then (of the loop's clock) it may act as the owner; 0: not. The thread makes no step that
+ * it could not end in time and puts nothing out after it. */
+void covey__trainings_lease(struct covey_trainings *t, const struct covey_fence *fence,
+                            uint64_t until_ms);
+/* How many custodians hold everything. */
+void covey__trainings_custodians(struct covey_trainings *t, const struct covey_fence *fence,
+                                 uint8_t held, uint8_t wanted);
+/* A checkpoint is kept by a majority. */
+void covey__trainings_kept(struct covey_trainings *t, const struct covey_fence *fence,
+                           uint64_t step);
+/* Writes a checkpoint and ends. NOT_FOUND. */
+covey_err covey__trainings_stop(struct covey_trainings *t, const char *name) COVEY_CHECK;
+/* TRAIN_WORKER, ROUND_*; false: of no session of these (a product's bench). */
+bool covey__trainings_action(struct covey_trainings *t, const struct covey_action *action);
+
+size_t covey__trainings_count(const struct covey_trainings *t);
+const struct covey_training_job *covey__trainings_get(const struct covey_trainings *t, size_t index,
+                                                      struct covey_training_progress *out);
+/* The trained model: manifest id, in this device's store. STATE: not done yet. */
+covey_err covey__trainings_result(const struct covey_trainings *t, const char *name,
+                                  struct covey_digest *out_manifest) COVEY_CHECK;
+
+#endif /* COVEY_SESSION_TRAINING_H */
