@@ -18,7 +18,8 @@ covey_err covey__owner_new(struct covey_services *services, const struct covey_n
                            struct covey_owner **out)
 {
     struct covey_owner *o = calloc(1, sizeof(*o));
-    if (o == NULL) {
+    if (o == NULL || covey__model_table_init(&o->models, &services->store) != COVEY_OK) {
+        free(o);
         return COVEY_ERR_NOMEM;
     }
     o->services = services;
@@ -41,8 +42,7 @@ static void session_free(struct covey_session *s)
         s->costs_waiters = w->next;
         free(w);
     }
-    covey__coded_free(s->coded);
-    covey__model_file_free(s->file);
+    covey__model_share_unref(s->share);
     *s = (struct covey_session){0};
 }
 
@@ -65,6 +65,7 @@ void covey__owner_free(struct covey_owner *o)
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         session_free(&o->session[i]);
     }
+    covey__model_table_done(&o->models);
     free(o);
 }
 
@@ -97,14 +98,12 @@ static void load_work(struct covey_task *task, struct covey_scratch *scratch)
     (void)scratch;
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
-    struct covey_store *store = &s->owner->services->store;
     const struct covey_model_want want = {s->model, s->owner->services->memory_bytes,
                                           covey_control_batch(&s->options)};
-    s->load_err = covey__model_file_load_within(store, &want, &s->file, &s->why);
+    s->load_err = covey__model_share_get(&s->owner->models, &want, &s->share, &s->why);
     if (s->load_err == COVEY_OK) {
-        s->load_err = covey__coded_new(s->file, store, &s->coded);
-    }
-    if (s->load_err == COVEY_OK) {
+        s->file = s->share->file;
+        s->coded = s->share->coded;
         covey__session_costs(s);
     }
 }

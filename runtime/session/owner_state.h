@@ -6,6 +6,7 @@
 #ifndef COVEY_SESSION_OWNER_STATE_H
 #define COVEY_SESSION_OWNER_STATE_H
 
+#include "model_share.h"
 #include "owner.h"
 
 struct covey_request {
@@ -54,8 +55,9 @@ struct covey_session {
     struct covey_control_infer options; /* the first request's: how it is shared out */
     enum covey_session_state state;
     struct covey_task load;
-    struct covey_model_file *file;
-    struct covey_coded *coded;
+    struct covey_model_share *share;
+    const struct covey_model_file *file; /* the share's */
+    struct covey_coded *coded;           /* the share's */
     struct covey_nn_error why;
     covey_err load_err;
     struct covey_fence fence;
@@ -80,6 +82,7 @@ struct covey_owner {
     struct covey_node_id self;
     uint64_t next_request;
     uint32_t epoch;
+    struct covey_model_table models;
     struct covey_session session[COVEY_SESSIONS_MAX];
     struct covey_request request[COVEY_REQUESTS_MAX];
     /* Of each request, counted on at each layer's end: what is computed here for one before stops.

@@ -11,11 +11,11 @@
 #include "../../nn/builder.h"
 #include "assignment.h"
 #include "covey/crypto.h"
-#include "covey/pack.h"
 #include "covey/wants.h"
 #include "layers_codec.h"
 #include "model_file.h"
 #include "scratch.h"
+#include "stored.h"
 
 enum { MESSAGE_MAX = 16384 };
 
@@ -32,23 +32,11 @@ struct world {
     uint16_t layer;
 };
 
-static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
-{
-    return covey__store_put(user, digest, blob);
-}
-
 static void load_model(struct world *w)
 {
-    struct covey_graph *g = small_network(7);
     struct covey_nn_error why = {{0}};
     struct covey_digest id;
-    uint8_t *manifest = NULL;
-    size_t len = 0;
-    expect_ok(covey_pack(g, "small", put_blob, &w->owner, &manifest, &len, &id, &why), &why);
-    assert_int_equal(covey__store_put_manifest(&w->owner, &id, covey_bytes_of(manifest, len)),
-                     COVEY_OK);
-    free(manifest);
-    covey_graph_free(g);
+    stored_network(&w->owner, small_network(7), &id);
     expect_ok(covey__model_file_load(&w->owner, &id, &w->file, &why), &why);
 }
 

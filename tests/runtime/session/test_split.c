@@ -11,8 +11,9 @@
 
 #include "../../nn/builder.h"
 #include "assignment.h"
-#include "covey/pack.h"
+#include "covey/crypto.h"
 #include "scratch.h"
+#include "stored.h"
 #include "version.h"
 
 enum { DEVICES_MAX = 8 };
@@ -30,26 +31,13 @@ struct world {
     _Atomic uint64_t used_bytes;
 };
 
-static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
-{
-    return covey__store_put(user, digest, blob);
-}
-
 /* The network is gone then. */
 static void put_network(void **state, struct world *w, struct covey_graph *take_g)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     scratch_folder(state, w->dir);
     assert_int_equal(covey__store_open(&w->store, w->dir), COVEY_OK);
-    struct covey_nn_error why = {{0}};
-    uint8_t *manifest = NULL;
-    size_t len = 0;
-    expect_ok(covey_pack(take_g, "small", put_blob, &w->store, &manifest, &len, &w->id, &why),
-              &why);
-    assert_int_equal(covey__store_put_manifest(&w->store, &w->id, covey_bytes_of(manifest, len)),
-                     COVEY_OK);
-    free(manifest);
-    covey_graph_free(take_g);
+    stored_network(&w->store, take_g, &w->id);
 }
 
 static void load_within(struct world *w, uint64_t memory_bytes, uint32_t batch)
