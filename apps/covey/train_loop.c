@@ -47,7 +47,7 @@ static enum covey_exit step(struct covey__train *t)
     struct covey_train_result result;
     struct covey_nn_error why = {""};
     uint64_t start = covey__now_ns();
-    covey__train_batches_step(&t->batches, p->step);
+    covey_batches_step(&t->batches, p->step);
     covey_err err = covey_trainer_step(t->trainer, t->batches.input, t->batches.labels, &result);
     if (err == COVEY_ERR_RANGE) {
         covey__train_clear_bar();
@@ -76,7 +76,7 @@ static bool evaluate(struct covey__train *t, struct covey__train_epoch *out)
     size_t first = 0;
     while (first < t->test.count && stop_signal == 0) {
         struct covey_train_result result;
-        uint32_t count = covey__train_batches_plain(&t->batches, &t->test, first);
+        uint32_t count = covey_batches_plain(&t->batches, &t->held, first);
         covey_trainer_evaluate(t->trainer, t->batches.input, t->batches.labels, count, &result);
         out->test_correct += result.correct;
         first += count;
@@ -140,7 +140,7 @@ static void end_epoch(struct covey__train_progress *p, struct covey__train_epoch
 static enum covey_exit train_epoch(struct covey__train *t, struct covey__train_ticker *ticker)
 {
     struct covey__train_epoch epoch = {.loss = 0};
-    covey__train_batches_epoch(&t->batches, t->progress.epoch);
+    covey_batches_epoch(&t->batches, t->progress.epoch);
     enum covey_exit code = train_steps(t, ticker);
     if (code != COVEY_EXIT_DONE) {
         return code;

@@ -199,12 +199,25 @@ static enum covey_exit go_on(struct covey__train *t)
     return COVEY_EXIT_DONE;
 }
 
+static void view(const struct covey_dataset *d, struct covey_samples *out)
+{
+    *out = (struct covey_samples){.count = d->count,
+                                  .channels = d->channels,
+                                  .height = d->height,
+                                  .width = d->width,
+                                  .classes = d->classes,
+                                  .labels = d->labels,
+                                  .bytes = d->bytes,
+                                  .floats = d->floats};
+}
+
 static enum covey_exit open_trainer(struct covey__train *t)
 {
     struct covey_nn_error why = {""};
     struct covey_train_options options;
-    covey_err err =
-        covey__train_batches_init(&t->batches, &t->data, t->options.batch, t->options.seed);
+    view(&t->data, &t->train);
+    view(&t->test, &t->held);
+    covey_err err = covey_batches_init(&t->batches, &t->train, t->options.batch, t->options.seed);
     if (err == COVEY_OK) {
         (void)covey__train_options_augment(t->options.augment, &t->batches.augment);
         covey__train_options_trainer(&t->options, t->batches.steps, &options);
@@ -261,7 +274,7 @@ enum covey_exit covey__train_open(struct covey__train *t)
 void covey__train_close(struct covey__train *t)
 {
     covey_trainer_free(t->trainer);
-    covey__train_batches_done(&t->batches);
+    covey_batches_done(&t->batches);
     covey__train_model_done(&t->model);
     covey_dataset_done(&t->data);
     covey_dataset_done(&t->test);

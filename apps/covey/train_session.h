@@ -5,7 +5,8 @@
 #ifndef COVEY_CLI_TRAIN_SESSION_H
 #define COVEY_CLI_TRAIN_SESSION_H
 
-#include "train_batches.h"
+#include "covey/samples.h"
+#include "read_dataset.h"
 #include "train_checkpoint.h"
 #include "train_model.h"
 #include "train_options.h"
@@ -15,9 +16,10 @@ struct covey__train {
     struct covey__cli *cli;
     struct covey__train_options options;
     struct covey__train_model model;
-    struct covey_dataset data, test; /* test.count 0: there is none */
+    struct covey_dataset data, test;  /* test.count 0: there is none */
+    struct covey_samples train, held; /* views of them */
     struct covey_trainer *trainer;
-    struct covey__train_batches batches;
+    struct covey_batches batches;
     struct covey__train_progress progress;
     struct covey_digest data_digest, model_digest;
     uint64_t steps_here; /* by this process, with their time */

@@ -4,8 +4,8 @@
  * whole samples with their labels. The header's digest is the data set's name.
  *
  * Header, deterministic CBOR: count, channels, height, width, classes, kind (bytes or float32),
- * samples of a chunk (the last may have fewer), digests of the chunks in one byte string. A chunk:
- * the labels as u16, then the samples, little-endian.
+ * samples of a chunk (the last may have fewer), digests of the chunks in one byte string; schema:
+ * docs/messages.cddl. A chunk: the labels as u16, then the samples, little-endian.
  */
 #ifndef COVEY_SESSION_DATA_BLOB_H
 #define COVEY_SESSION_DATA_BLOB_H
@@ -17,9 +17,11 @@
 enum {
     COVEY_DATA_CHUNK_BYTES = 4 * 1024 * 1024, /* about: of a chunk */
     COVEY_DATA_CHUNKS_MAX = 4096,
+    COVEY_DATA_BYTES_MAX = 1 << 30, /* of all samples: twice what `covey` reads from files */
 };
 
-/* Any process: calls put for each chunk, then for the header. */
+/* Any process: calls put for each chunk, then for the header. RANGE: no samples, or a label that is
+ * no class; LIMIT: too much. */
 typedef covey_err (*covey_data_put_fn)(void *user, struct covey_bytes blob,
                                        struct covey_digest *out);
 covey_err covey__data_encode(const struct covey_samples *s, covey_data_put_fn put, void *user,
