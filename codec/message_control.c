@@ -24,7 +24,8 @@ enum {
     MODEL_FIELDS = 7,
     RESULT_FIELDS = 9,
     LAYER_FIELDS = 8,
-    LAB_FIELDS = 2,
+    LAB_FIELDS = 3,
+    LATENCY_FIELDS = 5,
     DETACH_FIELDS = 2,
 };
 
@@ -162,7 +163,13 @@ static void put_lab(struct covey_cbor_writer *w, const struct covey_control_lab 
 {
     covey_cbor_put_array(w, LAB_FIELDS);
     covey_cbor_put_uint(w, lab->delay_ms);
-    covey_cbor_put_bool(w, lab->lie);
+    covey_cbor_put_uint(w, lab->lie_percent);
+    covey_cbor_put_array(w, LATENCY_FIELDS);
+    covey_cbor_put_uint(w, lab->latency.kind);
+    covey_cbor_put_uint(w, lab->latency.a_us);
+    covey_cbor_put_uint(w, lab->latency.b_us);
+    covey_cbor_put_uint(w, lab->latency.device);
+    covey_cbor_put_uint(w, lab->latency.seed);
 }
 
 /* False: the type has no part. */
@@ -456,7 +463,15 @@ static void get_lab(struct covey_cbor_reader *r, struct covey_control_lab *out)
 {
     covey__control_enter(r, LAB_FIELDS);
     out->delay_ms = get_u32(r);
-    out->lie = covey_cbor_get_bool(r);
+    out->lie_percent = (uint8_t)covey_cbor_get_uint(r, 100);
+    covey__control_enter(r, LATENCY_FIELDS);
+    struct covey_latency *latency = &out->latency;
+    latency->kind = (enum covey_latency_kind)covey_cbor_get_uint(r, COVEY_LATENCY_EXPONENTIAL);
+    latency->a_us = get_u32(r);
+    latency->b_us = get_u32(r);
+    latency->device = get_u32(r);
+    latency->seed = covey_cbor_get_uint(r, UINT64_MAX);
+    covey_cbor_leave(r);
     covey_cbor_leave(r);
 }
 

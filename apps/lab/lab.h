@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cjson/cJSON.h>
+
 #include "control.h"
 #include "covey/cert.h"
 
@@ -31,8 +33,9 @@ struct covey__lab_node {
     bool cut;     /* its link is down */
     unsigned cpu; /* percent of a core; 0: all there is */
     enum covey_tier tier;
-    uint32_t slow_ms; /* told: each answer so much later */
-    bool lies;        /* told */
+    uint32_t slow_ms;             /* told: each answer so much later */
+    uint8_t lie_percent;          /* told */
+    struct covey_latency latency; /* told: of tasks of coded training */
 };
 
 /* How the devices and links are that the nodes play; 0 each: as this machine is. */
@@ -57,6 +60,15 @@ struct covey__lab {
 
 /* The command. */
 enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv);
+
+#define COVEY_LAB_DIR_HELP                                                                         \
+    "  --dir DIR   the lab's directory ($XDG_RUNTIME_DIR/covey-lab or /tmp/covey-lab-UID)\n"
+
+enum covey_exit covey__lab_fail(const struct covey__cli *cli, const struct covey__lab *lab,
+                                covey_err err);
+/* "2" or "node2" to 1; -1. */
+int covey__lab_index(const struct covey__lab *lab, const char *text);
+cJSON *covey__lab_json(const struct covey__lab *lab);
 
 /* ---- lab_state.c: the directory and lab.json in it ---- */
 
@@ -112,9 +124,18 @@ struct covey__lab_config {
 covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *config) COVEY_CHECK;
 void covey__lab_down(struct covey__lab *lab);
 
+/* ---- lab_slow.c ---- */
+
+enum { COVEY_LAB_LAW_MAX = 64 };
+/* "normal 20,15 ms" in text, which it returns; "" of no law. */
+const char *covey__lab_law(const struct covey_latency *law, char text[static COVEY_LAB_LAW_MAX]);
+enum covey_exit covey__lab_slow(struct covey__cli *cli, int argc, char **argv);
+enum covey_exit covey__lab_lies(struct covey__cli *cli, int argc, char **argv);
+extern const char covey__lab_help_slow[], covey__lab_help_lie[];
+
 /* ---- lab_shape.c ---- */
 
-/* Tells node index to answer as slow_ms and lies say. */
+/* Tells node index to answer as slow_ms, lie_percent and latency say. */
 covey_err covey__lab_tell(struct covey__lab *lab, unsigned index) COVEY_CHECK;
 
 /* "auto", "netns" or "loopback". */

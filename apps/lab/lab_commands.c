@@ -17,8 +17,8 @@ static bool parse(struct covey__cli *cli, const char **out_dir, int *argc, char 
     return covey__cli_options(cli, options, 1, argc, argv);
 }
 
-static enum covey_exit fail(const struct covey__cli *cli, const struct covey__lab *lab,
-                            covey_err err)
+enum covey_exit covey__lab_fail(const struct covey__cli *cli, const struct covey__lab *lab,
+                                covey_err err)
 {
     enum covey_exit code = covey__cli_exit_of(err);
     if (err == COVEY_ERR_NOT_FOUND) {
@@ -51,12 +51,11 @@ static bool find(struct covey__cli *cli, struct covey__lab *lab, int *argc, char
     }
     *out_code = err == COVEY_ERR_NOT_FOUND
                     ? covey__cli_fail(cli, COVEY_EXIT_NO_NODE, "%s", lab->why)
-                    : fail(cli, lab, err);
+                    : covey__lab_fail(cli, lab, err);
     return false;
 }
 
-/* "2" or "node2" to 1; -1. */
-static int node_index(const struct covey__lab *lab, const char *text)
+int covey__lab_index(const struct covey__lab *lab, const char *text)
 {
     for (unsigned i = 0; i < lab->count; i++) {
         const char *name = lab->node[i].name;
@@ -67,7 +66,7 @@ static int node_index(const struct covey__lab *lab, const char *text)
     return -1;
 }
 
-static cJSON *lab_json(const struct covey__lab *lab)
+cJSON *covey__lab_json(const struct covey__lab *lab)
 {
     cJSON *document = cJSON_CreateObject();
     cJSON_AddStringToObject(document, "id", lab->id);
@@ -80,7 +79,7 @@ static cJSON *lab_json(const struct covey__lab *lab)
     }
     cJSON *nodes = cJSON_AddArrayToObject(document, "nodes");
     for (unsigned i = 0; i < lab->count; i++) {
-        char state[NODE_DIR];
+        char state[NODE_DIR], text[COVEY_LAB_LAW_MAX];
         covey__lab_node_dir(lab, i, state, sizeof(state));
         cJSON *o = cJSON_CreateObject();
         cJSON_AddNumberToObject(o, "index", i + 1);
@@ -91,7 +90,9 @@ static cJSON *lab_json(const struct covey__lab *lab)
         cJSON_AddBoolToObject(o, "cut", lab->node[i].cut);
         cJSON_AddNumberToObject(o, "cpu", lab->node[i].cpu != 0 ? lab->node[i].cpu : 100);
         cJSON_AddNumberToObject(o, "slow_ms", lab->node[i].slow_ms);
-        cJSON_AddBoolToObject(o, "lies", lab->node[i].lies);
+        cJSON_AddBoolToObject(o, "lies", lab->node[i].lie_percent != 0);
+        cJSON_AddNumberToObject(o, "lie_percent", lab->node[i].lie_percent);
+        cJSON_AddStringToObject(o, "latency", covey__lab_law(&lab->node[i].latency, text));
         cJSON_AddStringToObject(o, "state", state);
         cJSON_AddItemToArray(nodes, o);
     }
@@ -104,22 +105,28 @@ static void print_lab(const struct covey__lab *lab)
            lab->mode == COVEY_LAB_NETNS ? "a network namespace each" : "on the loopback interface");
     for (unsigned i = 0; i < lab->count; i++) {
         const struct covey__lab_node *node = &lab->node[i];
-        char slow[32] = "";
+        char slow[32] = "", lies[32] = "", text[COVEY_LAB_LAW_MAX];
         if (node->slow_ms != 0) {
             snprintf(slow, sizeof(slow), ", %u ms late", (unsigned)node->slow_ms);
         }
-        printf("%-8s pid %-8d %s%s%s%s\n", node->name, (int)node->pid,
+        if (node->lie_percent != 0 && node->lie_percent < 100) {
+            snprintf(lies, sizeof(lies), " in %u %%", (unsigned)node->lie_percent);
+        }
+        bool law = node->latency.kind != COVEY_LATENCY_NONE;
+        printf("%-8s pid %-8d %s%s%s%s%s%s%s\n", node->name, (int)node->pid,
                !covey__lab_running(node) ? "dead"
                : covey__lab_frozen(node) ? "frozen"
                                          : "running",
-               node->cut ? ", link cut" : "", slow, node->lies ? ", lies" : "");
+               node->cut ? ", link cut" : "", slow, law ? ", tasks " : "",
+               law ? covey__lab_law(&node->latency, text) : "",
+               node->lie_percent != 0 ? ", lies" : "", lies);
     }
 }
 
 static enum covey_exit show(struct covey__cli *cli, const struct covey__lab *lab)
 {
     if (cli->json) {
-        return covey__cli_print(cli, lab_json(lab));
+        return covey__cli_print(cli, covey__lab_json(lab));
     }
     print_lab(lab);
     return COVEY_EXIT_DONE;
@@ -181,7 +188,7 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
     sigset_t before;
     covey__lab_signals_hold(&before);
     covey_err err = covey__lab_up(&lab, &config);
-    enum covey_exit code = err == COVEY_OK ? show(cli, &lab) : fail(cli, &lab, err);
+    enum covey_exit code = err == COVEY_OK ? show(cli, &lab) : covey__lab_fail(cli, &lab, err);
     covey__lab_signals_release(&before);
     return code;
 }
@@ -223,7 +230,7 @@ static enum covey_exit run_wait(struct covey__cli *cli, int argc, char **argv)
             err = covey__lab_wait_redundant(&lab, i, (int)wait_s * 1000);
         }
     }
-    return err == COVEY_OK ? show(cli, &lab) : fail(cli, &lab, err);
+    return err == COVEY_OK ? show(cli, &lab) : covey__lab_fail(cli, &lab, err);
 }
 
 static enum covey_exit run_down(struct covey__cli *cli, int argc, char **argv)
@@ -281,7 +288,8 @@ static covey_err do_restart(struct covey__lab *lab, unsigned index)
 {
     covey__lab_kill(&lab->node[index]);
     lab->node[index].slow_ms = 0;
-    lab->node[index].lies = false;
+    lab->node[index].lie_percent = 0;
+    lab->node[index].latency = (struct covey_latency){.kind = COVEY_LATENCY_NONE};
     covey_err err = covey__lab_start(lab, index);
     uint64_t end_ms = covey__lab_now_ms() + ANSWERS_MS;
     while (err == COVEY_OK) {
@@ -332,21 +340,21 @@ static enum covey_exit act(struct covey__cli *cli, action_fn action, int argc, c
         return covey__cli_usage(cli, "usage: covey lab %s I...", argv[0]);
     }
     for (int i = 1; i < argc; i++) {
-        if (node_index(&lab, argv[i]) < 0) {
+        if (covey__lab_index(&lab, argv[i]) < 0) {
             return covey__cli_usage(cli, "the lab has no node '%s': 1 to %u", argv[i], lab.count);
         }
     }
     for (int i = 1; i < argc; i++) {
-        covey_err err = action(&lab, (unsigned)node_index(&lab, argv[i]));
+        covey_err err = action(&lab, (unsigned)covey__lab_index(&lab, argv[i]));
         if (err != COVEY_OK) {
-            return fail(cli, &lab, err);
+            return covey__lab_fail(cli, &lab, err);
         }
         err = covey__lab_save(&lab);
         if (err != COVEY_OK) {
-            return fail(cli, &lab, err);
+            return covey__lab_fail(cli, &lab, err);
         }
     }
-    return cli->json ? covey__cli_print(cli, lab_json(&lab)) : COVEY_EXIT_DONE;
+    return cli->json ? covey__cli_print(cli, covey__lab_json(&lab)) : COVEY_EXIT_DONE;
 }
 
 static enum covey_exit run_kill(struct covey__cli *cli, int argc, char **argv)
@@ -379,89 +387,6 @@ static enum covey_exit run_heal(struct covey__cli *cli, int argc, char **argv)
     return act(cli, do_heal, argc, argv);
 }
 
-static covey_err tell(struct covey__lab *lab, unsigned index)
-{
-    return covey__lab_running(&lab->node[index]) ? covey__lab_tell(lab, index)
-                                                 : not_running(lab, index);
-}
-
-/* Of 'slow' and 'lie': finds the lab and its node argv[1]; -1 with the code. */
-static int find_node(struct covey__cli *cli, struct covey__lab *lab, const char *dir, int argc,
-                     char **argv, enum covey_exit *out_code)
-{
-    covey_err err = covey__lab_name(lab, dir);
-    if (err == COVEY_OK) {
-        err = covey__lab_load(lab);
-    }
-    if (err != COVEY_OK) {
-        *out_code = fail(cli, lab, err);
-        return -1;
-    }
-    int index = argc == 2 ? node_index(lab, argv[1]) : -1;
-    if (index < 0) {
-        *out_code = covey__cli_usage(cli, "'lab %s' takes one node: 1 to %u", argv[0], lab->count);
-    }
-    return index;
-}
-
-static enum covey_exit told(struct covey__cli *cli, struct covey__lab *lab, unsigned index)
-{
-    covey_err err = tell(lab, index);
-    if (err == COVEY_OK) {
-        err = covey__lab_save(lab);
-    }
-    if (err != COVEY_OK) {
-        return fail(cli, lab, err);
-    }
-    return cli->json ? covey__cli_print(cli, lab_json(lab)) : COVEY_EXIT_DONE;
-}
-
-static enum covey_exit run_slow(struct covey__cli *cli, int argc, char **argv)
-{
-    const char *dir = NULL;
-    uint32_t delay_ms = 0;
-    bool given = false;
-    const struct covey__option options[] = {
-        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
-        {"--delay", COVEY__OPTION_NUMBER, &delay_ms, 0, 600000, &given},
-    };
-    struct covey__lab lab = {.count = 0};
-    enum covey_exit code = COVEY_EXIT_USAGE;
-    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
-        return code;
-    }
-    if (!given) {
-        return covey__cli_usage(cli, "usage: covey lab slow I --delay MS [--dir DIR]");
-    }
-    int index = find_node(cli, &lab, dir, argc, argv, &code);
-    if (index < 0) {
-        return code;
-    }
-    lab.node[index].slow_ms = delay_ms;
-    return told(cli, &lab, (unsigned)index);
-}
-
-static enum covey_exit run_lie(struct covey__cli *cli, int argc, char **argv)
-{
-    const char *dir = NULL;
-    bool off = false;
-    const struct covey__option options[] = {
-        {"--dir", COVEY__OPTION_TEXT, &dir, 0, 0, NULL},
-        {"--off", COVEY__OPTION_FLAG, &off, 0, 0, NULL},
-    };
-    struct covey__lab lab = {.count = 0};
-    enum covey_exit code = COVEY_EXIT_USAGE;
-    if (!covey__cli_options(cli, options, 2, &argc, argv)) {
-        return code;
-    }
-    int index = find_node(cli, &lab, dir, argc, argv, &code);
-    if (index < 0) {
-        return code;
-    }
-    lab.node[index].lies = !off;
-    return told(cli, &lab, (unsigned)index);
-}
-
 /* Becomes `covey --state DIR/nodeI ARGS...`: the control socket reaches across namespaces. */
 static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
 {
@@ -470,7 +395,7 @@ static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
     if (!find(cli, &lab, &argc, argv, &code)) {
         return code;
     }
-    int index = argc >= 3 ? node_index(&lab, argv[1]) : -1;
+    int index = argc >= 3 ? covey__lab_index(&lab, argv[1]) : -1;
     if (index < 0) {
         return covey__cli_usage(cli, "usage: covey lab run I -- ARGS... (I: 1 to %u)", lab.count);
     }
@@ -496,9 +421,6 @@ static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
     return covey__cli_fail(cli, COVEY_EXIT_FAILED, "covey cannot be run again");
 }
 
-#define DIR_HELP                                                                                   \
-    "  --dir DIR   the lab's directory ($XDG_RUNTIME_DIR/covey-lab or /tmp/covey-lab-UID)\n"
-
 static const struct covey__lab_help {
     const char *up, *node;
 } help = {
@@ -513,10 +435,11 @@ static const struct covey__lab_help {
           "  --delay MS        of what a node sends\n"
           "  --loss PERCENT    of the packets; without root and nft of the datagrams only\n"
           "  --memory BYTES    for weights held for others, each node\n"
-          "  --tiers T[,T...]  end, edge or cloud\n" DIR_HELP,
+          "  --tiers T[,T...]  end, edge or cloud\n" COVEY_LAB_DIR_HELP,
     .node = "usage: covey lab kill|freeze|thaw|restart|cut|heal I... [--dir DIR] [--json]\n"
             "kill: SIGKILL; freeze, thaw: SIGSTOP, SIGCONT; restart: kills what still runs, and\n"
-            "starts; cut, heal: the network link down and up (network namespaces only).\n" DIR_HELP,
+            "starts; cut, heal: the network link down and up (network namespaces "
+            "only).\n" COVEY_LAB_DIR_HELP,
 };
 
 enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
@@ -524,11 +447,11 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
     const struct covey__cli_command table[] = {
         {"up", "start N nodes", help.up, run_up},
         {"list", "the nodes and how they are",
-         "usage: covey lab list [--dir DIR] [--json]\n" DIR_HELP, run_list},
+         "usage: covey lab list [--dir DIR] [--json]\n" COVEY_LAB_DIR_HELP, run_list},
         {"wait", "wait until the mesh could lose a node",
          "usage: covey lab wait [--wait S] [--dir DIR] [--json]\n"
          "Waits until the running nodes know one another and a coordinator, and all that they\n"
-         "hold for running sessions is redundant again.\n" DIR_HELP,
+         "hold for running sessions is redundant again.\n" COVEY_LAB_DIR_HELP,
          run_wait},
         {"kill", "kill nodes (SIGKILL)", help.node, run_kill},
         {"freeze", "stop nodes (SIGSTOP)", help.node, run_freeze},
@@ -536,23 +459,16 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
         {"restart", "start nodes again", help.node, run_restart},
         {"cut", "take nodes' network links down", help.node, run_cut},
         {"heal", "bring nodes' network links up", help.node, run_heal},
-        {"slow", "let a node answer late",
-         "usage: covey lab slow I --delay MS [--dir DIR] [--json]\n"
-         "Node I gives the answer of each task to others MS later; 0: no longer.\n" DIR_HELP,
-         run_slow},
-        {"lie", "let a node give wrong answers",
-         "usage: covey lab lie I [--off] [--dir DIR] [--json]\n"
-         "Node I turns the signs of some of the numbers in its answers to others, to see that\n"
-         "these notice.\n" DIR_HELP,
-         run_lie},
+        {"slow", "let a node answer late", covey__lab_help_slow, covey__lab_slow},
+        {"lie", "let a node give wrong answers", covey__lab_help_lie, covey__lab_lies},
         {"run", "run covey at a node",
          "usage: covey lab run I [--dir DIR] -- ARGS...\n"
-         "Runs 'covey ARGS...' with the state of node I.\n" DIR_HELP,
+         "Runs 'covey ARGS...' with the state of node I.\n" COVEY_LAB_DIR_HELP,
          run_run},
         {"report", "measure latencies and write a page", covey__lab_help_report, covey__lab_report},
         {"demo", "classify digits while nodes are killed", covey__lab_help_demo, covey__lab_demo},
         {"down", "end all nodes and remove what was made",
-         "usage: covey lab down [--dir DIR] [--json]\n" DIR_HELP, run_down},
+         "usage: covey lab down [--dir DIR] [--json]\n" COVEY_LAB_DIR_HELP, run_down},
         {NULL, NULL, NULL, NULL},
     };
     return covey__cli_dispatch(cli, "covey lab", table, argc, argv);

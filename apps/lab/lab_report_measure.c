@@ -265,7 +265,8 @@ static bool answers(const struct covey__report *r, unsigned node)
 /* A restart ends what a node was told: it is told again. */
 static covey_err tell_again(struct covey__report *r, unsigned node)
 {
-    if (r->lab.node[node].slow_ms == 0 && !r->lab.node[node].lies) {
+    const struct covey__lab_node *n = &r->lab.node[node];
+    if (n->slow_ms == 0 && n->lie_percent == 0 && n->latency.kind == COVEY_LATENCY_NONE) {
         return COVEY_OK;
     }
     uint64_t end_ms = covey__lab_now_ms() + NODE_MS;

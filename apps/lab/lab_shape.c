@@ -105,8 +105,9 @@ covey_err covey__lab_tell(struct covey__lab *lab, unsigned index)
     covey__lab_node_dir(lab, index, state, sizeof(state));
     covey_err err = covey__control_open(&c, state);
     if (err == COVEY_OK) {
-        c.request->lab.delay_ms = lab->node[index].slow_ms;
-        c.request->lab.lie = lab->node[index].lies;
+        const struct covey__lab_node *node = &lab->node[index];
+        c.request->lab = (struct covey_control_lab){
+            .delay_ms = node->slow_ms, .lie_percent = node->lie_percent, .latency = node->latency};
         err = covey__control_call(&c, COVEY_CONTROL_LAB, covey_bytes_of(NULL, 0),
                                   COVEY_CONTROL_DONE, TIMEOUT_MS);
     }

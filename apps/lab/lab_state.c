@@ -98,7 +98,10 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
 {
     double pid = number(object, "pid"), start = number(object, "start");
     if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100 ||
-        number(object, "slow_ms") > 1e9) {
+        number(object, "slow_ms") > 1e9 || number(object, "lie_percent") > 100 ||
+        number(object, "latency") > COVEY_LATENCY_EXPONENTIAL ||
+        number(object, "latency_a_us") > UINT32_MAX ||
+        number(object, "latency_b_us") > UINT32_MAX || number(object, "latency_seed") > 1e15) {
         return false;
     }
     snprintf(out->name, sizeof(out->name), "node%u", index + 1);
@@ -106,7 +109,14 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
     out->start = (uint64_t)start;
     out->cpu = (unsigned)number(object, "cpu");
     out->slow_ms = (uint32_t)number(object, "slow_ms");
-    out->lies = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "lies"));
+    out->lie_percent = (uint8_t)number(object, "lie_percent");
+    out->latency = (struct covey_latency){
+        .kind = (enum covey_latency_kind)number(object, "latency"),
+        .a_us = (uint32_t)number(object, "latency_a_us"),
+        .b_us = (uint32_t)number(object, "latency_b_us"),
+        .device = index,
+        .seed = (uint64_t)number(object, "latency_seed"),
+    };
     out->cut = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "cut"));
     return true;
 }
@@ -193,7 +203,11 @@ covey_err covey__lab_save(struct covey__lab *lab)
         cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
         cJSON_AddNumberToObject(node, "cpu", lab->node[i].cpu);
         cJSON_AddNumberToObject(node, "slow_ms", lab->node[i].slow_ms);
-        cJSON_AddBoolToObject(node, "lies", lab->node[i].lies);
+        cJSON_AddNumberToObject(node, "lie_percent", lab->node[i].lie_percent);
+        cJSON_AddNumberToObject(node, "latency", lab->node[i].latency.kind);
+        cJSON_AddNumberToObject(node, "latency_a_us", lab->node[i].latency.a_us);
+        cJSON_AddNumberToObject(node, "latency_b_us", lab->node[i].latency.b_us);
+        cJSON_AddNumberToObject(node, "latency_seed", (double)lab->node[i].latency.seed);
         cJSON_AddItemToArray(nodes, node);
     }
     char *text = cJSON_Print(document);

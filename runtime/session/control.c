@@ -64,11 +64,12 @@ struct covey_client *covey__control_client(struct covey_daemon *d, uint64_t seri
 static void on_lab(struct covey_client *client, const struct covey_control *in)
 {
     struct covey_daemon *d = client->daemon;
-    covey_err err = covey__lab_set(&d->services.lab, in->lab.delay_ms, in->lab.lie);
+    covey_err err = covey__lab_set(&d->services.lab, &in->lab);
     if (err == COVEY_OK) {
         struct covey_digest none = {.bytes = {0}};
-        covey__daemon_log(d, "lab: answers %u ms late%s", (unsigned)in->lab.delay_ms,
-                          in->lab.lie ? " and wrong" : "");
+        covey__daemon_log(d, "lab: answers %u ms late, %u %% of them wrong%s",
+                          (unsigned)in->lab.delay_ms, (unsigned)in->lab.lie_percent,
+                          in->lab.latency.kind != COVEY_LATENCY_NONE ? ", tasks by a law" : "");
         covey__control_done(client, in->id, &none);
     } else {
         covey__control_error(client, in->id, err,

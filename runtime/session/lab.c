@@ -3,6 +3,8 @@
 
 #include "covey/crypto.h"
 
+#include <math.h>
+
 enum { LIES_ONE_IN = 8 };
 
 void covey__lab_init(struct covey_lab *lab, struct covey_loop *loop, bool allowed)
@@ -32,19 +34,18 @@ void covey__lab_done(struct covey_lab *lab)
     lab->timer = NULL;
 }
 
-covey_err covey__lab_set(struct covey_lab *lab, uint32_t delay_ms, bool lie)
+covey_err covey__lab_set(struct covey_lab *lab, const struct covey_control_lab *told)
 {
     if (!lab->allowed) {
         return COVEY_ERR_DENIED;
     }
-    if (delay_ms > 0 && lab->timer == NULL) {
+    if (told->delay_ms > 0 && lab->timer == NULL) {
         covey_err err = covey_timer_new(lab->loop, on_due, lab, &lab->timer);
         if (err != COVEY_OK) {
             return err;
         }
     }
-    lab->delay_ms = delay_ms;
-    lab->lie = lie;
+    lab->told = *told;
     return COVEY_OK;
 }
 
@@ -54,10 +55,10 @@ bool covey__lab_late(struct covey_lab *lab, struct covey_task *task)
         task->due_ms = 0;
         return false;
     }
-    if (lab->delay_ms == 0) {
+    if (lab->told.delay_ms == 0) {
         return false;
     }
-    task->due_ms = covey_loop_now_ms(lab->loop) + lab->delay_ms;
+    task->due_ms = covey_loop_now_ms(lab->loop) + lab->told.delay_ms;
     bool first = lab->late.head == NULL;
     covey__task_list_push(&lab->late, task);
     if (first) {
@@ -66,11 +67,24 @@ bool covey__lab_late(struct covey_lab *lab, struct covey_task *task)
     return true;
 }
 
+uint64_t covey__lab_task_delay(const struct covey_lab *lab, uint64_t round)
+{
+    return lab->told.delay_ms + (uint64_t)llround(covey_latency_draw(&lab->told.latency, round));
+}
+
+static bool lies_now(const struct covey_lab *lab)
+{
+    uint32_t dice = 0;
+    covey_random(&dice, sizeof(dice));
+    return dice % 100 < lab->told.lie_percent;
+}
+
 /* Turns the signs of about one number in eight: the top bit of each second or fourth byte, whether
  * the numbers are float16 or float32. */
 void covey__lab_lie(struct covey_lab *lab, struct covey_body *answer)
 {
-    if (!lab->lie || answer == NULL || answer->len < sizeof(float)) {
+    if (lab->told.lie_percent == 0 || answer == NULL || answer->len < sizeof(float) ||
+        !lies_now(lab)) {
         return;
     }
     uint32_t dice = 0;

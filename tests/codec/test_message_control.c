@@ -121,7 +121,12 @@ static void fill(struct fixture *f)
     c->infer.timeout_ms = 12345;
     c->infer.batch = COVEY_BATCH_MAX;
     c->lab.delay_ms = UINT32_MAX;
-    c->lab.lie = true;
+    c->lab.lie_percent = 100;
+    c->lab.latency = (struct covey_latency){.kind = COVEY_LATENCY_EXPONENTIAL,
+                                            .a_us = UINT32_MAX,
+                                            .b_us = UINT32_MAX - 1,
+                                            .device = UINT32_MAX - 2,
+                                            .seed = UINT64_MAX};
     c->error.code = COVEY_ERR_NOT_FOUND;
     long_text(c->error.text, sizeof(c->error.text));
     c->status.has_coordinator = true;
@@ -251,6 +256,18 @@ static void test_fields_keep_their_places(void **state)
     assert_false(f->out.infer.coded_all);
     assert_int_equal(f->out.infer.timeout_ms, 12345);
     assert_int_equal(f->out.infer.batch, COVEY_BATCH_MAX);
+    len = encode(f, COVEY_CONTROL_LAB);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
+    assert_int_equal(f->out.lab.delay_ms, UINT32_MAX);
+    assert_int_equal(f->out.lab.lie_percent, 100);
+    assert_int_equal(f->out.lab.latency.kind, COVEY_LATENCY_EXPONENTIAL);
+    assert_int_equal(f->out.lab.latency.a_us, UINT32_MAX);
+    assert_int_equal(f->out.lab.latency.b_us, UINT32_MAX - 1);
+    assert_int_equal(f->out.lab.latency.device, UINT32_MAX - 2);
+    assert_int_equal(f->out.lab.latency.seed, UINT64_MAX);
+    f->in.lab.lie_percent = 101;
+    len = encode(f, COVEY_CONTROL_LAB);
+    assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);
     f->in.infer.batch = COVEY_BATCH_MAX + 1;
     len = encode(f, COVEY_CONTROL_INFER);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_ERR_RANGE);

@@ -206,10 +206,26 @@ struct covey_control_sessions {
     struct covey_control_session session[COVEY_CONTROL_SESSIONS_MAX];
 };
 
+/* How long a worker sleeps over each task of a round (covey/latency.h): UNIFORM between a and b,
+ * NORMAL with mean a and standard deviation b, cut at 0, EXPONENTIAL with mean a. */
+enum covey_latency_kind {
+    COVEY_LATENCY_NONE,
+    COVEY_LATENCY_UNIFORM,
+    COVEY_LATENCY_NORMAL,
+    COVEY_LATENCY_EXPONENTIAL,
+};
+struct covey_latency {
+    enum covey_latency_kind kind;
+    uint32_t a_us, b_us;
+    uint32_t device; /* among those of one seed, each of which draws its own */
+    uint64_t seed;
+};
+
 /* What a node of a lab is told to do wrongly. */
 struct covey_control_lab {
-    uint32_t delay_ms; /* each answer of a task leaves so much later */
-    bool lie;          /* answers hold wrong numbers */
+    uint32_t delay_ms;            /* each answer of a task leaves so much later */
+    uint8_t lie_percent;          /* of the answers hold wrong numbers; 0: it is honest */
+    struct covey_latency latency; /* of coded training's tasks, besides */
 };
 
 struct covey_control_error {
