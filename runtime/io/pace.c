@@ -43,6 +43,8 @@ static struct {
 static _Thread_local uint64_t charged_ns;
 /* It works in the background. */
 static _Thread_local bool behind;
+/* It is at a piece of its own. */
+static _Thread_local bool inside;
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -280,6 +282,29 @@ void covey__pace_end(const struct covey_pace_work *w)
         end_compute();
     } else {
         end_background();
+    }
+}
+
+/* What it used outside of its pieces is the waking and the waiting: the device's own would cost
+ * less. */
+void covey__pace_enter(void)
+{
+    if (inside) {
+        return;
+    }
+    inside = true;
+    pthread_mutex_lock(&ledger.lock);
+    (void)take_cpu();
+    ledger.compute++;
+    ledger.compute_ns = later(ledger.compute_ns, read_clock(CLOCK_MONOTONIC));
+    pthread_mutex_unlock(&ledger.lock);
+}
+
+void covey__pace_leave(void)
+{
+    if (inside) {
+        inside = false;
+        end_compute();
     }
 }
 

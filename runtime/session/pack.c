@@ -15,21 +15,16 @@ static covey_err hash_and_put(void *user, struct covey_bytes blob, struct covey_
     return sink->put(sink->user, out, blob);
 }
 
-covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put, void *user,
-                     uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
-                     struct covey_nn_error *out_why)
+covey_err covey_pack_plain(struct covey_graph *g, const char *name, covey_pack_fn put, void *user,
+                           uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
+                           struct covey_nn_error *out_why)
 {
     const struct covey_model_options options = {.plan_only = true};
     struct covey_model *model = NULL;
-    covey_err err = covey_graph_optimize(g, out_why);
-    if (err != COVEY_OK) {
-        return err;
+    covey_err err = covey_graph_check(g, 1, out_why);
+    if (err == COVEY_OK) {
+        err = covey_model_new(g, &options, &model, out_why);
     }
-    err = covey_graph_check(g, 1, out_why);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    err = covey_model_new(g, &options, &model, out_why);
     if (err != COVEY_OK) {
         return err;
     }
@@ -43,4 +38,14 @@ covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put,
     }
     covey_model_free(model);
     return err;
+}
+
+covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put, void *user,
+                     uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
+                     struct covey_nn_error *out_why)
+{
+    covey_err err = covey_graph_optimize(g, out_why);
+    return err == COVEY_OK
+               ? covey_pack_plain(g, name, put, user, out_manifest, out_len, out_id, out_why)
+               : err;
 }

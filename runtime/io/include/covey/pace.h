@@ -92,6 +92,29 @@ static inline void covey_pace_step(void)
     }
 }
 
+/* ---- a thread that works for itself ---- */
+
+void covey__pace_enter(void);
+void covey__pace_leave(void);
+
+/* On a thread of one's own, not the loop's, that computes without being handed each piece: in front
+ * of a piece, and behind it, where it charges the piece as computing and returns when the device
+ * would be done. Leave also before anything of the piece is handed on, and before waiting; twice in
+ * a row either does nothing. */
+static inline void covey_pace_enter(void)
+{
+    if (covey_pace_on()) {
+        covey__pace_enter();
+    }
+}
+
+static inline void covey_pace_leave(void)
+{
+    if (covey_pace_on()) {
+        covey__pace_leave();
+    }
+}
+
 /* ---- the loop's thread ---- */
 
 void covey__pace_effect(void);

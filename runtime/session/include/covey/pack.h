@@ -17,4 +17,10 @@ covey_err covey_pack(struct covey_graph *g, const char *name, covey_pack_fn put,
                      uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
                      struct covey_nn_error *out_why) COVEY_CHECK;
 
+/* The same of g as it is, not optimised: what the manifest holds can be trained, and decodes to the
+ * very same nodes and constants. */
+covey_err covey_pack_plain(struct covey_graph *g, const char *name, covey_pack_fn put, void *user,
+                           uint8_t **out_manifest, size_t *out_len, struct covey_digest *out_id,
+                           struct covey_nn_error *out_why) COVEY_CHECK;
+
 #endif /* COVEY_PACK_H */
