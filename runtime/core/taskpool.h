@@ -16,12 +16,6 @@
 #include "incoming.h"
 #include "job.h"
 
-/* TRAIN_OPEN's work. */
-enum covey_train_workers {
-    COVEY_TRAIN_ANY_TRUST = 1, /* devices of trust none too */
-    COVEY_TRAIN_SELF = 2,      /* this device computes tasks as well */
-};
-
 struct covey_taskpool;
 
 size_t covey__taskpool_size(void);

@@ -317,6 +317,13 @@ static void tell_line(void *user, const struct covey_node_id *device, const char
     }
 }
 
+static bool find_member(void *user, const struct covey_node_id *device,
+                        struct covey_member_info *out)
+{
+    struct covey_daemon *d = user;
+    return covey_node_find(d->node, device != NULL ? device : &d->identity->cert.node, out);
+}
+
 /* ---- life ---- */
 
 /* What is for later goes behind requests, on real devices and on those that are played. */
@@ -341,6 +348,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->log = log_line;
     covey__lab_init(&s->lab, d->loop, config->lab);
     s->tell = tell_line;
+    s->member = find_member;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;

@@ -32,6 +32,8 @@ struct covey_services {
     void (*log)(void *user, const char *line);
     /* A line that begins with the device's name. */
     void (*tell)(void *user, const struct covey_node_id *device, const char *what);
+    /* What this node knows of a device, NULL: of itself; false: it does not know it. */
+    bool (*member)(void *user, const struct covey_node_id *device, struct covey_member_info *out);
 };
 
 #endif /* COVEY_SESSION_SERVICES_H */

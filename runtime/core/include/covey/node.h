@@ -87,6 +87,14 @@ enum covey_event_type {
     COVEY_EVENT_MEASURED,  /* rates: this device's, told to all in its record */
 };
 
+/* TRAIN_OPEN's work. */
+enum covey_train_workers {
+    COVEY_TRAIN_ANY_TRUST = 1, /* devices of trust none too */
+    COVEY_TRAIN_SELF = 2,      /* this device computes tasks as well */
+    COVEY_TRAIN_ONE_EACH = 4,  /* no other device gets a second task of a round, not even when one
+                                  is handed out again: two masked tasks say more than one */
+};
+
 struct covey_event {
     enum covey_event_type type;
     uint64_t now_ms; /* monotonic */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rounds_private.h - what rounds of products and of gradients share: the way between the session's
+ * thread and the loop.
+ *
+ * On the thread: begin a round, add tasks, wait for news, end it. What is posted reaches the node
+ * in this order. One thread at a time.
+ */
+#ifndef COVEY_SESSION_ROUNDS_PRIVATE_H
+#define COVEY_SESSION_ROUNDS_PRIVATE_H
+
+#include <pthread.h>
+
+#include "rounds.h"
+#include "train_spec.h"
+
+struct covey__product_cache;
+
+/* A device that pulls. */
+struct covey__round_worker {
+    struct covey_node_id id;
+    struct covey_rates rates;
+    bool self, checked; /* checked: its answers are not believed */
+};
+
+enum covey__round_news_type {
+    COVEY__NEWS_ANSWER,  /* round, task, peer, body (the receiver's; NULL: refused) */
+    COVEY__NEWS_HUNGRY,  /* round, count: tasks that could be sent and are not there */
+    COVEY__NEWS_WORKERS, /* there is one more or one less: covey__rounds_workers() */
+};
+
+struct covey__round_news {
+    enum covey__round_news_type type;
+    struct covey_node_id peer;
+    uint64_t round;
+    uint32_t task;
+    uint32_t count;
+    uint32_t spent_us;
+    struct covey_body *body;
+    struct covey__round_news *next;
+};
+
+/* An event for the node: its spec and body go along. */
+struct covey__round_post {
+    struct covey_event event;
+    struct covey_body *body;
+    struct covey__round_post *next;
+    size_t len;
+    uint8_t spec[COVEY_ROUND_SPEC_BYTES];
+};
+
+struct covey_rounds {
+    struct covey_rounds_config config;
+    uint8_t enlist[COVEY_ENLIST_SPEC_BYTES];
+    uint64_t next_round;                   /* the thread's */
+    struct covey__product_cache *products; /* the thread's */
+    struct covey_pace_work pace;           /* of what the thread computes between two waits */
+    bool paced;                            /* that has begun. The thread's */
+    bool orphan; /* freed while a post is on its way to the loop: that frees it. The loop's */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    /* under mutex */
+    bool stopped, posted, asleep;
+    struct covey__round_post *out_first, *out_last;
+    struct covey__round_news *news_first, *news_last;
+    struct covey__round_worker worker[COVEY_WORKERS_MAX];
+    uint32_t workers;
+    struct covey_rates own;
+    struct covey_rounds_report report;
+};
+
+/* ---- on the session's thread ---- */
+
+/* Its number. take_shared (may be NULL) and take_body are taken in any case. */
+covey_err covey__rounds_begin(struct covey_rounds *r, const struct covey_round_spec *spec,
+                              struct covey_body *take_shared, uint64_t *out_round) COVEY_CHECK;
+covey_err covey__rounds_task(struct covey_rounds *r, uint64_t round, uint32_t task,
+                             const struct covey_task_spec *spec,
+                             struct covey_body *take_body) COVEY_CHECK;
+/* The peer's answer was wrong: it is named, and its tasks of this round are done again. */
+void covey__rounds_lied(struct covey_rounds *r, uint64_t round, const struct covey_node_id *peer);
+void covey__rounds_end(struct covey_rounds *r, uint64_t round);
+
+/* Blocks until there is some; CLOSED: stopped. What is of rounds that are over is the caller's to
+ * drop. */
+covey_err covey__rounds_wait(struct covey_rounds *r, struct covey__round_news *out) COVEY_CHECK;
+/* The same, but false where it would block. */
+bool covey__rounds_poll(struct covey_rounds *r, struct covey__round_news *out);
+/* Who pulls now; returns how many were written. */
+uint32_t covey__rounds_workers(struct covey_rounds *r,
+                               struct covey__round_worker out[static COVEY_WORKERS_MAX]);
+/* Adds the counters of `more` to the report; what is no counter is left alone. */
+void covey__rounds_count(struct covey_rounds *r, const struct covey_rounds_report *more);
+
+/* rounds_product.c */
+void covey__product_cache_free(struct covey__product_cache *cache); /* NULL is a no-op */
+
+#endif /* COVEY_SESSION_ROUNDS_PRIVATE_H */
