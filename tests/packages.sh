@@ -1,7 +1,7 @@
 # Sourced: the Debian packages that building, running and testing need.
 covey_packages_build="build-essential cmake ninja-build pkg-config libcoap3-dev libsodium-dev
     libopenblas-dev libcbor-dev libuv1-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev
-    libpng-dev libjpeg-dev zlib1g-dev libcjson-dev libcmocka-dev iproute2"
+    libsqlite3-dev libpng-dev libjpeg-dev zlib1g-dev libcjson-dev libcmocka-dev iproute2"
 covey_packages_tests="tcpdump libonnx-testdata python3 clang libclang-rt-14-dev clang-format
     gnuplot-nox"
 

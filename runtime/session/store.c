@@ -151,6 +151,31 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
     return err;
 }
 
+static covey_err sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? COVEY_ERR_NOT_FOUND : COVEY_ERR_IO;
+    }
+    int rc = fsync(fd);
+    close(fd);
+    return rc == 0 ? COVEY_OK : COVEY_ERR_IO;
+}
+
+/* The rename is on the disk once its folder is, and a new folder once the one above it is. */
+covey_err covey__store_sync(const struct covey_store *store, const struct covey_digest *digest)
+{
+    char path[PATH_LEN];
+    blob_path(store, digest, path);
+    covey_err err = sync_path(path, O_RDONLY);
+    for (int above = 0; above < 2 && err == COVEY_OK; above++) {
+        *strrchr(path, '/') = 0;
+        err = sync_path(path, O_RDONLY | O_DIRECTORY);
+    }
+    covey_pace_step();
+    return err;
+}
+
 covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob)
 {
@@ -209,6 +234,13 @@ static void discard(const struct covey_store *store, const struct covey_digest *
     if (store->index != NULL) {
         covey__index_gone(store->index, digest);
     }
+}
+
+void covey__store_remove(const struct covey_store *store, const struct covey_digest *digest)
+{
+    char path[PATH_LEN];
+    blob_path(store, digest, path);
+    discard(store, digest, path);
 }
 
 static covey_err read_all(int fd, uint8_t *data, size_t len)

@@ -36,6 +36,11 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
 /* The same for a blob of a model of this node: it stays, and does not count. */
 covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob) COVEY_CHECK;
+/* A blob that is there is on the disk when this returns, whatever happens to the device. */
+covey_err covey__store_sync(const struct covey_store *store,
+                            const struct covey_digest *digest) COVEY_CHECK;
+/* Whoever may have wanted it. */
+void covey__store_remove(const struct covey_store *store, const struct covey_digest *digest);
 /* Not dropped until unpinned as often; may be pinned before it is there. */
 covey_err covey__store_pin(const struct covey_store *store,
                            const struct covey_digest *digest) COVEY_CHECK;

@@ -39,7 +39,7 @@ package=$(sed -n 's/^CPack: - package: \(.*\.deb\) generated\.$/\1/p' "$place/lo
 field() { dpkg-deb -f "$package" "$1"; }
 version=$(field Version)
 expect "the architecture" "$(dpkg --print-architecture)" "$(field Architecture)"
-for library in libc6 libsodium23 libcbor0.8 libcoap3 libuv1 libopenblas0 adduser; do
+for library in libc6 libsodium23 libcbor0.8 libcoap3 libuv1 libsqlite3-0 libopenblas0 adduser; do
     field Depends | grep -qE "(^|, )$library( |,|\$)" || fail "it does not depend on $library"
 done
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "custodian_disk.h"
+
+typedef struct covey_journal_checkpoint rows[COVEY__JOURNAL_CHECKPOINTS];
+
+static covey_err list(const struct covey_custodian_disk *disk, rows row, size_t *out_count)
+{
+    return covey__journal_checkpoints(disk->journal, &disk->id, row, COVEY__JOURNAL_CHECKPOINTS,
+                                      out_count);
+}
+
+/* The row first: the journal never names what is not there. */
+static covey_err drop(const struct covey_custodian_disk *disk,
+                      const struct covey_checkpoint_ref *ref)
+{
+    bool last = false;
+    covey_err err = covey__journal_checkpoint_drop(disk->journal, &disk->id, ref, &last);
+    if (err == COVEY_OK && last) {
+        covey__store_unpin(disk->store, &ref->digest);
+        covey__store_remove(disk->store, &ref->digest);
+    }
+    return err;
+}
+
+/* The newest ones stay, and the newest of those that a majority keeps. */
+static covey_err tidy(const struct covey_custodian_disk *disk)
+{
+    rows row;
+    size_t count = 0;
+    bool kept = false;
+    covey_err err = list(disk, row, &count);
+    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
+        bool stays = i < COVEY__CUSTODIAN_CHECKPOINTS || (row[i].kept && !kept);
+        kept = kept || row[i].kept;
+        if (!stays) {
+            err = drop(disk, &row[i].ref);
+        }
+    }
+    return err;
+}
+
+static bool has(const rows row, size_t count, const struct covey_checkpoint_ref *ref)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (row[i].ref.epoch == ref->epoch && row[i].ref.step == ref->step) {
+            return true;
+        }
+    }
+    return false;
+}
+
+covey_err covey__custodian_write(const struct covey_custodian_disk *disk,
+                                 const struct covey_checkpoint_ref *ref)
+{
+    rows row;
+    size_t count = 0;
+    struct covey_journal_checkpoint new = {.ref = *ref};
+    covey_err err = list(disk, row, &count);
+    if (err != COVEY_OK || has(row, count, ref)) {
+        return err;
+    }
+    err = covey__store_sync(disk->store, &ref->digest);
+    if (err == COVEY_OK) {
+        err = covey__journal_checkpoint(disk->journal, &disk->id, &new);
+    }
+    if (err == COVEY_OK) {
+        err = covey__store_pin(disk->store, &ref->digest);
+    }
+    return err == COVEY_OK ? tidy(disk) : err;
+}
+
+covey_err covey__custodian_mark(const struct covey_custodian_disk *disk,
+                                const struct covey_checkpoint_ref *ref)
+{
+    rows row;
+    size_t count = 0;
+    struct covey_journal_checkpoint kept = {.ref = *ref, .kept = true};
+    covey_err err = list(disk, row, &count);
+    if (err != COVEY_OK || !has(row, count, ref)) {
+        return err;
+    }
+    err = covey__journal_checkpoint(disk->journal, &disk->id, &kept);
+    return err == COVEY_OK ? tidy(disk) : err;
+}
+
+covey_err covey__custodian_newest(const struct covey_custodian_disk *disk,
+                                  struct covey_checkpoint_ref *out)
+{
+    rows row;
+    size_t count = 0;
+    covey_err err = list(disk, row, &count);
+    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
+        struct covey_body *body = NULL;
+        bool here = covey__store_body(disk->store, &row[i].ref.digest, &body) == COVEY_OK &&
+                    body->len == row[i].ref.len;
+        covey_body_unref(body);
+        if (here) {
+            *out = row[i].ref;
+            return COVEY_OK;
+        }
+    }
+    return err == COVEY_OK ? COVEY_ERR_NOT_FOUND : err;
+}
+
+covey_err covey__custodian_erase(const struct covey_custodian_disk *disk)
+{
+    rows row;
+    size_t count = 0;
+    covey_err err = list(disk, row, &count);
+    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
+        err = drop(disk, &row[i].ref);
+    }
+    return err;
+}
