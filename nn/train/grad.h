@@ -17,7 +17,8 @@ struct covey__grad_call {
     float *dx[COVEY_NODE_INPUTS_MAX]; /* overwritten; NULL: not wanted */
     void *scratch; /* as many bytes as the scratch function asks for, 64-byte aligned */
     void *saved;   /* what the forward step keeps for the backward step */
-    uint64_t seed; /* of this node in this step */
+    uint64_t seed;  /* of this node in this step */
+    uint64_t first; /* elements of output 0 that the parts of the batch before this one have */
 };
 
 struct covey__grad {

@@ -177,9 +177,9 @@ static size_t mul_scratch(const struct covey__op_call *c)
 }
 
 /* splitmix64 of the element's number: the same mask again in the backward step. */
-static float dropout_factor(uint64_t seed, size_t i, float ratio)
+static float dropout_factor(uint64_t seed, uint64_t i, float ratio)
 {
-    uint64_t z = seed + (uint64_t)i * 0x9e3779b97f4a7c15u;
+    uint64_t z = seed + i * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     z ^= z >> 31;
@@ -192,7 +192,7 @@ static void drop(const struct covey__grad_call *c, const float *in, float *out)
     float ratio = c->op->attrs->alpha;
     size_t count = count_of(c);
     for (size_t i = 0; i < count; i++) {
-        out[i] = in[i] * dropout_factor(c->seed, i, ratio);
+        out[i] = in[i] * dropout_factor(c->seed, c->first + i, ratio);
     }
 }
 

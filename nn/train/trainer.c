@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "covey/trainer.h"
-
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,28 +6,10 @@
 #include "graph_private.h"
 #include "kernels/update.h"
 #include "train/loss.h"
-#include "train/plan.h"
+#include "train/trainer_private.h"
 
 /* Arena bytes of one trainer: 16 GiB, or half of what a pointer reaches. */
 #define ARENA_MAX ((uint64_t)(SIZE_MAX / 2 < 0x400000000u ? SIZE_MAX / 2 : 0x400000000u))
-
-struct covey_trainer {
-    struct covey_graph *g;
-    struct covey_train_options options;
-    struct covey__train_plan plan;
-    struct covey_threads *threads;
-    uint8_t *arena;
-    /* [parameters] each: values, gradient, velocity or first moment, second moment; then the
-     * running statistics. */
-    float *vectors;
-    struct covey_tensor *tensors; /* of each value */
-    struct covey__op_call *calls; /* of each node */
-    void **states;                /* of each node: weights laid out for its kernel, or NULL */
-    uint32_t classes;
-    uint64_t steps;
-};
-
-enum { VALUES, GRADIENT, FIRST_MOMENT, SECOND_MOMENT, VECTORS };
 
 void covey_train_options_init(struct covey_train_options *o)
 {
@@ -39,21 +19,6 @@ void covey_train_options_init(struct covey_train_options *o)
                                       .beta2 = 0.999f,
                                       .epsilon = 1e-8f,
                                       .step_factor = 0.1f};
-}
-
-static float *vector(const struct covey_trainer *t, unsigned which)
-{
-    return t->vectors + which * t->plan.parameters;
-}
-
-static float *statistics(const struct covey_trainer *t)
-{
-    return vector(t, VECTORS);
-}
-
-static size_t vector_floats(const struct covey_trainer *t)
-{
-    return VECTORS * t->plan.parameters + t->plan.statistics;
 }
 
 static covey_err check_options(const struct covey_train_options *o, struct covey_nn_error *why)
@@ -99,10 +64,10 @@ static void *value_data(const struct covey_trainer *t, size_t v)
         void *data;
     } bridge = {.in = t->g->values[v].data};
     if (place->parameter) {
-        return vector(t, VALUES) + place->at;
+        return covey__trainer_vector(t, COVEY__VALUES) + place->at;
     }
     if (place->statistic) {
-        return statistics(t) + place->at;
+        return covey__trainer_running(t) + place->at;
     }
     return t->g->values[v].constant ? bridge.data : t->arena + t->plan.value[v];
 }
@@ -158,7 +123,7 @@ static covey_err allocate(struct covey_trainer *t)
     if (t->plan.arena_bytes > ARENA_MAX) {
         return COVEY_ERR_LIMIT;
     }
-    size_t bytes = vector_floats(t) * sizeof(float);
+    size_t bytes = covey__trainer_floats(t) * sizeof(float);
     t->arena = covey_large_new(t->plan.arena_bytes);
     t->vectors = covey_large_new(bytes);
     t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
@@ -246,7 +211,7 @@ uint32_t covey_trainer_classes(const struct covey_trainer *t)
 
 size_t covey_trainer_memory(const struct covey_trainer *t)
 {
-    return t->plan.arena_bytes + vector_floats(t) * sizeof(float);
+    return t->plan.arena_bytes + covey__trainer_floats(t) * sizeof(float);
 }
 
 uint64_t covey_trainer_steps(const struct covey_trainer *t)
@@ -254,10 +219,10 @@ uint64_t covey_trainer_steps(const struct covey_trainer *t)
     return t->steps;
 }
 
-/* Another number for each node of each step. */
+/* Another number for each node of each step; the parts of a batch draw as the whole would. */
 static uint64_t node_seed(const struct covey_trainer *t, size_t node)
 {
-    uint64_t z = t->options.seed + (t->steps * 0x10000u + node + 1) * 0x9e3779b97f4a7c15u;
+    uint64_t z = t->options.seed + (t->draw_step * 0x10000u + node + 1) * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
@@ -265,10 +230,12 @@ static uint64_t node_seed(const struct covey_trainer *t, size_t node)
 
 static struct covey__grad_call grad_call(const struct covey_trainer *t, size_t node)
 {
+    const struct covey_shape *y = &t->calls[node].out[0]->shape;
     return (struct covey__grad_call){.op = &t->calls[node],
                                      .scratch = t->arena + t->plan.scratch,
                                      .saved = t->arena + t->plan.saved[node],
-                                     .seed = node_seed(t, node)};
+                                     .seed = node_seed(t, node),
+                                     .first = (uint64_t)t->draw_part * covey__shape_elements(y)};
 }
 
 static void forward_node(const struct covey_trainer *t, size_t i, bool training)
@@ -300,7 +267,8 @@ static void forward(const struct covey_trainer *t, const float *input, bool trai
 
 static float *want_data(const struct covey_trainer *t, const struct covey__train_want *w)
 {
-    return w->parameter ? vector(t, GRADIENT) + w->at : (float *)(void *)(t->arena + w->at);
+    return w->parameter ? covey__trainer_vector(t, COVEY__GRADIENT) + w->at
+                        : (float *)(void *)(t->arena + w->at);
 }
 
 /* Gradients that are added are made in the spare place, one after the other. */
@@ -342,65 +310,6 @@ static void backward_node(const struct covey_trainer *t, const struct covey__tra
     add_gradients(t, b, &call, true);
 }
 
-/* Linear warm-up, then the schedule (cosine: Loshchilov and Hutter 2017, without restarts). */
-static float rate(const struct covey_trainer *t)
-{
-    const struct covey_train_options *o = &t->options;
-    double at = (double)t->steps, lr = (double)o->lr;
-    if (t->steps < o->warmup_steps) {
-        return (float)(lr * (at + 1.0) / (double)o->warmup_steps);
-    }
-    switch (o->schedule) {
-    case COVEY_SCHEDULE_CONSTANT:
-        break;
-    case COVEY_SCHEDULE_STEP:
-        lr *= pow((double)o->step_factor, (double)(t->steps / o->step_every));
-        break;
-    case COVEY_SCHEDULE_COSINE: {
-        double whole =
-            (double)(o->total_steps > o->warmup_steps ? o->total_steps - o->warmup_steps : 1);
-        double part = (at - (double)o->warmup_steps) / whole;
-        lr *= part < 1.0 ? 0.5 * (1.0 + cos(acos(-1.0) * part)) : 0.0;
-        break;
-    }
-    }
-    return (float)lr;
-}
-
-/* One value's part of the vectors: those of rank 1 (biases, scales) do not decay. */
-static void update_part(const struct covey_trainer *t, size_t v, float lr)
-{
-    const struct covey_train_options *o = &t->options;
-    size_t at = t->plan.place[v].at, count = covey__shape_elements(&t->tensors[v].shape);
-    float decay = t->tensors[v].shape.rank > 1 ? o->weight_decay : 0.0f;
-    if (o->optimizer == COVEY_OPTIMIZER_SGD) {
-        struct covey__update_sgd u = {.rate = lr,
-                                      .momentum = o->momentum,
-                                      .decay = decay,
-                                      .nesterov = o->nesterov,
-                                      .gradient = vector(t, GRADIENT) + at,
-                                      .weights = vector(t, VALUES) + at,
-                                      .velocity = vector(t, FIRST_MOMENT) + at,
-                                      .count = count,
-                                      .threads = t->threads};
-        covey__update_sgd(&u);
-        return;
-    }
-    struct covey__update_adam u = {.rate = lr,
-                                   .beta = {o->momentum, o->beta2},
-                                   .epsilon = o->epsilon,
-                                   .decay = decay,
-                                   .decoupled = true,
-                                   .step = t->steps + 1,
-                                   .gradient = vector(t, GRADIENT) + at,
-                                   .weights = vector(t, VALUES) + at,
-                                   .first = vector(t, FIRST_MOMENT) + at,
-                                   .second = vector(t, SECOND_MOMENT) + at,
-                                   .count = count,
-                                   .threads = t->threads};
-    covey__update_adam(&u);
-}
-
 static float loss_of(const struct covey_trainer *t, const uint32_t *labels, uint32_t count,
                      float *gradient, uint32_t *out_correct)
 {
@@ -416,10 +325,12 @@ static float loss_of(const struct covey_trainer *t, const uint32_t *labels, uint
     return covey__loss_run(&call, out_correct);
 }
 
-covey_err covey_trainer_step(struct covey_trainer *t, const float *input, const uint32_t *labels,
-                             struct covey_train_result *out)
+covey_err covey_trainer_part(struct covey_trainer *t, const float *input, const uint32_t *labels,
+                             uint64_t step, uint32_t part, struct covey_train_result *out)
 {
-    struct covey_train_result result = {.lr = rate(t)};
+    struct covey_train_result result = {.lr = 0.0f};
+    t->draw_step = step;
+    t->draw_part = part;
     forward(t, input, true);
     result.loss = loss_of(t, labels, t->options.batch,
                           (float *)(void *)(t->arena + t->plan.dlogits), &result.correct);
@@ -429,14 +340,18 @@ covey_err covey_trainer_step(struct covey_trainer *t, const float *input, const 
     for (size_t i = 0; i < t->plan.back_count; i++) {
         backward_node(t, &t->plan.backs[i]);
     }
-    for (size_t v = 0; v < t->g->value_count; v++) {
-        if (t->plan.place[v].parameter) {
-            update_part(t, v, result.lr);
-        }
-    }
-    t->steps++;
     *out = result;
     return COVEY_OK;
+}
+
+covey_err covey_trainer_step(struct covey_trainer *t, const float *input, const uint32_t *labels,
+                             struct covey_train_result *out)
+{
+    covey_err err = covey_trainer_part(t, input, labels, t->steps, 0, out);
+    if (err == COVEY_OK) {
+        covey_trainer_apply(t, covey_trainer_gradient(t), out);
+    }
+    return err;
 }
 
 void covey_trainer_evaluate(struct covey_trainer *t, const float *input, const uint32_t *labels,
@@ -456,81 +371,10 @@ size_t covey_trainer_parameters(const struct covey_trainer *t)
 
 float *covey_trainer_values(struct covey_trainer *t)
 {
-    return vector(t, VALUES);
+    return covey__trainer_vector(t, COVEY__VALUES);
 }
 
 const float *covey_trainer_gradient(const struct covey_trainer *t)
 {
-    return vector(t, GRADIENT);
-}
-
-covey_err covey_trainer_store(struct covey_trainer *t)
-{
-    for (size_t v = 0; v < t->g->value_count; v++) {
-        struct covey_graph_value *value = &t->g->values[v];
-        void *data = NULL;
-        if (!t->plan.place[v].parameter && !t->plan.place[v].statistic) {
-            continue;
-        }
-        size_t bytes = covey__graph_bytes(value);
-        covey_err err = covey_graph_alloc(t->g, bytes, &data);
-        if (err != COVEY_OK) {
-            return err;
-        }
-        memcpy(data, t->tensors[v].data, bytes);
-        covey_graph_release(t->g, value->data);
-        value->data = data;
-    }
-    return COVEY_OK;
-}
-
-/* steps, parameters, statistics and optimizer, then the vectors but the gradient. */
-enum { HEADER_WORDS = 4 };
-
-static void header(const struct covey_trainer *t, uint64_t out[HEADER_WORDS])
-{
-    out[0] = t->steps;
-    out[1] = t->plan.parameters;
-    out[2] = t->plan.statistics;
-    out[3] = (uint64_t)t->options.optimizer;
-}
-
-size_t covey_trainer_state_bytes(const struct covey_trainer *t)
-{
-    return HEADER_WORDS * sizeof(uint64_t) +
-           (vector_floats(t) - t->plan.parameters) * sizeof(float);
-}
-
-void covey_trainer_save(const struct covey_trainer *t, uint8_t *out)
-{
-    uint64_t words[HEADER_WORDS];
-    size_t part = t->plan.parameters * sizeof(float);
-    header(t, words);
-    memcpy(out, words, sizeof(words));
-    out += sizeof(words);
-    memcpy(out, vector(t, VALUES), part);
-    memcpy(out + part, vector(t, FIRST_MOMENT), part);
-    memcpy(out + 2 * part, vector(t, SECOND_MOMENT), part);
-    memcpy(out + 3 * part, statistics(t), t->plan.statistics * sizeof(float));
-}
-
-covey_err covey_trainer_load(struct covey_trainer *t, struct covey_bytes in)
-{
-    uint64_t have[HEADER_WORDS], mine[HEADER_WORDS];
-    size_t part = t->plan.parameters * sizeof(float);
-    if (in.len != covey_trainer_state_bytes(t)) {
-        return COVEY_ERR_RANGE;
-    }
-    memcpy(have, in.ptr, sizeof(have));
-    header(t, mine);
-    if (memcmp(have + 1, mine + 1, sizeof(mine) - sizeof(mine[0])) != 0) {
-        return COVEY_ERR_RANGE;
-    }
-    const uint8_t *at = in.ptr + sizeof(have);
-    t->steps = have[0];
-    memcpy(vector(t, VALUES), at, part);
-    memcpy(vector(t, FIRST_MOMENT), at + part, part);
-    memcpy(vector(t, SECOND_MOMENT), at + 2 * part, part);
-    memcpy(statistics(t), at + 3 * part, t->plan.statistics * sizeof(float));
-    return COVEY_OK;
+    return covey__trainer_vector(t, COVEY__GRADIENT);
 }

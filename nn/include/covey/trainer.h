@@ -93,7 +93,9 @@ size_t covey_trainer_products(const struct covey_trainer *t, struct covey_produc
 
 /* Forward and backward on options.batch samples: the gradient of the mean of their losses is in
  * covey_trainer_gradient(); nothing is updated but running statistics. step and part choose what
- * dropout draws. */
+ * dropout draws: parts of the same size draw what the whole batch would. The mean of the parts'
+ * gradients is that of the whole batch, but where batch-normalisation takes each part's own mean
+ * and variance. RANGE: the loss is not a number any more. */
 covey_err covey_trainer_part(struct covey_trainer *t, const float *input, const uint32_t *labels,
                              uint64_t step, uint32_t part,
                              struct covey_train_result *out) COVEY_CHECK;
