@@ -17,7 +17,7 @@ enum control_key {
 };
 
 enum {
-    INFER_FIELDS = 8,
+    INFER_FIELDS = 9,
     ERROR_FIELDS = 2,
     STATUS_FIELDS = 6,
     MEMBER_FIELDS = 12,
@@ -70,6 +70,7 @@ static void put_infer(struct covey_cbor_writer *w, const struct covey_control_in
     covey_cbor_put_bool(w, infer->coded_all);
     covey_cbor_put_bool(w, infer->half);
     covey_cbor_put_uint(w, infer->batch);
+    covey_cbor_put_bool(w, infer->exact);
 }
 
 static void put_error(struct covey_cbor_writer *w, const struct covey_control_error *error)
@@ -359,6 +360,7 @@ static void get_infer(struct covey_cbor_reader *r, struct covey_control_infer *o
     out->coded_all = covey_cbor_get_bool(r);
     out->half = covey_cbor_get_bool(r);
     out->batch = (uint16_t)covey_cbor_get_uint(r, COVEY_BATCH_MAX);
+    out->exact = covey_cbor_get_bool(r);
     covey_cbor_leave(r);
 }
 

@@ -20,6 +20,7 @@ const char covey__help_infer[] =
     "  --parity R         devices that may be lost at any moment, 0 to 4 (1)\n"
     "  --coded auto|all   code a layer where that is sooner, or every layer (auto)\n"
     "  --half             activations travel as 16-bit numbers\n"
+    "  --exact            answers bit for bit those of one device: of quantised networks\n"
     "  --batch N          N inputs in one request, 1 to 256 (1; of a tensor: its first dimension)\n"
     "  --timeout S        seconds for one answer (30)\n"
     "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
@@ -77,6 +78,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
         {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
         {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
+        {"--exact", COVEY__OPTION_FLAG, &f->request.exact, 0, 0, NULL},
         {"--batch", COVEY__OPTION_NUMBER, &f->batch, 1, COVEY_BATCH_MAX, NULL},
         COVEY__PREPARE_OPTIONS(&f->options),
         {"--labels", COVEY__OPTION_TEXT, &f->labels, 0, 0, NULL},
@@ -89,6 +91,10 @@ static bool parse(struct infer *f, int *argc, char **argv)
     }
     if (f->detach && (f->local || f->stream || f->output != NULL || f->batch > 0)) {
         covey__cli_usage(f->cli, "--detach goes with none of --local, --stream, --output, --batch");
+        return false;
+    }
+    if (f->request.exact && f->request.half) {
+        covey__cli_usage(f->cli, "--exact does not go with --half, which rounds");
         return false;
     }
     if (timeout_s < 0 || timeout_s > 86400) {

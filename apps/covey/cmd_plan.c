@@ -270,6 +270,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
          .max = COVEY_PARITY_MAX},
         {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
         {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
+        {.name = "--exact", .kind = COVEY__OPTION_FLAG, .value = &infer.exact},
         {.name = "--batch",
          .kind = COVEY__OPTION_NUMBER,
          .value = &batch,
@@ -281,7 +282,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     }
     if (argc != 2 || (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0)) {
         return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0..4] "
-                                     "[--coded auto|all] [--half] [--batch N]");
+                                     "[--coded auto|all] [--half] [--exact] [--batch N]");
     }
     infer.devices = (uint8_t)devices;
     infer.parity = (uint8_t)parity;

@@ -25,7 +25,7 @@ static const struct covey__cli_command commands[] = {
      covey__cmd_sessions},
     {"session", "show, get or stop detached work", NULL, covey__cmd_session},
     {"plan", "which device would hold what",
-     "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all] [--half]\n"
+     "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all] [--half] [--exact]\n"
      "                        [--batch N] [--json]\n"
      "Shows which device would do what of each layer, how much travels, and how long it should\n"
      "take.\n"

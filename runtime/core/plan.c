@@ -287,13 +287,16 @@ static void make_fast(struct making *m, struct covey_plan *out)
     }
 }
 
-/* Every layer over all devices. */
+/* Every layer that may be, over all devices. */
 static void make_coded(struct making *m, struct covey_plan *out)
 {
     double us = m->alone_us;
     set_devices(m, out);
     for (unsigned i = 0; i < m->request->layers; i++) {
         struct covey__hand hand;
+        if (m->request->cost[i].here) {
+            continue;
+        }
         if (!covey__coded_all(&m->deal, &m->request->cost[i], &hand)) {
             begin(m, out);
             return;

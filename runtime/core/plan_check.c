@@ -105,7 +105,7 @@ static covey_err check_layer(const struct covey_plan *plan, const struct covey_p
         return layer->units == 0 && layer->groups == 0 && layer->group_units == 0 ? COVEY_OK
                                                                                   : COVEY_ERR_RANGE;
     }
-    if (layer->units != cost->units || layer->group_units == 0 ||
+    if (cost->here || layer->units != cost->units || layer->group_units == 0 ||
         layer->group_units > covey__group_units_max(plan->devices, plan->parity, cost->units)) {
         return COVEY_ERR_RANGE;
     }

@@ -26,7 +26,7 @@ enum {
     PLAN_HALF,
     PLAN_KEYS = 9,
 };
-enum { COST_ITEMS = 7, CELL_ITEMS = 5, CELL_TILE_ITEMS = 16, MAP_ITEMS = 7, KEYS_MAX = 24 };
+enum { COST_ITEMS = 8, CELL_ITEMS = 5, CELL_TILE_ITEMS = 16, MAP_ITEMS = 7, KEYS_MAX = 24 };
 enum { LAYER_LOCAL_ITEMS = 1, LAYER_ITEMS = 4, RUN_ITEMS = 3, SEGMENT_ITEMS = 14 };
 
 static void put_work(struct covey_cbor_writer *w, const struct covey_plan_work *work)
@@ -57,6 +57,7 @@ static void put_costs(struct covey_cbor_writer *w, const struct covey_plan_reque
         covey_cbor_put_uint(w, cost->input_bytes);
         covey_cbor_put_uint(w, cost->answer_bytes);
         put_work(w, &cost->unit);
+        covey_cbor_put_bool(w, cost->here);
     }
 }
 
@@ -157,6 +158,7 @@ static void get_costs(struct covey_cbor_reader *r, struct covey_plan_request *re
         cost->input_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
         cost->answer_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
         get_work(r, &cost->unit);
+        cost->here = covey_cbor_get_bool(r);
         covey_cbor_leave(r);
     }
     covey_cbor_leave(r);

@@ -180,6 +180,9 @@ static void try_seats(struct search *search, struct covey__seats *seats)
     enum { TRIED_IF_EVEN = 3 };
     const struct covey__team *team = search->deal->team;
     unsigned devices = 0;
+    if (search->cost->here) {
+        return;
+    }
     for (uint32_t left = seats->mask; left != 0; left &= left - 1) {
         devices++;
     }

@@ -104,7 +104,7 @@ static void load_work(struct covey_task *task, struct covey_scratch *scratch)
     if (s->load_err == COVEY_OK) {
         s->file = s->share->file;
         s->coded = s->share->coded;
-        covey__session_costs(s);
+        s->load_err = covey__session_costs(s);
     }
 }
 
@@ -176,7 +176,8 @@ static struct covey_session *session_slot(struct covey_owner *o)
 static bool is_same_way(const struct covey_control_infer *a, const struct covey_control_infer *b)
 {
     return a->devices == b->devices && a->parity == b->parity && a->coded_all == b->coded_all &&
-           a->half == b->half && covey_control_batch(a) == covey_control_batch(b);
+           a->half == b->half && a->exact == b->exact &&
+           covey_control_batch(a) == covey_control_batch(b);
 }
 
 /* The session for this model and these options; opened when there is none. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "owner_state.h"
 
+#include <stdio.h>
+
 static struct covey_plan_work work_of(const struct covey_work *w)
 {
     return (struct covey_plan_work){w->flops, w->bytes};
@@ -90,11 +92,28 @@ static bool has_exact(const struct covey_model *model)
     return exact;
 }
 
-void covey__session_costs(struct covey_session *s)
+/* Where a loss is rounded, or strips would add in another order. */
+static void keep_inexact(const struct covey_model *model, struct covey_plan_request *c)
+{
+    for (size_t i = 0; i < c->layers; i++) {
+        c->cost[i].here = covey_model_layer(model, i)->exact == 0;
+    }
+    for (size_t i = 0; i < c->cells; i++) {
+        c->cell[i].map = (struct covey_row_map){0};
+    }
+}
+
+covey_err covey__session_costs(struct covey_session *s)
 {
     const struct covey_model_file *file = s->file;
     struct covey_plan_request *c = &s->costs;
     bool exact = has_exact(file->model);
+    if (s->options.exact && !exact) {
+        snprintf(s->why.text, sizeof(s->why.text),
+                 "this model has no layers of integers that could be shared out exactly: without "
+                 "--exact, or with --local");
+        return COVEY_ERR_UNSUPPORTED;
+    }
     c->parity = exact && s->options.parity > 1 ? 1 : s->options.parity;
     c->devices_max = s->options.devices;
     c->coded_all = s->options.coded_all;
@@ -111,6 +130,9 @@ void covey__session_costs(struct covey_session *s)
             fits = fits && fill_layer(file, layer, (uint16_t)i, &c->cost[layer]);
         }
     }
+    if (s->options.exact) {
+        keep_inexact(file->model, c);
+    }
     /* What cannot be placed is computed here: a plan without layers and runs. */
     if (!fits || c->cells == 0) {
         c->layers = 0;
@@ -118,4 +140,5 @@ void covey__session_costs(struct covey_session *s)
             c->cell[i].layers = 0;
         }
     }
+    return COVEY_OK;
 }

@@ -98,8 +98,8 @@ static inline void covey__owner_feed(struct covey_owner *o, const struct covey_e
 /* owner.c */
 struct covey_version *covey__session_version(struct covey_session *s, const struct covey_fence *f);
 struct covey_session *covey__owner_session(struct covey_owner *o, const struct covey_fence *f);
-/* owner_costs.c; in the background */
-void covey__session_costs(struct covey_session *s);
+/* owner_costs.c; in the background. UNSUPPORTED: s->why says what was asked for in vain. */
+covey_err covey__session_costs(struct covey_session *s) COVEY_CHECK;
 /* owner_request.c */
 void covey__infer_begin(struct covey_request *r);
 /* All of it here, whatever the plan. */

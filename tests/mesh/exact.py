@@ -39,12 +39,18 @@ def scalar(name, kind, value):
     return onnx.tensor(name, kind, [], [value])
 
 
-def network():
-    """Bytes of one scale, then of scales found while running, between floats."""
+def network(floats=False):
+    """Bytes of one scale, then of scales found while running, between floats; or behind a layer
+    of floats."""
     node, tensor = onnx.node, onnx.tensor
     window = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    return onnx.model([
-        node("QuantizeLinear", ["x", "s0", "z0"], ["q0"]),
+    front = [
+        node("Conv", ["x", "wf"], ["xf"], **window),
+        tensor("wf", onnx.FLOAT, [32, 3, 3, 3], [rng.uniform(-0.2, 0.2) for _ in range(864)]),
+    ] if floats else []
+    channels = 32 if floats else 3
+    return onnx.model(front[:1] + [
+        node("QuantizeLinear", ["xf" if floats else "x", "s0", "z0"], ["q0"]),
         node("QLinearConv", ["q0", "s0", "z0", "w1", "ws1", "wz1", "s1", "z1", "b1"], ["conv1"],
              **window),
         node("QLinearConv", ["conv1", "s1", "z1", "w2", "ws2", "wz2", "s2", "z1"], ["conv2"],
@@ -63,7 +69,7 @@ def network():
         node("QLinearMatMul", ["q5", "s5", "z1", "w5", "ws2", "wz2", "s6", "z1"], ["dense5"]),
         node("DequantizeLinear", ["dense5", "s6", "z1"], ["y"]),
         scalar("s0", onnx.FLOAT, 1 / 128), scalar("z0", onnx.UINT8, 3),
-        random_bytes("w1", onnx.INT8, [48, 3, 3, 3]), random_bytes("wz1", onnx.INT8, [48]),
+        random_bytes("w1", onnx.INT8, [48, channels, 3, 3]), random_bytes("wz1", onnx.INT8, [48]),
         tensor("ws1", onnx.FLOAT, [48], [rng.uniform(0.01, 0.03) for _ in range(48)]),
         tensor("b1", onnx.INT32, [48], [rng.randrange(-1000, 1000) for _ in range(48)]),
         scalar("s1", onnx.FLOAT, 0.3), scalar("z1", onnx.UINT8, 128),
@@ -73,7 +79,7 @@ def network():
         random_bytes("w4", onnx.INT8, [64 * 16, 500]), scalar("wz4", onnx.INT8, -7),
         scalar("times", onnx.FLOAT, 1e-5), scalar("s5", onnx.FLOAT, 0.2),
         random_bytes("w5", onnx.INT8, [500, 40]), scalar("s6", onnx.FLOAT, 1.5),
-        onnx.value(11, "x", [1, 3, 16, 16]), onnx.value(12, "y", [1, 40])])
+        onnx.value(11, "x", [1, 3, 16, 16]), onnx.value(12, "y", [1, 40])] + front[1:])
 
 
 def write_input(path):
@@ -146,6 +152,43 @@ def check_modes(model, one, right):
         assert document["checked"] and document["outputs"] == right, document
 
 
+def refused(*words):
+    done = subprocess.run(at_node("infer", *words), timeout=60, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and done.stderr.count("\n") == 1, done
+    return done.stderr
+
+
+def modes_of(model, one, *options):
+    """Once the plan is ready: until then requests are computed where they are asked."""
+    end = time.monotonic() + 60
+    while True:
+        document = infer(model, one, "--coded", "all", "--trace", *options)
+        modes = [layer["mode"] for layer in document["layers"]]
+        if "exact" in modes or time.monotonic() > end:
+            return modes
+
+
+def check_exact_only(inputs):
+    """--exact shares out layers of integers only, and none of a network without them."""
+    model = f"{base}/mixed.onnx"
+    with open(model, "wb") as out:
+        out.write(network(floats=True))
+    right = [line["outputs"] for line in stream([COVEY, "infer", model, *inputs, "--local",
+                                                 "--stream"])]
+    modes = modes_of(model, inputs[0])
+    assert modes.count("coded") == 1 and modes.count("exact") == 5, modes
+    modes = modes_of(model, inputs[0], "--exact")
+    assert modes.count("coded") == 0 and modes.count("exact") == 5, modes
+    ask = at_node("infer", model, *inputs * (REQUESTS // INPUTS), "--stream", "--coded", "all",
+                  "--exact")
+    kill_in_the_middle(ask, right)
+    digits = os.path.join(os.environ["COVEY_DEMO_DATA"], "digits")
+    assert "no layers of integers" in refused(f"{digits}.onnx", f"digits:{digits}.csv.gz",
+                                              "--limit", "1", "--exact")
+    assert "--half" in refused(model, inputs[0], "--exact", "--half")
+
+
 def check_liar(model, one, right):
     """Its first answer names it, by the top bits of some numbers; all are needed without parity."""
     lab("lie", "3")
@@ -171,6 +214,7 @@ def run():
     ask = at_node("infer", model, *inputs * (REQUESTS // INPUTS), "--stream", "--coded", "all")
     check(stream(ask), right)
     assert sum(kill_in_the_middle(ask, right) for _ in range(ROUNDS)) > 0
+    check_exact_only(inputs)
     check_liar(model, inputs[0], right[0])
 
 

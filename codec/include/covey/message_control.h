@@ -103,6 +103,7 @@ struct covey_control_infer {
     uint8_t parity;      /* 0..COVEY_PARITY_MAX */
     bool coded_all;      /* code every layer that can be, whatever it costs */
     bool half;           /* activations travel as float16 */
+    bool exact;          /* only what is bit for bit as on one device is shared out */
     bool trace;          /* report layers */
     uint32_t timeout_ms; /* 0: 30 s */
     uint16_t batch;      /* inputs in the body, one behind another, answered as one request; 0: 1 */

@@ -301,7 +301,7 @@ static void test_plan_codec_round_trip(void **state)
     set_request(COVEY_PLAN_DEVICES_MAX, 1, COVEY_LAYER_UNITS_MAX);
     request.devices_max = 31;
     request.cost[3] =
-        (struct covey_plan_cost){0, 3, COVEY_BODY_MAX, 7, 8, {UINT64_MAX, UINT64_MAX}};
+        (struct covey_plan_cost){0, 3, COVEY_BODY_MAX, 7, 8, {UINT64_MAX, UINT64_MAX}, true};
     make(&plan);
     plan.term = UINT64_MAX;
     plan.coordinator.bytes[15] = 200;

@@ -326,6 +326,9 @@ static void test_plan_largest_encoding(void **state)
     request.layers = COVEY_LAYERS_MAX;
     request.cells = COVEY_CELLS_MAX;
     request.half = request.coded_all = true;
+    for (unsigned i = 0; i < request.layers; i++) {
+        request.cost[i].here = true;
+    }
     assert_int_equal(
         covey__plan_request_encode(&request, (struct covey_buf){packed, sizeof(packed)}, &len),
         COVEY_OK);

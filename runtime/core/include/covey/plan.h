@@ -29,6 +29,7 @@ struct covey_plan_cost {
     uint32_t input_bytes;  /* sent to every holder */
     uint32_t answer_bytes; /* of one unit */
     struct covey_plan_work unit;
+    bool here; /* computed at the owner, whatever it costs */
 };
 
 /* What rows [a, b) of an output need of its input: rows [a * stride - before,
