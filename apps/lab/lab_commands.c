@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lab.h"
+#include "lab_paper.h"
 
 enum { NODE_DIR = 128, ANSWERS_MS = 15000 };
 
@@ -466,6 +467,7 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
          "Runs 'covey ARGS...' with the state of node I.\n" COVEY_LAB_DIR_HELP,
          run_run},
         {"report", "measure latencies and write a page", covey__lab_help_report, covey__lab_report},
+        {"paper", "run a paper's experiments", covey__lab_help_paper, covey__lab_paper},
         {"demo", "classify digits while nodes are killed", covey__lab_help_demo, covey__lab_demo},
         {"down", "end all nodes and remove what was made",
          "usage: covey lab down [--dir DIR] [--json]\n" COVEY_LAB_DIR_HELP, run_down},
