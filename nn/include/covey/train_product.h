@@ -49,13 +49,15 @@ size_t covey_train_product_a_floats(const struct covey_train_product *p);
 size_t covey_train_product_b_floats(const struct covey_train_product *p);
 size_t covey_train_product_c_floats(const struct covey_train_product *p);
 double covey_train_product_flops(const struct covey_train_product *p);
-/* Sets rows and the shapes of A and C in a code whose kind, n, m and so on are chosen. */
+/* Sets rows and the shapes of A and C in a code whose kind, n, m and so on are chosen; and a bound
+ * that is 0, where the product's own rounding asks for a lower one than COVEY_CODE_BOUND. */
 void covey_train_product_shape(const struct covey_train_product *p, struct covey_code *inout_code);
 
 /* A worker: the product of `rows` rows of A (coded or not), the same layout with fewer rows.
  * prime < COVEY_FIELD_PRIMES: of integers of that field, exactly; COVEY_FIELD_PRIMES: of floats.
- * scratch: covey_train_product_scratch() bytes, 64-byte aligned. Deterministic, whatever the
- * threads. */
+ * scratch: covey_train_product_scratch() bytes (of so many rows, or more), 64-byte aligned.
+ * Deterministic, whatever the threads: but not the same bits for other numbers of rows, nor on
+ * processors with other vector instructions, unless of a field. */
 struct covey_train_product_run {
     const struct covey_train_product *product;
     uint32_t rows;

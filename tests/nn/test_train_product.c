@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "product_scene.h"
+
+#include "builder.h"
+#include "code_scene.h"
+#include "covey/field.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of an uncoded product; of one that was decoded, at the bound of growth. */
+#define PLAIN 1e-6
+#define WANTED 2e-5
+
+typedef void (*product_fn)(struct product_scene *s);
+
+static void each_product(product_fn visit, float most)
+{
+    for (const struct layer_case *l = product_cases; l->batch > 0; l++) {
+        for (unsigned kind = 0; kind < COVEY_TRAIN_PRODUCT_KINDS; kind++) {
+            struct covey_train_product p = product_of(l, (enum covey_train_product_kind)kind);
+            struct product_scene s;
+            product_scene_open(&s, &p, most, 7 + kind);
+            visit(&s);
+            product_scene_close(&s);
+        }
+    }
+}
+
+static void compare(struct product_scene *s)
+{
+    product_scene_compute(s, covey_train_product_rows(&s->product), COVEY_FIELD_PRIMES, s->a,
+                          s->got);
+    double error = product_scene_error(s);
+    if (!(error < PLAIN)) {
+        fail_msg("kind %d, %u channels: off by %g", (int)s->product.kind, s->product.in_channels,
+                 error);
+    }
+}
+
+/* All three products of every layer are what plain loops in double precision give. */
+static void test_products(void **state)
+{
+    (void)state;
+    each_product(compare, 0);
+}
+
+static void compare_exactly(struct product_scene *s)
+{
+    size_t floats = covey_train_product_c_floats(&s->product);
+    for (unsigned prime = 0; prime < COVEY_FIELD_PRIMES; prime++) {
+        double p = (double)covey_field_prime(prime);
+        product_scene_compute(s, covey_train_product_rows(&s->product), prime, s->a, s->got);
+        assert_true(covey_field_holds(s->got, floats, prime));
+        for (size_t i = 0; i < floats; i++) {
+            assert_true(fmod(s->c[i] - (double)s->got[i], p) == 0);
+        }
+    }
+}
+
+/* Products of integers modulo a prime are exact: of small ones as they are, of the largest
+ * modulo the prime. */
+static void test_field(void **state)
+{
+    (void)state;
+    each_product(compare_exactly, 40);
+    each_product(compare_exactly, 500000);
+}
+
+/* Some codes, with as many blocks as there are rows at most. */
+static unsigned codes_of(uint32_t rows, struct covey_code out[5])
+{
+    uint32_t n = rows < 4 ? rows : 4, few = rows < 3 ? rows : 3;
+    out[0] = code_of(COVEY_CODE_UNCODED, n, n, rows);
+    out[1] = code_of(COVEY_CODE_REPLICATION, n, 2 * n, rows);
+    out[2] = code_of(COVEY_CODE_MDS, n, 2 * n, rows);
+    out[3] = code_of(COVEY_CODE_VANDERMONDE, few, few + 2, rows);
+    out[4] = code_of(COVEY_CODE_LT, n, 20 * n, rows);
+    return 5;
+}
+
+struct round {
+    struct covey_code code;
+    float **encoded, **answer;
+};
+
+static void open_round(struct round *r, const struct product_scene *s,
+                       const struct covey_code *code)
+{
+    r->code = *code;
+    covey_train_product_shape(&s->product, &r->code);
+    assert_int_equal(covey_code_check(&r->code), COVEY_OK);
+    r->encoded = malloc(code->m * sizeof(*r->encoded));
+    r->answer = malloc(code->m * sizeof(*r->answer));
+    assert_true(r->encoded != NULL && r->answer != NULL);
+    for (uint32_t t = 0; t < code->m; t++) {
+        r->encoded[t] = malloc(covey_code_task_floats(&r->code, t) * sizeof(float));
+        r->answer[t] = malloc(covey_code_answer_floats(&r->code, t) * sizeof(float));
+        assert_true(r->encoded[t] != NULL && r->answer[t] != NULL);
+    }
+    covey_code_encode(&r->code, 0, code->m, s->a, r->encoded);
+    for (uint32_t t = 0; t < code->m; t++) {
+        product_scene_compute(s, covey_code_task_rows(&r->code, t), COVEY_FIELD_PRIMES,
+                              r->encoded[t], r->answer[t]);
+    }
+}
+
+static void close_round(struct round *r)
+{
+    for (uint32_t t = 0; t < r->code.m; t++) {
+        free(r->encoded[t]);
+        free(r->answer[t]);
+    }
+    free(r->encoded);
+    free(r->answer);
+}
+
+/* Feeds answers in a random order until it is ready; returns by how much rounding grew. */
+static double decode(const struct round *r, uint64_t *seed, float *c)
+{
+    uint32_t tasks[COVEY_CODE_TASKS_MAX];
+    struct covey_decoder *d = NULL;
+    assert_int_equal(covey_decoder_new(&r->code, &d), COVEY_OK);
+    covey_decoder_start(d, c, r->code.seed);
+    shuffle_tasks(seed, r->code.m, tasks);
+    for (uint32_t i = 0; covey_decoder_state(d) != COVEY_DECODER_READY; i++) {
+        enum covey_answer_use use;
+        assert_true(i < r->code.m);
+        assert_int_equal(covey_decoder_add(d, tasks[i], r->answer[tasks[i]], &use), COVEY_OK);
+    }
+    double growth = covey_decoder_growth(d);
+    assert_int_equal(covey_decoder_finish(d), COVEY_OK);
+    covey_decoder_free(d);
+    return growth;
+}
+
+static void code_and_decode(struct product_scene *s)
+{
+    struct covey_code codes[5];
+    uint64_t seed = 3;
+    unsigned count = codes_of(covey_train_product_rows(&s->product), codes);
+    for (unsigned i = 0; i < count; i++) {
+        struct round r;
+        open_round(&r, s, &codes[i]);
+        for (unsigned again = 0; again < 5; again++) {
+            memset(s->got, 0xff, covey_train_product_c_floats(&s->product) * sizeof(float));
+            double growth = decode(&r, &seed, s->got), error = product_scene_error(s);
+            bool bounded = codes[i].kind != COVEY_CODE_VANDERMONDE;
+            if (!(error < (bounded ? WANTED : 2e-6 * growth))) {
+                fail_msg("%s: off by %g", covey_code_kind_name(codes[i].kind), error);
+            }
+        }
+        close_round(&r);
+    }
+}
+
+/* Every product, coded and computed task by task, is decoded from whatever answers come first. */
+static void test_codes(void **state)
+{
+    (void)state;
+    each_product(code_and_decode, 0);
+}
+
+/* A product is the same after its way through bytes; other bytes are refused. */
+static void test_bytes(void **state)
+{
+    uint8_t bytes[COVEY_TRAIN_PRODUCT_BYTES + 1], again[COVEY_TRAIN_PRODUCT_BYTES];
+    struct covey_train_product p = product_of(&product_cases[5], COVEY_TRAIN_PRODUCT_FORWARD), q;
+    (void)state;
+    covey_train_product_encode(&p, bytes);
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        covey_err err = covey_train_product_decode(covey_bytes_of(bytes, len), &q);
+        assert_int_equal(err == COVEY_OK, len == COVEY_TRAIN_PRODUCT_BYTES);
+    }
+    assert_int_equal(covey_train_product_decode(covey_bytes_of(bytes, sizeof(again)), &q),
+                     COVEY_OK);
+    covey_train_product_encode(&q, again);
+    assert_memory_equal(bytes, again, sizeof(again));
+    for (size_t i = 0; i < sizeof(again); i++) { /* what is accepted may be computed */
+        for (unsigned value = 0; value < 256; value += 15) {
+            uint8_t kept = bytes[i];
+            bytes[i] = (uint8_t)value;
+            if (covey_train_product_decode(covey_bytes_of(bytes, sizeof(again)), &q) == COVEY_OK) {
+                assert_true(covey_train_product_scratch(&q, 1, COVEY_FIELD_PRIMES, 1) < 1u << 31);
+            }
+            bytes[i] = kept;
+        }
+    }
+}
+
+/* Sizes that do not fit one another, and such as nobody could hold, are refused. */
+static void test_refused(void **state)
+{
+    struct covey_train_product good = product_of(&product_cases[0], COVEY_TRAIN_PRODUCT_FORWARD);
+    struct covey_train_product p[10];
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        p[i] = good;
+    }
+    p[0].out_height++;
+    p[1].batch = 0;
+    p[2].kind = COVEY_TRAIN_PRODUCT_KINDS;
+    p[3].dense = true;
+    p[4].stride[1] = 0;
+    p[5].in_channels = 1u << 28;
+    p[6].kernel[0] = UINT32_MAX;
+    p[7].pads[0] = UINT32_MAX;
+    p[8].height = p[8].out_height = UINT32_MAX;
+    p[9].kind = COVEY_TRAIN_PRODUCT_INPUT_GRADIENT; /* padded by more than the filter */
+    p[9].pads[0] = p[9].pads_end[0] = 4;
+    p[9].out_height += 6;
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(covey_train_product_check(&p[i]), COVEY_ERR_RANGE);
+    }
+    assert_true(covey_train_product_flops(&good) == 2.0 * 7 * 5 * 8 * 9 * 81);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products), cmocka_unit_test(test_field),
+        cmocka_unit_test(test_codes),    cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
