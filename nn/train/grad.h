@@ -8,6 +8,7 @@
 #ifndef COVEY_NN_GRAD_H
 #define COVEY_NN_GRAD_H
 
+#include "covey/train_product.h"
 #include "ops.h"
 
 /* What a node's steps of training work on. */
@@ -15,8 +16,8 @@ struct covey__grad_call {
     const struct covey__op_call *op;  /* as in inference: inputs, outputs, attrs, threads */
     const float *dy;                  /* [output 0] */
     float *dx[COVEY_NODE_INPUTS_MAX]; /* overwritten; NULL: not wanted */
-    void *scratch; /* as many bytes as the scratch function asks for, 64-byte aligned */
-    void *saved;   /* what the forward step keeps for the backward step */
+    void *scratch;  /* as many bytes as the scratch function asks for, 64-byte aligned */
+    void *saved;    /* what the forward step keeps for the backward step */
     uint64_t seed;  /* of this node in this step */
     uint64_t first; /* elements of output 0 that the parts of the batch before this one have */
 };
@@ -35,6 +36,9 @@ struct covey__grad {
     /* In place of the operator's own forward; may change statistics. NULL: the operator's. */
     void (*forward)(const struct covey__grad_call *c);
     size_t (*saved)(const struct covey__op_call *c); /* bytes; NULL: none */
+    /* What forward and gradients are products of inputs 0 and 1, but for the kind. False: of such a
+     * form they are none. NULL: never. */
+    bool (*product)(const struct covey__op_call *c, struct covey_train_product *out);
 };
 
 /* Row tables, one for each file; each ends with COVEY_OP_NONE. */

@@ -75,6 +75,24 @@ static bool conv_fits(const struct covey__op_call *c)
     return covey__conv_input_grad_init(&p, &s, c->thread_count);
 }
 
+static bool conv_product(const struct covey__op_call *c, struct covey_train_product *out)
+{
+    struct covey__conv_shape s = shape_of(c);
+    *out = (struct covey_train_product){.batch = s.batch,
+                                        .in_channels = s.in_channels,
+                                        .out_channels = s.out_channels,
+                                        .height = s.height,
+                                        .width = s.width,
+                                        .out_height = s.out_height,
+                                        .out_width = s.out_width,
+                                        .kernel = {s.kernel[0], s.kernel[1]},
+                                        .stride = {s.stride[0], s.stride[1]},
+                                        .dilation = {s.dilation[0], s.dilation[1]},
+                                        .pads = {s.pads[0], s.pads[1]},
+                                        .pads_end = {s.pads_end[0], s.pads_end[1]}};
+    return s.groups == 1 && c->in[0]->shape.rank == 4;
+}
+
 const struct covey__grad covey__grads_conv[] = {
     {.op = COVEY_OP_CONV,
      .inputs = 7,
@@ -82,6 +100,7 @@ const struct covey__grad covey__grads_conv[] = {
      .needs_x = true,
      .fits = conv_fits,
      .backward = conv_back,
-     .scratch = conv_scratch},
+     .scratch = conv_scratch,
+     .product = conv_product},
     {.op = COVEY_OP_NONE},
 };

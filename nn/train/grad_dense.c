@@ -28,6 +28,22 @@ static void dense_back(const struct covey__grad_call *c)
     }
 }
 
+static bool dense_product(const struct covey__op_call *c, struct covey_train_product *out)
+{
+    *out = (struct covey_train_product){.dense = true,
+                                        .batch = c->in[0]->shape.dims[0],
+                                        .in_channels = c->in[0]->shape.dims[1],
+                                        .out_channels = c->in[1]->shape.dims[0],
+                                        .height = 1,
+                                        .width = 1,
+                                        .out_height = 1,
+                                        .out_width = 1,
+                                        .kernel = {1, 1},
+                                        .stride = {1, 1},
+                                        .dilation = {1, 1}};
+    return true;
+}
+
 /* Y = A B of matrices: dA = dY B', dB = A' dY */
 static void matmul_back(const struct covey__grad_call *c)
 {
@@ -52,7 +68,12 @@ static void matmul_back(const struct covey__grad_call *c)
 }
 
 const struct covey__grad covey__grads_dense[] = {
-    {.op = COVEY_OP_DENSE, .inputs = 7, .parameters = 6, .needs_x = true, .backward = dense_back},
+    {.op = COVEY_OP_DENSE,
+     .inputs = 7,
+     .parameters = 6,
+     .needs_x = true,
+     .backward = dense_back,
+     .product = dense_product},
     {.op = COVEY_OP_MATMUL, .inputs = 3, .parameters = 2, .needs_x = true, .backward = matmul_back},
     {.op = COVEY_OP_NONE},
 };

@@ -5,6 +5,7 @@
 #include "covey/large.h"
 #include "graph_private.h"
 #include "kernels/update.h"
+#include "train/hook.h"
 #include "train/loss.h"
 #include "train/trainer_private.h"
 
@@ -126,11 +127,12 @@ static covey_err allocate(struct covey_trainer *t)
     size_t bytes = covey__trainer_floats(t) * sizeof(float);
     t->arena = covey_large_new(t->plan.arena_bytes);
     t->vectors = covey_large_new(bytes);
+    t->kept = calloc(t->plan.statistics + 1, sizeof(*t->kept));
     t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
     t->calls = calloc(g->node_count + 1, sizeof(*t->calls));
     t->states = calloc(g->node_count + 1, sizeof(*t->states));
-    if (t->arena == NULL || t->vectors == NULL || t->tensors == NULL || t->calls == NULL ||
-        t->states == NULL) {
+    if (t->arena == NULL || t->vectors == NULL || t->kept == NULL || t->tensors == NULL ||
+        t->calls == NULL || t->states == NULL) {
         return COVEY_ERR_NOMEM;
     }
     memset(t->vectors, 0, bytes);
@@ -193,6 +195,7 @@ void covey_trainer_free(struct covey_trainer *t)
     covey_threads_free(t->threads);
     free(t->arena);
     free(t->vectors);
+    free(t->kept);
     free(t->tensors);
     free(t->calls);
     free(t->states);
@@ -211,7 +214,7 @@ uint32_t covey_trainer_classes(const struct covey_trainer *t)
 
 size_t covey_trainer_memory(const struct covey_trainer *t)
 {
-    return t->plan.arena_bytes + covey__trainer_floats(t) * sizeof(float);
+    return t->plan.arena_bytes + (covey__trainer_floats(t) + t->plan.statistics) * sizeof(float);
 }
 
 uint64_t covey_trainer_steps(const struct covey_trainer *t)
@@ -238,7 +241,7 @@ static struct covey__grad_call grad_call(const struct covey_trainer *t, size_t n
                                      .first = (uint64_t)t->draw_part * covey__shape_elements(y)};
 }
 
-static void forward_node(const struct covey_trainer *t, size_t i, bool training)
+static covey_err forward_node(const struct covey_trainer *t, size_t i, bool training)
 {
     const struct covey__op *op = covey__op_find(t->g->nodes[i].op);
     const struct covey__grad *row = covey__grad_find(t->g->nodes[i].op);
@@ -246,7 +249,14 @@ static void forward_node(const struct covey_trainer *t, size_t i, bool training)
     if (training && row != NULL && row->forward != NULL) {
         struct covey__grad_call call = grad_call(t, i);
         row->forward(&call);
-        return;
+        return COVEY_OK;
+    }
+    if (training && t->hook.products != NULL) {
+        bool done = false;
+        covey_err err = covey__hook_forward(&t->hook, (uint32_t)i, c, row, &done);
+        if (err != COVEY_OK || done) {
+            return err;
+        }
     }
     if (t->states[i] != NULL) {
         op->prepare(c, t->states[i]); /* the weights have changed since */
@@ -254,15 +264,18 @@ static void forward_node(const struct covey_trainer *t, size_t i, bool training)
     if (!op->alias || c->out[0]->data != c->in[0]->data) {
         op->forward(c);
     }
+    return COVEY_OK;
 }
 
-static void forward(const struct covey_trainer *t, const float *input, bool training)
+static covey_err forward(const struct covey_trainer *t, const float *input, bool training)
 {
     const struct covey_tensor *in = &t->tensors[t->g->input[0]];
     memcpy(in->data, input, covey__shape_elements(&in->shape) * sizeof(float));
-    for (size_t i = 0; i < t->plan.last; i++) {
-        forward_node(t, i, training);
+    covey_err err = COVEY_OK;
+    for (size_t i = 0; i < t->plan.last && err == COVEY_OK; i++) {
+        err = forward_node(t, i, training);
     }
+    return err;
 }
 
 static float *want_data(const struct covey_trainer *t, const struct covey__train_want *w)
@@ -271,43 +284,64 @@ static float *want_data(const struct covey_trainer *t, const struct covey__train
                         : (float *)(void *)(t->arena + w->at);
 }
 
-/* Gradients that are added are made in the spare place, one after the other. */
-static void add_gradients(const struct covey_trainer *t, const struct covey__train_back *b,
-                          struct covey__grad_call *call, bool again)
+/* Those gradients that are asked for in call->dx, as products elsewhere as far as they are. */
+static covey_err backward_call(const struct covey_trainer *t, uint32_t node,
+                               struct covey__grad_call *call)
 {
-    const struct covey__grad *row = covey__grad_find(t->g->nodes[b->node].op);
+    const struct covey__grad *row = covey__grad_find(t->g->nodes[node].op);
+    if (t->hook.products != NULL) {
+        covey_err err = covey__hook_backward(&t->hook, node, row, call);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    bool any = false;
+    for (unsigned i = 0; i < call->op->inputs; i++) {
+        any = any || call->dx[i] != NULL;
+    }
+    if (any) {
+        row->backward(call);
+    }
+    return COVEY_OK;
+}
+
+/* Gradients that are added are made in the spare place, one after the other. */
+static covey_err add_gradients(const struct covey_trainer *t, const struct covey__train_back *b,
+                               struct covey__grad_call *call, bool again)
+{
     float *spare = (float *)(void *)(t->arena + t->plan.spare);
-    for (uint32_t i = 0; i < b->count; i++) {
+    covey_err err = COVEY_OK;
+    for (uint32_t i = 0; i < b->count && err == COVEY_OK; i++) {
         const struct covey__train_want *w = &t->plan.wants[b->first + i];
         if (w->add && w->again == again) {
             call->dx[w->input] = spare;
-            row->backward(call);
+            err = backward_call(t, b->node, call);
             call->dx[w->input] = NULL;
             covey__update_axpy(1.0f, spare, want_data(t, w), w->count, t->threads);
         }
     }
+    return err;
 }
 
 /* What is added to earlier nodes' gradients comes first, while dy is whole; then those made where
  * they stay; then what a node adds to its own. */
-static void backward_node(const struct covey_trainer *t, const struct covey__train_back *b)
+static covey_err backward_node(const struct covey_trainer *t, const struct covey__train_back *b)
 {
     struct covey__grad_call call = grad_call(t, b->node);
-    bool any = false;
     call.dy = (const float *)(void *)(t->arena + b->dy);
-    add_gradients(t, b, &call, false);
+    covey_err err = add_gradients(t, b, &call, false);
+    if (err != COVEY_OK) {
+        return err;
+    }
     for (uint32_t i = 0; i < b->count; i++) {
         const struct covey__train_want *w = &t->plan.wants[b->first + i];
         if (!w->add) {
             call.dx[w->input] = want_data(t, w);
-            any = true;
         }
     }
-    if (any) {
-        covey__grad_find(t->g->nodes[b->node].op)->backward(&call);
-    }
+    err = backward_call(t, b->node, &call);
     memset(call.dx, 0, sizeof(call.dx));
-    add_gradients(t, b, &call, true);
+    return err == COVEY_OK ? add_gradients(t, b, &call, true) : err;
 }
 
 static float loss_of(const struct covey_trainer *t, const uint32_t *labels, uint32_t count,
@@ -329,16 +363,22 @@ covey_err covey_trainer_part(struct covey_trainer *t, const float *input, const 
                              uint64_t step, uint32_t part, struct covey_train_result *out)
 {
     struct covey_train_result result = {.lr = 0.0f};
+    size_t running = t->plan.statistics * sizeof(float);
     t->draw_step = step;
     t->draw_part = part;
-    forward(t, input, true);
-    result.loss = loss_of(t, labels, t->options.batch,
-                          (float *)(void *)(t->arena + t->plan.dlogits), &result.correct);
-    if (!isfinite(result.loss)) {
-        return COVEY_ERR_RANGE;
+    memcpy(t->kept, covey__trainer_running(t), running);
+    covey_err err = forward(t, input, true);
+    if (err == COVEY_OK) {
+        result.loss = loss_of(t, labels, t->options.batch,
+                              (float *)(void *)(t->arena + t->plan.dlogits), &result.correct);
+        err = isfinite(result.loss) ? COVEY_OK : COVEY_ERR_RANGE;
     }
-    for (size_t i = 0; i < t->plan.back_count; i++) {
-        backward_node(t, &t->plan.backs[i]);
+    for (size_t i = 0; i < t->plan.back_count && err == COVEY_OK; i++) {
+        err = backward_node(t, &t->plan.backs[i]);
+    }
+    if (err != COVEY_OK) { /* nothing was updated */
+        memcpy(covey__trainer_running(t), t->kept, running);
+        return err;
     }
     *out = result;
     return COVEY_OK;
@@ -359,7 +399,8 @@ void covey_trainer_evaluate(struct covey_trainer *t, const float *input, const u
 {
     struct covey_train_result result = {.lr = 0.0f};
     COVEY_ASSERT(count > 0 && count <= t->options.batch);
-    forward(t, input, false);
+    covey_err err = forward(t, input, false);
+    COVEY_ASSERT(err == COVEY_OK); /* nothing is computed elsewhere */
     result.loss = loss_of(t, labels, count, NULL, &result.correct);
     *out = result;
 }

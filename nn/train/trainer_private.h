@@ -25,6 +25,8 @@ struct covey_trainer {
     /* What dropout draws from: this step, and this part of its batch. */
     uint64_t draw_step;
     uint32_t draw_part;
+    struct covey_trainer_hook hook; /* products NULL: none */
+    float *kept;                    /* running statistics of before this step */
 };
 
 enum covey__trainer_vectors {
