@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "covey/bytes.h"
+#include "kernels/update.h"
 
 enum { TASKS = COVEY_GRADIENT_TASKS_MAX, SPARE = COVEY_GRADIENT_SPARE_MAX, PARTS = SPARE + 1 };
 
@@ -263,4 +264,15 @@ bool covey_gradient_weights(const struct covey_gradient_code *code, const bool *
     memset(out_weight, 0, code->tasks * sizeof(*out_weight));
     return code->kind == COVEY_GRADIENT_FRACTIONAL ? fractional_weights(code, answered, out_weight)
                                                    : cyclic_weights(code, answered, out_weight);
+}
+
+void covey_gradient_add(float *to, const float *from, size_t count, float weight, bool first)
+{
+    if (!first) {
+        covey__update_axpy(weight, from, to, count, NULL);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[i] = weight * from[i];
+    }
 }

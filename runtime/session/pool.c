@@ -181,6 +181,11 @@ void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
     }
 }
 
+unsigned covey__pool_threads(const struct covey_pool *pool)
+{
+    return pool->threads;
+}
+
 void covey__pool_free(struct covey_pool *pool)
 {
     if (pool == NULL) {

@@ -38,5 +38,7 @@ uint32_t covey_gradient_part(const struct covey_gradient_code *code, uint32_t ta
  * the sum over all parts. False: more answers are needed. */
 bool covey_gradient_weights(const struct covey_gradient_code *code, const bool *answered,
                             float *out_weight);
+/* to = weight from; not first: to += weight from. As many floats each. */
+void covey_gradient_add(float *to, const float *from, size_t count, float weight, bool first);
 
 #endif /* COVEY_GRADIENT_CODE_H */

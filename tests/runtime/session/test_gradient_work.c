@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "../../nn/builder.h"
+#include "covey/builder.h"
+#include "covey/crypto.h"
+#include "gradient_scene.h"
+#include "scratch.h"
+
+enum { CLASSES = 5 };
+
+static struct covey_graph *lenet(void)
+{
+    const struct covey_build_options o = {
+        .channels = 1, .height = 28, .width = 28, .classes = CLASSES, .seed = 3};
+    struct covey_graph *g = NULL;
+    struct covey_nn_error why = {""};
+    expect_ok(covey_build("lenet5", &o, &g, &why), &why);
+    return g;
+}
+
+/* Dense, normalised and thinned out; input [n 8]. */
+static struct covey_graph *normalised(void)
+{
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 8, 0, 0));
+    struct covey_op_attrs a = attrs_default();
+    uint64_t seed = 12;
+    uint16_t x = add_dense(g, g->input[0], 8, 16, &seed);
+    x = add_batchnorm(g, x, 16, &seed);
+    a.alpha = 0.5f;
+    x = add_op(g, COVEY_OP_DROPOUT, &a, &x, 1);
+    add_dense(g, x, 16, CLASSES, &seed);
+    return g;
+}
+
+static covey_err compute(const struct gradient_scene *s, const struct covey_task_spec *task,
+                         struct covey_body **out)
+{
+    const struct covey_round_spec round = {.mode = COVEY_TRAIN_DATA};
+    const _Atomic bool stop = false;
+    struct covey_body *shared = gradient_scene_shared(s), *body = gradient_scene_task(s, task);
+    covey_err err = covey__gradient_work_compute(s->work, &round, task, shared, body, &stop, out);
+    covey_body_unref(shared);
+    covey_body_unref(body);
+    return err;
+}
+
+static struct covey_task_spec task_of(const struct covey_gradient_code *code, uint32_t t)
+{
+    struct covey_task_spec task = {.count = (uint8_t)(code->spare + 1)};
+    for (uint32_t i = 0; i <= code->spare; i++) {
+        task.part[i] = covey_gradient_part(code, t, i);
+        task.coefficient[i] = code->coefficient[t][i];
+    }
+    return task;
+}
+
+/* All tasks but the first `spare` are computed, and what they answer is decoded. */
+static void check_code(void **state, const uint32_t batch_parts[2], uint32_t spare)
+{
+    struct gradient_scene s;
+    struct covey_gradient_code code;
+    bool answered[COVEY_GRADIENT_TASKS_MAX] = {false};
+    float weight[COVEY_GRADIENT_TASKS_MAX];
+    double loss = 0.0;
+    uint32_t hits = 0;
+    gradient_scene_open(&s, state, lenet(), batch_parts);
+    float *sum = calloc(s.parameters, sizeof(*sum));
+    assert_non_null(sum);
+    assert_int_equal(covey_gradient_code_init(&code, s.parts, spare), COVEY_OK);
+    for (uint32_t t = spare; t < s.parts; t++) {
+        answered[t] = true;
+    }
+    assert_true(covey_gradient_weights(&code, answered, weight));
+    for (uint32_t t = spare; t < s.parts; t++) {
+        const struct covey_task_spec task = task_of(&code, t);
+        struct covey_body *answer = NULL;
+        assert_int_equal(compute(&s, &task, &answer), COVEY_OK);
+        assert_int_equal(answer->len, s.parameters * sizeof(float) + task.count * 8u);
+        covey_gradient_add(sum, (const float *)(const void *)answer->data, s.parameters,
+                           weight[t] / (float)s.parts, false);
+        for (uint32_t i = 0; spare == 0 && i < task.count; i++) {
+            const uint8_t *tail = answer->data + s.parameters * sizeof(float) + i * 8u;
+            float one;
+            memcpy(&one, tail, sizeof(one));
+            loss += (double)one / s.parts;
+            hits += covey_load32(tail + 4);
+        }
+        covey_body_unref(answer);
+    }
+    double off = gradient_difference(sum, covey_trainer_gradient(s.whole), s.parameters);
+    if (off > 1e-5) {
+        fail_msg("%u parts, %u spare: off by %g", s.parts, spare, off);
+    }
+    if (spare == 0) {
+        assert_true(fabs(loss - (double)s.step.loss) < 1e-4);
+        assert_int_equal(hits, s.step.correct);
+    }
+    free(sum);
+    gradient_scene_close(&s);
+}
+
+/* The answers of any tasks that suffice sum to the whole batch's gradient: without spare ones, in
+ * groups, and cyclic. */
+static void test_codes(void **state)
+{
+    check_code(state, (const uint32_t[2]){12, 1}, 0);
+    check_code(state, (const uint32_t[2]){12, 4}, 0);
+    check_code(state, (const uint32_t[2]){12, 6}, 1);
+    check_code(state, (const uint32_t[2]){10, 5}, 1);
+    check_code(state, (const uint32_t[2]){14, 7}, 2);
+}
+
+/* Statistics come back as they are after the part's batch, and not after those computed before; an
+ * answer is the same whenever it is computed. */
+static void test_statistics(void **state)
+{
+    struct gradient_scene s;
+    gradient_scene_open(&s, state, normalised(), (const uint32_t[2]){12, 1});
+    const struct covey_task_spec task = {.count = 1, .part = {0}, .coefficient = {1.0f}};
+    struct covey_body *first = NULL, *second = NULL;
+    assert_int_equal(s.statistics, 32);
+    assert_int_equal(compute(&s, &task, &first), COVEY_OK);
+    assert_int_equal(compute(&s, &task, &second), COVEY_OK);
+    assert_int_equal(first->len, second->len);
+    assert_memory_equal(first->data, second->data, first->len);
+    const float *sums = (const float *)(const void *)first->data;
+    assert_memory_equal(sums, covey_trainer_gradient(s.whole), s.parameters * sizeof(float));
+    assert_memory_equal(sums + s.parameters, covey_trainer_statistics_values(s.whole),
+                        s.statistics * sizeof(float));
+    covey_body_unref(first);
+    covey_body_unref(second);
+    gradient_scene_close(&s);
+}
+
+/* A loss that is no number is an answer that says so. */
+static void test_runs_away(void **state)
+{
+    struct gradient_scene s;
+    gradient_scene_open(&s, state, normalised(), (const uint32_t[2]){4, 2});
+    const struct covey_task_spec task = {.count = 1, .part = {1}, .coefficient = {1.0f}};
+    struct covey_body *answer = NULL;
+    float loss;
+    s.input[3 * s.values] = NAN;
+    assert_int_equal(compute(&s, &task, &answer), COVEY_OK);
+    memcpy(&loss, answer->data + (s.parameters + s.statistics) * sizeof(float), sizeof(loss));
+    assert_true(isnan(loss));
+    covey_body_unref(answer);
+    gradient_scene_close(&s);
+}
+
+/* Bodies of other sizes, labels that are no class, another kind of round and a task of nothing are
+ * refused; one that is worth nothing any more is not computed. */
+static void test_refused(void **state)
+{
+    struct gradient_scene s;
+    gradient_scene_open(&s, state, normalised(), (const uint32_t[2]){4, 2});
+    const struct covey_round_spec round = {.mode = COVEY_TRAIN_DATA};
+    const struct covey_round_spec products = {.mode = COVEY_TRAIN_PRODUCTS};
+    struct covey_task_spec task = {.count = 1, .part = {1}, .coefficient = {1.0f}}, none = {0};
+    const _Atomic bool go = false, stop = true;
+    struct covey_body *shared = gradient_scene_shared(&s), *body = gradient_scene_task(&s, &task);
+    struct covey_body *out = NULL;
+    covey_err (*run)(struct covey_gradient_work *, const struct covey_round_spec *,
+                     const struct covey_task_spec *, const struct covey_body *,
+                     const struct covey_body *, const _Atomic bool *, struct covey_body **) =
+        covey__gradient_work_compute;
+    assert_int_equal(run(s.work, &products, &task, shared, body, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &none, shared, body, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &task, NULL, body, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &task, shared, NULL, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &task, body, body, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &task, shared, shared, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(run(s.work, &round, &task, shared, body, &stop, &out), COVEY_ERR_CLOSED);
+    covey_store32(body->data + body->len - 4, CLASSES);
+    assert_int_equal(run(s.work, &round, &task, shared, body, &go, &out), COVEY_ERR_RANGE);
+    assert_null(out);
+    covey_body_unref(shared);
+    covey_body_unref(body);
+    gradient_scene_close(&s);
+}
+
+/* Without the model there is no worker for it. */
+static void test_no_model(void **state)
+{
+    struct gradient_scene s;
+    gradient_scene_open(&s, state, normalised(), (const uint32_t[2]){4, 2});
+    struct covey_gradient_work *work = NULL;
+    struct covey_enlist_spec spec = s.spec;
+    spec.model.bytes[0] ^= 1;
+    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work), COVEY_ERR_NOT_FOUND);
+    spec = s.spec;
+    spec.mode = COVEY_TRAIN_PRODUCTS;
+    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work), COVEY_ERR_RANGE);
+    assert_null(work);
+    gradient_scene_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_codes),     cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_runs_away), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_model),
+    };
+    if (covey_crypto_init() != COVEY_OK) {
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
