@@ -9,11 +9,14 @@
  *   the lease ends the owner stops (CUSTODY_LEASE 0), whatever else it knows.
  * - A custodian whose promise has ended and who cannot reach the owner canvasses for the next epoch
  *   after a delay of its own. It persists one vote an epoch (its own too) before the vote leaves,
- *   and never votes inside a promise; only for a fully trusted member of the set whose newest
- *   checkpoint is not older (epoch, then step) than its own newest.
- * - A checkpoint counts once a majority has it on disk; so whoever wins has the newest that counts.
- * After a restart a custodian does not know how long its last promise still held: it behaves as if
- * it had made it at its start.
+ *   and never votes inside a promise; only for a fully trusted member of the set whose deed is not
+ *   older than its own. Before that it asks, binding nobody, whether others would vote for it.
+ * - All that custodians must agree about (who they are, the job, the newest checkpoint) is one deed
+ *   that the owner writes as a whole. It counts once a majority has it on disk with all it names;
+ * so whoever wins has the newest that counts, and writes it again as the first of its own epoch.
+ * - The set changes one step at a time, and while it does both sets decide. A device holds all of
+ * it before it is in a set. After a restart a custodian does not know how long its last promise
+ * still held: it behaves as if it had made it at its start.
  */
 #ifndef COVEY_CORE_CUSTODY_H
 #define COVEY_CORE_CUSTODY_H
@@ -35,9 +38,12 @@ struct covey_custody;
 struct covey_custody_view {
     uint64_t now_ms;
     struct covey_node_id self;
-    uint8_t count; /* alive, fully trusted, with a channel; oneself not among them; best first */
+    uint16_t count; /* present, fully trusted, with a channel; oneself not among them; best first */
     struct covey_node_id device[COVEY_MEMBERS_MAX];
 };
+
+/* CUSTODY_LEASE of an owner that nobody else keeps anything for. */
+#define COVEY__LEASE_FOREVER UINT64_MAX
 
 size_t covey__custody_size(void);
 void covey__custody_init(struct covey_custody *c, const struct covey_node_id *self, uint64_t seed);
@@ -56,5 +62,7 @@ covey_err covey__custody_peer(struct covey_custody *c, const struct covey_custod
 covey_err covey__custody_tick(struct covey_custody *c, const struct covey_custody_view *view,
                               struct covey_update *out) COVEY_CHECK;
 uint64_t covey__custody_deadline_ms(const struct covey_custody *c);
+/* It knows no session: what it may see of the members does not matter. */
+bool covey__custody_idle(const struct covey_custody *c);
 
 #endif /* COVEY_CORE_CUSTODY_H */

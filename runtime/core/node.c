@@ -15,7 +15,7 @@ size_t covey_node_size(const struct covey_node_config *config)
     (void)config; /* every table has a fixed limit */
     return aligned(sizeof(struct covey_node)) + aligned(covey__job_size()) +
            aligned(covey__worker_size()) + aligned(covey__fetch_size()) +
-           aligned(covey__catalogue_size());
+           aligned(covey__catalogue_size()) + aligned(covey__custody_size());
 }
 
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
@@ -52,6 +52,10 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
     node->catalogue =
         (struct covey_catalogue *)(void *)((uint8_t *)node->fetch + aligned(covey__fetch_size()));
     covey__catalogue_init(node->catalogue, config->identity);
+    node->custody = (struct covey_custody *)(void *)((uint8_t *)node->catalogue +
+                                                     aligned(covey__catalogue_size()));
+    node->custody_stale = true;
+    covey__custody_init(node->custody, self, covey__random_next(&node->rng));
     covey_err err = covey__node_sign_record(node);
     if (err == COVEY_OK) {
         *out = node;
@@ -233,7 +237,7 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_CUSTODY_STORED:
     case COVEY_EVENT_CUSTODY_STATE:
     case COVEY_EVENT_PERSISTED:
-        break;
+        return covey__node_custody_event(node, event);
     }
     return COVEY_ERR_STATE;
 }
@@ -273,11 +277,13 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     covey__node_view(node);
     covey_err worked = covey__worker_tick(node->worker, node->now_ms, out);
     covey_err owned = covey__job_tick(node->job, &node->view, out);
+    covey_err kept = covey__node_custody_tick(node);
     covey__node_fetch_tick(node);
     covey__catalogue_tick(node->catalogue, out);
     place_dials(node, out);
     node->out = NULL;
-    return err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;
+    err = err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;
+    return err != COVEY_OK ? err : kept;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -292,6 +298,7 @@ uint64_t covey_node_deadline_ms(const struct covey_node *node)
     at = sooner(at, covey__job_deadline_ms(node->job));
     at = sooner(at, covey__worker_deadline_ms(node->worker));
     at = sooner(at, covey__fetch_deadline_ms(node->fetch));
+    at = sooner(at, covey__custody_deadline_ms(node->custody));
     at = sooner(at, sooner(node->push_pull_ms, node->expiry_ms));
     if (!covey__queue_empty(&node->queue) && node->members.alive > 1) {
         at = sooner(at, node->gossip_ms);

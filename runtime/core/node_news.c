@@ -357,6 +357,7 @@ static void member_changed(struct covey_node *node, uint16_t index)
         action->has_peer = true;
     }
     node->view_stale = true;
+    node->custody_stale = true;
     if (covey__member_is(members, index, COVEY_MEMBER_ALIVE)) {
         struct covey__member_cold *cold = &members->cold[index];
         covey__discovery_known(&node->discovery, &hot->id);

@@ -8,6 +8,7 @@
 
 #include "covey/node.h"
 #include "catalogue.h"
+#include "custody.h"
 #include "discovery.h"
 #include "election.h"
 #include "fetch.h"
@@ -56,6 +57,9 @@ struct covey_node {
     struct covey_worker *worker;
     struct covey_fetch *fetch;
     struct covey_catalogue *catalogue;
+    struct covey_custody *custody;
+    struct covey_custody_view custody_view;
+    bool custody_stale;
     struct covey_job_view view;
     bool view_stale;
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
@@ -104,5 +108,14 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index);
 covey_err covey__node_message(struct covey_node *node, const struct covey_event *event) COVEY_CHECK;
 covey_err covey__node_work_event(struct covey_node *node,
                                  const struct covey_event *event) COVEY_CHECK;
+
+/* node_custody.c: custody of training sessions. */
+covey_err covey__node_custody_event(struct covey_node *node,
+                                    const struct covey_event *event) COVEY_CHECK;
+covey_err covey__node_custody_message(struct covey_node *node, uint16_t from,
+                                      const struct covey_custody_message *message) COVEY_CHECK;
+void covey__node_custody_peer(struct covey_node *node, const struct covey_node_id *id,
+                              enum covey_peer_state state);
+covey_err covey__node_custody_tick(struct covey_node *node) COVEY_CHECK;
 
 #endif /* COVEY_CORE_NODE_STATE_H */

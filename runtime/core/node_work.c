@@ -97,6 +97,7 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index)
     covey__catalogue_peer(node->catalogue, index, &hot->id, state == COVEY_PEER_UP);
     covey_err err = covey__job_peer(node->job, &node->view, &hot->id, state, node->out);
     node->dropped += err != COVEY_OK; /* no room in this update: `more` is set */
+    covey__node_custody_peer(node, &hot->id, state);
 }
 
 /* An owner asks this coordinator for a placement. */
@@ -233,6 +234,10 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
         return route(node, from, &in);
     }
     release(node, event->body);
+    struct covey_custody_message custody;
+    if (covey_custody_decode(event->bytes, &custody) == COVEY_OK) {
+        return covey__node_custody_message(node, from, &custody);
+    }
     if (from != COVEY_SELF && !is_catalogue(node, event->bytes)) {
         covey__node_gossip_message(node, from, true, event->bytes);
     }

@@ -77,16 +77,21 @@ enum covey_action_type {
                                        names, and checkpoint, if any -> EVENT_CUSTODY_HELD */
     COVEY_ACTION_CUSTODY_KEEP,      /* peer (who has it), fence, checkpoint: fetch it and write it
                                        to disk -> EVENT_CUSTODY_STORED */
-    COVEY_ACTION_CUSTODY_PERSIST,   /* index, bytes: to disk before what waits for it leaves
-                                       -> EVENT_PERSISTED. fence names the session; bytes empty:
-                                       it is forgotten */
+    COVEY_ACTION_CUSTODY_PERSIST,   /* index, bytes: to disk, whole, in the order they come, before
+                                       what waits for it leaves -> EVENT_PERSISTED. fence names the
+                                       session; bytes empty: it is forgotten */
     COVEY_ACTION_CUSTODY_LEASE,     /* fence, request: until then (now_ms) this device may act as
-                                       the owner; 0: it may not (any more, or not yet) */
+                                       the owner; 0: it may not (any more, or not yet); UINT64_MAX:
+                                       nobody else keeps it */
     COVEY_ACTION_CUSTODY_LEAD,      /* fence (a new epoch), digest: the job, checkpoint: go on from
                                        there as its owner; LEASE follows */
-    COVEY_ACTION_CUSTODY_NEWS,      /* fence, set, index: how many of them hold everything; has_peer
-                                       and peer: its owner */
-    COVEY_ACTION_CUSTODY_OVER, /* fence: the session has ended, or this device keeps it no more */
+    COVEY_ACTION_CUSTODY_NEWS,      /* fence, set: in force; has_peer and peer: its owner. At the
+                                       owner index: how many of them hold everything, checkpoint:
+                                       the newest that a majority keeps; at a custodian index 0,
+                                       checkpoint: its own newest */
+    COVEY_ACTION_CUSTODY_OVER, /* fence; err OK: the session has ended, or this device keeps it no
+                                  more: forget it. STATE: this device is not its owner any more
+                                  (peer, if has_peer, is), and keeps it as a custodian */
 };
 
 /* Every group has N of its N + r answers (or its missing units in `local`). */
