@@ -102,6 +102,11 @@ unsigned covey_code_check_vectors(const struct covey_code_check *c)
     return c->vectors;
 }
 
+unsigned covey_code_check_prime(const struct covey_code_check *c)
+{
+    return c->code.kind == COVEY_CODE_FIELD ? c->code.prime : COVEY_FIELD_PRIMES;
+}
+
 static bool is_exact(const struct covey_code_check *c)
 {
     return covey__code_modulus(&c->code) != 0;
@@ -196,25 +201,6 @@ static double squares_of(const float *v, size_t count)
     return sum;
 }
 
-void covey_code_check_linear(struct covey_code_check *c, const float *a, const float *x,
-                             double squares)
-{
-    COVEY_ASSERT(!is_exact(c));
-    double secret = squares_of(c->s, VECTORS * c->out) / (double)(VECTORS * c->out);
-    memmove(c->x, x, VECTORS * c->in * sizeof(float));
-    c->matrix = sqrt(squares * secret);
-    struct projection p = {.shape = c->code.a,
-                           .rows = c->code.rows,
-                           .matrix = a,
-                           .vectors = c->x,
-                           .out = c->z,
-                           .squares = c->norm};
-    project(&p, c->part);
-    for (size_t i = 0; i < c->code.rows; i++) {
-        c->norm[i] = sqrt(c->norm[i]);
-    }
-}
-
 /* Rows [outer][rows][inner] times s or x, modulo the prime. */
 static void project_exactly(const struct covey_code_check *c, const struct projection *p)
 {
@@ -235,6 +221,33 @@ static void project_exactly(const struct covey_code_check *c, const struct proje
         for (size_t i = 0; i < p->rows; i++) {
             p->out[i] = fmod(p->out[i] + (double)c->part[i] + (double)prime, (double)prime);
         }
+    }
+}
+
+void covey_code_check_linear(struct covey_code_check *c, const float *a, const float *x,
+                             double squares)
+{
+    if (is_exact(c)) {
+        memmove(c->x, x, c->in * sizeof(float));
+        project_exactly(c, &(struct projection){.shape = c->code.a,
+                                                .rows = c->code.rows,
+                                                .matrix = a,
+                                                .vectors = c->x,
+                                                .out = c->z});
+        return;
+    }
+    double secret = squares_of(c->s, VECTORS * c->out) / (double)(VECTORS * c->out);
+    memmove(c->x, x, VECTORS * c->in * sizeof(float));
+    c->matrix = sqrt(squares * secret);
+    struct projection p = {.shape = c->code.a,
+                           .rows = c->code.rows,
+                           .matrix = a,
+                           .vectors = c->x,
+                           .out = c->z,
+                           .squares = c->norm};
+    project(&p, c->part);
+    for (size_t i = 0; i < c->code.rows; i++) {
+        c->norm[i] = sqrt(c->norm[i]);
     }
 }
 
@@ -262,10 +275,7 @@ void covey_code_check_product(struct covey_code_check *c, const float *a, const 
                                                        .prime = c->code.prime,
                                                        .c = c->x,
                                                        .scratch = c->scratch});
-    project_exactly(
-        c,
-        &(struct projection){
-            .shape = c->code.a, .rows = c->code.rows, .matrix = a, .vectors = c->x, .out = c->z});
+    covey_code_check_linear(c, a, c->x, 0);
 }
 
 /* Row i of sum_j g_j z_j, and what |e| of that row is at most. */

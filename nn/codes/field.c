@@ -4,6 +4,7 @@
 #include "../gemm.h"
 #include "covey/bytes.h"
 #include "field_math.h"
+#include "field_sizes.h"
 #include "mix_kernel.h"
 
 #include <math.h>
@@ -247,35 +248,31 @@ static double longest(const float *v, size_t count, size_t k, bool across)
     return sqrt(most);
 }
 
-struct sizes {
-    double largest_a, largest_b, longest_a, longest_b;
-};
-
-static struct sizes sizes_of(const struct covey_field_product *p)
+static struct covey__field_sizes sizes_of(const struct covey_field_product *p)
 {
-    return (struct sizes){largest(p->a, p->m * p->k), largest(p->b, p->k * p->n),
-                          longest(p->a, p->m, p->k, p->trans_a),
-                          longest(p->b, p->n, p->k, !p->trans_b)};
+    return (struct covey__field_sizes){largest(p->a, p->m * p->k), largest(p->b, p->k * p->n),
+                                       longest(p->a, p->m, p->k, p->trans_a),
+                                       longest(p->b, p->n, p->k, !p->trans_b), p->k};
 }
 
 bool covey_field_fits(const struct covey_field_product *p, double most)
 {
-    struct sizes s = sizes_of(p);
+    struct covey__field_sizes s = sizes_of(p);
     return s.longest_a * s.longest_b * (1 + 0x1p-40) <= most ||
            (double)p->k * s.largest_a * s.largest_b <= most;
 }
 
 /* Numbers up to q, so that (q u + h)(q v + h) = most: u and v are the longest vectors by the
  * largest numbers, h what rounding may add to a vector. */
-covey_err covey_field_scales(const struct covey_field_product *p, unsigned index, double *out_a,
-                             double *out_b)
+covey_err covey__field_scales(const struct covey__field_sizes *s, unsigned index, double *out_a,
+                              double *out_b)
 {
-    struct sizes s = sizes_of(p);
-    double x = s.largest_a > 0 ? s.largest_a : 1, y = s.largest_b > 0 ? s.largest_b : 1;
-    double u = fmax(s.longest_a / x, 1), v = fmax(s.longest_b / y, 1), h = sqrt((double)p->k) / 2;
+    double x = s->largest_a > 0 ? s->largest_a : 1, y = s->largest_b > 0 ? s->largest_b : 1;
+    double u = fmax(s->longest_a / x, 1), v = fmax(s->longest_b / y, 1);
+    double h = sqrt((double)s->k) / 2;
     double most = covey_field_most(index) * (1 - 0x1p-20);
     double linear = h * (u + v), rest = most - h * h;
-    if (!(rest > 0) || !isfinite(s.longest_a * s.longest_b)) {
+    if (!(rest > 0) || !isfinite(s->longest_a * s->longest_b)) {
         return COVEY_ERR_RANGE;
     }
     double q = (sqrt(linear * linear + 4 * u * v * rest) - linear) / (2 * u * v);
@@ -286,4 +283,11 @@ covey_err covey_field_scales(const struct covey_field_product *p, unsigned index
     *out_a = q / x;
     *out_b = q / y;
     return COVEY_OK;
+}
+
+covey_err covey_field_scales(const struct covey_field_product *p, unsigned index, double *out_a,
+                             double *out_b)
+{
+    struct covey__field_sizes s = sizes_of(p);
+    return covey__field_scales(&s, index, out_a, out_b);
 }

@@ -2,7 +2,9 @@
 #include "product_scene.h"
 
 #include "builder.h"
+#include "code_scene.h"
 #include "covey/field.h"
+#include "covey/private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -115,19 +117,14 @@ void product_scene_close(struct product_scene *s)
     free(s->got);
 }
 
-void product_scene_compute(const struct product_scene *s, uint32_t rows, unsigned prime,
-                           const float *a, float *out)
+void product_scene_compute(const struct covey_train_product *p, uint32_t rows, unsigned prime,
+                           const float *a, const float *b, float *out)
 {
-    size_t bytes = covey_train_product_scratch(&s->product, rows, prime, 1);
+    size_t bytes = covey_train_product_scratch(p, rows, prime, 1);
     void *scratch = aligned_alloc(64, (bytes + 64) / 64 * 64);
     assert_non_null(scratch);
-    covey_train_product_compute(&(struct covey_train_product_run){.product = &s->product,
-                                                                  .rows = rows,
-                                                                  .prime = prime,
-                                                                  .a = a,
-                                                                  .b = s->b,
-                                                                  .c = out,
-                                                                  .scratch = scratch});
+    covey_train_product_compute(&(struct covey_train_product_run){
+        .product = p, .rows = rows, .prime = prime, .a = a, .b = b, .c = out, .scratch = scratch});
     free(scratch);
 }
 
@@ -140,4 +137,109 @@ double product_scene_error(const struct product_scene *s)
         all += s->c[i] * s->c[i];
     }
     return sqrt(off / all);
+}
+
+static float **arrays(uint32_t count, const struct covey_code *code,
+                      size_t (*floats)(const struct covey_code *code, uint32_t t))
+{
+    float **v = malloc(count * sizeof(*v));
+    assert_non_null(v);
+    for (uint32_t t = 0; t < count; t++) {
+        v[t] = malloc(floats(code, t) * sizeof(float));
+        assert_non_null(v[t]);
+    }
+    return v;
+}
+
+/* Stands for the secret generator, which this layer does not have. */
+static float *draw_masks(uint64_t *seed, unsigned prime, size_t count)
+{
+    float *out = malloc((count + 1) * sizeof(float));
+    size_t made = 0;
+    assert_non_null(out);
+    while (made < count) {
+        uint8_t bytes[48];
+        for (unsigned i = 0; i < sizeof(bytes); i++) {
+            bytes[i] = (uint8_t)random_below(seed, 256);
+        }
+        made += covey_private_mask(bytes, sizeof(bytes), prime, out + made, count - made);
+    }
+    return out;
+}
+
+static void encode_privately(struct product_round *r, const struct product_scene *s, uint64_t seed)
+{
+    const struct covey_code *c = &r->code;
+    size_t floats = covey_train_product_b_floats(&s->product);
+    float *a_masks = draw_masks(&seed, c->prime, covey_private_mask_floats(c));
+    float *b_masks = draw_masks(&seed, c->prime, c->masks * floats);
+    const struct covey_private_factor a = {.at = s->a, .masks = a_masks};
+    const struct covey_private_factor b = {s->b, b_masks, floats};
+    r->b = malloc(c->m * sizeof(*r->b));
+    assert_non_null(r->b);
+    for (uint32_t t = 0; t < c->m; t++) {
+        r->b[t] = malloc(floats * sizeof(float));
+        assert_non_null(r->b[t]);
+        memcpy(r->b[t], s->b, floats * sizeof(float));
+    }
+    covey_private_encode(c, 0, c->m, &a, r->encoded);
+    if (c->kind == COVEY_CODE_PRIVATE) {
+        covey_private_encode_b(c, 0, c->m, &b, r->b);
+    }
+    free(a_masks);
+    free(b_masks);
+}
+
+void product_round_open(struct product_round *r, const struct product_scene *s,
+                        const struct covey_code *code, uint64_t masks)
+{
+    bool private = code->kind == COVEY_CODE_PRIVATE || code->kind == COVEY_CODE_PRIVATE_INPUTS;
+    bool exact = private || code->kind == COVEY_CODE_FIELD;
+    *r = (struct product_round){.code = *code};
+    covey_train_product_shape(&s->product, &r->code);
+    assert_int_equal(covey_code_check(&r->code), COVEY_OK);
+    r->encoded = arrays(code->m, &r->code, covey_code_task_floats);
+    r->answer = arrays(code->m, &r->code, covey_code_answer_floats);
+    if (private) {
+        encode_privately(r, s, masks);
+    } else {
+        covey_code_encode(&r->code, 0, code->m, s->a, r->encoded);
+    }
+    for (uint32_t t = 0; t < code->m; t++) {
+        product_scene_compute(&s->product, covey_code_task_rows(&r->code, t),
+                              exact ? code->prime : COVEY_FIELD_PRIMES, r->encoded[t],
+                              private ? r->b[t] : s->b, r->answer[t]);
+    }
+}
+
+void product_round_close(struct product_round *r)
+{
+    for (uint32_t t = 0; t < r->code.m; t++) {
+        free(r->encoded[t]);
+        free(r->answer[t]);
+        if (r->b != NULL) {
+            free(r->b[t]);
+        }
+    }
+    free(r->encoded);
+    free(r->answer);
+    free(r->b);
+}
+
+double product_round_decode(const struct product_round *r, uint64_t *seed, float *c)
+{
+    uint32_t tasks[COVEY_CODE_TASKS_MAX];
+    struct covey_decoder *d = NULL;
+    assert_int_equal(covey_decoder_new(&r->code, &d), COVEY_OK);
+    covey_decoder_start(d, c, r->code.seed);
+    shuffle_tasks(seed, r->code.m, tasks);
+    for (uint32_t i = 0; covey_decoder_state(d) != COVEY_DECODER_READY; i++) {
+        enum covey_answer_use use;
+        assert_true(i < r->code.m);
+        assert_int_equal(covey_decoder_add(d, tasks[i], r->answer[tasks[i]], &use), COVEY_OK);
+    }
+    double growth = covey_decoder_growth(d);
+    assert_int_equal(covey_decoder_finish(d), COVEY_OK);
+    covey_decoder_free(d);
+    return growth;
 }

@@ -34,10 +34,22 @@ struct product_scene {
 void product_scene_open(struct product_scene *s, const struct covey_train_product *p, float most,
                         uint64_t seed);
 void product_scene_close(struct product_scene *s);
-/* Computes rows of A, coded or not, into out, with scratch of its own. */
-void product_scene_compute(const struct product_scene *s, uint32_t rows, unsigned prime,
-                           const float *a, float *out);
+/* Computes rows of A, coded or not, times b into out, with scratch of its own. */
+void product_scene_compute(const struct covey_train_product *p, uint32_t rows, unsigned prime,
+                           const float *a, const float *b, float *out);
 /* Of got, in the Frobenius norm. */
 double product_scene_error(const struct product_scene *s);
+
+/* All tasks of a coded product with their answers; b: of a private code, each task's own. */
+struct product_round {
+    struct covey_code code;
+    float **encoded, **answer, **b;
+};
+/* masks: the seed of those of a private code. */
+void product_round_open(struct product_round *r, const struct product_scene *s,
+                        const struct covey_code *code, uint64_t masks);
+void product_round_close(struct product_round *r);
+/* Feeds answers in a random order until it is ready; returns by how much rounding grew. */
+double product_round_decode(const struct product_round *r, uint64_t *seed, float *c);
 
 #endif /* COVEY_TESTS_NN_PRODUCT_SCENE_H */

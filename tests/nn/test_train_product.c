@@ -30,8 +30,8 @@ static void each_product(product_fn visit, float most)
 
 static void compare(struct product_scene *s)
 {
-    product_scene_compute(s, covey_train_product_rows(&s->product), COVEY_FIELD_PRIMES, s->a,
-                          s->got);
+    product_scene_compute(&s->product, covey_train_product_rows(&s->product), COVEY_FIELD_PRIMES,
+                          s->a, s->b, s->got);
     double error = product_scene_error(s);
     if (!(error < PLAIN)) {
         fail_msg("kind %d, %u channels: off by %g", (int)s->product.kind, s->product.in_channels,
@@ -51,7 +51,8 @@ static void compare_exactly(struct product_scene *s)
     size_t floats = covey_train_product_c_floats(&s->product);
     for (unsigned prime = 0; prime < COVEY_FIELD_PRIMES; prime++) {
         double p = (double)covey_field_prime(prime);
-        product_scene_compute(s, covey_train_product_rows(&s->product), prime, s->a, s->got);
+        product_scene_compute(&s->product, covey_train_product_rows(&s->product), prime, s->a, s->b,
+                              s->got);
         assert_true(covey_field_holds(s->got, floats, prime));
         for (size_t i = 0; i < floats; i++) {
             assert_true(fmod(s->c[i] - (double)s->got[i], p) == 0);
@@ -68,6 +69,50 @@ static void test_field(void **state)
     each_product(compare_exactly, 500000);
 }
 
+/* Numbers scaled as told stay within the field, rounded to as many bits as fit: of one prime, and
+ * of both together, which are far more. */
+static void compare_scaled(struct product_scene *s)
+{
+    const struct covey_train_product *p = &s->product;
+    size_t a = covey_train_product_a_floats(p), b = covey_train_product_b_floats(p);
+    size_t c = covey_train_product_c_floats(p);
+    static const double bounds[] = {3e-2, 3e-2, 2e-5};
+    float *ai = malloc(a * sizeof(float)), *bi = malloc(b * sizeof(float));
+    float *got[2] = {malloc(c * sizeof(float)), malloc(c * sizeof(float))};
+    assert_true(ai != NULL && bi != NULL && got[0] != NULL && got[1] != NULL);
+    for (unsigned index = 0; index <= COVEY_FIELD_BOTH; index++) {
+        double scale_a, scale_b;
+        float most = (float)covey_field_most(1);
+        bool both = index == COVEY_FIELD_BOTH;
+        assert_int_equal(covey_train_product_scales(p, s->a, s->b, index, &scale_a, &scale_b),
+                         COVEY_OK);
+        assert_int_equal(covey_field_from_floats(s->a, a, scale_a, most, ai), COVEY_OK);
+        assert_int_equal(covey_field_from_floats(s->b, b, scale_b, most, bi), COVEY_OK);
+        for (unsigned i = 0; i < 2; i++) {
+            product_scene_compute(p, covey_train_product_rows(p), both ? i : index, ai, bi, got[i]);
+        }
+        if (both) {
+            covey_field_join(got[0], got[1], c, scale_a * scale_b, s->got);
+        } else {
+            covey_field_to_floats(got[0], c, scale_a * scale_b, s->got);
+        }
+        assert_true(product_scene_error(s) < bounds[index]);
+    }
+    s->a[0] = NAN;
+    double scale;
+    assert_int_equal(covey_train_product_scales(p, s->a, s->b, 0, &scale, &scale), COVEY_ERR_RANGE);
+    free(ai);
+    free(bi);
+    free(got[0]);
+    free(got[1]);
+}
+
+static void test_scales(void **state)
+{
+    (void)state;
+    each_product(compare_scaled, 0);
+}
+
 /* Some codes, with as many blocks as there are rows at most. */
 static unsigned codes_of(uint32_t rows, struct covey_code out[5])
 {
@@ -80,78 +125,23 @@ static unsigned codes_of(uint32_t rows, struct covey_code out[5])
     return 5;
 }
 
-struct round {
-    struct covey_code code;
-    float **encoded, **answer;
-};
-
-static void open_round(struct round *r, const struct product_scene *s,
-                       const struct covey_code *code)
-{
-    r->code = *code;
-    covey_train_product_shape(&s->product, &r->code);
-    assert_int_equal(covey_code_check(&r->code), COVEY_OK);
-    r->encoded = malloc(code->m * sizeof(*r->encoded));
-    r->answer = malloc(code->m * sizeof(*r->answer));
-    assert_true(r->encoded != NULL && r->answer != NULL);
-    for (uint32_t t = 0; t < code->m; t++) {
-        r->encoded[t] = malloc(covey_code_task_floats(&r->code, t) * sizeof(float));
-        r->answer[t] = malloc(covey_code_answer_floats(&r->code, t) * sizeof(float));
-        assert_true(r->encoded[t] != NULL && r->answer[t] != NULL);
-    }
-    covey_code_encode(&r->code, 0, code->m, s->a, r->encoded);
-    for (uint32_t t = 0; t < code->m; t++) {
-        product_scene_compute(s, covey_code_task_rows(&r->code, t), COVEY_FIELD_PRIMES,
-                              r->encoded[t], r->answer[t]);
-    }
-}
-
-static void close_round(struct round *r)
-{
-    for (uint32_t t = 0; t < r->code.m; t++) {
-        free(r->encoded[t]);
-        free(r->answer[t]);
-    }
-    free(r->encoded);
-    free(r->answer);
-}
-
-/* Feeds answers in a random order until it is ready; returns by how much rounding grew. */
-static double decode(const struct round *r, uint64_t *seed, float *c)
-{
-    uint32_t tasks[COVEY_CODE_TASKS_MAX];
-    struct covey_decoder *d = NULL;
-    assert_int_equal(covey_decoder_new(&r->code, &d), COVEY_OK);
-    covey_decoder_start(d, c, r->code.seed);
-    shuffle_tasks(seed, r->code.m, tasks);
-    for (uint32_t i = 0; covey_decoder_state(d) != COVEY_DECODER_READY; i++) {
-        enum covey_answer_use use;
-        assert_true(i < r->code.m);
-        assert_int_equal(covey_decoder_add(d, tasks[i], r->answer[tasks[i]], &use), COVEY_OK);
-    }
-    double growth = covey_decoder_growth(d);
-    assert_int_equal(covey_decoder_finish(d), COVEY_OK);
-    covey_decoder_free(d);
-    return growth;
-}
-
 static void code_and_decode(struct product_scene *s)
 {
     struct covey_code codes[5];
     uint64_t seed = 3;
     unsigned count = codes_of(covey_train_product_rows(&s->product), codes);
     for (unsigned i = 0; i < count; i++) {
-        struct round r;
-        open_round(&r, s, &codes[i]);
+        struct product_round r;
+        product_round_open(&r, s, &codes[i], 0);
         for (unsigned again = 0; again < 5; again++) {
             memset(s->got, 0xff, covey_train_product_c_floats(&s->product) * sizeof(float));
-            double growth = decode(&r, &seed, s->got), error = product_scene_error(s);
+            double growth = product_round_decode(&r, &seed, s->got), error = product_scene_error(s);
             bool bounded = codes[i].kind != COVEY_CODE_VANDERMONDE;
             if (!(error < (bounded ? WANTED : 2e-6 * growth))) {
                 fail_msg("%s: off by %g", covey_code_kind_name(codes[i].kind), error);
             }
         }
-        close_round(&r);
+        product_round_close(&r);
     }
 }
 
@@ -221,7 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products), cmocka_unit_test(test_field),
         cmocka_unit_test(test_codes),    cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,13 +71,21 @@ size_t covey_train_product_scratch(const struct covey_train_product *p, uint32_t
                                    unsigned prime, unsigned threads);
 void covey_train_product_compute(const struct covey_train_product_run *run);
 
-/* After covey_code_check_start(): what the check of answers needs to know of A and B. Of floats. */
+/* After covey_code_check_start(), which returned s: what the check of answers needs to know of A
+ * and B. Costs as much as one row of the product for each vector. Codes of floats and of the field.
+ */
 covey_err covey_train_product_check_start(const struct covey_train_product *p, const float *a,
                                           const float *b, struct covey_code_check *check,
                                           const float *s) COVEY_CHECK;
 
+/* Whether run->c is the product of a task's own rows and B, of integers of run->prime; checks too
+ * that they are such. s [c.outer c.inner] of the field is secret and was drawn after the answer was
+ * sent for: wrong rows pass with a chance of 1 / p. scratch and threads are not used. */
+covey_err covey_train_product_check_task(const struct covey_train_product_run *run, const float *s,
+                                         bool *out_right) COVEY_CHECK;
+
 /* The scales with which A and B, as they are, just stay within a field's prime, or both together:
- * covey_field_scales() of the matrix product that it is. */
+ * covey_field_scales() of the matrix product that it is. RANGE: not finite, or too few bits. */
 covey_err covey_train_product_scales(const struct covey_train_product *p, const float *a,
                                      const float *b, unsigned prime, double *out_a,
                                      double *out_b) COVEY_CHECK;
