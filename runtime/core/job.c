@@ -113,6 +113,14 @@ bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *pe
     return index != COVEY__JOB_NO_PEER && job->peer[index].lied;
 }
 
+void covey__job_distrust(struct covey_job *job, const struct covey_node_id *peer)
+{
+    uint16_t index = covey__job_peer_find(job, peer);
+    if (index != COVEY__JOB_NO_PEER && index != 0) {
+        job->peer[index].lied = true;
+    }
+}
+
 bool covey__peer_dial(struct covey__turn *turn, uint16_t peer)
 {
     struct covey__job_peer_entry *entry = &turn->job->peer[peer];

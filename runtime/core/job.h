@@ -57,6 +57,8 @@ covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *vi
                           struct covey_update *out) COVEY_CHECK;
 /* Whether it once answered wrong numbers: it gets no more work from here. */
 bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *peer);
+/* It did, to a training session of this owner. */
+void covey__job_distrust(struct covey_job *job, const struct covey_node_id *peer);
 covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey__job_deadline_ms(const struct covey_job *job);
@@ -65,6 +67,14 @@ uint64_t covey__job_deadline_ms(const struct covey_job *job);
 covey_err covey__update_send(struct covey_update *out, const struct covey_node_id *peer,
                              const struct covey_work_message *message,
                              covey_handle body) COVEY_CHECK;
+covey_err covey__update_send_train(struct covey_update *out, const struct covey_node_id *peer,
+                                   const struct covey_train_message *message,
+                                   covey_handle body) COVEY_CHECK;
+/* RELEASEs it, if there is one, and forgets it. False: the update is full, nothing happened. */
+bool covey__update_release(struct covey_update *out, covey_handle *inout_body);
+/* A copy in the arena, for an action. False: the update is full. */
+bool covey__update_bytes(struct covey_update *out, struct covey_bytes bytes,
+                         struct covey_bytes *out_copy);
 /* Next action, zeroed, with its type set; NULL when full (then `more` is set). */
 struct covey_action *covey__update_add(struct covey_update *out, enum covey_action_type type);
 

@@ -15,7 +15,8 @@ size_t covey_node_size(const struct covey_node_config *config)
     (void)config; /* every table has a fixed limit */
     return aligned(sizeof(struct covey_node)) + aligned(covey__job_size()) +
            aligned(covey__worker_size()) + aligned(covey__fetch_size()) +
-           aligned(covey__catalogue_size()) + aligned(covey__custody_size());
+           aligned(covey__catalogue_size()) + aligned(covey__custody_size()) +
+           covey__node_train_size();
 }
 
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
@@ -56,6 +57,7 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
                                                      aligned(covey__catalogue_size()));
     node->custody_stale = true;
     covey__custody_init(node->custody, self, covey__random_next(&node->rng));
+    covey__node_train_init(node, (uint8_t *)node->custody + aligned(covey__custody_size()));
     covey_err err = covey__node_sign_record(node);
     if (err == COVEY_OK) {
         *out = node;
@@ -229,7 +231,7 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_ROUND_END:
     case COVEY_EVENT_ENLIST_CHECKED:
     case COVEY_EVENT_TASK_DONE:
-        break;
+        return covey__node_train_event(node, event);
     case COVEY_EVENT_CUSTODY_OPEN:
     case COVEY_EVENT_CUSTODY_CHECKPOINT:
     case COVEY_EVENT_CUSTODY_CLOSE:
@@ -278,11 +280,14 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     covey_err worked = covey__worker_tick(node->worker, node->now_ms, out);
     covey_err owned = covey__job_tick(node->job, &node->view, out);
     covey_err kept = covey__node_custody_tick(node);
+    covey_err trained = covey__node_train_tick(node);
     covey__node_fetch_tick(node);
     covey__catalogue_tick(node->catalogue, out);
     place_dials(node, out);
     node->out = NULL;
-    err = err != COVEY_OK ? err : worked != COVEY_OK ? worked : owned;
+    err = err != COVEY_OK ? err : worked;
+    err = err != COVEY_OK ? err : owned;
+    err = err != COVEY_OK ? err : trained;
     return err != COVEY_OK ? err : kept;
 }
 
@@ -299,6 +304,7 @@ uint64_t covey_node_deadline_ms(const struct covey_node *node)
     at = sooner(at, covey__worker_deadline_ms(node->worker));
     at = sooner(at, covey__fetch_deadline_ms(node->fetch));
     at = sooner(at, covey__custody_deadline_ms(node->custody));
+    at = sooner(at, covey__taskpool_deadline_ms(node->pool));
     at = sooner(at, sooner(node->push_pull_ms, node->expiry_ms));
     if (!covey__queue_empty(&node->queue) && node->members.alive > 1) {
         at = sooner(at, node->gossip_ms);

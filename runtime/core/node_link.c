@@ -196,6 +196,7 @@ static void channel_gone(struct covey_node *node, uint16_t index)
     node->members.cold[index].dial_ms = node->now_ms + COVEY_DIAL_GREATER_MS;
     covey_err err = covey__worker_peer_down(node->worker, &node->members.hot[index].id, node->out);
     node->dropped += err != COVEY_OK; /* no room for news of it: its work is refused later */
+    covey__node_train_down(node, index);
     covey__node_job_peer(node, index);
 }
 

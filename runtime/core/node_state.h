@@ -16,6 +16,8 @@
 #include "job.h"
 #include "membership.h"
 #include "plan_codec.h"
+#include "puller.h"
+#include "taskpool.h"
 #include "worker.h"
 
 enum {
@@ -60,6 +62,8 @@ struct covey_node {
     struct covey_custody *custody;
     struct covey_custody_view custody_view;
     bool custody_stale;
+    struct covey_taskpool *pool;
+    struct covey_puller *puller;
     struct covey_job_view view;
     bool view_stale;
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
@@ -117,5 +121,17 @@ covey_err covey__node_custody_message(struct covey_node *node, uint16_t from,
 void covey__node_custody_peer(struct covey_node *node, const struct covey_node_id *id,
                               enum covey_peer_state state);
 covey_err covey__node_custody_tick(struct covey_node *node) COVEY_CHECK;
+
+/* node_train.c: the task pool and the puller. */
+size_t covey__node_train_size(void);
+void covey__node_train_init(struct covey_node *node, void *memory);
+void covey__node_train_peer(struct covey_node *node, uint16_t index, enum covey_peer_state state);
+void covey__node_train_down(struct covey_node *node, uint16_t index); /* its channel is gone */
+covey_err covey__node_train_message(struct covey_node *node, uint16_t from,
+                                    const struct covey_train_message *message,
+                                    covey_handle body) COVEY_CHECK;
+covey_err covey__node_train_event(struct covey_node *node,
+                                  const struct covey_event *event) COVEY_CHECK;
+covey_err covey__node_train_tick(struct covey_node *node) COVEY_CHECK;
 
 #endif /* COVEY_CORE_NODE_STATE_H */

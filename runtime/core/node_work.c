@@ -95,6 +95,7 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index)
     covey__node_view(node);
     covey__fetch_peer(node->fetch, &hot->id, state);
     covey__catalogue_peer(node->catalogue, index, &hot->id, state == COVEY_PEER_UP);
+    covey__node_train_peer(node, index, state);
     covey_err err = covey__job_peer(node->job, &node->view, &hot->id, state, node->out);
     node->dropped += err != COVEY_OK; /* no room in this update: `more` is set */
     covey__node_custody_peer(node, &hot->id, state);
@@ -222,6 +223,7 @@ static bool is_catalogue(struct covey_node *node, struct covey_bytes bytes)
 covey_err covey__node_message(struct covey_node *node, const struct covey_event *event)
 {
     struct covey_work_message message;
+    struct covey_train_message train;
     uint16_t from = covey__member_find(&node->members, &event->peer);
     if (from == COVEY_NOBODY) {
         node->dropped++;
@@ -232,6 +234,9 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
         struct covey_incoming in = {event->peer, &message, event->bytes, event->body,
                                     event->body_len};
         return route(node, from, &in);
+    }
+    if (covey_train_decode(event->bytes, &train) == COVEY_OK) {
+        return covey__node_train_message(node, from, &train, event->body);
     }
     release(node, event->body);
     struct covey_custody_message custody;
@@ -300,10 +305,13 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_LAYER:
     case COVEY_EVENT_COMPUTED_LOCAL:
     case COVEY_EVENT_REQUEST_END:
-    case COVEY_EVENT_LIED:
     case COVEY_EVENT_TILES:
     case COVEY_EVENT_TILES_CUT:
         covey__node_view(node);
+        return covey__job_event(node->job, &node->view, event, node->out);
+    case COVEY_EVENT_LIED:
+        covey__node_view(node);
+        covey__taskpool_distrust(node->pool, &event->peer, node->out);
         return covey__job_event(node->job, &node->view, event, node->out);
     case COVEY_EVENT_STORED:
     case COVEY_EVENT_LACKED:

@@ -31,6 +31,9 @@ covey_err covey__taskpool_message(struct covey_taskpool *pool, const struct cove
 covey_err covey__taskpool_peer(struct covey_taskpool *pool, const struct covey_node_id *peer,
                                bool trusted, enum covey_peer_state state,
                                struct covey_update *out) COVEY_CHECK;
+/* It lied, to whichever session: all let it go, for good. */
+void covey__taskpool_distrust(struct covey_taskpool *pool, const struct covey_node_id *peer,
+                              struct covey_update *out);
 /* Goes on where an update was full: node.c calls it after each event. */
 covey_err covey__taskpool_tick(struct covey_taskpool *pool, uint64_t now_ms,
                                struct covey_update *out) COVEY_CHECK;

@@ -16,12 +16,14 @@ enum covey_train_type {
     COVEY_TRAIN_NONE,
     COVEY_TRAIN_ENLIST = 64,  /* owner -> worker: work for this session? spec: what it will need */
     COVEY_TRAIN_PULL = 65,    /* worker -> owner: credit more tasks may be sent; the first one
-                                 says that it has what it needs. credit 0: it will not work */
+                                 says that it has what it needs. credit 0: it will not work.
+                                 Credit of a task comes back once: with its result, or with PULL
+                                 when its round was over first */
     COVEY_TRAIN_ROUND = 66,   /* owner -> worker: spec; body: what its tasks share, or none */
     COVEY_TRAIN_TASK = 67,    /* owner -> worker: spec, body. May overtake its round's body */
     COVEY_TRAIN_RESULT = 68,  /* worker -> owner: body is the answer; returns its credit */
     COVEY_TRAIN_OVER = 69,    /* owner -> worker: drop this round and all its tasks; their credit
-                                 is returned, nothing else is answered */
+                                 is returned by PULL, nothing else is answered */
     COVEY_TRAIN_DISMISS = 70, /* either way: nothing more of this session */
 };
 
