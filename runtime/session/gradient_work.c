@@ -11,11 +11,21 @@ struct covey_gradient_work {
     struct covey_manifest *manifest; /* the graph is its */
     struct covey_trainer *trainer;   /* a batch is a part */
     uint32_t part;                   /* samples */
+    const _Atomic bool *stop;        /* of the task that is computed */
 };
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
     return covey__store_get(user, digest, data, len);
+}
+
+/* Nothing is computed elsewhere; a part that is worth nothing any more ends at its next layer. */
+static covey_err look_up(void *user, struct covey_product_call *calls, unsigned count)
+{
+    const struct covey_gradient_work *w = user;
+    (void)calls;
+    (void)count;
+    return *w->stop ? COVEY_ERR_CLOSED : COVEY_OK;
 }
 
 static covey_err load(struct covey_gradient_work *w, const struct covey_services *services,
@@ -42,7 +52,11 @@ static covey_err load(struct covey_gradient_work *w, const struct covey_services
     options.threads = covey__pool_threads(services->compute);
     options.seed = spec->seed;
     options.label_smoothing = spec->label_smoothing;
-    return covey_trainer_new(g, &options, &w->trainer, why);
+    err = covey_trainer_new(g, &options, &w->trainer, why);
+    if (err == COVEY_OK) {
+        covey_trainer_set_hook(w->trainer, &(struct covey_trainer_hook){look_up, w});
+    }
+    return err;
 }
 
 covey_err covey__gradient_work_new(const struct covey_services *services,
@@ -149,6 +163,7 @@ static covey_err compute_part(const struct gradient_task *t, uint8_t index)
 static covey_err compute(const struct gradient_task *t, const _Atomic bool *stop)
 {
     covey_err err = COVEY_OK;
+    t->w->stop = stop;
     for (uint8_t i = 0; i < t->spec->count && err == COVEY_OK; i++) {
         err = *stop ? COVEY_ERR_CLOSED : compute_part(t, i);
     }

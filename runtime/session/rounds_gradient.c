@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "rounds_private.h"
+
+enum { TASKS = COVEY_GRADIENT_TASKS_MAX, TAIL = sizeof(float) + sizeof(uint32_t) };
+
+/* A round: parts go out, sums of their gradients come back.
+ *
+ * In groups (fractional repetition) one answer of each group is as good as another, so answers are
+ * added at once, in a tree of groups: neighbours first, then neighbouring pairs, and so on. The sum
+ * is thereby the same whatever the order in which they come, and what is left to do behind the last
+ * answer is the logarithm of their number. A cyclic code's weights depend on which answers there
+ * are: those are kept until they suffice. */
+struct round {
+    struct covey_rounds *rounds;
+    struct covey_gradient_round *io;
+    struct covey_gradient_code code;
+    uint64_t number;
+    size_t floats; /* of a sum: parameters and statistics */
+    uint32_t part; /* samples */
+    bool answered[TASKS];
+    struct covey_body *kept[TASKS]; /* fractional: of a group, and those behind it */
+    uint32_t width[TASKS];          /* fractional: groups that are summed there; 0: none yet */
+    bool seen[TASKS];               /* parts whose loss is known */
+    float loss[TASKS];
+    uint32_t hits[TASKS];
+    uint64_t decode_ns;
+};
+
+static float *floats_of(const struct covey_body *b)
+{
+    return (float *)(void *)b->data;
+}
+
+/* ---- out ---- */
+
+static covey_err make_shared(const struct round *r, struct covey_body **out)
+{
+    struct covey_body *body = NULL;
+    covey_err err = covey_body_new(r->floats * sizeof(float), &body);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    memcpy(body->data, r->io->values, r->floats * sizeof(float));
+    err = covey_body_share(body);
+    if (err != COVEY_OK) {
+        covey_body_unref(body);
+        return err;
+    }
+    *out = body;
+    return COVEY_OK;
+}
+
+/* Samples of its parts, then their labels. */
+static covey_err make_task(const struct round *r, const struct covey_task_spec *spec,
+                           struct covey_body **out)
+{
+    const struct covey_gradient_round *io = r->io;
+    size_t values = (size_t)r->part * io->input_floats, bytes = values * sizeof(float);
+    size_t labels = r->part * sizeof(uint32_t);
+    struct covey_body *body = NULL;
+    covey_err err = covey_body_new(spec->count * (bytes + labels), &body);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    uint8_t *tail = body->data + spec->count * bytes;
+    for (size_t i = 0; i < spec->count; i++) {
+        const uint32_t *from = io->labels + (size_t)spec->part[i] * r->part;
+        memcpy(body->data + i * bytes, io->input + spec->part[i] * values, bytes);
+        for (size_t k = 0; k < r->part; k++) {
+            covey_store32(tail + i * labels + k * sizeof(uint32_t), from[k]);
+        }
+    }
+    *out = body;
+    return COVEY_OK;
+}
+
+static covey_err send_task(struct round *r, uint32_t task, struct covey_body **inout_group)
+{
+    struct covey_task_spec spec = {.count = (uint8_t)(r->code.spare + 1)};
+    for (uint32_t i = 0; i <= r->code.spare; i++) {
+        spec.part[i] = covey_gradient_part(&r->code, task, i);
+        spec.coefficient[i] = r->code.coefficient[task][i];
+    }
+    covey_err err = COVEY_OK;
+    if (*inout_group == NULL) {
+        err = make_task(r, &spec, inout_group);
+    }
+    return err == COVEY_OK
+               ? covey__rounds_task(r->rounds, r->number, task, &spec, covey_body_ref(*inout_group))
+               : err;
+}
+
+/* Of each group one task, then of each the next: with fewer workers than tasks, none does what
+ * another has done before all have been begun. */
+static covey_err send_groups(struct round *r)
+{
+    uint32_t size = r->code.spare + 1, groups = r->code.tasks / size;
+    struct covey_body *body[TASKS] = {NULL};
+    covey_err err = COVEY_OK;
+    for (uint32_t i = 0; i < r->code.tasks && err == COVEY_OK; i++) {
+        uint32_t group = i % groups;
+        err = send_task(r, group * size + i / groups, &body[group]);
+    }
+    for (uint32_t i = 0; i < groups; i++) {
+        covey_body_unref(body[i]);
+    }
+    return err;
+}
+
+static covey_err send_cyclic(struct round *r)
+{
+    covey_err err = COVEY_OK;
+    for (uint32_t t = 0; t < r->code.tasks && err == COVEY_OK; t++) {
+        struct covey_body *body = NULL;
+        err = send_task(r, t, &body);
+        covey_body_unref(body);
+    }
+    return err;
+}
+
+static covey_err begin(struct round *r)
+{
+    const struct covey_round_spec spec = {.mode = COVEY_TRAIN_DATA, .step = r->io->step};
+    struct covey_body *shared = NULL;
+    uint64_t start = covey_thread_cpu_ns();
+    covey_err err = make_shared(r, &shared);
+    if (err == COVEY_OK) {
+        err = covey__rounds_begin(r->rounds, &spec, shared, &r->number);
+    }
+    if (err != COVEY_OK) {
+        return err;
+    }
+    err = r->code.kind == COVEY_GRADIENT_FRACTIONAL ? send_groups(r) : send_cyclic(r);
+    covey__rounds_count(r->rounds,
+                        &(struct covey_rounds_report){.encode_ns = covey_thread_cpu_ns() - start});
+    return err;
+}
+
+/* ---- back ---- */
+
+/* Losses and hits of the parts that were not known yet. RANGE: a loss is no number. */
+static covey_err read_tail(struct round *r, uint32_t task, const struct covey_body *answer)
+{
+    for (uint32_t i = 0; i <= r->code.spare; i++) {
+        const uint8_t *tail = answer->data + r->floats * sizeof(float) + (size_t)i * TAIL;
+        uint32_t part = covey_gradient_part(&r->code, task, i), bits = covey_load32(tail);
+        float loss;
+        memcpy(&loss, &bits, sizeof(loss));
+        if (!isfinite(loss)) {
+            return COVEY_ERR_RANGE;
+        }
+        if (!r->seen[part]) {
+            r->seen[part] = true;
+            r->loss[part] = loss;
+            r->hits[part] = covey_load32(tail + sizeof(float));
+        }
+    }
+    return COVEY_OK;
+}
+
+static void keep(struct round *r, uint32_t place, struct covey_body *take_body)
+{
+    r->kept[place] = take_body;
+    r->width[place] = 1;
+}
+
+/* A group's answer is there: sums of as many groups, side by side, become one. */
+static void join(struct round *r, uint32_t group)
+{
+    uint32_t groups = r->code.tasks / (r->code.spare + 1);
+    for (uint32_t width = 1; width < groups; width *= 2) {
+        uint32_t left = group / (2 * width) * (2 * width), right = left + width;
+        if (right >= groups) {
+            r->width[left] = r->width[left] == width ? 2 * width : r->width[left];
+        }
+        if (right < groups && r->width[left] == width && r->width[right] == width) {
+            covey_gradient_add(floats_of(r->kept[left]), floats_of(r->kept[right]), r->floats, 1.0f,
+                               false);
+            covey_body_unref(r->kept[right]);
+            r->kept[right] = NULL;
+            r->width[left] = 2 * width;
+        }
+        group = left;
+    }
+}
+
+static void take_answer(struct round *r, uint32_t task, struct covey_body *take_body)
+{
+    uint32_t group = task / (r->code.spare + 1);
+    if (r->code.kind == COVEY_GRADIENT_CYCLIC) {
+        keep(r, task, take_body);
+    } else if (r->width[group] != 0) { /* another of its group was faster */
+        covey_body_unref(take_body);
+    } else {
+        keep(r, group, take_body);
+        join(r, group);
+    }
+    r->answered[task] = true;
+}
+
+static covey_err on_answer(struct round *r, const struct covey__round_news *news)
+{
+    struct covey_rounds_report count = {.answers = 1};
+    size_t bytes = r->floats * sizeof(float) + (size_t)(r->code.spare + 1) * TAIL;
+    uint64_t start = covey_thread_cpu_ns();
+    covey_err err = COVEY_OK;
+    if (news->round != r->number || news->task >= r->code.tasks || r->answered[news->task]) {
+        covey_body_unref(news->body);
+        count = (struct covey_rounds_report){.late = news->round != r->number};
+    } else if (news->body == NULL) { /* it is given to another; or it never left */
+        count = (struct covey_rounds_report){.refused = 1};
+        err = news->count > 0 ? COVEY_ERR_NOMEM : COVEY_OK;
+    } else if (news->body->len != bytes) {
+        covey_body_unref(news->body);
+        covey__rounds_lied(r->rounds, r->number, &news->peer);
+        count = (struct covey_rounds_report){.reissued = 1};
+    } else {
+        err = read_tail(r, news->task, news->body);
+        take_answer(r, news->task, news->body);
+    }
+    count.decode_ns = covey_thread_cpu_ns() - start;
+    covey__rounds_count(r->rounds, &count);
+    return err;
+}
+
+/* Until the answers suffice. */
+static covey_err collect(struct round *r, float weight[TASKS])
+{
+    struct covey__round_worker workers[COVEY_WORKERS_MAX];
+    covey_err err = COVEY_OK;
+    while (err == COVEY_OK && !covey_gradient_weights(&r->code, r->answered, weight)) {
+        struct covey__round_news news;
+        err = covey__rounds_wait(r->rounds, &news);
+        if (err == COVEY_OK && news.type == COVEY__NEWS_ANSWER) {
+            err = on_answer(r, &news);
+        } else if (err == COVEY_OK && covey__rounds_workers(r->rounds, workers) == 0) {
+            err = COVEY_ERR_UNSUPPORTED;
+        }
+    }
+    return err;
+}
+
+/* The mean over the parts. */
+static void finish(struct round *r, const float weight[TASKS])
+{
+    struct covey_gradient_round *io = r->io;
+    const float share = 1.0f / (float)r->code.tasks;
+    uint64_t start = covey_thread_cpu_ns();
+    bool first = true;
+    double loss = 0.0;
+    for (uint32_t t = 0; t < r->code.tasks; t++) {
+        bool cyclic = r->code.kind == COVEY_GRADIENT_CYCLIC;
+        if (r->kept[t] != NULL && (!cyclic || weight[t] != 0.0f)) {
+            covey_gradient_add(io->gradient, floats_of(r->kept[t]), r->floats,
+                               cyclic ? share * weight[t] : share, first);
+            first = false;
+        }
+    }
+    io->result = (struct covey_train_result){.loss = 0.0f};
+    for (uint32_t p = 0; p < r->code.tasks; p++) {
+        loss += (double)r->loss[p];
+        io->result.correct += r->hits[p];
+    }
+    io->result.loss = (float)(loss * (double)share);
+    covey__rounds_count(r->rounds,
+                        &(struct covey_rounds_report){.decode_ns = covey_thread_cpu_ns() - start});
+}
+
+covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradient_round *inout)
+{
+    struct covey__round_worker workers[COVEY_WORKERS_MAX];
+    struct round r = {
+        .rounds = rounds, .io = inout, .floats = inout->parameters + inout->statistics};
+    float weight[TASKS];
+    uint64_t start = covey_clock_ns();
+    if (covey__rounds_workers(rounds, workers) == 0) {
+        return COVEY_ERR_UNSUPPORTED;
+    }
+    if (inout->parts == 0 || inout->batch % inout->parts != 0) {
+        return COVEY_ERR_RANGE;
+    }
+    covey_err err = covey_gradient_code_init(&r.code, inout->parts, rounds->config.strategy.spare);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    r.part = inout->batch / inout->parts;
+    err = begin(&r);
+    if (err == COVEY_OK) {
+        err = collect(&r, weight);
+    }
+    if (r.number != 0) {
+        covey__rounds_end(rounds, r.number);
+    }
+    if (err == COVEY_OK) {
+        finish(&r, weight);
+    }
+    for (uint32_t t = 0; t < r.code.tasks; t++) {
+        covey_body_unref(r.kept[t]);
+    }
+    covey__rounds_count(rounds, &(struct covey_rounds_report){.wall_ns = covey_clock_ns() - start});
+    return err;
+}
