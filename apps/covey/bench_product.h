@@ -6,6 +6,7 @@
 #ifndef COVEY_CLI_BENCH_PRODUCT_H
 #define COVEY_CLI_BENCH_PRODUCT_H
 
+#include "cli.h"
 #include "covey/code.h"
 
 struct covey__product_options {
@@ -70,5 +71,8 @@ struct covey__product_private {
 };
 covey_err covey__product_private(const struct covey__product_options *o, uint32_t masks,
                                  struct covey__product_private *out) COVEY_CHECK;
+
+/* The same over the mesh of this device's node: `bench train --product --mesh`. */
+enum covey_exit covey__bench_mesh_product(struct covey__cli *cli, int argc, char **argv);
 
 #endif /* COVEY_CLI_BENCH_PRODUCT_H */

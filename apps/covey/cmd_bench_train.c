@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench_product.h"
 #include "commands.h"
@@ -218,6 +219,11 @@ enum covey_exit covey__cmd_bench_train(struct covey__cli *cli, int argc, char **
                             .loss = 20,
                             .seed = 1}};
     bool product = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--mesh") == 0) {
+            return covey__bench_mesh_product(cli, argc, argv);
+        }
+    }
     const struct covey__option options[] = {
         {"--product", COVEY__OPTION_FLAG, &product, 0, 0, NULL},
         {"--rows", COVEY__OPTION_NUMBER, &b.o.rows, 1, 1 << 20, NULL},

@@ -111,6 +111,9 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_DETACH:
         covey__control_detach(client, in, take_body);
         return;
+    case COVEY_CONTROL_PRODUCT:
+        covey__control_product(client, in, take_body);
+        return;
     case COVEY_CONTROL_SESSIONS:
         covey__control_sessions(client, in->id);
         break;
@@ -172,6 +175,7 @@ static void on_closed(void *user, struct covey_socket_client *socket)
         if (c->socket == socket) {
             *link = c->next;
             covey__owner_forget(d->owner, c);
+            covey__product_benches_forget(d->benches, c);
             free(c);
             return;
         }

@@ -39,6 +39,10 @@ void covey__control_get_model(struct covey_client *client, const struct covey_co
 void covey__control_remove_model(struct covey_client *client, const struct covey_control *in);
 void covey__control_brought(void *user, const struct covey_brought *brought);
 
+/* control_product.c */
+void covey__control_product(struct covey_client *client, const struct covey_control *in,
+                            struct covey_body *take_body);
+
 /* control_catalogue.c */
 /* What was known at the last start; then this device's models that are in no entry are added. */
 void covey__models_open(struct covey_daemon *d);

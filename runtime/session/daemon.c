@@ -102,6 +102,33 @@ static void act_network(struct covey_daemon *d, const struct covey_action *a)
     }
 }
 
+/* What the owner of a session is told of its rounds. */
+static void act_round(struct covey_daemon *d, const struct covey_action *a)
+{
+    if (!covey__product_benches_action(d->benches, a) && a->type == COVEY_ACTION_ROUND_RESULT) {
+        covey_body_unref(covey__handles_take(&d->services.handles, a->body)); /* it has ended */
+    }
+}
+
+static void act_training(struct covey_daemon *d, const struct covey_action *a)
+{
+    switch ((int)a->type) {
+    case COVEY_ACTION_ENLISTED:
+    case COVEY_ACTION_TASK:
+    case COVEY_ACTION_ROUND_OVER:
+    case COVEY_ACTION_DISMISSED:
+        covey__task_work_action(d->work, a);
+        break;
+    case COVEY_ACTION_TRAIN_WORKER:
+    case COVEY_ACTION_ROUND_HUNGRY:
+    case COVEY_ACTION_ROUND_RESULT:
+        act_round(d, a);
+        break;
+    default:
+        act_network(d, a);
+    }
+}
+
 static void act(struct covey_daemon *d, const struct covey_action *a)
 {
     switch ((int)a->type) {
@@ -114,7 +141,7 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__content_store(d->content, a);
         break;
     case COVEY_ACTION_FETCHED:
-        if (!covey__bring_fetched(d->bring, a)) {
+        if (!covey__task_work_fetched(d->work, a) && !covey__bring_fetched(d->bring, a)) {
             covey__holder_fetched(d->holder, a);
         }
         break;
@@ -161,7 +188,7 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__owner_tiles_done(d->owner, a);
         break;
     default:
-        act_network(d, a);
+        act_training(d, a);
     }
 }
 
@@ -377,6 +404,12 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     if (err == COVEY_OK) {
         err = covey__owner_new(s, &d->identity->cert.node, &d->owner);
     }
+    if (err == COVEY_OK) {
+        err = covey__task_work_new(s, &d->work);
+    }
+    if (err == COVEY_OK) {
+        err = covey__product_benches_new(s, &d->benches);
+    }
     return err;
 }
 
@@ -532,6 +565,9 @@ void covey_daemon_close(struct covey_daemon *d)
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
     covey__pool_free(d->services.background);
+    covey__product_benches_free(d->benches);
+    d->benches = NULL;
+    covey__task_work_free(d->work);
     covey__lab_done(&d->services.lab);
     covey__control_close(d);
     covey_timer_free(d->tick);

@@ -16,7 +16,9 @@
 #include "holder.h"
 #include "owner.h"
 #include "probe.h"
+#include "product_bench.h"
 #include "services.h"
+#include "task_work.h"
 #include "tiles.h"
 
 struct covey_event_item {
@@ -52,6 +54,8 @@ struct covey_daemon {
     struct covey_tiling *tiling;
     struct covey_owner *owner;
     struct covey_probe *probe;
+    struct covey_task_work *work;
+    struct covey_product_benches *benches;
     struct covey_content *content;
     struct covey_coap *coap;
     struct covey_addr own_addr; /* as shown to people; port 0: none */

@@ -96,7 +96,7 @@ static void feed_post(struct covey_rounds *r, struct covey__round_post *p)
     }
     if (event.type == COVEY_EVENT_ROUND_TASK && event.body == 0) { /* no handle was left */
         const struct covey__round_news none = {
-            .type = COVEY__NEWS_ANSWER, .round = event.request, .task = event.index};
+            .type = COVEY__NEWS_ANSWER, .round = event.request, .task = event.index, .count = 1};
         add_news(r, &none);
         return;
     }

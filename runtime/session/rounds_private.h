@@ -24,8 +24,9 @@ struct covey__round_worker {
 };
 
 enum covey__round_news_type {
-    COVEY__NEWS_ANSWER,  /* round, task, peer, body (the receiver's; NULL: refused) */
-    COVEY__NEWS_HUNGRY,  /* round, count: tasks that could be sent and are not there */
+    COVEY__NEWS_ANSWER, /* round, task, peer, body (the receiver's); NULL: refused, and another does
+                           it; with count 1: it could not be sent, nobody will */
+    COVEY__NEWS_HUNGRY, /* round, count: tasks that could be sent and are not there */
     COVEY__NEWS_WORKERS, /* there is one more or one less: covey__rounds_workers() */
 };
 
@@ -93,7 +94,10 @@ uint32_t covey__rounds_workers(struct covey_rounds *r,
 /* Adds the counters of `more` to the report; what is no counter is left alone. */
 void covey__rounds_count(struct covey_rounds *r, const struct covey_rounds_report *more);
 
-/* rounds_product.c */
+/* rounds_product.c: what a call of an exact kind gives on this device alone. RANGE: numbers that
+ * the field cannot hold. */
+covey_err covey__rounds_here(struct covey_rounds *r, struct covey_product_call *call) COVEY_CHECK;
+/* rounds_coded.c */
 void covey__product_cache_free(struct covey__product_cache *cache); /* NULL is a no-op */
 
 #endif /* COVEY_SESSION_ROUNDS_PRIVATE_H */

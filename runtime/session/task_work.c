@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "task_work.h"
+
+#include <stdlib.h>
+
+#include "covey/field.h"
+#include "task_enlist.h"
+
+/* One at a time: the node hands out the next one when this one's TASK_DONE came. */
+struct piece {
+    struct covey_task task;
+    struct covey_task_work *owner;
+    struct covey_node_id peer;
+    struct covey_fence fence;
+    uint64_t round;
+    uint32_t work;
+    struct covey_round_spec spec;
+    struct covey_task_spec what;
+    struct covey_body *shared, *body, *out;
+    struct covey__enlisted *enlisted; /* of a gradient */
+    uint32_t spent_us;
+    _Atomic bool stop; /* worth nothing any more */
+};
+
+struct covey_task_work {
+    struct covey_services *services;
+    struct covey_timer *timer;        /* of a lab's delay */
+    struct piece *computing;          /* on a thread of the pool; or NULL */
+    struct piece *late;               /* computed, and answered when the delay is over; or NULL */
+    struct covey__enlisted *enlisted; /* sessions of gradients */
+};
+
+covey_err covey__task_work_new(struct covey_services *services, struct covey_task_work **out)
+{
+    struct covey_task_work *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    w->services = services;
+    *out = w;
+    return COVEY_OK;
+}
+
+static void piece_free(struct piece *p)
+{
+    covey_body_unref(p->shared);
+    covey_body_unref(p->body);
+    covey_body_unref(p->out);
+    covey__enlist_unref(p->enlisted);
+    free(p);
+}
+
+void covey__task_work_free(struct covey_task_work *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    if (w->late != NULL) {
+        piece_free(w->late);
+    }
+    while (w->enlisted != NULL) {
+        struct covey__enlisted *e = w->enlisted;
+        w->enlisted = e->next;
+        if (e->fetching) {
+            covey__enlist_unref(e);
+        }
+        covey__enlist_unref(e);
+    }
+    covey_timer_free(w->timer);
+    free(w);
+}
+
+static void tell_done(struct covey_task_work *w, const struct covey_node_id *peer, uint32_t work,
+                      uint32_t spent_us, struct covey_body *take_out)
+{
+    struct covey_services *s = w->services;
+    size_t len = take_out != NULL ? take_out->len : 0;
+    const struct covey_event event = {.type = COVEY_EVENT_TASK_DONE,
+                                      .peer = *peer,
+                                      .work = work,
+                                      .spent_us = spent_us,
+                                      .body = covey__handles_put(&s->handles, take_out),
+                                      .body_len = len};
+    s->feed(s->user, &event);
+}
+
+/* ---- the product, on a compute thread ---- */
+
+/* Whether what came is as long as the specs say, and of the field if it should be. */
+static bool is_whole(const struct piece *p, size_t e, size_t b)
+{
+    const struct covey_round_spec *spec = &p->spec;
+    size_t own = spec->own_b ? b : 0;
+    bool whole = p->body != NULL && p->body->len == (e + own) * sizeof(float) &&
+                 (spec->own_b || (p->shared != NULL && p->shared->len == b * sizeof(float)));
+    if (!whole || spec->prime == COVEY_FIELD_PRIMES) {
+        return whole;
+    }
+    return covey_field_holds((const float *)(const void *)p->body->data, e + own, spec->prime) &&
+           (spec->own_b ||
+            covey_field_holds((const float *)(const void *)p->shared->data, b, spec->prime));
+}
+
+static covey_err compute_product(struct piece *p, struct covey_scratch *scratch,
+                                 struct covey_body **out)
+{
+    const struct covey_train_product *sizes = &p->spec.product;
+    uint32_t all = covey_train_product_rows(sizes), rows = p->what.rows;
+    if (rows == 0 || rows > all) {
+        return COVEY_ERR_RANGE;
+    }
+    size_t e = covey_train_product_a_floats(sizes) / all * rows;
+    size_t b = covey_train_product_b_floats(sizes);
+    size_t c = covey_train_product_c_floats(sizes) / all * rows;
+    size_t room = covey_train_product_scratch(sizes, rows, p->spec.prime, 1);
+    if (!is_whole(p, e, b)) {
+        return COVEY_ERR_RANGE;
+    }
+    float *space = covey__scratch_get(scratch, room / sizeof(float) + 1);
+    struct covey_body *answer = NULL;
+    covey_err err = space != NULL ? covey_body_new(c * sizeof(float), &answer) : COVEY_ERR_NOMEM;
+    if (err != COVEY_OK) {
+        return err;
+    }
+    const float *data = (const float *)(const void *)p->body->data;
+    covey_train_product_compute(&(struct covey_train_product_run){
+        .product = sizes,
+        .rows = rows,
+        .prime = p->spec.prime,
+        .a = data,
+        .b = p->spec.own_b ? data + e : (const float *)(const void *)p->shared->data,
+        .c = (float *)(void *)answer->data,
+        .scratch = space});
+    *out = answer;
+    return COVEY_OK;
+}
+
+static void work_on(struct covey_task *task, struct covey_scratch *scratch)
+{
+    struct piece *p = (struct piece *)task;
+    uint64_t start = covey_thread_cpu_ns();
+    if (p->stop) {
+        return;
+    }
+    covey_err err = p->enlisted == NULL
+                        ? compute_product(p, scratch, &p->out)
+                        : covey__gradient_work_compute(p->enlisted->work, &p->spec, &p->what,
+                                                       p->shared, p->body, &p->stop, &p->out);
+    if (err != COVEY_OK) {
+        p->out = NULL; /* refused */
+    }
+    p->spent_us = (uint32_t)((covey_thread_cpu_ns() - start) / 1000);
+}
+
+/* ---- on the loop ---- */
+
+static void answer(struct piece *p)
+{
+    struct covey_body *out = p->stop ? NULL : p->out;
+    p->out = p->stop ? p->out : NULL;
+    covey__lab_lie(&p->owner->services->lab, out);
+    tell_done(p->owner, &p->peer, p->work, p->spent_us, out);
+    piece_free(p);
+}
+
+static void on_due(void *user)
+{
+    struct covey_task_work *w = user;
+    struct piece *p = w->late;
+    w->late = NULL;
+    if (p != NULL) {
+        answer(p);
+    }
+}
+
+static void work_done(struct covey_task *task)
+{
+    struct piece *p = (struct piece *)task;
+    struct covey_task_work *w = p->owner;
+    uint64_t delay_ms = covey__lab_task_delay(&w->services->lab, p->round);
+    w->computing = NULL;
+    bool slept =
+        delay_ms > 0 && !p->stop &&
+        (w->timer != NULL || covey_timer_new(w->services->loop, on_due, w, &w->timer) == COVEY_OK);
+    if (!slept) {
+        answer(p);
+        return;
+    }
+    w->late = p;
+    covey_timer_set(w->timer, covey_loop_now_ms(w->services->loop) + delay_ms);
+}
+
+static void on_task(struct covey_task_work *w, const struct covey_action *action)
+{
+    struct covey_services *s = w->services;
+    struct covey_body *body = covey__handles_take(&s->handles, action->body);
+    struct covey_body *shared = covey__handles_get(&s->handles, action->shared);
+    struct piece *p = calloc(1, sizeof(*p));
+    bool fits = p != NULL && body != NULL &&
+                covey__round_spec_decode(action->bytes, &p->spec) == COVEY_OK &&
+                covey__task_spec_decode(action->task_spec, &p->what) == COVEY_OK;
+    bool gradient = fits && p->spec.mode == COVEY_TRAIN_DATA;
+    struct covey__enlisted *enlisted =
+        gradient ? covey__enlist_find(w->enlisted, &action->peer, &action->fence) : NULL;
+    if (!fits || gradient != (p->what.count > 0) || gradient != (enlisted != NULL)) {
+        free(p);
+        covey_body_unref(body);
+        tell_done(w, &action->peer, action->work, 0, NULL);
+        return;
+    }
+    COVEY_ASSERT(w->computing == NULL && w->late == NULL);
+    p->owner = w;
+    p->enlisted = gradient ? covey__enlist_ref(enlisted) : NULL;
+    p->peer = action->peer;
+    p->fence = action->fence;
+    p->round = action->request;
+    p->work = action->work;
+    p->body = body;
+    p->shared = shared != NULL ? covey_body_ref(shared) : NULL;
+    p->task.work = work_on;
+    p->task.done = work_done;
+    w->computing = p;
+    covey__pool_submit(s->compute, &p->task);
+}
+
+static bool is_of(const struct piece *p, const struct covey_action *action)
+{
+    bool round = action->type == COVEY_ACTION_DISMISSED || p->round == action->request;
+    return round && covey_node_id_equal(&p->peer, &action->peer) &&
+           p->fence.epoch == action->fence.epoch &&
+           covey_session_id_equal(&p->fence.session, &action->fence.session);
+}
+
+/* What is computed for it is worth nothing: a delay ends at once, a product when it is done. */
+static void on_over(struct covey_task_work *w, const struct covey_action *action)
+{
+    if (w->computing != NULL && is_of(w->computing, action)) {
+        w->computing->stop = true;
+    }
+    if (w->late != NULL && is_of(w->late, action)) {
+        w->late->stop = true;
+        covey_timer_set(w->timer, UINT64_MAX);
+        on_due(w);
+    }
+}
+
+void covey__task_work_action(struct covey_task_work *w, const struct covey_action *action)
+{
+    switch ((int)action->type) {
+    case COVEY_ACTION_ENLISTED:
+        covey__enlist_begin(&w->enlisted, w->services, action);
+        break;
+    case COVEY_ACTION_TASK:
+        on_task(w, action);
+        break;
+    case COVEY_ACTION_ROUND_OVER:
+        on_over(w, action);
+        break;
+    case COVEY_ACTION_DISMISSED:
+        on_over(w, action);
+        covey__enlist_end(&w->enlisted, action);
+        break;
+    default:
+        COVEY_ASSERT(!"no action of a worker's");
+    }
+}
+
+bool covey__task_work_fetched(struct covey_task_work *w, const struct covey_action *action)
+{
+    return covey__enlist_fetched(w->enlisted, action);
+}
