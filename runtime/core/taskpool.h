@@ -4,10 +4,11 @@
  * tasks wait, which were handed out (seed 000, section 3.2: task pool and result pool).
  *
  * Workers pull: each may hold as many tasks as it has given credit for, so that a fast device takes
- * more. A round's shared body goes once to a worker, with its first task. Tasks of a device that is
- * gone are handed out again at once, in front of the others; those of one that lied too. Whether
- * answers suffice is the session's business: it ends the round, and what is still out is cancelled.
- * Bodies of tasks are kept until then. Several rounds go on beside one another, the older first.
+ * more; but a round's last tasks are for who is idle first. A round's shared body goes once to a
+ * worker, with its first task. Tasks of a device that is gone are handed out again at once, in
+ * front of the others; those of one that lied too. Whether answers suffice is the session's
+ * business: it ends the round, and what is still out is cancelled. Bodies of tasks are kept until
+ * then. Several rounds go on beside one another, the older first.
  */
 #ifndef COVEY_CORE_TASKPOOL_H
 #define COVEY_CORE_TASKPOOL_H

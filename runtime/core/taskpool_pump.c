@@ -206,9 +206,32 @@ static bool end_round(const struct turn *turn, struct covey__pool_round *round)
     return true;
 }
 
-/* Who gets this task: of those with most credit the one that has waited longest. */
+static uint32_t count_waiting(const struct covey__pool_round *round)
+{
+    uint32_t count = 0;
+    for (uint16_t i = round->first; i != COVEY__POOL_NO_TASK; i = round->task[i].next) {
+        count++;
+    }
+    return count;
+}
+
+static bool holds_one(const struct covey__pool_session *session,
+                      const struct covey__pool_round *round,
+                      const struct covey__pool_worker *worker)
+{
+    for (unsigned i = 0; i < COVEY_WORKER_TASKS_MAX; i++) {
+        if (worker->out[i].used && worker->out[i].round == (uint8_t)(round - session->round)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who gets this task: of those with most credit the one that has waited longest. A round's last
+ * tasks, one for each worker (scarce), are not handed out ahead: they are for whoever is idle
+ * first, and would else wait behind what a slow device has already. */
 static uint8_t choose(const struct turn *turn, const struct covey__pool_round *round,
-                      const struct covey__pool_task *task)
+                      const struct covey__pool_task *task, bool scarce)
 {
     const struct covey__pool_session *session = turn->session;
     bool others = covey__pool_workers(session) > 1;
@@ -217,7 +240,8 @@ static uint8_t choose(const struct turn *turn, const struct covey__pool_round *r
         const struct covey__pool_worker *worker = &session->worker[w];
         bool had = session->one_each && worker->peer != 0 && has_bit(round->had, worker->peer);
         if (worker->state != COVEY__POOL_WORKER_PULLS || worker->credit == 0 || had ||
-            (others && task->avoid == worker->peer)) {
+            (others &&
+             (task->avoid == worker->peer || (scarce && holds_one(session, round, worker))))) {
             continue;
         }
         const struct covey__pool_worker *than = &session->worker[best % COVEY_WORKERS_MAX];
@@ -291,13 +315,15 @@ static uint32_t credit_for(const struct covey__pool_session *session,
 static bool hand_out_round(const struct turn *turn, struct covey__pool_round *round)
 {
     uint16_t next = COVEY__POOL_NO_TASK;
+    uint32_t waiting = count_waiting(round), workers = covey__pool_workers(turn->session);
     for (uint16_t i = round->first; i != COVEY__POOL_NO_TASK; i = next) {
         next = round->task[i].next;
-        uint8_t w = choose(turn, round, &round->task[i]);
+        uint8_t w = choose(turn, round, &round->task[i], waiting <= workers);
         if (w != COVEY__POOL_NOBODY) {
             if (!hand_out(turn, round, i, w)) {
                 return false;
             }
+            waiting--;
         } else if (credit_for(turn->session, round) == 0) {
             break;
         }

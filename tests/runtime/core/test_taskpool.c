@@ -95,19 +95,45 @@ static void test_tasks_go_to_the_idle(void **state)
     (void)state;
     struct pool_world *w = pool_world_with(2);
     pool_begin(w, 1);
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         pool_give(w, 1, i);
     }
     assert_int_equal(pool_task_to(w, ONE, 0).message.task, 0);
     assert_int_equal(pool_task_to(w, TWO, 0).message.task, 1);
     assert_int_equal(pool_task_to(w, ONE, 1).message.task, 2);
     assert_int_equal(pool_task_to(w, TWO, 1).message.task, 3);
-    struct train_seen of_two = pool_task_to(w, TWO, 0), of_one = pool_task_to(w, ONE, 0);
-    pool_answer(w, TWO, &of_two, true);
-    pool_answer(w, ONE, &of_one, true);
-    pool_give(w, 1, 4);
-    assert_int_equal(pool_task_to(w, TWO, 2).message.task, 4);
     pool_drop_results(w);
+    pool_world_free(w);
+}
+
+/* A round's last tasks, one for each worker, wait for those who are idle first; where there is
+ * nobody else, nothing waits; and the next round's may go ahead. */
+static void test_last_tasks_are_not_handed_out_ahead(void **state)
+{
+    (void)state;
+    struct pool_world *w = pool_world_with(2);
+    pool_begin(w, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        pool_give(w, 1, i);
+    }
+    assert_int_equal(train_sent(w->seen, COVEY_TRAIN_TASK), 2);
+    for (uint32_t i = 1; i < 3; i++) { /* one of the two is fast */
+        struct train_seen of_two = pool_task_to(w, TWO, i - 1);
+        pool_answer(w, TWO, &of_two, true);
+        assert_int_equal(pool_task_to(w, TWO, i).message.task, i + 1);
+    }
+    assert_int_equal(pool_tasks_to(w, ONE), 1);
+    pool_begin(w, 2);
+    pool_give(w, 2, 7);
+    assert_int_equal(train_sent(w->seen, COVEY_TRAIN_TASK), 5);
+    pool_drop_results(w);
+    pool_world_free(w);
+
+    w = pool_world_with(1);
+    pool_begin(w, 1);
+    pool_give(w, 1, 0);
+    pool_give(w, 1, 1);
+    assert_int_equal(pool_tasks_to(w, ONE), 2);
     pool_world_free(w);
 }
 
@@ -494,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_limit_of_workers),
         cmocka_unit_test(test_tasks_follow_credit),
         cmocka_unit_test(test_tasks_go_to_the_idle),
+        cmocka_unit_test(test_last_tasks_are_not_handed_out_ahead),
         cmocka_unit_test(test_older_round_first),
         cmocka_unit_test(test_lost_worker_gives_back),
         cmocka_unit_test(test_rejoined_worker_is_new),
