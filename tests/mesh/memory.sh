@@ -61,8 +61,14 @@ mesh 4 "$memory"
 if [ "$bare" -lt 20000000 ]; then # a program of usual size: no sanitizers
     succeed "$COVEY" lab run 1 --dir "$lab" -- plan mlp
     grep -q coded "$dir/out" || wrong "nothing is given to others: $(cat "$dir/out")"
+    # Setting up, and moving to a plan for rates that were measured anew, may pass a bound as
+    # small as this one for a moment.
     for i in 1 2 3 4; do
-        taken=$(resident "$i")
+        looks=0
+        while taken=$(resident "$i"); [ "$taken" -gt "$memory" ] && [ "$looks" -lt 300 ]; do
+            looks=$((looks + 1))
+            sleep 0.1
+        done
         [ "$taken" -le "$memory" ] || wrong "device $i takes $taken bytes"
     done
 fi
