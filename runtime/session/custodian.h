@@ -8,32 +8,79 @@
 #ifndef COVEY_SESSION_CUSTODIAN_H
 #define COVEY_SESSION_CUSTODIAN_H
 
+#include "journal.h"
 #include "services.h"
 #include "training.h"
 
 struct covey_custodian;
 
-struct covey_custodian_config {
-    struct covey_services *services;
-    const char *state_dir; /* STATE/journal.db, STATE/custody/ */
-    void *user;
-    /* This device owns the session from now on: of a session whose owner is gone. */
-    void (*lead)(void *user, const struct covey_fence *fence, const struct covey_digest *job,
-                 const struct covey_checkpoint_ref *newest);
-    void (*lease)(void *user, const struct covey_fence *fence, uint64_t until_ms);
-    void (*news)(void *user, const struct covey_fence *fence, uint8_t held, uint8_t wanted);
-    void (*kept)(void *user, const struct covey_fence *fence, uint64_t step);
+/* What came of --resume. */
+struct covey_custodian_resumed {
+    uint64_t client; /* as it was asked */
+    uint32_t tag;
+    covey_err err;
+    const char *why;
+    const char *name; /* of the session; empty: not known */
 };
 
-/* Feeds CUSTODY_STATE of what was persisted. */
+struct covey_custodian_config {
+    struct covey_services *services;
+    const char *state_dir; /* STATE/journal.db */
+    struct covey_node_id self;
+    void *user;
+    /* Devices with full trust whose channels are up, at most max. */
+    size_t (*sources)(void *user, struct covey_node_id *out, size_t max);
+    /* This device owns the session from now on: of a session whose owner is gone, or that was
+     * resumed by hand. All of it is on this disk. newest NULL: from the beginning. */
+    covey_err (*lead)(void *user, const struct covey_fence *fence, const struct covey_digest *job,
+                      const struct covey_checkpoint_ref *newest);
+    /* The loop's clock; 0: no longer, or not yet. */
+    void (*lease)(void *user, const struct covey_fence *fence, uint64_t until_ms);
+    /* Another device owns it, or nobody does. */
+    void (*lost)(void *user, const struct covey_fence *fence);
+    void (*news)(void *user, const struct covey_fence *fence, uint8_t held, uint8_t wanted);
+    void (*kept)(void *user, const struct covey_fence *fence, uint64_t step);
+    void (*resumed)(void *user, const struct covey_custodian_resumed *resumed);
+};
+
+/* Feeds CUSTODY_STATE of what was persisted, once *out is set. out_why: on failure, or what is to
+ * be said all the same. */
 covey_err covey__custodian_new(const struct covey_custodian_config *config,
                                struct covey_custodian **out, char out_why[static 256]) COVEY_CHECK;
+/* What was begun is done still, nothing more is begun: once the trainings are gone, before the
+ * pools stop. NULL is a no-op. */
+void covey__custodian_stop(struct covey_custodian *c);
 /* After the pools have stopped. */
 void covey__custodian_free(struct covey_custodian *c);
-/* For the trainings of this device. */
+/* For the trainings of this device; valid for as long as the custodian. */
 const struct covey_training_keeper *covey__custodian_keeper(struct covey_custodian *c);
 /* CUSTODY_*; FETCHED of what it asked for: true. */
 void covey__custodian_action(struct covey_custodian *c, const struct covey_action *action);
 bool covey__custodian_fetched(struct covey_custodian *c, const struct covey_action *action);
+/* Retries what could not be had; some times a second. */
+void covey__custodian_tick(struct covey_custodian *c);
+
+/* A session that was stopped, or whose owner is gone for good, goes on here from its newest
+ * checkpoint, as a session of its own: name, or the first 8 or more digits of its id. resumed
+ * follows, never at once. NOT_FOUND; EXISTS: it runs here; DENIED: its owner is up; out_why. */
+covey_err covey__custodian_resume(struct covey_custodian *c, const char *which,
+                                  struct covey_custodian_resumed ask,
+                                  char out_why[static 256]) COVEY_CHECK;
+
+/* Looking in: the newest first. */
+struct covey_custodian_session {
+    struct covey_journal_session row;
+    uint64_t step;                      /* the last one known */
+    struct covey_checkpoint_ref newest; /* on this disk; digest zero: none */
+    uint64_t kept_step;                 /* a majority has it; at the owner */
+    struct covey_custodians set;        /* who keeps it, as far as it is known here */
+    uint8_t held;                       /* of them that hold everything; at the owner */
+    uint64_t lease_ms;                  /* at the owner */
+    bool owns;                          /* this device, now */
+    bool recoverable; /* three devices or more keep it, and at the owner: a majority holds all */
+};
+size_t covey__custodian_count(const struct covey_custodian *c);
+void covey__custodian_get(const struct covey_custodian *c, size_t index,
+                          struct covey_custodian_session *out);
 
 #endif /* COVEY_SESSION_CUSTODIAN_H */

@@ -15,8 +15,10 @@ static covey_err drop(const struct covey_custodian_disk *disk,
 {
     bool last = false;
     covey_err err = covey__journal_checkpoint_drop(disk->journal, &disk->id, ref, &last);
-    if (err == COVEY_OK && last) {
+    if (err == COVEY_OK) {
         covey__store_unpin(disk->store, &ref->digest);
+    }
+    if (err == COVEY_OK && last) {
         covey__store_remove(disk->store, &ref->digest);
     }
     return err;
