@@ -4,7 +4,7 @@
  */
 #include "message_control_private.h"
 
-enum { SESSION_FIELDS = 9 };
+enum { SESSION_FIELDS = 10 };
 
 static void put_session(struct covey_cbor_writer *w, const struct covey_control_session *s)
 {
@@ -13,6 +13,7 @@ static void put_session(struct covey_cbor_writer *w, const struct covey_control_
     covey_cbor_put_text(w, s->name);
     covey_cbor_put_text(w, s->model);
     covey_cbor_put_bool(w, s->detached);
+    covey_cbor_put_bool(w, s->training);
     covey_cbor_put_bool(w, s->running);
     covey_cbor_put_uint(w, s->total);
     covey_cbor_put_uint(w, s->answered);
@@ -45,6 +46,7 @@ static void get_session(struct covey_cbor_reader *r, struct covey_control_sessio
     covey__control_get_line(r, out->name, sizeof(out->name));
     covey__control_get_line(r, out->model, sizeof(out->model));
     out->detached = covey_cbor_get_bool(r);
+    out->training = covey_cbor_get_bool(r);
     out->running = covey_cbor_get_bool(r);
     out->total = get_u32(r);
     out->answered = get_u32(r);

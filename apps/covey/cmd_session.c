@@ -5,11 +5,15 @@
 #include "control.h"
 #include "dims.h"
 #include "read_input.h"
+#include "train_show.h"
 
 enum { TIMEOUT_MS = 60000 };
 
 static const char *state_of(const struct covey_control_session *s)
 {
+    if (s->training) {
+        return s->running ? "training" : "over";
+    }
     return !s->detached ? "open" : s->running ? "running" : "done";
 }
 
@@ -19,6 +23,12 @@ static cJSON *session_json(const struct covey_control_session *s)
     cJSON_AddStringToObject(o, "id", s->name);
     cJSON_AddStringToObject(o, "model", s->model);
     cJSON_AddStringToObject(o, "state", state_of(s));
+    if (s->training) {
+        cJSON_AddBoolToObject(o, "training", true);
+        cJSON_AddNumberToObject(o, "steps", s->total);
+        cJSON_AddNumberToObject(o, "total_steps", s->answered);
+        return o;
+    }
     if (!s->detached) {
         cJSON_AddNumberToObject(o, "requests", s->total);
         return o;
@@ -34,7 +44,9 @@ static cJSON *session_json(const struct covey_control_session *s)
 static void print_session(const struct covey_control_session *s)
 {
     printf("%-24s %-20s %-8s", s->name, s->model, state_of(s));
-    if (s->detached) {
+    if (s->training) {
+        printf(" step %u of %u\n", s->answered, s->total);
+    } else if (s->detached) {
         printf(" %u of %u answered, %u lost, median %.2f ms\n", s->answered, s->total, s->lost,
                s->median_us / 1000.0);
     } else {
@@ -90,6 +102,9 @@ static enum covey_exit show(struct covey__cli *cli, struct covey__control *c, co
     if (err != COVEY_OK) {
         return covey__cli_fail_call(cli, c, err);
     }
+    if (s.training) {
+        return covey__train_show(cli, c, &s);
+    }
     if (cli->json) {
         return covey__cli_print(cli, session_json(&s));
     }
@@ -141,6 +156,9 @@ static enum covey_exit get(struct covey__cli *cli, struct covey__control *c, con
 {
     struct covey_control_session s;
     covey_err err = find(c, id, &s);
+    if (err == COVEY_OK && s.training) {
+        return covey__train_get(cli, c, &s, path);
+    }
     if (err == COVEY_OK && s.detached && s.running) {
         err = covey__control_refuse(c, COVEY_ERR_STATE, "%u of %u inputs are answered: wait",
                                     s.answered + s.lost, s.total);
@@ -157,6 +175,9 @@ static enum covey_exit get(struct covey__cli *cli, struct covey__control *c, con
 
 static enum covey_exit stop(struct covey__cli *cli, struct covey__control *c, const char *id)
 {
+    struct covey_control_session s = {.name = ""};
+    covey_err ignored = find(c, id, &s); /* one that is not listed is refused by the node */
+    (void)ignored;
     covey_err err = set_name(c, id);
     if (err == COVEY_OK) {
         err = covey__control_call(c, COVEY_CONTROL_SESSION_STOP, covey_bytes_of(NULL, 0),
@@ -169,6 +190,10 @@ static enum covey_exit stop(struct covey__cli *cli, struct covey__control *c, co
         cJSON *document = cJSON_CreateObject();
         cJSON_AddStringToObject(document, "stopped", id);
         return covey__cli_print(cli, document);
+    }
+    if (s.training && s.running) {
+        printf("session '%s' stops with a checkpoint\n", id);
+        return COVEY_EXIT_DONE;
     }
     printf("session '%s' stopped and forgotten\n", id);
     return COVEY_EXIT_DONE;
@@ -203,8 +228,7 @@ static enum covey_exit run(struct covey__cli *cli, enum action action, int argc,
         return COVEY_EXIT_USAGE;
     }
     if (argc != 2 || (action == GET && path == NULL)) {
-        return covey__cli_usage(cli,
-                                "usage: covey session show ID, get ID --out FILE.npy, stop ID");
+        return covey__cli_usage(cli, "usage: covey session show ID, get ID --out FILE, stop ID");
     }
     struct covey__control c = {0};
     enum covey_exit code = covey__cli_connect(cli, &c);
@@ -236,18 +260,21 @@ static enum covey_exit run_stop(struct covey__cli *cli, int argc, char **argv)
 enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv)
 {
     static const struct covey__cli_command table[] = {
-        {"show", "how far detached work is",
+        {"show", "how far detached work or a training session is",
          "usage: covey session show ID [--json]\n"
-         "Model, state, inputs, answers, lost ones, median time.\n",
+         "Model, state, inputs, answers, lost ones, median time; of a training session: steps,\n"
+         "loss, accuracy, speed, and who keeps its checkpoints.\n",
          run_show},
-        {"get", "the answers of detached work",
-         "usage: covey session get ID --out FILE.npy [--json]\n"
+        {"get", "the answers of detached work, or a trained model",
+         "usage: covey session get ID --out FILE.npy|FILE.onnx [--json]\n"
          "Writes all answers, once they are there; a lost one is NaN. They stay with the node for\n"
-         "ten minutes after the last of them.\n",
+         "ten minutes after the last of them. Of a training session that is done: the model.\n",
          run_get},
-        {"stop", "end detached work and forget its answers",
+        {"stop", "end detached work or a training session",
          "usage: covey session stop ID [--json]\n"
-         "Ends work that 'covey infer --detach' began, and forgets its answers.\n",
+         "Ends work that 'covey infer --detach' began, and forgets its answers. A training "
+         "session\n"
+         "writes a checkpoint and ends; one that has ended is forgotten.\n",
          run_stop},
         {NULL, NULL, NULL, NULL},
     };

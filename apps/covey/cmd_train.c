@@ -4,9 +4,10 @@
 #include "train_session.h"
 
 const char covey__help_train[] =
-    "usage: covey train --model NAME|FILE.onnx --data SPEC --out FILE.onnx --local [options]\n"
-    "Trains a network on this device. NAME is one of 'covey model build --help'; the file written\n"
-    "takes the data set's values as they are: its first nodes normalise them.\n"
+    "usage: covey train --model NAME|FILE.onnx --data SPEC --out FILE.onnx [options]\n"
+    "Trains a network with the mesh of the node here, or on this device alone (--local). NAME is\n"
+    "one of 'covey model build --help'; the file written takes the data set's values as they are:\n"
+    "its first nodes normalise them.\n"
     "SPEC: mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE, folder:DIR or npy:X,Y.\n"
     "  --epochs E, --batch B    rounds (10, more where that is below 3000 steps), samples of a\n"
     "                           step (50); an incomplete batch at an epoch's end is left out\n"
@@ -22,11 +23,37 @@ const char covey__help_train[] =
     "  --test SPEC|none         what accuracy is measured on (the test part of the data)\n"
     "  --seed S, --threads N    the same seed gives the same file on any number of threads (1)\n"
     "  --width W, --depth D, --units U   as for 'covey model build'\n"
-    "  --checkpoint FILE        written after each epoch and when stopped (Ctrl-C); and with\n"
-    "  --every STEPS            after every so many steps\n"
-    "  --resume FILE            goes on from a checkpoint; what is not given is as it was\n"
+    "  --every STEPS            checkpoints after every so many steps (mesh: each minute)\n"
     "  --report FILE.md         the report as Markdown\n"
-    "  --json                   one JSON document\n";
+    "  --json                   one JSON document\n"
+    "On this device alone:\n"
+    "  --checkpoint FILE        written after each epoch and when stopped (Ctrl-C)\n"
+    "  --resume FILE            goes on from a checkpoint; what is not given is as it was\n"
+    "With the mesh:\n"
+    "  --mode auto|products|data    how the work is shared: products of layers as coded tasks, or\n"
+    "                           gradients of parts of each batch (auto: what is predicted faster)\n"
+    "  --strategy uncoded|replication|mds|vandermonde|lt|field   code of products (mds)\n"
+    "  --blocks N, --tasks M    a product is cut into N blocks and M tasks; about any N answers "
+    "do\n"
+    "  --spare S                gradients: any S answers may be missing (0)\n"
+    "  --private T, --private-inputs T   no T devices together learn anything of both factors of\n"
+    "                           a product, or of the samples' side of it\n"
+    "  --devices N              workers at most; --any-trust: also devices of trust none\n"
+    "  --own-work               this device takes tasks too; --coded all: all layers are shared\n"
+    "  --check all              answers of trusted devices are checked too\n"
+    "  --name SESSION, --detach      the session's name; do not wait: see 'covey session'\n";
+
+static enum covey_exit local(struct covey__train *t)
+{
+    enum covey_exit code = covey__train_open(t);
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_loop(t);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_finish(t);
+    }
+    return code == COVEY_EXIT_DONE ? covey__train_report(t) : code;
+}
 
 enum covey_exit covey__cmd_train(struct covey__cli *cli, int argc, char **argv)
 {
@@ -34,20 +61,11 @@ enum covey_exit covey__cmd_train(struct covey__cli *cli, int argc, char **argv)
     if (!covey__train_options_parse(&t.options, cli, &argc, argv)) {
         return COVEY_EXIT_USAGE;
     }
-    if (!t.options.local) {
-        return covey__cli_usage(cli, "training over the mesh is not there yet: --local trains on "
-                                     "this device");
+    const char *mesh = t.options.local ? covey__train_options_mesh(&t.options) : NULL;
+    if (mesh != NULL) {
+        return covey__cli_usage(cli, "%s is of training with the mesh: leave --local out", mesh);
     }
-    enum covey_exit code = covey__train_open(&t);
-    if (code == COVEY_EXIT_DONE) {
-        code = covey__train_loop(&t);
-    }
-    if (code == COVEY_EXIT_DONE) {
-        code = covey__train_finish(&t);
-    }
-    if (code == COVEY_EXIT_DONE) {
-        code = covey__train_report(&t);
-    }
+    enum covey_exit code = t.options.local ? local(&t) : covey__train_mesh(&t);
     covey__train_close(&t);
     return code;
 }

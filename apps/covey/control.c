@@ -128,8 +128,7 @@ static covey_err receive(struct covey__control *c, int timeout_ms)
                : covey__control_refuse(c, err, "the node's answer cannot be read: other version?");
 }
 
-covey_err covey__control_answer(struct covey__control *c, enum covey_control_type expected,
-                                int timeout_ms)
+covey_err covey__control_next(struct covey__control *c, int timeout_ms)
 {
     do {
         covey_err err = receive(c, timeout_ms);
@@ -142,11 +141,18 @@ covey_err covey__control_answer(struct covey__control *c, enum covey_control_typ
         return covey__control_refuse(c, code == COVEY_OK ? COVEY_ERR_STATE : code, "%s",
                                      c->reply->error.text);
     }
-    if (c->reply->type != expected) {
+    return COVEY_OK;
+}
+
+covey_err covey__control_answer(struct covey__control *c, enum covey_control_type expected,
+                                int timeout_ms)
+{
+    covey_err err = covey__control_next(c, timeout_ms);
+    if (err == COVEY_OK && c->reply->type != expected) {
         return covey__control_refuse(c, COVEY_ERR_MALFORMED,
                                      "the node answered something else: other version?");
     }
-    return COVEY_OK;
+    return err;
 }
 
 covey_err covey__control_call(struct covey__control *c, enum covey_control_type type,

@@ -34,6 +34,8 @@ covey_err covey__control_ask(struct covey__control *c, enum covey_control_type t
                              struct covey_bytes body) COVEY_CHECK;
 covey_err covey__control_answer(struct covey__control *c, enum covey_control_type expected,
                                 int timeout_ms) COVEY_CHECK;
+/* The same, of any type: for questions that are answered more than once. */
+covey_err covey__control_next(struct covey__control *c, int timeout_ms) COVEY_CHECK;
 
 /* STATUS into c->reply->status. */
 covey_err covey__control_status(struct covey__control *c, int timeout_ms) COVEY_CHECK;

@@ -140,7 +140,7 @@ static enum covey_exit check_words(const struct covey__train_options *o,
 enum covey_exit covey__train_options_check(struct covey__train_options *o,
                                            const struct covey__cli *cli)
 {
-    if (o->model == NULL || o->data == NULL || o->out == NULL) {
+    if (o->model == NULL || o->data == NULL || (o->out == NULL && !o->detach)) {
         return covey__cli_usage(cli, "covey train needs --model, --data and --out: see 'covey "
                                      "train --help'");
     }
@@ -155,7 +155,7 @@ enum covey_exit covey__train_options_check(struct covey__train_options *o,
         o->threads == 0 || o->threads > COVEY_THREADS_MAX) {
         return covey__cli_usage(cli, "--epochs, --batch or --threads is out of range");
     }
-    if (o->every != 0 && o->checkpoint == NULL) {
+    if (o->local && o->every != 0 && o->checkpoint == NULL) {
         return covey__cli_usage(cli, "--every says how often --checkpoint FILE is written: give "
                                      "both");
     }

@@ -236,17 +236,23 @@ covey_err covey__train_model_fit(struct covey__train_model *m, const struct cove
     return covey_graph_check(m->graph, 0, out_why);
 }
 
+void covey__train_model_name(const struct covey__train_options *o,
+                             char out[static COVEY_NAME_MAX + 1])
+{
+    const char *slash = strrchr(o->model, '/');
+    snprintf(out, COVEY_NAME_MAX + 1, "%s", slash != NULL ? slash + 1 : o->model);
+    if (covey__train_options_is_file(o) && strlen(out) > 5 &&
+        strcmp(out + strlen(out) - 5, ".onnx") == 0) {
+        out[strlen(out) - 5] = 0;
+    }
+}
+
 covey_err covey__train_model_encode(const struct covey__train_model *m,
                                     const struct covey__train_options *o, uint8_t **out,
                                     size_t *out_len, struct covey_nn_error *out_why)
 {
-    const char *slash = strrchr(o->model, '/');
     char name[COVEY_NAME_MAX + 1];
-    snprintf(name, sizeof(name), "%s", slash != NULL ? slash + 1 : o->model);
-    if (covey__train_options_is_file(o) && strlen(name) > 5 &&
-        strcmp(name + strlen(name) - 5, ".onnx") == 0) {
-        name[strlen(name) - 5] = 0;
-    }
+    covey__train_model_name(o, name);
     return covey_onnx_encode(m->graph, name, out, out_len, out_why);
 }
 

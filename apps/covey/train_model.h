@@ -34,6 +34,9 @@ void covey__train_model_wishes(const struct covey__train_model *m,
 covey_err covey__train_model_fit(struct covey__train_model *m, const struct covey__train_options *o,
                                  const struct covey_dataset *d,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
+/* What the trained model is called. */
+void covey__train_model_name(const struct covey__train_options *o,
+                             char out[static COVEY_NAME_MAX + 1]);
 /* The model as it is now, as ONNX. */
 covey_err covey__train_model_encode(const struct covey__train_model *m,
                                     const struct covey__train_options *o, uint8_t **out,

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/threads.h"
+#include "covey/code.h"
+#include "covey/gradient_code.h"
+#include "covey/limits.h"
 
 /* Key numbers stand in checkpoints: append-only. Key 0: not kept. The same: a resumed run must have
  * it as the first one, since the numbers depend on it. */
@@ -49,7 +51,24 @@ static const struct row rows[] = {
     {"--checkpoint", COVEY__OPTION_TEXT, 0, false, FIELD(checkpoint), 0, 0},
     {"--resume", COVEY__OPTION_TEXT, 0, false, FIELD(resume), 0, 0},
     {"--local", COVEY__OPTION_FLAG, 0, false, FIELD(local), 0, 0},
+    {"--strategy", COVEY__OPTION_TEXT, 0, false, FIELD(strategy), 0, 0},
+    {"--blocks", COVEY__OPTION_NUMBER, 0, false, FIELD(blocks), 1, COVEY_CODE_BLOCKS_MAX},
+    {"--tasks", COVEY__OPTION_NUMBER, 0, false, FIELD(tasks), 1, COVEY_ROUND_TASKS_MAX},
+    {"--private", COVEY__OPTION_NUMBER, 0, false, FIELD(masks), 1, COVEY_WORKERS_MAX},
+    {"--private-inputs", COVEY__OPTION_NUMBER, 0, false, FIELD(input_masks), 1, COVEY_WORKERS_MAX},
+    {"--mode", COVEY__OPTION_TEXT, 0, false, FIELD(mode), 0, 0},
+    {"--spare", COVEY__OPTION_NUMBER, 0, false, FIELD(spare), 0, COVEY_GRADIENT_SPARE_MAX},
+    {"--devices", COVEY__OPTION_NUMBER, 0, false, FIELD(devices), 1, COVEY_WORKERS_MAX},
+    {"--check", COVEY__OPTION_TEXT, 0, false, FIELD(check), 0, 0},
+    {"--coded", COVEY__OPTION_TEXT, 0, false, FIELD(coded), 0, 0},
+    {"--any-trust", COVEY__OPTION_FLAG, 0, false, FIELD(any_trust), 0, 0},
+    {"--own-work", COVEY__OPTION_FLAG, 0, false, FIELD(own_work), 0, 0},
+    {"--name", COVEY__OPTION_TEXT, 0, false, FIELD(name), 0, 0},
+    {"--detach", COVEY__OPTION_FLAG, 0, false, FIELD(detach), 0, 0},
 };
+
+/* From here on rows are of training over the mesh. */
+enum { FIRST_MESH_ROW = 28 };
 
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == COVEY__TRAIN_ROWS, "one given flag a row");
 
@@ -102,6 +121,16 @@ bool covey__train_options_parse(struct covey__train_options *o, struct covey__cl
         return false;
     }
     return true;
+}
+
+const char *covey__train_options_mesh(const struct covey__train_options *o)
+{
+    for (size_t i = FIRST_MESH_ROW; i < COVEY__TRAIN_ROWS; i++) {
+        if (o->given[i]) {
+            return rows[i].name;
+        }
+    }
+    return NULL;
 }
 
 static bool equal(const struct covey__train_options *a, const struct covey__train_options *b,

@@ -16,7 +16,7 @@ enum {
     COVEY__TRAIN_EPOCHS_MAX = 10000, /* each leaves a line in the report */
     COVEY__TRAIN_BATCH_MAX = 65536,  /* beyond it no gradient gets better */
     COVEY__TRAIN_TEXT_MAX = 4095,    /* bytes of a path */
-    COVEY__TRAIN_ROWS = 28,
+    COVEY__TRAIN_ROWS = 42,
 };
 
 #define COVEY__TRAIN_WARMUP_AUTO UINT32_MAX /* not given */
@@ -25,10 +25,13 @@ enum {
 struct covey__train_options {
     const char *model, *data, *test, *out, *checkpoint, *resume, *report;
     const char *optimizer, *schedule, *augment, *normalise;
+    const char *strategy, *mode, *check, *coded, *name; /* over the mesh */
     uint32_t epochs, batch, warmup, seed, threads, every, depth, units, step_epochs;
+    uint32_t blocks, tasks, masks, input_masks, spare, devices; /* over the mesh */
     double lr, momentum, weight_decay, label_smoothing, step_factor, width;
     bool nesterov, local;
-    bool given[COVEY__TRAIN_ROWS]; /* on the command line */
+    bool any_trust, own_work, detach; /* over the mesh */
+    bool given[COVEY__TRAIN_ROWS];    /* on the command line */
 };
 
 /* Defaults, then the command line. False: said what is wrong. */
@@ -37,6 +40,8 @@ bool covey__train_options_parse(struct covey__train_options *o, struct covey__cl
 /* Fills in what depends on others; the ranges and words of all. USAGE: said. */
 enum covey_exit covey__train_options_check(struct covey__train_options *o,
                                            const struct covey__cli *cli);
+/* The first option given that is for training over the mesh alone; NULL: none. */
+const char *covey__train_options_mesh(const struct covey__train_options *o);
 /* What a checkpoint says takes the place of what was not given. USAGE: something was given that
  * changes the numbers, and differs; said. */
 enum covey_exit covey__train_options_resume(struct covey__train_options *o,

@@ -8,6 +8,7 @@
 
 #include "bench_measure.h"
 #include "covey/files.h"
+#include "train_mesh_report.h"
 
 enum { BAR_WIDTH = 24 };
 
@@ -42,8 +43,8 @@ void covey__train_say_start(const struct covey__train *t)
         return;
     }
     printf("%s: %zu parameters, %zu samples of %ux%ux%u in %u classes, %u steps an epoch",
-           t->options.model, covey_trainer_parameters(t->trainer), t->data.count, t->data.channels,
-           t->data.height, t->data.width, t->data.classes, t->batches.steps);
+           t->options.model, t->parameters, t->data.count, t->data.channels, t->data.height,
+           t->data.width, t->data.classes, t->batches.steps);
     if (t->options.resume != NULL) {
         printf(", going on in epoch %u after step %u", t->progress.epoch + 1, t->progress.step);
     }
@@ -137,7 +138,7 @@ struct summary {
 
 static struct summary summarise(const struct covey__train *t)
 {
-    struct summary s = {.best = -1, .last = -1, .steps = covey_trainer_steps(t->trainer)};
+    struct summary s = {.best = -1, .last = -1, .steps = t->steps};
     for (uint32_t i = 0; i < t->progress.epoch; i++) {
         const struct covey__train_epoch *e = &t->progress.history[i];
         s.seconds += e->seconds + e->test_seconds;
@@ -147,7 +148,7 @@ static struct summary summarise(const struct covey__train *t)
             s.best_epoch = i + 1;
         }
     }
-    s.memory = covey_trainer_memory(t->trainer);
+    s.memory = t->trainer_bytes;
     s.peak = covey__memory_now().peak;
     return s;
 }
@@ -163,6 +164,9 @@ static enum covey_exit print_lines(const struct covey__train *t)
     if (s.last >= 0) {
         printf("test accuracy %s, best %s after epoch %u\n", percent(last, s.last),
                percent(best, s.best), s.best_epoch);
+    }
+    if (t->mesh != NULL) {
+        covey__train_mesh_lines(t->mesh);
     }
     return COVEY_EXIT_DONE;
 }
@@ -221,7 +225,7 @@ static enum covey_exit print_json(const struct covey__train *t)
     cJSON_AddNumberToObject(document, "samples", (double)t->data.count);
     cJSON_AddNumberToObject(document, "test_samples", (double)t->test.count);
     cJSON_AddNumberToObject(document, "classes", t->data.classes);
-    cJSON_AddNumberToObject(document, "parameters", (double)covey_trainer_parameters(t->trainer));
+    cJSON_AddNumberToObject(document, "parameters", (double)t->parameters);
     cJSON_AddItemToObject(document, "epochs", json_epochs(t));
     cJSON_AddNumberToObject(document, "steps", (double)s.steps);
     cJSON_AddNumberToObject(document, "seconds", s.seconds);
@@ -235,6 +239,9 @@ static enum covey_exit print_json(const struct covey__train *t)
     cJSON_AddNumberToObject(document, "peak_bytes", (double)s.peak);
     cJSON_AddNumberToObject(document, "file_bytes", (double)t->out_bytes);
     cJSON_AddBoolToObject(document, "resumed", t->options.resume != NULL);
+    if (t->mesh != NULL) {
+        cJSON_AddItemToObject(document, "mesh", covey__train_mesh_json(t->mesh));
+    }
     return covey__cli_print(t->cli, document);
 }
 
@@ -248,7 +255,7 @@ static void markdown(const struct covey__train *t, FILE *to)
             t->data.channels, t->data.height, t->data.width, t->data.classes);
     fprintf(to, "| test | %zu samples |\n| written to | `%s`, %zu bytes |\n", t->test.count, o->out,
             t->out_bytes);
-    fprintf(to, "| parameters | %zu |\n", covey_trainer_parameters(t->trainer));
+    fprintf(to, "| parameters | %zu |\n", t->parameters);
     fprintf(to, "| optimizer | %s, lr %g, momentum %g%s, weight decay %g |\n", o->optimizer, o->lr,
             o->momentum, o->nesterov ? " (Nesterov)" : "", o->weight_decay);
     fprintf(to, "| schedule | %s, %u warm-up steps |\n", o->schedule, o->warmup);
@@ -259,6 +266,9 @@ static void markdown(const struct covey__train *t, FILE *to)
             s.seconds, steps_a_second(t), o->threads, o->threads == 1 ? "" : "s");
     fprintf(to, "| memory | %.1f MB to train, %.1f MB in all |\n", (double)s.memory / 1e6,
             (double)s.peak / 1e6);
+    if (t->mesh != NULL) {
+        covey__train_mesh_markdown(t->mesh, to);
+    }
     fprintf(to, "| test accuracy | %s at the end", percent(test, s.last));
     fprintf(to, ", best %s after epoch %u |\n\n", percent(test, s.best), s.best_epoch);
     fprintf(to, "| epoch | loss | train | test | seconds |\n| --- | --- | --- | --- | --- |\n");

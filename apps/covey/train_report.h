@@ -10,6 +10,8 @@
 /* Zeroed to begin with. */
 struct covey__train_ticker {
     uint64_t last_ns;
+    uint32_t epoch; /* over the mesh: epochs told of */
+    bool said_way;
 };
 
 /* What is trained on what; the first line, there before the first step. */

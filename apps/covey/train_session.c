@@ -230,6 +230,8 @@ static enum covey_exit open_trainer(struct covey__train *t)
     if (err != COVEY_OK) {
         return covey__train_fail(t, err, &why);
     }
+    t->parameters = covey_trainer_parameters(t->trainer);
+    t->trainer_bytes = covey_trainer_memory(t->trainer);
     enum covey_exit code = check_classes(t);
     return code == COVEY_EXIT_DONE && t->state.ptr != NULL ? go_on(t) : code;
 }
@@ -311,6 +313,7 @@ enum covey_exit covey__train_finish(struct covey__train *t)
 {
     struct covey_nn_error why = {""};
     uint8_t *bytes = NULL;
+    t->steps = covey_trainer_steps(t->trainer);
     covey_err err = covey_trainer_store(t->trainer);
     if (err == COVEY_OK) {
         err = covey__train_model_encode(&t->model, &t->options, &bytes, &t->out_bytes, &why);

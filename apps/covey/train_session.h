@@ -11,6 +11,8 @@
 #include "train_model.h"
 #include "train_options.h"
 
+struct covey__train_mesh;
+
 /* A zeroed one with cli and options is ready for open(); close() is safe in any state. */
 struct covey__train {
     struct covey__cli *cli;
@@ -24,9 +26,11 @@ struct covey__train {
     struct covey_digest data_digest, model_digest;
     uint64_t steps_here; /* by this process, with their time */
     double seconds_here;
-    size_t out_bytes;
-    struct covey_buf resumed; /* the checkpoint's file: options borrow from it */
-    struct covey_bytes state; /* of the trainer, within resumed */
+    uint64_t steps; /* in all */
+    size_t parameters, trainer_bytes, out_bytes;
+    const struct covey__train_mesh *mesh; /* it was trained there; NULL: here */
+    struct covey_buf resumed;             /* the checkpoint's file: options borrow from it */
+    struct covey_bytes state;             /* of the trainer, within resumed */
 };
 
 /* Reads what the options name and stands ready in front of the next step. Failures are said. */
@@ -38,6 +42,9 @@ enum covey_exit covey__train_loop(struct covey__train *t);
 enum covey_exit covey__train_checkpoint_write(struct covey__train *t);
 /* Writes the model. */
 enum covey_exit covey__train_finish(struct covey__train *t);
+
+/* train_mesh.c: all of `covey train` without --local. */
+enum covey_exit covey__train_mesh(struct covey__train *t);
 
 /* Says why with the exit code that goes with err. */
 enum covey_exit covey__train_fail(const struct covey__train *t, covey_err err,

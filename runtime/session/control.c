@@ -114,6 +114,12 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_PRODUCT:
         covey__control_product(client, in, take_body);
         return;
+    case COVEY_CONTROL_TRAIN:
+        covey__control_train(client, in, take_body);
+        return;
+    case COVEY_CONTROL_TRAIN_WATCH:
+        covey__control_train_watch(client, in);
+        break;
     case COVEY_CONTROL_SESSIONS:
         covey__control_sessions(client, in->id);
         break;
@@ -203,6 +209,9 @@ covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
     covey_err err = covey__bring_new(&bring, &d->bring);
     if (err == COVEY_OK) {
         err = covey__detached_new(&d->services, d->owner, &d->detached);
+    }
+    if (err == COVEY_OK) {
+        err = covey__control_train_open(d);
     }
     if (err != COVEY_OK) {
         return err;

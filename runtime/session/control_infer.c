@@ -118,6 +118,7 @@ void covey__control_sessions(struct covey_client *client, uint32_t id)
     d->out->sessions.count = 0;
     covey__detached_list(d->detached, &d->out->sessions);
     covey__owner_sessions(d->owner, list_session, d);
+    covey__control_train_list(d, &d->out->sessions);
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }
 
@@ -125,6 +126,9 @@ void covey__control_session_get(struct covey_client *client, const struct covey_
 {
     struct covey_daemon *d = client->daemon;
     struct covey_bytes answers;
+    if (covey__control_train_get(client, in)) {
+        return;
+    }
     covey_err err = covey__detached_get(d->detached, in->name, &answers);
     if (err != COVEY_OK) {
         covey__control_error(client, in->id, err, "no kept answers of this id are here");
@@ -138,6 +142,9 @@ void covey__control_session_get(struct covey_client *client, const struct covey_
 void covey__control_session_stop(struct covey_client *client, const struct covey_control *in)
 {
     const struct covey_digest none = {.bytes = {0}};
+    if (covey__control_train_stop(client, in)) {
+        return;
+    }
     covey_err err = covey__detached_stop(client->daemon->detached, in->name);
     if (err == COVEY_OK) {
         covey__control_done(client, in->id, &none);

@@ -67,4 +67,16 @@ void covey__control_session_get(struct covey_client *client, const struct covey_
 void covey__control_session_stop(struct covey_client *client, const struct covey_control *in);
 void covey__control_plan(struct covey_client *client, const struct covey_control *in);
 
+/* control_train.c */
+covey_err covey__control_train_open(struct covey_daemon *d) COVEY_CHECK;
+/* Before the pools stop. */
+void covey__control_train_close(struct covey_daemon *d);
+void covey__control_train(struct covey_client *client, const struct covey_control *in,
+                          struct covey_body *take_body);
+void covey__control_train_watch(struct covey_client *client, const struct covey_control *in);
+void covey__control_train_list(const struct covey_daemon *d, struct covey_control_sessions *list);
+/* False: no training session has this name. */
+bool covey__control_train_get(struct covey_client *client, const struct covey_control *in);
+bool covey__control_train_stop(struct covey_client *client, const struct covey_control *in);
+
 #endif /* COVEY_SESSION_CONTROL_PRIVATE_H */

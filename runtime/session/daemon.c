@@ -8,6 +8,7 @@
 
 #include "covey/crypto.h"
 #include "daemon_state.h"
+#include "control_private.h"
 #include "probe.h"
 #include "rate.h"
 
@@ -102,33 +103,6 @@ static void act_network(struct covey_daemon *d, const struct covey_action *a)
     }
 }
 
-/* What the owner of a session is told of its rounds. */
-static void act_round(struct covey_daemon *d, const struct covey_action *a)
-{
-    if (!covey__product_benches_action(d->benches, a) && a->type == COVEY_ACTION_ROUND_RESULT) {
-        covey_body_unref(covey__handles_take(&d->services.handles, a->body)); /* it has ended */
-    }
-}
-
-static void act_training(struct covey_daemon *d, const struct covey_action *a)
-{
-    switch ((int)a->type) {
-    case COVEY_ACTION_ENLISTED:
-    case COVEY_ACTION_TASK:
-    case COVEY_ACTION_ROUND_OVER:
-    case COVEY_ACTION_DISMISSED:
-        covey__task_work_action(d->work, a);
-        break;
-    case COVEY_ACTION_TRAIN_WORKER:
-    case COVEY_ACTION_ROUND_HUNGRY:
-    case COVEY_ACTION_ROUND_RESULT:
-        act_round(d, a);
-        break;
-    default:
-        act_network(d, a);
-    }
-}
-
 static void act(struct covey_daemon *d, const struct covey_action *a)
 {
     switch ((int)a->type) {
@@ -188,7 +162,9 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__owner_tiles_done(d->owner, a);
         break;
     default:
-        act_training(d, a);
+        if (!covey__daemon_train(d, a)) {
+            act_network(d, a);
+        }
     }
 }
 
@@ -553,6 +529,7 @@ covey_err covey_daemon_open(struct covey_loop *loop, const struct covey_daemon_c
 void covey_daemon_leave(struct covey_daemon *d)
 {
     struct covey_event event = {.type = COVEY_EVENT_LEAVE};
+    covey__trainings_leave(d->trainings);
     feed(d, &event);
 }
 
@@ -561,6 +538,7 @@ void covey_daemon_close(struct covey_daemon *d)
     if (d == NULL) {
         return;
     }
+    covey__control_train_close(d);
     d->closing = true;
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);

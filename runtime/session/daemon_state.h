@@ -20,6 +20,7 @@
 #include "services.h"
 #include "task_work.h"
 #include "tiles.h"
+#include "training.h"
 
 struct covey_event_item {
     struct covey_event event;
@@ -77,10 +78,16 @@ struct covey_daemon {
     struct covey_bring *bring;
     struct covey_detached *detached;
     bool catalogue_open, saving, unsaved;
+    /* control_train.c */
+    struct covey_trainings *trainings;
+    struct covey_train_watcher *watchers;
 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* daemon_train.c: true: it was an action of training. */
+bool covey__daemon_train(struct covey_daemon *d, const struct covey_action *a);
 
 /* control.c */
 covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,

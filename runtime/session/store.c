@@ -243,6 +243,17 @@ void covey__store_remove(const struct covey_store *store, const struct covey_dig
     discard(store, digest, path);
 }
 
+void covey__store_drop(const struct covey_store *store, const struct covey_digest *digest)
+{
+    char path[PATH_LEN];
+    if (store->index != NULL) {
+        covey__index_drop(store->index, digest);
+        return;
+    }
+    blob_path(store, digest, path);
+    unlink(path);
+}
+
 static covey_err read_all(int fd, uint8_t *data, size_t len)
 {
     size_t pos = 0;

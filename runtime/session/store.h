@@ -45,6 +45,8 @@ void covey__store_remove(const struct covey_store *store, const struct covey_dig
 covey_err covey__store_pin(const struct covey_store *store,
                            const struct covey_digest *digest) COVEY_CHECK;
 void covey__store_unpin(const struct covey_store *store, const struct covey_digest *digest);
+/* Removed, unless it is pinned or of a model of this node. */
+void covey__store_drop(const struct covey_store *store, const struct covey_digest *digest);
 /* Exactly len bytes into data. NOT_FOUND; MALFORMED (and the file removed) when they are not those.
  */
 covey_err covey__store_get(const struct covey_store *store, const struct covey_digest *digest,

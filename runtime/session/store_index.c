@@ -242,6 +242,17 @@ covey_err covey__index_put(struct covey_index *x, const struct covey_digest *dig
     return err;
 }
 
+void covey__index_drop(struct covey_index *x, const struct covey_digest *digest)
+{
+    pthread_mutex_lock(&x->lock);
+    struct entry *e = find(x, digest);
+    if (e != NULL && e->here && !e->kept && e->pins == 0) {
+        x->drop(x->user, digest);
+        set_here(x, e, false, 0);
+    }
+    pthread_mutex_unlock(&x->lock);
+}
+
 void covey__index_gone(struct covey_index *x, const struct covey_digest *digest)
 {
     pthread_mutex_lock(&x->lock);

@@ -36,6 +36,8 @@ covey_err covey__index_room(struct covey_index *x, const struct covey_digest *di
 /* Written, verified. */
 covey_err covey__index_put(struct covey_index *x, const struct covey_digest *digest, uint64_t len,
                            uint64_t now_ms) COVEY_CHECK;
+/* Drops it, if nothing says that it stays. */
+void covey__index_drop(struct covey_index *x, const struct covey_digest *digest);
 void covey__index_gone(struct covey_index *x, const struct covey_digest *digest);
 /* Read at now_ms. True: its file's time should follow (it is an hour behind). */
 bool covey__index_used(struct covey_index *x, const struct covey_digest *digest, uint64_t now_ms);

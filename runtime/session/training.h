@@ -58,7 +58,8 @@ struct covey_training_config {
 
 covey_err covey__trainings_new(const struct covey_training_config *config,
                                struct covey_trainings **out) COVEY_CHECK;
-/* Stops all threads (each ends its step or round at once). */
+/* Stops all threads: each ends its step (a round at once) and writes a checkpoint. Before the
+ * pools stop. */
 void covey__trainings_free(struct covey_trainings *t);
 
 /* job: the blob's digest; it, its model and its data are in the store. Epoch 1, or, of a session
@@ -67,6 +68,15 @@ void covey__trainings_free(struct covey_trainings *t);
 covey_err covey__trainings_start(struct covey_trainings *t, const struct covey_fence *fence,
                                  const struct covey_digest *job,
                                  const struct covey_checkpoint_ref *newest) COVEY_CHECK;
+/* The same where the job was read already: it is found by its name from now on. */
+struct covey_training_start {
+    struct covey_fence fence;
+    struct covey_digest digest;                /* of the job */
+    const struct covey_training_job *job;      /* or NULL */
+    const struct covey_checkpoint_ref *newest; /* or NULL */
+};
+covey_err covey__trainings_start_job(struct covey_trainings *t,
+                                     const struct covey_training_start *start) COVEY_CHECK;
 /* Until then (of the loop's clock) it may act as the owner; 0: not. The thread makes no step that
  * it could not end in time and puts nothing out after it. */
 void covey__trainings_lease(struct covey_trainings *t, const struct covey_fence *fence,
@@ -77,14 +87,24 @@ void covey__trainings_custodians(struct covey_trainings *t, const struct covey_f
 /* A checkpoint is kept by a majority. */
 void covey__trainings_kept(struct covey_trainings *t, const struct covey_fence *fence,
                            uint64_t step);
-/* Writes a checkpoint and ends. NOT_FOUND. */
+/* Writes a checkpoint and ends; of one that has ended: forgets it. NOT_FOUND. */
 covey_err covey__trainings_stop(struct covey_trainings *t, const char *name) COVEY_CHECK;
+/* Another device owns it now: it ends at once, and writes nothing. */
+void covey__trainings_drop(struct covey_trainings *t, const struct covey_fence *fence);
+/* This process will end: each writes a checkpoint and ends, but the keeper is not told that the
+ * session has ended. */
+void covey__trainings_leave(struct covey_trainings *t);
 /* TRAIN_WORKER, ROUND_*; false: of no session of these (a product's bench). */
 bool covey__trainings_action(struct covey_trainings *t, const struct covey_action *action);
 
 size_t covey__trainings_count(const struct covey_trainings *t);
 const struct covey_training_job *covey__trainings_get(const struct covey_trainings *t, size_t index,
                                                       struct covey_training_progress *out);
+/* The newest session of this name; jobs that were not read yet have none. */
+bool covey__trainings_find(const struct covey_trainings *t, const char *name, size_t *out_index);
+/* Its past (training_checkpoint.h): heap, the caller's. NOT_FOUND; STATE: not opened yet. */
+covey_err covey__trainings_record(const struct covey_trainings *t, const char *name,
+                                  struct covey_buf *out) COVEY_CHECK;
 /* The trained model: manifest id, in this device's store. STATE: not done yet. */
 covey_err covey__trainings_result(const struct covey_trainings *t, const char *name,
                                   struct covey_digest *out_manifest) COVEY_CHECK;

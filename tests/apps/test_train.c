@@ -231,9 +231,9 @@ static void test_refused(void **state)
         expect_said(&s, bad[i].code, bad[i].words);
         assert_false(scratch_has(state, "a.onnx"));
     }
-    child_start_covey(state, &c, "train " SMALL "--out @a.onnx");
+    child_start_covey(state, &c, "train " SMALL "--out @a.onnx --state @nobody");
     child_end(state, &c, &s);
-    expect_said(&s, 2, "--local");
+    expect_said(&s, 4, "--local");
 }
 
 int main(void)

@@ -28,7 +28,8 @@ enum covey_control_type {
     COVEY_CONTROL_DETACH = 11,   /* detach; body: inputs one behind another -> DONE; its answers are
                                     kept. The same again under its name is not done twice */
     COVEY_CONTROL_SESSIONS = 12, /* -> SESSIONS_REPLY */
-    COVEY_CONTROL_SESSION_GET = 13,  /* name -> SESSION_GET_REPLY; body: answers, float32 */
+    COVEY_CONTROL_SESSION_GET = 13,  /* name -> SESSION_GET_REPLY; body: answers, float32; of a
+                                        training session: its record (training_checkpoint.h) */
     COVEY_CONTROL_SESSION_STOP = 14, /* name -> DONE */
     COVEY_CONTROL_TRAIN = 15, /* body: a training job; all it names is there -> DONE; runs on */
     COVEY_CONTROL_TRAIN_WATCH = 16, /* name -> TRAIN_PROGRESS, again whenever it changes, until it
@@ -189,12 +190,13 @@ struct covey_control_plan {
     struct covey_control_plan_segment segment[COVEY_CONTROL_SEGMENTS_MAX];
 };
 
-/* A session that is open, or work whose answers are kept. */
+/* A session that is open, work whose answers are kept, or a training session. */
 struct covey_control_session {
     char name[COVEY_NAME_MAX + 1];
     char model[COVEY_NAME_MAX + 1];
-    bool detached, running;
-    uint32_t total, answered, lost; /* inputs; of a session: those under way, none, none */
+    bool detached, training, running;
+    /* Inputs; of a session: those under way, none, none; of a training session: steps. */
+    uint32_t total, answered, lost;
     uint32_t median_us;
     uint8_t output_rank; /* of one answer */
     uint32_t output[COVEY_RANK_MAX];

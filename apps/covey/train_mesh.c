@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "train_mesh.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "covey/files.h"
+#include "train_report.h"
+#include "train_strategy.h"
+
+/* What the node does needs no second place here. */
+static void give_back(struct covey__train *t)
+{
+    covey_trainer_free(t->trainer);
+    t->trainer = NULL;
+}
+
+/* The record is the history that a training here would have made. */
+static covey_err take_record(struct covey__train *t, const struct covey__train_mesh *m)
+{
+    const struct covey_training_record *r = &m->record;
+    if (r->epoch > COVEY__TRAIN_EPOCHS_MAX) {
+        return COVEY_ERR_RANGE;
+    }
+    for (uint32_t i = 0; i < r->epoch; i++) {
+        const struct covey_training_epoch *e = &r->history[i];
+        t->progress.history[i] = (struct covey__train_epoch){.loss = e->loss,
+                                                             .correct = e->correct,
+                                                             .test_correct = e->test_correct,
+                                                             .seconds = e->seconds,
+                                                             .test_seconds = e->test_seconds};
+        t->seconds_here += e->seconds;
+    }
+    t->progress.epoch = r->epoch;
+    t->steps = m->progress.total_steps;
+    t->steps_here = (uint64_t)r->epoch * t->batches.steps;
+    return COVEY_OK;
+}
+
+static enum covey_exit take_model(struct covey__train *t, struct covey__train_mesh *m)
+{
+    uint8_t *bytes = NULL;
+    covey_err err = covey__train_fetch(&m->control, &m->result, &bytes, &t->out_bytes);
+    if (err != COVEY_OK) {
+        return covey__cli_fail_call(t->cli, &m->control, err);
+    }
+    err = covey_file_write(t->options.out, covey_bytes_of(bytes, t->out_bytes), 0644);
+    free(bytes);
+    return err == COVEY_OK ? COVEY_EXIT_DONE
+                           : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
+                                             t->options.out, covey_strerror(err));
+}
+
+static enum covey_exit detach(const struct covey__train *t, const struct covey__train_mesh *m)
+{
+    if (!t->cli->json) {
+        printf("session %s: 'covey session show %s' tells how far it is, 'covey session get %s "
+               "--out FILE.onnx' gets the model\n",
+               m->name, m->name, m->name);
+        return COVEY_EXIT_DONE;
+    }
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "session", m->name);
+    return covey__cli_print(t->cli, document);
+}
+
+static enum covey_exit train(struct covey__train *t, struct covey__train_mesh *m)
+{
+    enum covey_exit code = covey__train_give(t, m);
+    if (code != COVEY_EXIT_DONE || t->options.detach) {
+        return code == COVEY_EXIT_DONE ? detach(t, m) : code;
+    }
+    if (!t->cli->json) {
+        printf("session %s\n", m->name);
+        fflush(stdout);
+    }
+    code = covey__train_watch(t, m);
+    if (code == COVEY_EXIT_DONE && take_record(t, m) != COVEY_OK) {
+        code = covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "the session's record cannot be read");
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = take_model(t, m);
+    }
+    return code == COVEY_EXIT_DONE ? covey__train_report(t) : code;
+}
+
+static enum covey_exit connect(const struct covey__train *t, struct covey__train_mesh *m)
+{
+    covey_err err = covey__control_open(&m->control, t->cli->state);
+    return err == COVEY_OK
+               ? COVEY_EXIT_DONE
+               : covey__cli_fail(t->cli, covey__cli_exit_of(err),
+                                 "%s; --local trains on this device alone", m->control.why);
+}
+
+enum covey_exit covey__train_mesh(struct covey__train *t)
+{
+    struct covey__train_mesh *m = calloc(1, sizeof(*m));
+    if (m == NULL) {
+        return covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "out of memory");
+    }
+    enum covey_exit code = covey__train_strategy(&t->options, t->cli, &m->job);
+    if (code == COVEY_EXIT_DONE && t->options.checkpoint != NULL) {
+        code = covey__cli_usage(t->cli, "--checkpoint is of --local: a mesh keeps checkpoints by "
+                                        "itself, see --every");
+    }
+    if (code == COVEY_EXIT_DONE && t->options.resume != NULL) {
+        code = covey__cli_usage(t->cli, "--resume is of --local");
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_options_check(&t->options, t->cli);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = connect(t, m);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        code = covey__train_open(t);
+    }
+    if (code == COVEY_EXIT_DONE) {
+        t->mesh = m;
+        covey__train_say_start(t);
+        give_back(t);
+        code = train(t, m);
+        t->mesh = NULL;
+    }
+    covey__control_close(&m->control);
+    covey__training_record_done(&m->record);
+    free(m);
+    return code;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "runtime/session/training_checkpoint.h"
+#include "runtime/session/training_job.h"
+#include "runtime/session/training_progress.h"
+
+static void fuzz_job(struct covey_bytes in)
+{
+    struct covey_training_job job;
+    uint8_t bytes[COVEY_TRAINING_JOB_MAX];
+    size_t len = 0;
+    if (covey__training_job_decode(in, &job) == COVEY_OK) {
+        COVEY_ASSERT(covey__training_job_encode(&job, (struct covey_buf){bytes, sizeof(bytes)},
+                                                &len) == COVEY_OK);
+        COVEY_ASSERT(covey_bytes_equal(in, covey_bytes_of(bytes, len)));
+    }
+}
+
+static void fuzz_progress(struct covey_bytes in)
+{
+    struct covey_training_progress p;
+    uint8_t bytes[COVEY_TRAINING_PROGRESS_MAX];
+    size_t len = 0;
+    if (covey__training_progress_decode(in, &p) == COVEY_OK) {
+        COVEY_ASSERT(covey__training_progress_encode(&p, (struct covey_buf){bytes, sizeof(bytes)},
+                                                     &len) == COVEY_OK);
+    }
+}
+
+static void fuzz_checkpoint(struct covey_bytes in)
+{
+    struct covey_training_record r;
+    struct covey_bytes record, state;
+    size_t at = 0, len = 0;
+    if (covey__training_checkpoint_open(in, &record, &state) != COVEY_OK) {
+        return;
+    }
+    if (covey__training_record_decode(record, 8, &r) == COVEY_OK) {
+        COVEY_ASSERT(covey__training_checkpoint_size(&r, state.len, &at, &len) == COVEY_OK);
+        covey__training_record_step(&r, 1.0f, 1, 1.0);
+        COVEY_ASSERT(r.points <= COVEY_TRAINING_POINTS);
+    }
+    covey__training_record_done(&r);
+}
+
+/* Jobs, progress and checkpoints of any bytes are read whole or refused, and what was read can be
+ * written again. The first byte chooses which. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const harness[])(struct covey_bytes) = {fuzz_job, fuzz_progress, fuzz_checkpoint};
+    if (size > 0) {
+        harness[data[0] % 3](covey_bytes_of(data + 1, size - 1));
+    }
+    return 0;
+}

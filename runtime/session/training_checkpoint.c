@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "training_checkpoint.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "covey/cbor.h"
+
+enum {
+    VERSION = 1,
+    MAGIC_BYTES = 8,
+    START_BYTES = MAGIC_BYTES + 4,
+    RECORD_MAX = 1 << 20, /* 10,000 epochs take 400 kB */
+    EPOCH_FIELDS = 5,
+};
+
+enum key {
+    KEY_VERSION = 1,
+    KEY_EPOCH,
+    KEY_STEP,
+    KEY_CORRECT,
+    KEY_LOSS_SUM,
+    KEY_SECONDS,
+    KEY_HISTORY,
+    KEY_STRIDE,
+    KEY_SINCE,
+    KEY_SINCE_SUM,
+    KEY_CURVE,
+    KEY_COUNT = KEY_CURVE,
+};
+
+static const uint8_t magic[MAGIC_BYTES] = {'C', 'O', 'V', 'E', 'Y', 'T', 'C', 'P'};
+
+covey_err covey__training_record_init(struct covey_training_record *r, uint32_t epochs)
+{
+    struct covey_training_record fresh = {.stride = 1};
+    *r = fresh;
+    r->history = calloc((size_t)epochs + 1, sizeof(*r->history));
+    return r->history != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+}
+
+void covey__training_record_done(struct covey_training_record *r)
+{
+    free(r->history);
+    r->history = NULL;
+}
+
+static void add_point(struct covey_training_record *r, float point)
+{
+    if (r->points == COVEY_TRAINING_POINTS) {
+        for (uint32_t i = 0; i < COVEY_TRAINING_POINTS / 2; i++) {
+            r->curve[i] = 0.5f * (r->curve[2 * i] + r->curve[2 * i + 1]);
+        }
+        r->points = COVEY_TRAINING_POINTS / 2;
+    }
+    r->curve[r->points++] = point;
+    if (r->points == COVEY_TRAINING_POINTS) {
+        r->stride = r->stride <= UINT32_MAX / 2 ? 2 * r->stride : r->stride;
+    }
+}
+
+void covey__training_record_step(struct covey_training_record *r, float loss, uint32_t correct,
+                                 double seconds)
+{
+    r->loss_sum += (double)loss;
+    r->correct += correct;
+    r->seconds += seconds;
+    r->step++;
+    r->since_sum += (double)loss;
+    r->since++;
+    /* A full curve waits for a point of twice the steps: then it is halved. */
+    if (r->since >= r->stride) {
+        float point = (float)(r->since_sum / r->since);
+        r->since = 0;
+        r->since_sum = 0;
+        add_point(r, point);
+    }
+}
+
+void covey__training_record_epoch(struct covey_training_record *r, uint32_t test_correct,
+                                  double test_seconds)
+{
+    struct covey_training_epoch *e = &r->history[r->epoch++];
+    *e = (struct covey_training_epoch){.loss = r->loss_sum / r->step,
+                                       .correct = r->correct,
+                                       .test_correct = test_correct,
+                                       .seconds = r->seconds,
+                                       .test_seconds = test_seconds};
+    r->step = r->correct = 0;
+    r->loss_sum = r->seconds = 0;
+}
+
+static void put_history(struct covey_cbor_writer *w, const struct covey_training_record *r)
+{
+    covey_cbor_put_array(w, r->epoch);
+    for (uint32_t i = 0; i < r->epoch; i++) {
+        const struct covey_training_epoch *e = &r->history[i];
+        covey_cbor_put_array(w, EPOCH_FIELDS);
+        covey_cbor_put_float(w, e->loss);
+        covey_cbor_put_uint(w, e->correct);
+        covey_cbor_put_uint(w, e->test_correct);
+        covey_cbor_put_float(w, e->seconds);
+        covey_cbor_put_float(w, e->test_seconds);
+    }
+}
+
+covey_err covey__training_record_encode(const struct covey_training_record *r, struct covey_buf out,
+                                        size_t *out_len)
+{
+    struct covey_cbor_writer w;
+    covey_cbor_writer_init(&w, out);
+    covey_cbor_put_map(&w, KEY_COUNT);
+    covey_cbor_put_uint(&w, KEY_VERSION);
+    covey_cbor_put_uint(&w, VERSION);
+    covey_cbor_put_uint(&w, KEY_EPOCH);
+    covey_cbor_put_uint(&w, r->epoch);
+    covey_cbor_put_uint(&w, KEY_STEP);
+    covey_cbor_put_uint(&w, r->step);
+    covey_cbor_put_uint(&w, KEY_CORRECT);
+    covey_cbor_put_uint(&w, r->correct);
+    covey_cbor_put_uint(&w, KEY_LOSS_SUM);
+    covey_cbor_put_float(&w, r->loss_sum);
+    covey_cbor_put_uint(&w, KEY_SECONDS);
+    covey_cbor_put_float(&w, r->seconds);
+    covey_cbor_put_uint(&w, KEY_HISTORY);
+    put_history(&w, r);
+    covey_cbor_put_uint(&w, KEY_STRIDE);
+    covey_cbor_put_uint(&w, r->stride);
+    covey_cbor_put_uint(&w, KEY_SINCE);
+    covey_cbor_put_uint(&w, r->since);
+    covey_cbor_put_uint(&w, KEY_SINCE_SUM);
+    covey_cbor_put_float(&w, r->since_sum);
+    covey_cbor_put_uint(&w, KEY_CURVE);
+    covey_cbor_put_array(&w, r->points);
+    for (uint32_t i = 0; i < r->points; i++) {
+        covey_cbor_put_float(&w, (double)r->curve[i]);
+    }
+    return covey_cbor_writer_done(&w, out_len);
+}
+
+/* A time or a sum; what is not finite was never written. */
+static double get_real(struct covey_cbor_reader *r)
+{
+    double value = covey_cbor_get_float(r);
+    if (r->err == COVEY_OK && !isfinite(value)) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+    return value;
+}
+
+static uint32_t get_u32(struct covey_cbor_reader *r, uint32_t max)
+{
+    return (uint32_t)covey_cbor_get_uint(r, max);
+}
+
+static void get_history(struct covey_cbor_reader *r, struct covey_training_record *out)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_TRAINING_EPOCHS_MAX);
+    if (r->err == COVEY_OK && count != out->epoch) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        struct covey_training_epoch *e = &out->history[i];
+        if (covey_cbor_enter_array(r, EPOCH_FIELDS) != EPOCH_FIELDS && r->err == COVEY_OK) {
+            r->err = COVEY_ERR_MALFORMED;
+        }
+        e->loss = get_real(r);
+        e->correct = get_u32(r, UINT32_MAX);
+        e->test_correct = get_u32(r, UINT32_MAX);
+        e->seconds = get_real(r);
+        e->test_seconds = get_real(r);
+        covey_cbor_leave(r);
+    }
+    covey_cbor_leave(r);
+}
+
+static void get_curve(struct covey_cbor_reader *r, struct covey_training_record *out)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_TRAINING_POINTS);
+    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
+        double point = get_real(r);
+        if (r->err == COVEY_OK && !(fabs(point) < 1e30)) {
+            r->err = COVEY_ERR_RANGE;
+            return;
+        }
+        out->curve[i] = (float)point;
+    }
+    out->points = r->err == COVEY_OK ? (uint32_t)count : 0;
+    covey_cbor_leave(r);
+}
+
+static void get_field(struct covey_cbor_reader *r, uint64_t key, uint32_t epochs,
+                      struct covey_training_record *out)
+{
+    switch (key) {
+    case KEY_VERSION:
+        if (covey_cbor_get_uint(r, UINT64_MAX) != VERSION && r->err == COVEY_OK) {
+            r->err = COVEY_ERR_UNSUPPORTED;
+        }
+        break;
+    case KEY_EPOCH:
+        out->epoch = get_u32(r, epochs);
+        break;
+    case KEY_STEP:
+        out->step = get_u32(r, UINT32_MAX);
+        break;
+    case KEY_CORRECT:
+        out->correct = get_u32(r, UINT32_MAX);
+        break;
+    case KEY_LOSS_SUM:
+        out->loss_sum = get_real(r);
+        break;
+    case KEY_SECONDS:
+        out->seconds = get_real(r);
+        break;
+    case KEY_HISTORY:
+        get_history(r, out);
+        break;
+    case KEY_STRIDE:
+        out->stride = get_u32(r, UINT32_MAX);
+        break;
+    case KEY_SINCE:
+        out->since = get_u32(r, UINT32_MAX);
+        break;
+    case KEY_SINCE_SUM:
+        out->since_sum = get_real(r);
+        break;
+    case KEY_CURVE:
+        get_curve(r, out);
+        break;
+    default:
+        r->err = COVEY_ERR_MALFORMED;
+    }
+}
+
+/* Every key once, in order: the history comes behind the epoch that says how long it is. */
+covey_err covey__training_record_decode(struct covey_bytes in, uint32_t epochs,
+                                        struct covey_training_record *out)
+{
+    struct covey_cbor_reader r;
+    uint64_t key = 0;
+    COVEY_ASSERT(epochs <= COVEY_TRAINING_EPOCHS_MAX);
+    covey_err err = covey__training_record_init(out, epochs);
+    if (err != COVEY_OK || in.len > RECORD_MAX) {
+        return err != COVEY_OK ? err : COVEY_ERR_LIMIT;
+    }
+    covey_cbor_reader_init(&r, in);
+    if (covey_cbor_enter_map(&r, KEY_COUNT) != KEY_COUNT && r.err == COVEY_OK) {
+        return COVEY_ERR_MALFORMED;
+    }
+    while (covey_cbor_next_key(&r, &key)) {
+        get_field(&r, key, epochs, out);
+    }
+    err = covey_cbor_reader_done(&r);
+    return err == COVEY_OK && (out->stride == 0 || out->since > out->stride) ? COVEY_ERR_RANGE
+                                                                             : err;
+}
+
+covey_err covey__training_checkpoint_size(const struct covey_training_record *r, size_t state,
+                                          size_t *out_at, size_t *out_len)
+{
+    struct covey_buf none = {NULL, 0};
+    size_t record = 0, len = 0;
+    covey_err err = covey__training_record_encode(r, none, &record);
+    if (err == COVEY_OK && record > RECORD_MAX) {
+        err = COVEY_ERR_LIMIT;
+    }
+    if (err == COVEY_OK) {
+        err = covey_size_add(state, START_BYTES + record, &len);
+    }
+    if (err == COVEY_OK) {
+        *out_at = START_BYTES + record;
+        *out_len = len;
+    }
+    return err;
+}
+
+covey_err covey__training_checkpoint_begin(const struct covey_training_record *r, uint8_t *blob,
+                                           size_t at)
+{
+    size_t len = 0;
+    COVEY_ASSERT(at > START_BYTES);
+    struct covey_buf room = {blob + START_BYTES, at - START_BYTES};
+    memcpy(blob, magic, MAGIC_BYTES);
+    covey_store32(blob + MAGIC_BYTES, (uint32_t)(at - START_BYTES));
+    covey_err err = covey__training_record_encode(r, room, &len);
+    return err == COVEY_OK && len != room.len ? COVEY_ERR_SPACE : err;
+}
+
+covey_err covey__training_checkpoint_open(struct covey_bytes blob, struct covey_bytes *out_record,
+                                          struct covey_bytes *out_state)
+{
+    if (blob.len < START_BYTES || memcmp(blob.ptr, magic, MAGIC_BYTES) != 0) {
+        return COVEY_ERR_MALFORMED;
+    }
+    size_t record = covey_load32(blob.ptr + MAGIC_BYTES), room = blob.len - START_BYTES;
+    if (record > room || record > RECORD_MAX) {
+        return COVEY_ERR_MALFORMED;
+    }
+    *out_record = covey_bytes_of(blob.ptr + START_BYTES, record);
+    *out_state = covey_bytes_of(blob.ptr + START_BYTES + record, room - record);
+    return COVEY_OK;
+}

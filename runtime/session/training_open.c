@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "training_open.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "covey/manifest.h"
+#include "data_blob.h"
+
+static covey_err get_blob(void *user, const struct covey_digest *digest, void *data, size_t len)
+{
+    return covey__store_get(user, digest, data, len);
+}
+
+static covey_err load_job(struct covey_training *t, const char **out_what)
+{
+    struct covey_body *body = NULL;
+    struct covey_training_job job;
+    *out_what = "the job";
+    if (t->has_job) {
+        return COVEY_OK;
+    }
+    covey_err err = covey__store_body(&t->services->store, &t->job_digest, &body);
+    if (err == COVEY_OK) {
+        err = covey__training_job_decode(covey_bytes_of(body->data, body->len), &job);
+    }
+    covey_body_unref(body);
+    if (err == COVEY_OK) {
+        pthread_mutex_lock(&t->mutex);
+        t->job = job;
+        t->has_job = true;
+        pthread_mutex_unlock(&t->mutex);
+    }
+    return err;
+}
+
+static covey_err load_model(struct covey_training *t, struct covey_nn_error *why,
+                            const char **out_what)
+{
+    struct covey_body *body = NULL;
+    *out_what = "the model";
+    covey_err err = covey__store_body(&t->services->store, &t->job.model, &body);
+    if (err == COVEY_OK) {
+        err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &t->manifest, why);
+    }
+    covey_body_unref(body);
+    return err == COVEY_OK
+               ? covey_manifest_bind(t->manifest, 1, get_blob, &t->services->store, &t->graph, why)
+               : err;
+}
+
+static covey_err load_data(struct covey_training *t, const struct covey_digest *digest,
+                           struct covey_samples *out)
+{
+    struct covey_body *body = NULL;
+    struct covey_data_header header;
+    covey_err err = covey__store_body(&t->services->store, digest, &body);
+    if (err == COVEY_OK) {
+        err = covey__data_header_decode(covey_bytes_of(body->data, body->len), &header);
+    }
+    if (err == COVEY_OK) {
+        err = covey__data_load(&header, get_blob, &t->services->store, out);
+    }
+    covey_body_unref(body);
+    return err;
+}
+
+static covey_err load_all_data(struct covey_training *t, const char **out_what)
+{
+    const struct covey_digest none = {.bytes = {0}};
+    *out_what = "the samples";
+    covey_err err = load_data(t, &t->job.data, &t->data);
+    if (err == COVEY_OK && !covey_digest_equal(&t->job.test, &none)) {
+        *out_what = "the test samples";
+        err = load_data(t, &t->job.test, &t->test);
+    }
+    return err;
+}
+
+/* What `covey train` has checked already: others may have made the job. */
+static covey_err check(const struct covey_training *t, const char **out_what)
+{
+    const struct covey_samples *a = &t->data, *b = &t->test;
+    uint32_t classes = covey_trainer_classes(t->trainer);
+    *out_what = "model and samples do not fit one another";
+    bool fit = a->count >= t->job.train.batch && a->classes <= classes && b->classes <= classes &&
+               covey_trainer_input_floats(t->trainer) == covey_samples_values(a) &&
+               (b->count == 0 || covey_samples_values(a) == covey_samples_values(b));
+    return fit ? COVEY_OK : COVEY_ERR_RANGE;
+}
+
+static covey_err open_trainer(struct covey_training *t, struct covey_nn_error *why,
+                              const char **out_what)
+{
+    *out_what = "training";
+    covey_err err = covey_trainer_new(t->graph, &t->job.train, &t->trainer, why);
+    if (err == COVEY_OK) {
+        err = check(t, out_what);
+    }
+    if (err == COVEY_OK) {
+        err = covey_batches_init(&t->batches, &t->data, t->job.train.batch, t->job.train.seed);
+        t->batches.augment = t->job.augment;
+    }
+    return err;
+}
+
+/* Progress and state of the checkpoint must be of the same step, one that can be. */
+static covey_err take_checkpoint(struct covey_training *t, struct covey_bytes blob)
+{
+    struct covey_bytes bytes, state;
+    struct covey_training_record r = {.epoch = 0};
+    covey_err err = covey__training_checkpoint_open(blob, &bytes, &state);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    err = covey__training_record_decode(bytes, t->job.epochs, &r);
+    bool fits = r.step <= t->batches.steps && (r.epoch < t->job.epochs || r.step == 0);
+    if (err == COVEY_OK) {
+        err = fits ? covey_trainer_load(t->trainer, state) : COVEY_ERR_RANGE;
+    }
+    if (err == COVEY_OK &&
+        covey_trainer_steps(t->trainer) != (uint64_t)r.epoch * t->batches.steps + r.step) {
+        err = COVEY_ERR_RANGE;
+    }
+    if (err != COVEY_OK) {
+        covey__training_record_done(&r);
+        return err;
+    }
+    pthread_mutex_lock(&t->mutex);
+    covey__training_record_done(&t->record);
+    t->record = r;
+    pthread_mutex_unlock(&t->mutex);
+    return COVEY_OK;
+}
+
+static covey_err open_record(struct covey_training *t, const char **out_what)
+{
+    struct covey_training_record fresh;
+    struct covey_body *body = NULL;
+    *out_what = "the checkpoint";
+    if (t->resumed) {
+        covey_err err = covey__store_body(&t->services->store, &t->newest.digest, &body);
+        if (err == COVEY_OK) {
+            err = take_checkpoint(t, covey_bytes_of(body->data, body->len));
+        }
+        covey_body_unref(body);
+        return err;
+    }
+    covey_err err = covey__training_record_init(&fresh, t->job.epochs);
+    if (err == COVEY_OK) {
+        pthread_mutex_lock(&t->mutex);
+        t->record = fresh;
+        pthread_mutex_unlock(&t->mutex);
+    }
+    return err;
+}
+
+covey_err covey__training_open(struct covey_training *t, char out_why[static 200])
+{
+    struct covey_nn_error why = {""};
+    const char *what = "";
+    covey_err err = load_job(t, &what);
+    if (err == COVEY_OK) {
+        err = load_model(t, &why, &what);
+    }
+    if (err == COVEY_OK) {
+        err = load_all_data(t, &what);
+    }
+    if (err == COVEY_OK) {
+        err = open_trainer(t, &why, &what);
+    }
+    if (err == COVEY_OK) {
+        err = open_record(t, &what);
+    }
+    if (err != COVEY_OK) {
+        snprintf(out_why, 200, "%s: %.150s", what,
+                 why.text[0] != 0 ? why.text : covey_strerror(err));
+    }
+    return err;
+}
+
+void covey__training_shut(struct covey_training *t)
+{
+    covey_trainer_free(t->trainer);
+    covey_batches_done(&t->batches);
+    covey__data_done(&t->data);
+    covey__data_done(&t->test);
+    covey_manifest_free(t->manifest);
+    free(t->gradient);
+    t->trainer = NULL;
+    t->manifest = NULL;
+    t->gradient = NULL;
+}

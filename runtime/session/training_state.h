@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * training_state.h - one training session, shared by training.c (the loop's side) and
+ * training_thread.c (its own thread).
+ */
+#ifndef COVEY_SESSION_TRAINING_STATE_H
+#define COVEY_SESSION_TRAINING_STATE_H
+
+#include <pthread.h>
+
+#include "covey/samples.h"
+#include "training.h"
+#include "training_checkpoint.h"
+
+enum covey__training_ask {
+    COVEY__TRAINING_GO,
+    COVEY__TRAINING_STOP, /* with a checkpoint */
+    COVEY__TRAINING_DROP, /* at once, with none: another device owns it */
+};
+
+/* How its steps are made; chosen on the loop once the thread has opened everything. */
+struct covey__training_way {
+    bool chosen;
+    struct covey_rounds *rounds; /* NULL: all of it here */
+    bool data;                   /* gradients of parts; else products */
+    uint32_t parts;              /* data */
+};
+
+struct covey_training {
+    struct covey_trainings *all;
+    struct covey_training *link;
+    struct covey_services *services;
+    struct covey_fence fence;
+    struct covey_digest job_digest;
+    /* Where it began; made before the thread is. */
+    bool resumed, needs_lease;
+    struct covey_checkpoint_ref newest;
+    pthread_t thread;
+    /* Of the loop alone. */
+    bool orphan; /* freed while news is on its way: that frees it */
+    bool joined;
+    bool leaving;   /* this process ends: the session does not */
+    bool announced; /* to the keeper */
+    uint64_t ended_ms;
+    struct covey_rounds_report report; /* of rounds that are over */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    /* Under the mutex. */
+    bool posted;
+    enum covey__training_ask ask;
+    bool has_job, opened, ended, has_made, has_result;
+    struct covey_training_job job; /* fixed once has_job */
+    struct covey__training_way way;
+    uint64_t lease_ms;
+    uint64_t products_flops; /* of a step, those that may be spread; once opened */
+    size_t parameters;
+    struct covey_training_progress progress;
+    struct covey_training_record record;
+    struct covey_checkpoint_ref made; /* since the loop last looked */
+    struct covey_digest result;
+    covey_err err;
+
+    /* Of the thread alone. */
+    struct covey_manifest *manifest;
+    struct covey_graph *graph; /* the manifest's */
+    struct covey_samples data, test;
+    struct covey_batches batches;
+    struct covey_trainer *trainer;
+    struct covey_checkpoint_ref kept[2]; /* newest first; len 0: none. Pinned */
+    uint64_t posted_ns, saved_ns, speed_ns;
+    uint64_t speed_steps;
+    uint64_t step_ns; /* what one takes, lately at most */
+    float *gradient;
+};
+
+/* training_thread.c */
+void *covey__training_thread(void *user);
+
+/* Any thread, under the mutex: the loop will look at it. */
+void covey__training_post(struct covey_training *t);
+/* A line about it in progress.why. Under the mutex. */
+void covey__training_why(struct covey_training *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif /* COVEY_SESSION_TRAINING_STATE_H */

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "covey/crypto.h"
+#include "covey/pack.h"
+#include "training_open.h"
+#include "training_way.h"
+
+enum {
+    TRAINING_NICE = 5, /* behind requests, which somebody waits for */
+    SLEEP_MS = 100,
+    AHEAD_MS = 1000, /* a lease is never longer waited for than this before its end */
+};
+
+#define POST_NS UINT64_C(200000000)
+#define SPEED_NS UINT64_C(1000000000)
+/* A minute of work is what the loss of a device may cost, where nothing else is asked for. */
+#define SAVE_NS UINT64_C(60000000000)
+
+static uint64_t now_ms(void)
+{
+    return covey_clock_ns() / 1000000;
+}
+
+void covey__training_why(struct covey_training *t, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(t->progress.why, sizeof(t->progress.why), format, args);
+    va_end(args);
+}
+
+/* ---- what is seen ---- */
+
+/* Under the mutex. */
+static void note(struct covey_training *t)
+{
+    const struct covey_training_record *r = &t->record;
+    struct covey_training_progress *p = &t->progress;
+    double samples = (double)t->job.train.batch;
+    p->epoch = r->epoch;
+    p->step = r->step;
+    p->epochs = t->job.epochs;
+    p->steps = t->batches.steps;
+    p->total_steps = (uint64_t)r->epoch * t->batches.steps + r->step;
+    if (r->step > 0) {
+        p->loss = r->loss_sum / r->step;
+        p->accuracy = (double)r->correct / (samples * r->step);
+    } else if (r->epoch > 0) {
+        const struct covey_training_epoch *e = &r->history[r->epoch - 1];
+        p->loss = e->loss;
+        p->accuracy = (double)e->correct / (samples * t->batches.steps);
+    }
+    if (r->epoch > 0 && t->test.count > 0) {
+        p->test_accuracy = (double)r->history[r->epoch - 1].test_correct / (double)t->test.count;
+    }
+}
+
+/* Under the mutex. */
+static void note_speed(struct covey_training *t, uint64_t now_ns)
+{
+    uint64_t spent = now_ns - t->speed_ns, steps = covey_trainer_steps(t->trainer);
+    if (spent >= SPEED_NS) {
+        t->progress.steps_s = (double)(steps - t->speed_steps) * 1e9 / (double)spent;
+        t->speed_ns = now_ns;
+        t->speed_steps = steps;
+    }
+}
+
+static void note_state(struct covey_training *t, enum covey_training_state state)
+{
+    pthread_mutex_lock(&t->mutex);
+    if (t->progress.state != state) {
+        t->progress.state = state;
+        covey__training_post(t);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+/* ---- waiting ---- */
+
+/* Under the mutex. */
+static void sleep_some(struct covey_training *t)
+{
+    uint64_t at = covey_clock_ns() + SLEEP_MS * UINT64_C(1000000);
+    struct timespec until = {.tv_sec = (time_t)(at / UINT64_C(1000000000)),
+                             .tv_nsec = (long)(at % UINT64_C(1000000000))};
+    int ignored = pthread_cond_timedwait(&t->wake, &t->mutex, &until);
+    (void)ignored;
+}
+
+static enum covey__training_ask asked(struct covey_training *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    enum covey__training_ask ask = t->ask;
+    pthread_mutex_unlock(&t->mutex);
+    return ask;
+}
+
+/* Until there is a lease that what takes need_ns can end in: then true. False: it is to end. What
+ * takes longer than most leases may begin in any of them, since nothing of it leaves without one.
+ */
+static bool wait_lease(struct covey_training *t, uint64_t need_ns)
+{
+    uint64_t need_ms = need_ns / 1000000 < AHEAD_MS ? need_ns / 1000000 : AHEAD_MS;
+    bool waited = false;
+    pthread_mutex_lock(&t->mutex);
+    while (t->needs_lease && t->ask == COVEY__TRAINING_GO && t->lease_ms <= now_ms() + need_ms) {
+        if (!waited) {
+            t->progress.state = COVEY_TRAINING_PAUSED;
+            covey__training_post(t);
+        }
+        waited = true;
+        sleep_some(t);
+    }
+    bool go = t->ask == COVEY__TRAINING_GO;
+    if (go && waited) {
+        t->progress.state = COVEY_TRAINING_RUNNING;
+        covey__training_post(t);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return go;
+}
+
+/* The loop says how steps are made. */
+static bool wait_way(struct covey_training *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->opened = true;
+    covey__training_post(t);
+    while (!t->way.chosen && t->ask == COVEY__TRAINING_GO) {
+        pthread_cond_wait(&t->wake, &t->mutex);
+    }
+    bool go = t->ask == COVEY__TRAINING_GO;
+    pthread_mutex_unlock(&t->mutex);
+    return go;
+}
+
+/* ---- checkpoints ---- */
+
+/* The last two stay; the one before them is of no use. */
+static void keep(struct covey_training *t, const struct covey_checkpoint_ref *ref)
+{
+    const struct covey_store *store = &t->services->store;
+    struct covey_checkpoint_ref *oldest = &t->kept[1];
+    if (covey_digest_equal(&ref->digest, &t->kept[0].digest)) {
+        covey__store_unpin(store, &ref->digest);
+        return;
+    }
+    if (oldest->len > 0) {
+        covey__store_unpin(store, &oldest->digest);
+        covey__store_drop(store, &oldest->digest);
+    }
+    t->kept[1] = t->kept[0];
+    t->kept[0] = *ref;
+}
+
+static covey_err make_blob(struct covey_training *t, uint8_t **out, size_t *out_len)
+{
+    size_t at = 0, len = 0;
+    /* Only this thread writes the record, so it may be read without the mutex. */
+    covey_err err = covey__training_checkpoint_size(
+        &t->record, covey_trainer_state_bytes(t->trainer), &at, &len);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (len > COVEY_BODY_MAX) {
+        return COVEY_ERR_LIMIT;
+    }
+    uint8_t *blob = malloc(len);
+    if (blob == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    err = covey__training_checkpoint_begin(&t->record, blob, at);
+    if (err != COVEY_OK) {
+        free(blob);
+        return err;
+    }
+    covey_trainer_save(t->trainer, blob + at);
+    *out = blob;
+    *out_len = len;
+    return COVEY_OK;
+}
+
+static covey_err put_checkpoint(struct covey_training *t)
+{
+    const struct covey_store *store = &t->services->store;
+    struct covey_checkpoint_ref ref = {.epoch = t->fence.epoch,
+                                       .step = covey_trainer_steps(t->trainer)};
+    uint8_t *blob = NULL;
+    size_t len = 0;
+    covey_err err = make_blob(t, &blob, &len);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    ref.len = len;
+    covey_hash(&ref.digest, covey_bytes_of(blob, len));
+    err = covey__store_pin(store, &ref.digest);
+    if (err == COVEY_OK) {
+        err = covey__store_put(store, &ref.digest, covey_bytes_of(blob, len));
+    }
+    free(blob);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    keep(t, &ref);
+    pthread_mutex_lock(&t->mutex);
+    t->made = ref;
+    t->has_made = true;
+    covey__training_post(t);
+    pthread_mutex_unlock(&t->mutex);
+    return COVEY_OK;
+}
+
+/* Nothing is put out without a lease; where one is needed and has gone, none is waited for if this
+ * is the last thing to do. */
+static void save(struct covey_training *t, bool last)
+{
+    char line[200];
+    pthread_mutex_lock(&t->mutex);
+    bool may = !t->needs_lease || t->lease_ms > now_ms();
+    pthread_mutex_unlock(&t->mutex);
+    if (!may && (last || !wait_lease(t, 0))) {
+        return;
+    }
+    covey_err err = put_checkpoint(t);
+    t->saved_ns = covey_clock_ns();
+    if (err != COVEY_OK) {
+        snprintf(line, sizeof(line), "session %s: no checkpoint could be kept: %s", t->job.name,
+                 err == COVEY_ERR_LIMIT ? "it is larger than what devices give one another"
+                                        : covey_strerror(err));
+        pthread_mutex_lock(&t->mutex);
+        covey__training_why(t, "%s", line);
+        covey__training_post(t);
+        pthread_mutex_unlock(&t->mutex);
+    }
+}
+
+static bool save_is_due(const struct covey_training *t)
+{
+    return t->job.every > 0 ? covey_trainer_steps(t->trainer) % t->job.every == 0
+                            : covey_clock_ns() - t->saved_ns >= SAVE_NS;
+}
+
+/* ---- steps ---- */
+
+static covey_err make_step(struct covey_training *t, struct covey_train_result *out)
+{
+    covey_pace_enter();
+    covey_batches_step(&t->batches, t->record.step);
+    covey_err err = covey__training_way_step(t, out);
+    covey_pace_leave();
+    return err;
+}
+
+static covey_err step(struct covey_training *t)
+{
+    struct covey_train_result result;
+    uint64_t start = covey_clock_ns();
+    covey_err err = make_step(t, &result);
+    uint64_t end = covey_clock_ns();
+    if (err != COVEY_OK) {
+        return err;
+    }
+    /* What one takes at most, lately: a longer one counts at once, shorter ones slowly. */
+    uint64_t spent = end - start;
+    t->step_ns = spent > t->step_ns ? spent : (7 * t->step_ns + spent) / 8;
+    pthread_mutex_lock(&t->mutex);
+    covey__training_record_step(&t->record, result.loss, result.correct, (double)spent * 1e-9);
+    note(t);
+    note_speed(t, end);
+    if (end - t->posted_ns >= POST_NS) {
+        t->posted_ns = end;
+        covey__training_post(t);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return COVEY_OK;
+}
+
+/* CLOSED: asked to end. */
+static covey_err run_steps(struct covey_training *t)
+{
+    while (t->record.step < t->batches.steps) {
+        if (!wait_lease(t, t->step_ns)) {
+            return COVEY_ERR_CLOSED;
+        }
+        covey_err err = step(t);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        if (save_is_due(t)) {
+            save(t, false);
+        }
+    }
+    return asked(t) != COVEY__TRAINING_GO ? COVEY_ERR_CLOSED : COVEY_OK;
+}
+
+static covey_err evaluate(struct covey_training *t, uint32_t *out_correct)
+{
+    uint32_t correct = 0;
+    for (size_t first = 0; first < t->test.count;) {
+        struct covey_train_result result;
+        if (asked(t) != COVEY__TRAINING_GO) {
+            return COVEY_ERR_CLOSED;
+        }
+        covey_pace_enter();
+        uint32_t count = covey_batches_plain(&t->batches, &t->test, first);
+        covey_trainer_evaluate(t->trainer, t->batches.input, t->batches.labels, count, &result);
+        covey_pace_leave();
+        correct += result.correct;
+        first += count;
+    }
+    *out_correct = correct;
+    return COVEY_OK;
+}
+
+static covey_err run_epoch(struct covey_training *t)
+{
+    uint32_t correct = 0;
+    covey_batches_epoch(&t->batches, t->record.epoch);
+    covey_err err = run_steps(t);
+    uint64_t start = covey_clock_ns();
+    if (err == COVEY_OK) {
+        err = evaluate(t, &correct);
+    }
+    if (err != COVEY_OK) {
+        return err;
+    }
+    uint64_t end = covey_clock_ns();
+    pthread_mutex_lock(&t->mutex);
+    covey__training_record_epoch(&t->record, correct, (double)(end - start) * 1e-9);
+    note(t);
+    t->speed_ns = end; /* the test is no part of it */
+    t->speed_steps = covey_trainer_steps(t->trainer);
+    t->posted_ns = end;
+    covey__training_post(t);
+    pthread_mutex_unlock(&t->mutex);
+    return COVEY_OK;
+}
+
+/* ---- the end ---- */
+
+static covey_err put_result(void *user, const struct covey_digest *digest, struct covey_bytes blob)
+{
+    return covey__store_add(user, digest, blob);
+}
+
+static covey_err finish(struct covey_training *t)
+{
+    struct covey_nn_error why = {""};
+    struct covey_store *store = &t->services->store;
+    struct covey_digest id;
+    uint8_t *manifest = NULL;
+    size_t len = 0;
+    if (!wait_lease(t, 0)) {
+        return COVEY_ERR_CLOSED;
+    }
+    covey_err err = covey_trainer_store(t->trainer);
+    if (err == COVEY_OK) {
+        err = covey_pack_plain(t->graph, t->job.model_name, put_result, store, &manifest, &len, &id,
+                               &why);
+    }
+    if (err == COVEY_OK) {
+        err = covey__store_add(store, &id, covey_bytes_of(manifest, len));
+    }
+    free(manifest);
+    if (err == COVEY_OK) {
+        pthread_mutex_lock(&t->mutex);
+        t->result = id;
+        t->has_result = true;
+        pthread_mutex_unlock(&t->mutex);
+    }
+    return err;
+}
+
+static covey_err run(struct covey_training *t)
+{
+    uint64_t now = covey_clock_ns();
+    covey_err err = COVEY_OK;
+    t->saved_ns = t->speed_ns = now;
+    t->speed_steps = covey_trainer_steps(t->trainer);
+    note_state(t, COVEY_TRAINING_RUNNING);
+    while (t->record.epoch < t->job.epochs && err == COVEY_OK) {
+        err = run_epoch(t);
+    }
+    return err == COVEY_OK ? finish(t) : err;
+}
+
+/* Under the mutex. */
+static void tell_end(struct covey_training *t, covey_err err)
+{
+    struct covey_training_progress *p = &t->progress;
+    p->state = err == COVEY_OK           ? COVEY_TRAINING_DONE
+               : err == COVEY_ERR_CLOSED ? COVEY_TRAINING_STOPPED
+                                         : COVEY_TRAINING_FAILED;
+    if (err == COVEY_ERR_RANGE && t->opened) {
+        covey__training_why(t,
+                            "the loss is not a number any more in epoch %u, step %u: try a lower "
+                            "rate than %g",
+                            p->epoch + 1, p->step + 1, (double)t->job.train.lr);
+    } else if (p->state == COVEY_TRAINING_FAILED && t->opened) {
+        covey__training_why(t, "%s", covey_strerror(err));
+    }
+    t->err = err;
+    t->ended = true;
+    covey__training_post(t);
+}
+
+void *covey__training_thread(void *user)
+{
+    struct covey_training *t = user;
+    char why[200] = "";
+    int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), TRAINING_NICE);
+    (void)ignored;
+    covey_pace_enter();
+    covey_err err = covey__training_open(t, why);
+    covey_pace_leave();
+    pthread_mutex_lock(&t->mutex);
+    if (err == COVEY_OK) {
+        note(t);
+    } else {
+        covey__training_why(t, "%s", why);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    if (err == COVEY_OK) {
+        err = wait_way(t) ? run(t) : COVEY_ERR_CLOSED;
+    }
+    if (err == COVEY_ERR_CLOSED && asked(t) == COVEY__TRAINING_STOP && t->opened) {
+        save(t, true);
+    }
+    pthread_mutex_lock(&t->mutex);
+    tell_end(t, err);
+    pthread_mutex_unlock(&t->mutex);
+    covey__training_shut(t);
+    return NULL;
+}

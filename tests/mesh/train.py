@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A training that a node does for its mesh gives the model that this device alone would have made,
+byte for byte; it goes on without whoever asked for it, and ends with a checkpoint when it is told
+to.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+COVEY = os.environ["COVEY"]
+DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
+base = tempfile.mkdtemp(prefix="covey-test-")
+lab_dir = f"{base}/lab"
+
+
+def at(node, *words):
+    return [COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *words]
+
+
+def run(command, code=0):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=120)
+    assert done.returncode == code, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stderr if code != 0 else done.stdout
+
+
+def show(node, name):
+    return json.loads(run(at(node, "session", "show", name, "--json")))
+
+
+def wait(node, name, ready):
+    for _ in range(600):
+        seen = show(node, name)
+        if ready(seen):
+            return seen
+        time.sleep(0.1)
+    raise AssertionError(f"{name} stays {seen}")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def same(name, *options):
+    """The mesh's owner alone: the very file that --local writes."""
+    local, mesh = f"{base}/local.onnx", f"{base}/mesh.onnx"
+    words = ["train", "--data", DIGITS, *options]
+    run([COVEY, *words, "--local", "--out", local])
+    text = run(at(1, *words, "--out", mesh, "--name", name, "--every", "20", "--json"))
+    assert read(local) == read(mesh), f"{name}: another model"
+    report = json.loads(text)
+    assert report["mesh"]["session"] == name and report["last_accuracy"] > 0.5, report
+    assert len(report["mesh"]["curve"]["loss"]) > 0 and report["mesh"]["checkpoint_step"] > 0
+    print(f"{name}: {report['steps']} steps, {len(read(mesh))} bytes, the same", flush=True)
+
+
+def detached():
+    words = ["train", "--model", "mlp", "--units", "32", "--data", DIGITS, "--epochs", "2"]
+    run(at(2, *words, "--name", "alone", "--detach"))
+    wait(2, "alone", lambda s: s["state"] == "done")
+    run(at(2, "session", "get", "alone", "--out", f"{base}/got.onnx"))
+    run([COVEY, *words, "--local", "--out", f"{base}/local.onnx"])
+    assert read(f"{base}/got.onnx") == read(f"{base}/local.onnx")
+    listed = json.loads(run(at(2, "sessions", "--json")))["sessions"]
+    assert any(s["id"] == "alone" and s.get("training") for s in listed), listed
+    run(at(2, "session", "stop", "alone"))
+    assert "no session" in run(at(2, "session", "show", "alone"), 1)
+    print("detached: the model is fetched later", flush=True)
+
+
+def stopped():
+    words = ["train", "--model", "lenet5", "--data", DIGITS, "--epochs", "10000", "--name", "long"]
+    with open(f"{base}/said", "w") as said:
+        child = subprocess.Popen(at(1, *words, "--out", f"{base}/none.onnx"), stdout=said,
+                                 stderr=said)
+    for _ in range(300):
+        listed = json.loads(run(at(1, "sessions", "--json")))["sessions"]
+        if any(s["id"] == "long" and s["total_steps"] > 20 for s in listed if "steps" in s):
+            break
+        time.sleep(0.1)
+    assert "runs here" in run(at(1, *words, "--out", f"{base}/none.onnx"), 1)
+    assert "wait" in run(at(1, "session", "get", "long", "--out", f"{base}/none.onnx"), 1)
+    os.kill(child.pid, signal.SIGINT)
+    code = child.wait(timeout=60)
+    said = read(f"{base}/said").decode()
+    assert code == 128 + signal.SIGINT and "stopped in epoch" in said, (code, said)
+    seen = wait(1, "long", lambda s: s["state"] == "stopped")
+    assert seen["checkpoint_step"] == seen["total_steps"] > 20, seen
+    assert not os.path.exists(f"{base}/none.onnx")
+    print(f"stopped: a checkpoint after step {seen['checkpoint_step']}", flush=True)
+
+
+def refused():
+    words = ["train", "--model", "mlp", "--data", DIGITS, "--out", f"{base}/none.onnx"]
+    wrong = [
+        (["--strategy", "raid"], "--strategy is"), (["--mode", "both"], "--mode is"),
+        (["--blocks", "4", "--tasks", "3"], "at least as many"),
+        (["--strategy", "uncoded", "--blocks", "4", "--tasks", "6"], "a task for each block"),
+        (["--strategy", "replication", "--blocks", "4", "--tasks", "6"], "multiple"),
+        (["--private", "1", "--private-inputs", "1"], "masks the inputs too"),
+        (["--private", "1", "--strategy", "mds"], "strategies of their own"),
+        (["--private", "1", "--mode", "data"], "as they are"),
+        (["--mode", "data", "--tasks", "6"], "a part for each device"),
+        (["--mode", "products", "--spare", "1"], "of --mode data"),
+        (["--check", "some"], "--check takes"), (["--checkpoint", f"{base}/c"], "--checkpoint is"),
+        (["--local", "--spare", "1"], "leave --local out"),
+    ]
+    for options, text in wrong:
+        said = run([COVEY, *words, *options], 2)
+        assert text in said and said.count("\n") == 1, (options, said)
+    print(f"refused: {len(wrong)} combinations", flush=True)
+
+
+try:
+    refused()
+    subprocess.run([COVEY, "lab", "up", "--devices", "3", "--dir", lab_dir, "--mode", "loopback",
+                    "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
+    same("mlp-here", "--model", "mlp", "--units", "48", "--epochs", "3", "--optimizer", "adam")
+    same("lenet5-here", "--model", "lenet5", "--epochs", "3")
+    detached()
+    stopped()
+finally:
+    if os.path.isdir(lab_dir):
+        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
+    shutil.rmtree(base, ignore_errors=True)
