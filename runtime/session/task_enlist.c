@@ -204,9 +204,7 @@ void covey__enlist_end(struct covey__enlisted **list, const struct covey_action 
         if (is_of(e, &action->peer, &action->fence)) {
             *link = e->next;
             e->gone = true;
-            if (e->fetching) { /* no FETCHED finds it any more */
-                covey__enlist_unref(e);
-            }
+            e->refs -= e->fetching; /* no FETCHED finds it any more */
             covey__enlist_unref(e);
             return;
         }

@@ -61,9 +61,7 @@ void covey__task_work_free(struct covey_task_work *w)
     while (w->enlisted != NULL) {
         struct covey__enlisted *e = w->enlisted;
         w->enlisted = e->next;
-        if (e->fetching) {
-            covey__enlist_unref(e);
-        }
+        e->refs -= e->fetching;
         covey__enlist_unref(e);
     }
     covey_timer_free(w->timer);
