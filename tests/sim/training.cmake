@@ -1,0 +1,8 @@
+add_executable(sim_training sim_training.c fake_training.c)
+target_include_directories(sim_training PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(sim_training PRIVATE covey_sim covey_options)
+foreach(seed 1 2 3 4 5 6)
+    math(EXPR nodes "4 + ${seed} % 4")
+    add_test(NAME sim.training.${seed} COMMAND sim_training --seed ${seed} --nodes ${nodes})
+    set_tests_properties(sim.training.${seed} PROPERTIES TIMEOUT 120 LABELS sim)
+endforeach()
