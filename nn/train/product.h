@@ -23,14 +23,24 @@ struct covey__unrolled {
 /* Pieces of about so many columns, at least an image. */
 void covey__unrolled_init(struct covey__unrolled *out, const struct covey__conv_shape *s,
                           size_t columns);
-/* U [k x count pixels] of images [first, first + count) of x. */
-void covey__unrolled_fill(const struct covey__unrolled *u, const float *x, const size_t range[2],
+/* Of X: U [channels taps x images pixels] of some images, and of some of their channels. */
+struct covey__unrolled_part {
+    const float *x; /* all of it */
+    size_t image, images, channel, channels;
+};
+void covey__unrolled_fill(const struct covey__unrolled *u, const struct covey__unrolled_part *part,
                           float *out);
 /* From [image][m][pixels] to [m][image][pixels], in room unless it is so already; and back. */
 const float *covey__unrolled_gather(const struct covey__unrolled *u, const float *from,
                                     size_t count, float *room);
 void covey__unrolled_scatter(const struct covey__unrolled *u, const float *from, size_t count,
                              float *to);
+
+/* The weight gradient of a convolution, in floats; s as covey__train_product_conv() gives it. */
+/* floats */
+size_t covey__product_weights_scratch(const struct covey__conv_shape *s, unsigned threads);
+void covey__product_weights_run(const struct covey_train_product_run *run,
+                                const struct covey__conv_shape *s);
 
 /* Of integers of a field: bytes, and the product. */
 size_t covey__train_product_field_scratch(const struct covey_train_product *p, uint32_t rows);

@@ -4,10 +4,7 @@
 #include "train/conv_grad.h"
 #include "train/product.h"
 
-enum {
-    ALIGN_FLOATS = 16,
-    COLUMNS = 512, /* of images unrolled for a weight gradient: the second cache holds them */
-};
+enum { ALIGN_FLOATS = 16 };
 /* Cycles to lay out a filter's nine weights as they are, and transformed. */
 #define PACK_CYCLES 20.0
 #define TRANSFORM_CYCLES 60.0
@@ -44,23 +41,12 @@ static void plan_back(const struct covey__conv_shape *s, unsigned threads,
     plan_conv(&turned, threads, &out->plan);
 }
 
-/* Floats of unrolled images and of their outputs. */
-static void weights_room(const struct covey__unrolled *u, size_t *out_unrolled, size_t *out_outputs)
-{
-    *out_unrolled = round_up(u->k * u->images * u->pixels);
-    *out_outputs = u->images > 1 ? round_up(u->m * u->images * u->pixels) : 0;
-}
-
 static size_t conv_scratch(const struct covey_train_product *p, uint32_t rows, unsigned threads)
 {
     struct covey__conv_shape s;
     covey__train_product_conv(p, rows, &s);
     if (p->kind == COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT) {
-        struct covey__unrolled u;
-        size_t unrolled, outputs;
-        covey__unrolled_init(&u, &s, COLUMNS);
-        weights_room(&u, &unrolled, &outputs);
-        return unrolled + outputs;
+        return covey__product_weights_scratch(&s, threads);
     }
     if (p->kind == COVEY_TRAIN_PRODUCT_INPUT_GRADIENT) {
         struct covey__conv_input_grad grad;
@@ -144,30 +130,6 @@ static void convolve_back(const struct covey_train_product_run *r,
             .dy = r->a, .weights = r->b, .dx = r->c, .scratch = r->scratch, .threads = r->threads});
 }
 
-/* dW [out x (rows taps)] = sum over pieces of the batch of dY U' */
-static void convolve_weights(const struct covey_train_product_run *r,
-                             const struct covey__conv_shape *s)
-{
-    struct covey__unrolled u;
-    size_t unrolled, outputs;
-    covey__unrolled_init(&u, s, COLUMNS);
-    weights_room(&u, &unrolled, &outputs);
-    float *images = r->scratch;
-    for (size_t first = 0; first < u.batch; first += u.images) {
-        size_t count = u.batch - first < u.images ? u.batch - first : u.images;
-        const float *dy = r->b + first * u.m * u.pixels;
-        struct covey__gemm g = {.m = u.m, .n = u.k, .k = count * u.pixels, .trans_b = true};
-        covey__unrolled_fill(&u, r->a, (const size_t[2]){first, count}, images);
-        g.a = covey__unrolled_gather(&u, dy, count, images + unrolled);
-        g.b = images;
-        g.lda = g.ldb = g.k;
-        g.c = r->c;
-        g.ldc = u.k;
-        g.accumulate = first > 0;
-        covey__gemm_threads(&g, r->threads);
-    }
-}
-
 static void multiply_conv(const struct covey_train_product_run *r)
 {
     struct covey__conv_shape s;
@@ -181,7 +143,7 @@ static void multiply_conv(const struct covey_train_product_run *r)
         return;
     case COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT:
     case COVEY_TRAIN_PRODUCT_KINDS:
-        convolve_weights(r, &s);
+        covey__product_weights_run(r, &s);
         return;
     }
 }

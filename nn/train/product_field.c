@@ -51,10 +51,16 @@ static size_t open_job(struct job *j, const struct covey_train_product *p, uint3
     return at;
 }
 
+static void unroll(const struct job *j, size_t first, size_t count)
+{
+    const struct covey__unrolled_part part = {j->run->a, first, count, 0, j->u.layer.channels};
+    covey__unrolled_fill(&j->u, &part, j->unrolled);
+}
+
 /* Y = W U */
 static void forward(const struct job *j, size_t first, size_t count)
 {
-    covey__unrolled_fill(&j->u, j->run->a, (const size_t[2]){first, count}, j->unrolled);
+    unroll(j, first, count);
     covey_field_multiply(&(struct covey_field_product){.m = j->u.m,
                                                        .n = count * j->u.pixels,
                                                        .k = j->u.k,
@@ -128,7 +134,7 @@ static void add_modulo(float prime, const float *in, float *inout, size_t count)
 /* dW += dY U' */
 static void weight_gradient(const struct job *j, size_t first, size_t count)
 {
-    covey__unrolled_fill(&j->u, j->run->a, (const size_t[2]){first, count}, j->unrolled);
+    unroll(j, first, count);
     covey_field_multiply(&(struct covey_field_product){
         .m = j->u.m,
         .n = j->u.k,

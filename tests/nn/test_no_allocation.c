@@ -3,6 +3,7 @@
 
 #include "builder.h"
 #include "covey/builder.h"
+#include "covey/field.h"
 #include "covey/trainer.h"
 
 /* The linker sends the engine's calls here (see CMakeLists.txt). */
@@ -115,11 +116,59 @@ static void test_steps_allocate_nothing(void **state)
     }
 }
 
+/* Nor does a task of a coded product, in floats or in a field. */
+static void compute_without_allocating(const struct covey_train_product *p, unsigned prime)
+{
+    uint32_t rows = (covey_train_product_rows(p) + 1) / 2;
+    uint64_t seed = 3;
+    size_t bytes = covey_train_product_scratch(p, rows, prime, 1);
+    float *a = random_floats(&seed, covey_train_product_a_floats(p));
+    float *b = random_floats(&seed, covey_train_product_b_floats(p));
+    float *c = random_floats(&seed, covey_train_product_c_floats(p));
+    void *scratch = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    assert_non_null(scratch);
+    memset(a, 0, covey_train_product_a_floats(p) * sizeof(*a)); /* integers */
+    memset(b, 0, covey_train_product_b_floats(p) * sizeof(*b));
+    unsigned before = allocations;
+    covey_train_product_compute(&(struct covey_train_product_run){
+        .product = p, .rows = rows, .prime = prime, .a = a, .b = b, .c = c, .scratch = scratch});
+    assert_int_equal(allocations, before);
+    free(a);
+    free(b);
+    free(c);
+    free(scratch);
+}
+
+static void test_products_allocate_nothing(void **state)
+{
+    enum { CALLS = 200 };
+    static struct covey_product_call calls[CALLS];
+    static const char *const names[] = {"lenet5", "resnet20"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct covey_graph *g = network(names[i]);
+        struct covey_train_options o;
+        struct covey_trainer *t = NULL;
+        covey_train_options_init(&o);
+        o.batch = 2;
+        expect_ok(covey_trainer_new(g, &o, &t, NULL), NULL);
+        size_t count = covey_trainer_products(t, calls, CALLS);
+        assert_true(count > 0 && count <= CALLS);
+        for (size_t j = 0; j < count; j++) {
+            compute_without_allocating(&calls[j].product, COVEY_FIELD_PRIMES);
+            compute_without_allocating(&calls[j].product, 0);
+        }
+        covey_trainer_free(t);
+        covey_graph_free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_allocate_nothing),
         cmocka_unit_test(test_steps_allocate_nothing),
+        cmocka_unit_test(test_products_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,39 @@ static void test_products(void **state)
     each_product(compare, 0);
 }
 
+/* Three threads make the same bits as one. */
+static void compare_threads(struct product_scene *s)
+{
+    const struct covey_train_product *p = &s->product;
+    uint32_t rows = covey_train_product_rows(p);
+    size_t c = covey_train_product_c_floats(p);
+    size_t bytes = covey_train_product_scratch(p, rows, COVEY_FIELD_PRIMES, 3);
+    struct covey_threads *threads = NULL;
+    float *other = malloc(c * sizeof(float));
+    void *scratch = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    assert_true(other != NULL && scratch != NULL);
+    assert_int_equal(covey_threads_new(3, &threads), COVEY_OK);
+    product_scene_compute(p, rows, COVEY_FIELD_PRIMES, s->a, s->b, s->got);
+    covey_train_product_compute(&(struct covey_train_product_run){.product = p,
+                                                                  .rows = rows,
+                                                                  .prime = COVEY_FIELD_PRIMES,
+                                                                  .a = s->a,
+                                                                  .b = s->b,
+                                                                  .c = other,
+                                                                  .scratch = scratch,
+                                                                  .threads = threads});
+    assert_memory_equal(s->got, other, c * sizeof(float));
+    covey_threads_free(threads);
+    free(other);
+    free(scratch);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    each_product(compare_threads, 0);
+}
+
 static void compare_exactly(struct product_scene *s)
 {
     size_t floats = covey_train_product_c_floats(&s->product);
@@ -212,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_products), cmocka_unit_test(test_field),
         cmocka_unit_test(test_codes),    cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,8 @@ void covey_train_product_shape(const struct covey_train_product *p, struct covey
 
 /* A worker: the product of `rows` rows of A (coded or not), the same layout with fewer rows.
  * prime < COVEY_FIELD_PRIMES: of integers of that field, exactly; COVEY_FIELD_PRIMES: of floats.
- * scratch: covey_train_product_scratch() bytes (of so many rows, or more), 64-byte aligned.
+ * scratch: covey_train_product_scratch() bytes (of so many rows and threads, or more), 64-byte
+ * aligned.
  * Deterministic, whatever the threads: but not the same bits for other numbers of rows, nor on
  * processors with other vector instructions, unless of a field. */
 struct covey_train_product_run {
