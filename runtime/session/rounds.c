@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rounds_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,6 +299,8 @@ void covey__rounds_count(struct covey_rounds *r, const struct covey_rounds_repor
     t->reissued += more->reissued;
     t->refused += more->refused;
     t->rough += more->rough;
+    t->spread += more->spread;
+    t->here += more->here;
     t->encode_ns += more->encode_ns;
     t->decode_ns += more->decode_ns;
     t->check_ns += more->check_ns;
@@ -418,4 +421,19 @@ void covey__rounds_report(const struct covey_rounds *r, struct covey_rounds_repo
     pthread_mutex_lock(&own->mutex);
     *out = own->report;
     pthread_mutex_unlock(&own->mutex);
+}
+
+void covey__rounds_why(const struct covey_rounds *r, char out[static COVEY_ROUNDS_WHY_MAX])
+{
+    struct covey_rounds_report now;
+    const struct covey_strategy *s = &r->config.strategy;
+    covey__rounds_report(r, &now);
+    uint64_t all = now.spread + now.here;
+    const char *rest = now.workers == 0 ? "no device works for it now"
+                       : s->all         ? "the others cannot be spread"
+                                        : "the others are faster here";
+    snprintf(out, COVEY_ROUNDS_WHY_MAX, "%llu of %llu products over %u devices, %s%s%s",
+             (unsigned long long)now.spread, (unsigned long long)all, now.workers,
+             covey_code_kind_name(s->kind), now.here > 0 || now.workers == 0 ? ": " : "",
+             now.here > 0 || now.workers == 0 ? rest : "");
 }

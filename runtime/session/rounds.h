@@ -16,6 +16,8 @@
 
 struct covey_rounds;
 
+enum { COVEY_ROUNDS_WHY_MAX = 200 };
+
 struct covey_rounds_config {
     struct covey_services *services;
     struct covey_fence fence;
@@ -29,6 +31,7 @@ struct covey_rounds_config {
 struct covey_rounds_report {
     uint64_t rounds, tasks, answers, late; /* late: came after their round was complete */
     uint64_t reissued, refused, rough;     /* rough: rounds that waited for one more answer */
+    uint64_t spread, here;                 /* products: in rounds; left to this device */
     uint64_t encode_ns, decode_ns, check_ns;
     uint64_t wall_ns; /* in rounds */
     uint32_t workers; /* that pull now */
@@ -47,6 +50,8 @@ void covey__rounds_stop(struct covey_rounds *r);
 /* On the loop: TRAIN_WORKER, ROUND_HUNGRY, ROUND_RESULT of its fence. */
 void covey__rounds_action(struct covey_rounds *r, const struct covey_action *action);
 void covey__rounds_report(const struct covey_rounds *r, struct covey_rounds_report *out);
+/* For people: how many products were spread, by which code, and why the others were not. */
+void covey__rounds_why(const struct covey_rounds *r, char out[static COVEY_ROUNDS_WHY_MAX]);
 
 /* ---- on the session's thread ---- */
 

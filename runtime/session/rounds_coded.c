@@ -38,6 +38,9 @@ void covey__product_cache_free(struct covey__product_cache *cache)
         cache->first = p->next;
         product_free(p);
     }
+    if (cache != NULL) {
+        covey__product_bodies_free(cache);
+    }
     free(cache);
 }
 
@@ -162,7 +165,8 @@ covey_err covey__product_more(struct covey_rounds *r, struct covey__product *p)
     uint64_t start = covey_thread_cpu_ns();
     covey_err err = COVEY_OK;
     for (uint32_t i = 0; i < count && err == COVEY_OK; i++) {
-        err = covey_body_new(task_floats(p, first + i) * sizeof(float), &body[i]);
+        size_t bytes = task_floats(p, first + i) * sizeof(float);
+        err = covey__product_body(r->products, bytes, &body[i]);
         at[i] = err == COVEY_OK ? (float *)(void *)body[i]->data : NULL;
     }
     if (err == COVEY_OK && covey__product_is_exact(p->code.kind)) {

@@ -92,7 +92,9 @@ static covey_err open_call(struct covey_rounds *r, struct call *c)
     bool plain = !covey__product_is_exact(kind) ||
                  (kind == COVEY_CODE_PRIVATE_INPUTS &&
                   c->call->product.kind == COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT);
-    if (covey__product_plan(r, &c->call->product, &code)) {
+    bool spread = covey__product_plan(r, &c->call->product, &code);
+    covey__rounds_count(r, &(struct covey_rounds_report){.spread = spread, .here = !spread});
+    if (spread) {
         return plain ? open_plain(r, c, &code) : open_exact(r, c, &code);
     }
     return plain ? COVEY_OK : open_here(r, c);

@@ -41,10 +41,25 @@ struct covey__product {
     uint32_t team, lost_before;     /* workers at the beginning, and those lost until then */
 };
 
+enum {
+    COVEY__SPARES = 128,
+    COVEY__SPARE_BYTES = 64 * 1024 * 1024, /* of bodies that are used again */
+};
+
+/* What rounds are made of, for the next ones: products, and bodies of tasks. Fresh memory costs
+ * more than what is encoded into it. */
 struct covey__product_cache {
     struct covey__product *first;
     uint32_t count;
+    struct covey_body *spare[COVEY__SPARES]; /* one reference to each that was given out */
+    uint32_t spares;
+    size_t spare_bytes;
 };
+
+/* rounds_bodies.c. One reference; with whatever was in it. */
+covey_err covey__product_body(struct covey__product_cache *c, size_t len,
+                              struct covey_body **out) COVEY_CHECK;
+void covey__product_bodies_free(struct covey__product_cache *c);
 
 bool covey__product_is_exact(enum covey_code_kind kind);
 
