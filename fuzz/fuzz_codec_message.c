@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/message_catalogue.h"
 #include "covey/message_gossip.h"
+#include "covey/message_train.h"
 #include "covey/message_work.h"
 #include "fuzz.h"
 
@@ -29,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size <= OUT_MAX / 2) {
         AGAIN(struct covey_gossip_message, covey_gossip_decode, covey_gossip_encode, in);
         AGAIN(struct covey_work_message, covey_work_decode, covey_work_encode, in);
+        AGAIN(struct covey_train_message, covey_train_decode, covey_train_encode, in);
         AGAIN(struct covey_record_body, covey_record_decode, covey_record_encode, in);
         AGAIN(struct covey_accusation, covey_accusation_decode, covey_accusation_encode, in);
         AGAIN(struct covey_claim, covey_claim_decode, covey_claim_encode, in);
