@@ -257,7 +257,20 @@ enum covey_exit covey__cmd_bench(struct covey__cli *cli, int argc, char **argv)
          "  --loss PERCENT                     of the answers of a round (20)\n"
          "  --rounds R, --threads T, --seed S  (20, 1, 1)\n"
          "  --private T                        also both factors masked against T workers\n"
-         "  --json                             one JSON document\n",
+         "  --json                             one JSON document\n"
+         "With --mesh: rounds of one product over this device's mesh.\n"
+         "  --strategy S    uncoded, replication, mds, vandermonde, lt, field, private,\n"
+         "                  private-inputs (mds)\n"
+         "  --size N        of the matrices, where --rows and so on do not say (512)\n"
+         "  --picture N     a convolution instead: --rows samples, --depth and --columns\n"
+         "                  channels of N x N; --kernel K (3)\n"
+         "  --gradient input|weight   that product of the layer\n"
+         "  --blocks, --tasks         (by the number of workers)\n"
+         "  --private T     masks (1)\n"
+         "  --devices N     workers at most; --await N: begin with so many (1)\n"
+         "  --check-all     check all answers; --any-trust: also workers of trust none\n"
+         "  --own-work      this device computes tasks too\n"
+         "  --model         what the cost model says is faster here stays here\n",
          covey__cmd_bench_train},
         {NULL, NULL, NULL, NULL},
     };
