@@ -138,7 +138,12 @@ static covey_err owned(struct covey_custody *c, const struct covey_event *event)
     if (s == NULL) {
         return COVEY_ERR_NOT_FOUND;
     }
-    if (s->role != COVEY__CUSTODY_OWNER || s->epoch != event->fence.epoch) {
+    bool owner = s->role == COVEY__CUSTODY_OWNER;
+    if (event->type == COVEY_EVENT_CUSTODY_CLOSE && event->err == COVEY_ERR_CANCELLED && !owner) {
+        covey__custody_forget(s); /* by hand: whoever comes back cannot count on this device */
+        return COVEY_OK;
+    }
+    if (!owner || s->epoch != event->fence.epoch) {
         return COVEY_ERR_STATE;
     }
     if (event->type == COVEY_EVENT_CUSTODY_CHECKPOINT) {

@@ -211,6 +211,9 @@ covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
         err = covey__detached_new(&d->services, d->owner, &d->detached);
     }
     if (err == COVEY_OK) {
+        err = covey__control_custody_open(d, state_dir, out_why);
+    }
+    if (err == COVEY_OK) {
         err = covey__control_train_open(d);
     }
     if (err != COVEY_OK) {

@@ -67,6 +67,11 @@ void covey__control_session_get(struct covey_client *client, const struct covey_
 void covey__control_session_stop(struct covey_client *client, const struct covey_control *in);
 void covey__control_plan(struct covey_client *client, const struct covey_control *in);
 
+/* control_custody.c */
+/* Before the trainings, whose keeper it is. */
+covey_err covey__control_custody_open(struct covey_daemon *d, const char *state_dir,
+                                      char out_why[static 256]) COVEY_CHECK;
+
 /* control_train.c */
 covey_err covey__control_train_open(struct covey_daemon *d) COVEY_CHECK;
 /* Before the pools stop. */

@@ -261,7 +261,10 @@ bool covey__control_train_stop(struct covey_client *client, const struct covey_c
 covey_err covey__control_train_open(struct covey_daemon *d)
 {
     const struct covey_training_config config = {
-        .services = &d->services, .changed = changed, .user = d};
+        .services = &d->services,
+        .keeper = covey__custodian_keeper(d->custodian),
+        .changed = changed,
+        .user = d};
     return covey__trainings_new(&config, &d->trainings);
 }
 

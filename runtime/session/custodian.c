@@ -415,6 +415,10 @@ static void keeper_checkpoint(void *user, const struct covey_fence *fence,
                                  .fence = *fence,
                                  .ref = *ref,
                                  .event = COVEY_EVENT_CUSTODY_CHECKPOINT};
+    struct covey__custodian_entry *e = covey__custodian_find(user, &fence->session);
+    if (e != NULL) {
+        e->made_step = ref->step;
+    }
     covey__custodian_chore(user, &chore);
 }
 
@@ -431,6 +435,9 @@ static void keeper_closed(void *user, const struct covey_fence *fence)
     e->row.state = COVEY_JOURNAL_OVER;
     covey__gather_unpin(c->config.services, &e->pins);
     covey__custodian_note(c, e);
+    if (e->made_step > e->kept_step) {
+        c->config.kept(c->config.user, fence, e->made_step); /* by this device, for going on */
+    }
     feed(c, &event);
 }
 

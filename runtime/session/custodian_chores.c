@@ -92,9 +92,11 @@ static void chore_done(struct covey_task *task)
     if (chore->kind == COVEY__CHORE_WRITE && t->err == COVEY_OK) {
         covey__custodian_written(t->c, &chore->fence, &chore->ref);
     }
-    /* A checkpoint of its own that is not on the disk is none: nothing is said of it. */
+    /* A checkpoint of its own that is not on the disk, or comes after the end, is none. */
     bool own = chore->event == COVEY_EVENT_CUSTODY_CHECKPOINT;
-    bool told = chore->event != COVEY_EVENT_TICK && (t->err == COVEY_OK || !own);
+    const struct covey__custodian_entry *e = covey__custodian_find(t->c, &chore->fence.session);
+    bool owns = e != NULL && e->owns && e->row.epoch == chore->fence.epoch;
+    bool told = chore->event != COVEY_EVENT_TICK && (!own || (t->err == COVEY_OK && owns));
     if (chore->kind == COVEY__CHORE_PERSIST || (chore->kind == COVEY__CHORE_WRITE && told)) {
         answer(t->c, chore, t->err);
     } else if (finding) {

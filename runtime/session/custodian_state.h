@@ -36,6 +36,7 @@ struct covey__custodian_entry {
     /* Of this device as its owner, in row.epoch. */
     bool owns, runs; /* runs: the trainings know of it */
     uint64_t lease_ms;
+    uint64_t made_step;                     /* of the last checkpoint made here */
     struct covey_checkpoint_ref from;       /* where it goes on; digest zero: at the beginning */
     uint64_t retry_ms;                      /* 0: nothing to retry */
     struct covey_custodian_resumed resumed; /* who asked; tag 0: nobody */

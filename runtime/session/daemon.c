@@ -115,7 +115,8 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
         covey__content_store(d->content, a);
         break;
     case COVEY_ACTION_FETCHED:
-        if (!covey__task_work_fetched(d->work, a) && !covey__bring_fetched(d->bring, a)) {
+        if (!covey__task_work_fetched(d->work, a) && !covey__bring_fetched(d->bring, a) &&
+            !covey__custodian_fetched(d->custodian, a)) {
             covey__holder_fetched(d->holder, a);
         }
         break;
@@ -247,6 +248,7 @@ static void on_tick(void *user)
     covey__owner_tick(d->owner);
     covey__probe_tick(d->probe);
     covey__resident_tick(&d->services.resident);
+    covey__custodian_tick(d->custodian);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
 }
 
@@ -539,6 +541,7 @@ void covey_daemon_close(struct covey_daemon *d)
         return;
     }
     covey__control_train_close(d);
+    covey__custodian_stop(d->custodian);
     d->closing = true;
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
@@ -561,6 +564,7 @@ void covey_daemon_close(struct covey_daemon *d)
     covey__tiling_free(d->tiling);
     covey__holder_free(d->holder);
     covey__content_free(d->content);
+    covey__custodian_free(d->custodian);
     covey__store_close(&d->services.store);
     covey__handles_done(&d->services.handles);
     while (d->queue_head != NULL) {

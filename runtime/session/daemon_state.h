@@ -10,6 +10,7 @@
 #include "covey/daemon.h"
 #include "covey/identity.h"
 #include "covey/socket.h"
+#include "custodian.h"
 #include "bring.h"
 #include "content.h"
 #include "detached.h"
@@ -79,6 +80,7 @@ struct covey_daemon {
     struct covey_detached *detached;
     bool catalogue_open, saving, unsaved;
     /* control_train.c */
+    struct covey_custodian *custodian;
     struct covey_trainings *trainings;
     struct covey_train_watcher *watchers;
 };

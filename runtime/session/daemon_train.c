@@ -28,6 +28,15 @@ bool covey__daemon_train(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_ROUND_RESULT:
         act_round(d, a);
         return true;
+    case COVEY_ACTION_CUSTODY_APPOINTED:
+    case COVEY_ACTION_CUSTODY_KEEP:
+    case COVEY_ACTION_CUSTODY_PERSIST:
+    case COVEY_ACTION_CUSTODY_LEASE:
+    case COVEY_ACTION_CUSTODY_LEAD:
+    case COVEY_ACTION_CUSTODY_NEWS:
+    case COVEY_ACTION_CUSTODY_OVER:
+        covey__custodian_action(d->custodian, a);
+        return true;
     default:
         return false;
     }

@@ -74,8 +74,9 @@ enum covey_event_type {
     COVEY_EVENT_CUSTODY_OPEN, /* fence: this device owns it; digest: the job; checkpoint (may be
                                  none) */
     COVEY_EVENT_CUSTODY_CHECKPOINT, /* fence, checkpoint: on this disk now; to be kept elsewhere */
-    COVEY_EVENT_CUSTODY_CLOSE,      /* fence: the session has ended */
-    COVEY_EVENT_CUSTODY_HELD,       /* fence; err: what APPOINTED named is here, or cannot be had */
+    COVEY_EVENT_CUSTODY_CLOSE,  /* fence: the session has ended. err CANCELLED, where another owns
+                                   it:  it is given up here by hand */
+    COVEY_EVENT_CUSTODY_HELD,   /* fence; err: what APPOINTED named is here, or cannot be had */
     COVEY_EVENT_CUSTODY_STORED, /* fence, checkpoint; err: of CUSTODY_KEEP: on this disk, or not */
     COVEY_EVENT_CUSTODY_STATE,  /* bytes: what CUSTODY_PERSIST gave before the last start */
     COVEY_EVENT_PERSISTED,      /* index: of CUSTODY_PERSIST: it is on this disk */
