@@ -18,6 +18,9 @@ enum { VECTORS = COVEY__CHECK_VECTORS, BLOCK = 1024 };
  * (docs/coding.md); and that of answers that were rounded on their way, in units of theirs. */
 #define TOLERANCE 32.0
 #define ROUNDED_TOLERANCE 4.0
+/* Below it float32 has no number of full precision: what is lost of squares and of products there
+ * is nobody's lie either. */
+#define LEAST 0x1p-126
 /* Beyond it float32 may overflow, which is nobody's lie. */
 #define UNCHECKABLE 1e35
 
@@ -238,7 +241,7 @@ void covey_code_check_linear(struct covey_code_check *c, const float *a, const f
     }
     double secret = squares_of(c->s, VECTORS * c->out) / (double)(VECTORS * c->out);
     memmove(c->x, x, VECTORS * c->in * sizeof(float));
-    c->matrix = sqrt(squares * secret);
+    c->matrix = sqrt((squares + LEAST * (double)c->in * (double)c->out) * secret);
     struct projection p = {.shape = c->code.a,
                            .rows = c->code.rows,
                            .matrix = a,
@@ -247,7 +250,7 @@ void covey_code_check_linear(struct covey_code_check *c, const float *a, const f
                            .squares = c->norm};
     project(&p, c->part);
     for (size_t i = 0; i < c->code.rows; i++) {
-        c->norm[i] = sqrt(c->norm[i]);
+        c->norm[i] = sqrt(c->norm[i] + LEAST * (double)c->in);
     }
 }
 
@@ -305,6 +308,7 @@ static bool is_row_right(const struct covey_code_check *c, const struct expected
                          float rounding)
 {
     double size = e->norm * c->matrix, tolerance = TOLERANCE * 0x1p-24 * size;
+    tolerance += LEAST * (double)c->in * (double)c->out;
     if (!(size < UNCHECKABLE)) {
         return true;
     }

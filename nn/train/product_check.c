@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/field.h"
 #include "covey/large.h"
+#include "kernels/vkernels.h"
 #include "train/product.h"
 
 #include <stdlib.h>
@@ -18,8 +19,8 @@ struct adjoint {
     struct covey_train_product turned;
     unsigned vectors, prime;
     uint32_t rows;
-    size_t in, out; /* of one vector x, of one vector s */
-    float *x, *filters, *images;
+    size_t in, out, pixels; /* of one vector x, of one vector s, of an output */
+    float *x, *filters, *images, *columns;
     void *scratch;
 };
 
@@ -50,13 +51,17 @@ static size_t lay_out(struct adjoint *j)
         j->turned.batch = j->vectors;
     }
     j->rows = j->turned.batch;
+    size_t taps = (size_t)j->p->kernel[0] * j->p->kernel[1];
+    j->pixels = (size_t)j->p->out_height * j->p->out_width;
+    size_t columns = round_up(j->pixels > taps ? j->pixels : taps);
     size_t vectors = round_up(j->vectors * j->in), filters = round_up(j->vectors * j->out);
     if (j->x != NULL) {
         j->filters = j->x + vectors;
         j->images = j->filters + filters;
-        j->scratch = j->images + vectors;
+        j->columns = j->images + vectors;
+        j->scratch = j->columns + columns;
     }
-    return 2 * vectors + filters +
+    return 2 * vectors + filters + columns +
            covey_train_product_scratch(&j->turned, j->rows, j->prime, 1) / sizeof(float) + 1;
 }
 
@@ -109,52 +114,42 @@ static bool sees(const struct covey_train_product *p, unsigned i, uint32_t at, u
     return x >= 0 && x < (int64_t)(i == 0 ? p->height : p->width);
 }
 
-static double square(float v)
+/* How many taps along axis i see something at output position `at`. */
+static uint32_t taps_at(const struct covey_train_product *p, unsigned i, uint32_t at)
 {
-    return (double)v * (double)v;
-}
-
-/* Of W, each number as often as its tap sees something. */
-static double weight_squares(const struct covey_train_product *p, const float *w)
-{
-    size_t taps = (size_t)p->kernel[0] * p->kernel[1];
-    double all = 0;
-    for (uint32_t tap = 0; tap < taps; tap++) {
-        uint32_t rows = 0, columns = 0;
-        double sum = 0;
-        for (uint32_t y = 0; y < p->out_height; y++) {
-            rows += sees(p, 0, y, tap / p->kernel[1]);
-        }
-        for (uint32_t x = 0; x < p->out_width; x++) {
-            columns += sees(p, 1, x, tap % p->kernel[1]);
-        }
-        for (size_t i = tap; i < taps * p->out_channels * p->in_channels; i += taps) {
-            sum += square(w[i]);
-        }
-        all += sum * (double)rows * (double)columns;
+    uint32_t count = 0;
+    for (uint32_t tap = 0; tap < p->kernel[i]; tap++) {
+        count += sees(p, i, at, tap);
     }
-    return all;
+    return count;
 }
 
-/* Of dY, each number as often as there are taps that see something from there. */
-static double output_squares(const struct covey_train_product *p, const float *dy)
+/* At how many output positions tap `tap` along axis i sees something. */
+static uint32_t positions_of(const struct covey_train_product *p, unsigned i, uint32_t tap)
 {
-    size_t pixels = (size_t)p->out_height * p->out_width;
-    size_t planes = (size_t)p->batch * p->out_channels;
+    uint32_t count = 0, size = i == 0 ? p->out_height : p->out_width;
+    for (uint32_t at = 0; at < size; at++) {
+        count += sees(p, i, at, tap);
+    }
+    return count;
+}
+
+/* Of the map that a row of A goes through: each number of W as often as its tap sees something,
+ * each of dY as often as there are taps that see something from there. */
+static double squares_of(const struct adjoint *j, const float *b)
+{
+    const struct covey_train_product *p = j->p;
+    bool weights = is_weights(j);
+    size_t size = weights ? j->pixels : (size_t)p->kernel[0] * p->kernel[1];
+    uint32_t width = weights ? p->out_width : p->kernel[1];
     double all = 0;
-    for (uint32_t pixel = 0; pixel < pixels; pixel++) {
-        uint32_t rows = 0, columns = 0;
-        double sum = 0;
-        for (uint32_t y = 0; y < p->kernel[0]; y++) {
-            rows += sees(p, 0, pixel / p->out_width, y);
-        }
-        for (uint32_t x = 0; x < p->kernel[1]; x++) {
-            columns += sees(p, 1, pixel % p->out_width, x);
-        }
-        for (size_t i = 0; i < planes; i++) {
-            sum += square(dy[i * pixels + pixel]);
-        }
-        all += sum * (double)rows * (double)columns;
+    struct covey__norm_columns c = {.in = b, .squares = true, .stride = size, .out = j->columns};
+    c.rows = (size_t)p->out_channels * (weights ? p->batch : p->in_channels);
+    covey__vkernels()->norm_columns(&c, 0, size);
+    for (uint32_t at = 0; at < size; at++) {
+        uint32_t rows = weights ? taps_at(p, 0, at / width) : positions_of(p, 0, at / width);
+        uint32_t columns = weights ? taps_at(p, 1, at % width) : positions_of(p, 1, at % width);
+        all += (double)j->columns[at] * (double)rows * (double)columns;
     }
     return all;
 }
@@ -169,9 +164,7 @@ covey_err covey_train_product_check_start(const struct covey_train_product *p, c
     if (err != COVEY_OK) {
         return err;
     }
-    double squares = j.prime < COVEY_FIELD_PRIMES ? 0
-                     : is_weights(&j)             ? output_squares(p, b)
-                                                  : weight_squares(p, b);
+    double squares = j.prime < COVEY_FIELD_PRIMES ? 0 : squares_of(&j, b);
     apply(&j, b, s);
     covey_code_check_linear(check, a, j.x, squares);
     free(j.x);

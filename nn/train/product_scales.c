@@ -12,6 +12,23 @@ static double larger(double most, double v)
     return most >= v || isnan(most) ? most : v;
 }
 
+/* Four sums at a time. In double precision: gradients are small, and their squares must not vanish.
+ */
+static double squares(const float *v, size_t count)
+{
+    double sums[4] = {0}, rest = 0;
+    size_t whole = count - count % 4;
+    for (size_t i = 0; i < whole; i += 4) {
+        for (size_t j = 0; j < 4; j++) {
+            sums[j] += (double)v[i + j] * (double)v[i + j];
+        }
+    }
+    for (size_t i = whole; i < count; i++) {
+        rest += (double)v[i] * (double)v[i];
+    }
+    return sums[0] + sums[1] + sums[2] + sums[3] + rest;
+}
+
 /* The longest of count vectors, which lie as [outer][count][inner]. */
 static double longest(const float *v, size_t outer, size_t count, size_t inner)
 {
@@ -19,10 +36,7 @@ static double longest(const float *v, size_t outer, size_t count, size_t inner)
     for (size_t i = 0; i < count; i++) {
         double sum = 0;
         for (size_t o = 0; o < outer; o++) {
-            const float *at = v + (o * count + i) * inner;
-            for (size_t j = 0; j < inner; j++) {
-                sum += (double)at[j] * (double)at[j];
-            }
+            sum += squares(v + (o * count + i) * inner, inner);
         }
         most = larger(most, sum);
     }
@@ -68,21 +82,21 @@ static covey_err longest_window(const struct covey_train_product *p, const float
     size_t input = (size_t)p->height * p->width, output = (size_t)p->out_height * p->out_width;
     size_t from = back ? output : input, to = back ? input : output;
     size_t channels = back ? p->out_channels : p->in_channels;
-    double most = 0, *squares = calloc(from + to, sizeof(double));
-    if (squares == NULL) {
+    double most = 0, *sums = calloc(from + to, sizeof(double));
+    if (sums == NULL) {
         return COVEY_ERR_NOMEM;
     }
     for (size_t image = 0; image < p->batch; image++) {
-        add_channels(a + image * channels * from, channels, from, squares);
+        add_channels(a + image * channels * from, channels, from, sums);
         for (size_t i = 0; i < to; i++) {
-            squares[from + i] = 0;
+            sums[from + i] = 0;
         }
-        add_window(p, back, squares, squares + from);
+        add_window(p, back, sums, sums + from);
         for (size_t i = 0; i < to; i++) {
-            most = larger(most, squares[from + i]);
+            most = larger(most, sums[from + i]);
         }
     }
-    free(squares);
+    free(sums);
     *out = sqrt(most);
     return COVEY_OK;
 }

@@ -92,6 +92,40 @@ static void test_answers_are_judged(void **state)
     assert_true(judged > 8000);
 }
 
+static void scale(float *v, size_t count, float by)
+{
+    for (size_t i = 0; i < count; i++) {
+        v[i] *= by;
+    }
+}
+
+/* Numbers whose squares are too small for floats, as the gradient of a sample that is known by
+ * heart has them, make no honest answer wrong. */
+static void test_small_numbers(void **state)
+{
+    static const float sizes[][2] = {{1e-16f, 1}, {1e-19f, 1},      {1e-21f, 1},
+                                     {1e-34f, 1}, {1e-21f, 1e-21f}, {1, 1e-21f}};
+    (void)state;
+    for (unsigned i = 0; i < COVEY_TRAIN_PRODUCT_KINDS * 6 * 2; i++) {
+        struct covey_train_product p =
+            product_of(&product_cases[i % 2 * 11], (enum covey_train_product_kind)(i / 12));
+        struct covey_code code = code_of(COVEY_CODE_MDS, 3, 7, covey_train_product_rows(&p));
+        struct judge j;
+        open_judge(&j, &p, COVEY_CODE_MDS);
+        scale(j.scene.a, covey_train_product_a_floats(&p), sizes[i / 2 % 6][0]);
+        scale(j.scene.b, covey_train_product_b_floats(&p), sizes[i / 2 % 6][1]);
+        product_round_close(&j.round);
+        product_round_open(&j.round, &j.scene, &code, 0);
+        for (unsigned secret = 0; secret < SECRETS; secret++) {
+            start(&j, secret);
+            for (uint32_t t = 0; t < code.m; t++) {
+                assert_true(covey_code_check_answer(j.check, t, j.round.answer[t], 0));
+            }
+        }
+        close_judge(&j);
+    }
+}
+
 static struct covey_code private_code(const struct covey_train_product *p,
                                       enum covey_code_kind kind, uint32_t masks)
 {
@@ -164,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_are_judged),
+        cmocka_unit_test(test_small_numbers),
         cmocka_unit_test(test_private_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
