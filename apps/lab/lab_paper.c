@@ -20,7 +20,7 @@ enum {
     BATCH = 50,
     SEED = 1,
 };
-#define SCALE 0.01
+#define SCALE 0.05
 
 const char covey__lab_help_paper[] =
     "usage: covey lab paper training [FILE.md] [options]\n"
@@ -28,16 +28,20 @@ const char covey__lab_help_paper[] =
     "with\n"
     "uniform, normal and exponential latencies: uncoded, 2-replication, MDS, Vandermonde, LT, all\n"
     "with the same draws. Writes FILE.md (paper-training.md), FILE.json and, by gnuplot, pictures\n"
-    "like figures 10, 11 and 12. Exit status 1 when a gain is below what is asked of it.\n"
+    "like figures 10, 11 and 12. Runs over a lab of its own: an owner and ten workers, as fast as\n"
+    "this machine is, but for what they sleep. Exit status 1 when a gain is below what is asked of "
+    "it.\n"
     "  --simulate     rounds as arithmetic, without nodes: thousands of them in a second\n"
     "  --scheme all|a|b|vgg\n"
     "  --law all|uniform|normal|variance|exponential\n"
+    "  --points N     only the first of each law\n"
     "  --rounds N     of each point of A and B (100; simulated 2000)\n"
     "  --steps N      of VGG (5; simulated 100)\n"
-    "  --scale F      seconds a second of the paper takes (0.01)\n"
+    "  --scale F      seconds a second of the paper takes (0.05)\n"
     "  --seed S       of the draws (1)\n"
     "  --workers W, --blocks N, --tasks M   (10, 10, 20)\n"
-    "  --mflops R     of a simulated device (1000)\n"
+    "  --mflops R     of a simulated device, in the paper's time (1000)\n"
+    "  --mode auto|netns|loopback   of the lab\n"
     "  --json         what FILE.json holds, on standard output too\n";
 
 static const char usage[] = "usage: covey lab paper training [FILE.md] [--simulate] [--scheme "
@@ -76,8 +80,8 @@ static bool check_options(struct covey__cli *cli, struct covey__paper *p)
         covey__cli_usage(cli, "--tasks is at least --blocks");
         return false;
     }
-    if (!o->simulate) {
-        covey__cli_usage(cli, "rounds over nodes are not offered yet: give --simulate");
+    if (!covey__lab_parse_mode(o->mode, &p->mode)) {
+        covey__cli_usage(cli, "--mode is auto, netns or loopback, not '%s'", o->mode);
         return false;
     }
     o->rounds = o->rounds != 0 ? o->rounds : o->simulate ? SIMULATED_ROUNDS : ROUNDS;
@@ -99,6 +103,8 @@ static bool parse(struct covey__cli *cli, struct covey__paper *p, int argc, char
         {"--workers", COVEY__OPTION_NUMBER, &o->workers, 1, COVEY__PAPER_WORKERS_MAX, NULL},
         {"--blocks", COVEY__OPTION_NUMBER, &o->blocks, 2, 50, NULL},
         {"--tasks", COVEY__OPTION_NUMBER, &o->tasks, 2, 200, NULL},
+        {"--points", COVEY__OPTION_NUMBER, &o->points, 1, COVEY__PAPER_SETTINGS_MAX, NULL},
+        {"--mode", COVEY__OPTION_TEXT, &o->mode, 0, 0, NULL},
         {"--mflops", COVEY__OPTION_NUMBER, &o->mflops, 1, 1000000, NULL},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
@@ -131,6 +137,9 @@ static covey_err run(struct covey__paper *p)
     }
     if (err == COVEY_OK) {
         err = covey__paper_simulate(p);
+    }
+    if (err == COVEY_OK && !p->options.simulate) {
+        err = covey__paper_measure(p);
     }
     if (err == COVEY_OK) {
         err = covey__paper_write(p);
@@ -174,10 +183,14 @@ enum covey_exit covey__lab_paper(struct covey__cli *cli, int argc, char **argv)
                                                .blocks = BLOCKS,
                                                .tasks = TASKS,
                                                .mflops = MFLOPS,
-                                               .batch = BATCH};
+                                               .batch = BATCH,
+                                               .points = COVEY__PAPER_SETTINGS_MAX};
     enum covey_exit code = COVEY_EXIT_USAGE;
     if (parse(cli, p, argc, argv)) {
+        sigset_t before;
+        covey__lab_signals_hold(&before);
         code = finish(cli, p, run(p));
+        covey__lab_signals_release(&before);
     }
     free(p);
     return code;

@@ -33,8 +33,8 @@ covey_err covey__paper_sim_new(enum covey_code_kind kind, uint32_t n, uint32_t m
                                struct covey__paper_sim **out) COVEY_CHECK;
 void covey__paper_sim_free(struct covey__paper_sim *s); /* NULL is a no-op */
 /* Idle workers pull the next task; worker w takes task_ms[w] for each. The pool holds all tasks of
- * the code from the start, as published; only those of LT are made when they are asked for, and
- * then only ones that bring something new. seed: draws LT's sums. */
+ * the code from the start, as published; only those of LT are made when they are asked for. seed:
+ * draws LT's sums. */
 covey_err covey__paper_sim_run(struct covey__paper_sim *s, const double *task_ms, uint32_t workers,
                                uint64_t seed, struct covey__paper_round *out) COVEY_CHECK;
 
@@ -65,7 +65,9 @@ enum covey__paper_family {
 
 struct covey__paper_result {
     double mean_ms, deviation_ms; /* of a round; VGG: of a step's products together */
-    double answers, tasks;        /* of a round, on average */
+    double simulated_ms;          /* the same draws, as arithmetic */
+    double answers, tasks;        /* of a round, on average: that were used, handed out */
+    double error;                 /* of the decoded product, the worst; 0: simulated */
     uint32_t rounds, failed;
 };
 
@@ -84,7 +86,7 @@ struct covey__paper_options {
     const char *page, *mode, *scheme, *family;
     double scale;
     uint32_t rounds, steps; /* of A and B, of VGG */
-    uint32_t seed, workers, blocks, tasks, mflops, batch;
+    uint32_t seed, workers, blocks, tasks, mflops, batch, points;
     bool simulate;
 };
 
@@ -96,6 +98,8 @@ struct covey__paper {
     unsigned local;    /* and those that stay */
     struct covey_train_product product[COVEY__PAPER_PRODUCTS_MAX];
     struct covey__lab lab;
+    bool own_lab;
+    enum covey__lab_mode mode;
     char lab_dir[40]; /* "": not made */
     char folder[256], base[64];
     char why[256];
@@ -106,9 +110,15 @@ const char *covey__paper_family_name(enum covey__paper_family family);
 const char *covey__paper_scheme_name(enum covey__paper_scheme scheme);
 /* Which settings and products there are, by the options. RANGE: none. */
 covey_err covey__paper_plan(struct covey__paper *p) COVEY_CHECK;
+/* Rounds of one law are drawn some at a time, and those of each product of VGG for themselves: the
+ * law of a setting's round, whose number becomes that among these. */
+enum { COVEY__PAPER_CHUNK = 20 };
+struct covey_latency covey__paper_law(const struct covey__paper_setting *s, uint32_t chunk);
 /* A x B of a setting of schemes A and B as a product of dense layers: A [rows x 1000], B [1000 x
  * 10]. */
 struct covey_train_product covey__paper_product(uint32_t rows);
+/* From sums (deviation_ms: of squares) to means, of so many rounds or steps. */
+void covey__paper_settle(struct covey__paper_result *inout_sums, uint32_t repeats);
 /* All settings and strategies by arithmetic. */
 covey_err covey__paper_simulate(struct covey__paper *p) COVEY_CHECK;
 
@@ -118,6 +128,11 @@ covey_err covey__paper_refuse(struct covey__paper *p, covey_err err, const char 
 /* How many times faster one strategy is than another; 0: not measured. */
 double covey__paper_gain(const struct covey__paper_setting *s, enum covey_code_kind slow,
                          enum covey_code_kind fast);
+
+/* ---- lab_paper_mesh.c ---- */
+
+/* The same over the nodes of a lab of its own. */
+covey_err covey__paper_measure(struct covey__paper *p) COVEY_CHECK;
 
 /* ---- lab_paper_page.c, lab_paper_plot.c ---- */
 

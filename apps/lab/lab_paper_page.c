@@ -110,6 +110,8 @@ static cJSON *setting_json(const struct covey__paper_setting *s)
         cJSON_AddStringToObject(one, "strategy", covey__paper_strategy(kind));
         cJSON_AddNumberToObject(one, "mean_ms", r->mean_ms);
         cJSON_AddNumberToObject(one, "deviation_ms", r->deviation_ms);
+        cJSON_AddNumberToObject(one, "simulated_ms", r->simulated_ms);
+        cJSON_AddNumberToObject(one, "error", r->error);
         cJSON_AddNumberToObject(one, "rounds", r->rounds);
         cJSON_AddNumberToObject(one, "failed", r->failed);
         cJSON_AddNumberToObject(one, "answers", r->answers);

@@ -142,7 +142,8 @@ static void plan_settings(struct covey__paper *p)
             enum covey__paper_family family = i / points;
             /* Scheme A is about sizes: one reading of the normal law is enough. */
             bool twice = scheme == COVEY__PAPER_A && family == COVEY__PAPER_VARIANCE;
-            if (!twice && wanted(p->options.family, covey__paper_family_name(family))) {
+            if (!twice && i % points < p->options.points &&
+                wanted(p->options.family, covey__paper_family_name(family))) {
                 add_setting(p, scheme, family, i % points);
             }
         }
@@ -257,39 +258,68 @@ static void task_times(const struct covey__paper *p, const struct covey_latency 
     }
 }
 
+struct covey_latency covey__paper_law(const struct covey__paper_setting *s, uint32_t chunk)
+{
+    enum { APART = 7919 };
+    struct covey_latency law = s->law;
+    law.seed += (uint64_t)chunk * APART;
+    return law;
+}
+
+/* One round; of VGG, those of all products of a step. */
+static covey_err simulate_round(const struct covey__paper *p, struct covey__paper_sim *sim,
+                                const struct covey__paper_setting *s, uint32_t index,
+                                struct covey__paper_result *inout)
+{
+    bool vgg = s->scheme == COVEY__PAPER_VGG;
+    struct covey_train_product product = covey__paper_product(s->rows);
+    double task_ms[COVEY__PAPER_WORKERS_MAX], ms = 0;
+    for (uint32_t j = 0; j < (vgg ? p->products : 1); j++) {
+        struct covey__paper_round one;
+        uint32_t chunk = vgg ? j : index / COVEY__PAPER_CHUNK;
+        uint32_t round = 1 + (vgg ? index : index % COVEY__PAPER_CHUNK);
+        struct covey_latency law = covey__paper_law(s, chunk);
+        task_times(p, &law, vgg ? &p->product[j] : &product, round, task_ms);
+        covey_err err =
+            covey__paper_sim_run(sim, task_ms, p->options.workers, law.seed + round, &one);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        ms += one.ms;
+        inout->failed += one.failed;
+        inout->answers += one.answers;
+        inout->tasks += one.tasks;
+        inout->rounds++;
+    }
+    inout->mean_ms += ms;
+    inout->deviation_ms += ms * ms;
+    return COVEY_OK;
+}
+
 static covey_err simulate_one(const struct covey__paper *p, struct covey__paper_sim *sim,
                               const struct covey__paper_setting *s, struct covey__paper_result *out)
 {
     bool vgg = s->scheme == COVEY__PAPER_VGG;
-    struct covey_train_product product = covey__paper_product(s->rows);
-    double task_ms[COVEY__PAPER_WORKERS_MAX], sum = 0, squares = 0;
-    uint32_t repeats = vgg ? p->options.steps : p->options.rounds, each = vgg ? p->products : 1;
-    uint64_t round = 0;
+    uint32_t repeats = vgg ? p->options.steps : p->options.rounds;
     struct covey__paper_result r = {.rounds = 0};
     for (uint32_t i = 0; i < repeats; i++) {
-        double ms = 0;
-        for (uint32_t j = 0; j < each; j++) {
-            struct covey__paper_round one;
-            task_times(p, &s->law, vgg ? &p->product[j] : &product, ++round, task_ms);
-            covey_err err = covey__paper_sim_run(sim, task_ms, p->options.workers, round, &one);
-            if (err != COVEY_OK) {
-                return err;
-            }
-            ms += one.ms;
-            r.failed += one.failed;
-            r.answers += one.answers;
-            r.tasks += one.tasks;
+        covey_err err = simulate_round(p, sim, s, i, &r);
+        if (err != COVEY_OK) {
+            return err;
         }
-        sum += ms;
-        squares += ms * ms;
     }
-    r.rounds = (uint32_t)round;
-    r.answers /= (double)round;
-    r.tasks /= (double)round;
-    r.mean_ms = sum / repeats;
-    r.deviation_ms = sqrt(fmax(squares / repeats - r.mean_ms * r.mean_ms, 0));
+    covey__paper_settle(&r, repeats);
+    r.simulated_ms = r.mean_ms;
     *out = r;
     return COVEY_OK;
+}
+
+void covey__paper_settle(struct covey__paper_result *r, uint32_t repeats)
+{
+    r->mean_ms /= repeats;
+    r->deviation_ms = sqrt(fmax(r->deviation_ms / repeats - r->mean_ms * r->mean_ms, 0));
+    r->answers /= r->rounds;
+    r->tasks /= r->rounds;
 }
 
 covey_err covey__paper_simulate(struct covey__paper *p)

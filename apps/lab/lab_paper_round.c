@@ -4,8 +4,8 @@
 
 #include "lab_paper.h"
 
-/* LT: sums among which those are looked for that bring something new. */
-enum { LT_TASKS_A_BLOCK = 32 };
+/* LT: as many sums as the mesh makes at most. */
+enum { LT_TASKS_A_BLOCK = 8 };
 
 struct covey__paper_sim {
     struct covey_code code;
@@ -55,10 +55,6 @@ void covey__paper_sim_free(struct covey__paper_sim *s)
 /* False: the pool is empty. */
 static bool pull(struct covey__paper_sim *s, uint32_t w, double now_ms, double task_ms)
 {
-    while (s->code.kind == COVEY_CODE_LT && s->next < s->code.m &&
-           !covey_decoder_wants(s->decoder, s->next)) {
-        s->next++;
-    }
     s->worker[w].busy = s->next < s->code.m;
     if (s->worker[w].busy) {
         s->worker[w].task = s->next++;

@@ -68,6 +68,7 @@ static struct covey__paper *simulate(const char *scheme, const char *family)
                                                .tasks = 20,
                                                .mflops = 1000,
                                                .batch = 50,
+                                               .points = COVEY__PAPER_SETTINGS_MAX,
                                                .simulate = true};
     assert_int_equal(covey__paper_plan(p), COVEY_OK);
     assert_int_equal(covey__paper_simulate(p), COVEY_OK);
