@@ -220,6 +220,76 @@ static void test_untrusted(void **state)
     assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
 }
 
+static struct covey_event train_message(const struct fixture *f, unsigned from,
+                                        const struct covey_train_message *m,
+                                        uint8_t wire[static 256])
+{
+    size_t len = 0;
+    assert_int_equal(covey_train_encode(m, (struct covey_buf){wire, 256}, &len), COVEY_OK);
+    return message(f, from, covey_bytes_of(wire, len));
+}
+
+/* A member of trust none owns no training, and works in one only where its owner allows that. */
+static void test_untrusted_in_training(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_train_message enlist = {.type = COVEY_TRAIN_ENLIST, .fence = {{{1}}, 1, 0}};
+    struct covey_event open = {.type = COVEY_EVENT_TRAIN_OPEN, .fence = {{{1}}, 1, 0}};
+    uint8_t wire[256];
+    connect(f, 0, 2);
+    uint64_t dropped = f->node[0]->dropped;
+    struct covey_event event = train_message(f, 2, &enlist, wire);
+    event.body = 7;
+    step(f, 0, event);
+    assert_int_equal(f->node[0]->dropped, dropped + 1);
+    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
+    assert_int_equal(count(f, COVEY_ACTION_ENLISTED), 0);
+    open.now_ms = f->now_ms;
+    open.wall_s = NOW_S;
+    assert_int_equal(covey_node_step(f->node[2], &open, &f->update), COVEY_ERR_DENIED);
+    step(f, 0, open);
+    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+    open.fence.session.bytes[0] = 2;
+    open.work = COVEY_TRAIN_ANY_TRUST;
+    step(f, 0, open);
+    assert_int_equal(count(f, COVEY_ACTION_SEND), 1);
+    event = message(f, 0, take(f, COVEY_ACTION_SEND, wire));
+    step(f, 2, event);
+    assert_int_equal(count(f, COVEY_ACTION_ENLISTED), 1);
+}
+
+/* Who lied, in a training or to a request, is marked, and works in no training any more. */
+static void test_liars_are_let_go(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_train_message pull = {
+        .type = COVEY_TRAIN_PULL, .fence = {{{1}}, 1, 0}, .credit = 2};
+    struct covey_event open = {
+        .type = COVEY_EVENT_TRAIN_OPEN, .fence = {{{1}}, 1, 0}, .work = COVEY_TRAIN_ANY_TRUST};
+    struct covey_event lied = {.type = COVEY_EVENT_LIED, .peer = f->id[1]->cert.node};
+    uint8_t wire[256];
+    connect(f, 0, 1);
+    connect(f, 0, 2);
+    step(f, 0, open);
+    assert_int_equal(count(f, COVEY_ACTION_SEND), 2);
+    for (unsigned i = 1; i < 3; i++) {
+        step(f, 0, train_message(f, i, &pull, wire));
+        assert_int_equal(count(f, COVEY_ACTION_TRAIN_WORKER), 1);
+    }
+    for (unsigned i = 1; i < 3; i++) {
+        struct covey_member_info info;
+        step(f, 0, lied);
+        assert_int_equal(count(f, COVEY_ACTION_TRAIN_WORKER), 1);
+        assert_int_equal(count(f, COVEY_ACTION_SEND), 1); /* DISMISS */
+        assert_true(covey_node_find(f->node[0], &lied.peer, &info) && info.lied);
+        lied = (struct covey_event){
+            .type = COVEY_EVENT_ROUND_LIED, .fence = open.fence, .peer = f->id[2]->cert.node};
+    }
+    open.fence.session.bytes[0] = 2;
+    step(f, 0, open);
+    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+}
+
 /* What a stranger sends is dropped, and its body given back. */
 static void test_stranger(void **state)
 {
@@ -341,6 +411,8 @@ int main(void)
         WITH(test_hello),
         WITH(test_channel_makes_members),
         WITH(test_untrusted),
+        WITH(test_untrusted_in_training),
+        WITH(test_liars_are_let_go),
         WITH(test_claims),
         WITH(test_stranger),
         WITH(test_forged_record),

@@ -239,6 +239,23 @@ static void test_credit_of_a_round_that_is_over(void **state)
     pool_world_free(w);
 }
 
+/* A worker that says that it can hold more than anyone may gets no more than the limit. */
+static void test_credit_is_bounded(void **state)
+{
+    (void)state;
+    struct pool_world *w = pool_world_with(1);
+    for (unsigned i = 0; i < 40; i++) {
+        pool_pull(w, ONE, COVEY_WORKER_TASKS_MAX);
+    }
+    pool_begin(w, 1);
+    for (uint32_t i = 0; i < 3 * COVEY_WORKER_TASKS_MAX; i++) {
+        pool_give(w, 1, i);
+        pool_pull(w, ONE, COVEY_WORKER_TASKS_MAX);
+    }
+    assert_int_equal(pool_tasks_to(w, ONE), COVEY_WORKER_TASKS_MAX);
+    pool_world_free(w);
+}
+
 /* Results are taken only of the very task that the very worker holds. */
 static void test_results_are_fenced(void **state)
 {
@@ -526,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_rejoined_worker_is_new),
         cmocka_unit_test(test_round_end),
         cmocka_unit_test(test_credit_of_a_round_that_is_over),
+        cmocka_unit_test(test_credit_is_bounded),
         cmocka_unit_test(test_results_are_fenced),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_refused_by_the_only_one),
