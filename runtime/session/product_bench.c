@@ -86,7 +86,9 @@ static covey_err refer(struct bench *b)
                                                 .scratch = b->scratch};
     covey_train_product_compute(&run); /* the first one warms up */
     uint64_t start = covey_clock_ns();
+    covey_pace_enter();
     covey_train_product_compute(&run);
+    covey_pace_leave();
     b->result.local_ms = (double)(covey_clock_ns() - start) / 1e6;
     return exact ? covey__rounds_here(b->rounds, &call) : COVEY_OK;
 }
@@ -129,6 +131,7 @@ static covey_err run_round(struct bench *b, uint32_t round)
     uint64_t start = covey_clock_ns();
     covey_err err = covey__rounds_products(b->rounds, &call, 1);
     if (err == COVEY_OK && !call.done) {
+        covey_pace_enter();
         covey_train_product_compute(
             &(struct covey_train_product_run){.product = &bench->product,
                                               .rows = covey_train_product_rows(&bench->product),
@@ -137,6 +140,7 @@ static covey_err run_round(struct bench *b, uint32_t round)
                                               .b = b->b,
                                               .c = b->c,
                                               .scratch = b->scratch});
+        covey_pace_leave();
         b->result.here++;
     }
     b->ms[round] = (float)((double)(covey_clock_ns() - start) / 1e6);

@@ -36,16 +36,6 @@ static void rounds_destroy(struct covey_rounds *r)
     free(r);
 }
 
-/* Under the mutex, on the loop: the thread goes on. What it then computes is charged as such. */
-static void rouse(struct covey_rounds *r)
-{
-    if (r->asleep) {
-        r->asleep = false;
-        covey_pace_submit(&r->pace, COVEY_PACE_COMPUTE);
-        pthread_cond_signal(&r->wake);
-    }
-}
-
 static void add_news(struct covey_rounds *r, const struct covey__round_news *news)
 {
     struct covey__round_news *n = malloc(sizeof(*n));
@@ -63,7 +53,7 @@ static void add_news(struct covey_rounds *r, const struct covey__round_news *new
         r->news_first = n;
     }
     r->news_last = n;
-    rouse(r);
+    pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->mutex);
 }
 
@@ -255,26 +245,14 @@ covey_err covey__rounds_wait(struct covey_rounds *r, struct covey__round_news *o
     if (covey__rounds_poll(r, out)) {
         return COVEY_OK;
     }
-    if (r->paced) {
-        r->paced = false;
-        covey_pace_end(&r->pace);
-    }
+    covey_pace_leave(); /* a paced device waits when it has done what it did */
     pthread_mutex_lock(&r->mutex);
-    bool slept = false;
     while (!r->stopped && r->news_first == NULL) {
-        r->asleep = slept = true;
-        while (r->asleep && !r->stopped) {
-            pthread_cond_wait(&r->wake, &r->mutex);
-        }
+        pthread_cond_wait(&r->wake, &r->mutex);
     }
-    /* Roused by the loop, which submitted the piece of work that begins here. */
-    r->paced = slept && !r->asleep;
-    r->asleep = false;
     bool stopped = r->stopped || !take_news(r, out);
     pthread_mutex_unlock(&r->mutex);
-    if (r->paced) {
-        covey_pace_begin(&r->pace);
-    }
+    covey_pace_enter();
     return stopped ? COVEY_ERR_CLOSED : COVEY_OK;
 }
 
@@ -405,9 +383,6 @@ void covey__rounds_free(struct covey_rounds *r)
     flush(r); /* what was said last goes before */
     const struct covey_event event = {.type = COVEY_EVENT_TRAIN_CLOSE, .fence = r->config.fence};
     r->config.services->feed(r->config.services->user, &event);
-    if (r->paced) {
-        covey_pace_end(&r->pace);
-    }
     if (r->posted) {
         r->orphan = true;
     } else {

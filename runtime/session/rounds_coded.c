@@ -176,6 +176,8 @@ covey_err covey__product_more(struct covey_rounds *r, struct covey__product *p)
     }
     covey__rounds_count(r,
                         &(struct covey_rounds_report){.encode_ns = covey_thread_cpu_ns() - start});
+    covey_pace_leave(); /* tasks leave a paced device when they would be made */
+    covey_pace_enter();
     for (uint32_t i = 0; i < count; i++) {
         if (err != COVEY_OK) {
             covey_body_unref(body[i]);

@@ -55,14 +55,12 @@ struct covey_rounds {
     uint8_t enlist[COVEY_ENLIST_SPEC_BYTES];
     uint64_t next_round;                   /* the thread's */
     struct covey__product_cache *products; /* the thread's */
-    struct covey_pace_work pace;           /* of what the thread computes between two waits */
-    bool paced;                            /* that has begun. The thread's */
     bool orphan; /* freed while a post is on its way to the loop: that frees it. The loop's */
 
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* under mutex */
-    bool stopped, posted, asleep;
+    bool stopped, posted;
     struct covey__round_post *out_first, *out_last;
     struct covey__round_news *news_first, *news_last;
     struct covey__round_worker worker[COVEY_WORKERS_MAX];

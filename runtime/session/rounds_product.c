@@ -282,6 +282,7 @@ covey_err covey__rounds_products(void *user, struct covey_product_call *calls, u
     struct covey_rounds *r = user;
     uint64_t start = covey_clock_ns();
     covey_err err = COVEY_OK;
+    covey_pace_enter();
     for (unsigned first = 0; first < count && err == COVEY_OK; first += BESIDE) {
         struct group g = {.rounds = r};
         for (unsigned i = first; i < count && g.calls < BESIDE; i++) {
@@ -289,6 +290,7 @@ covey_err covey__rounds_products(void *user, struct covey_product_call *calls, u
         }
         err = run_group(&g);
     }
+    covey_pace_leave();
     covey__rounds_count(r, &(struct covey_rounds_report){.wall_ns = covey_clock_ns() - start});
     return err;
 }
