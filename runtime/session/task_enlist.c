@@ -68,11 +68,12 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     struct covey_body *body = NULL;
     struct covey_nn_error why;
     e->missing = 0;
+    e->unknown = false;
     e->wants_len = covey_wants_begin(e->wants, &e->peer, 1);
     e->err = covey__store_body(store, &e->spec.model, &body);
     if (e->err == COVEY_ERR_NOT_FOUND) {
         e->err = COVEY_OK;
-        e->missed = 0; /* what it names is not known yet */
+        e->unknown = true;
         want(e, &e->spec.model, 0);
         return;
     }
@@ -112,7 +113,9 @@ static void make_done(struct covey_task *task)
 static void look_done(struct covey_task *task)
 {
     struct covey__enlisted *e = (struct covey__enlisted *)task;
-    bool stuck = e->missing > 0 && e->missed > 0 && e->missing >= e->missed;
+    /* How many blobs a manifest names is known once it is there. */
+    bool nothing = e->unknown ? e->asked : e->missed > 0 && e->missing >= e->missed;
+    bool stuck = e->missing > 0 && nothing;
     if (e->err == COVEY_OK && stuck) {
         e->err = COVEY_ERR_NOT_FOUND; /* nothing came */
     }
@@ -125,7 +128,8 @@ static void look_done(struct covey_task *task)
         covey__pool_submit(e->services->background, &e->task);
         return;
     }
-    e->missed = e->missing;
+    e->asked = e->asked || e->unknown;
+    e->missed = e->unknown ? 0 : e->missing;
     e->fetching = true;
     e->fetch.version++;
     const struct covey_event event = {.type = COVEY_EVENT_FETCH,

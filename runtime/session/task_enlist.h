@@ -22,6 +22,7 @@ struct covey__enlisted {
     struct covey_gradient_work *work;  /* NULL: not ready, or products */
     uint8_t *wants;                    /* COVEY_WANTS_BYTES_MAX */
     size_t wants_len, missing, missed; /* missed: the time before; 0: unknown */
+    bool unknown, asked;               /* the manifest is not here; it was asked for */
     bool fetching, gone;
     unsigned refs;
     covey_err err;
