@@ -121,16 +121,6 @@ static covey_err send_cyclic(struct round *r)
     return err;
 }
 
-/* In front of what leaves this thread: a paced device is charged for what it computed so far. */
-static void charge(struct covey_rounds *rounds)
-{
-    if (rounds->paced) {
-        rounds->paced = false;
-        covey_pace_end(&rounds->pace);
-    }
-    covey_pace_leave();
-}
-
 static covey_err begin(struct round *r)
 {
     const struct covey_round_spec spec = {.mode = COVEY_TRAIN_DATA, .step = r->io->step};
@@ -138,12 +128,13 @@ static covey_err begin(struct round *r)
     uint64_t start = covey_thread_cpu_ns();
     covey_err err = make_shared(r, &shared);
     if (err == COVEY_OK) {
-        charge(r->rounds);
+        covey_pace_leave(); /* in front of what is handed on */
         err = covey__rounds_begin(r->rounds, &spec, shared, &r->number);
     }
     if (err != COVEY_OK) {
         return err;
     }
+    covey_pace_enter();
     err = r->code.kind == COVEY_GRADIENT_FRACTIONAL ? send_groups(r) : send_cyclic(r);
     covey__rounds_count(r->rounds,
                         &(struct covey_rounds_report){.encode_ns = covey_thread_cpu_ns() - start});
@@ -311,8 +302,6 @@ covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradi
     for (uint32_t t = 0; t < r.code.tasks; t++) {
         covey_body_unref(r.kept[t]);
     }
-    charge(rounds);
-    covey_pace_enter(); /* as the caller was */
     covey__rounds_count(rounds, &(struct covey_rounds_report){.wall_ns = covey_clock_ns() - start});
     return err;
 }
