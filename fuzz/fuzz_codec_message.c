@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/message_catalogue.h"
+#include "covey/message_custody.h"
 #include "covey/message_gossip.h"
 #include "covey/message_train.h"
 #include "covey/message_work.h"
@@ -31,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         AGAIN(struct covey_gossip_message, covey_gossip_decode, covey_gossip_encode, in);
         AGAIN(struct covey_work_message, covey_work_decode, covey_work_encode, in);
         AGAIN(struct covey_train_message, covey_train_decode, covey_train_encode, in);
+        AGAIN(struct covey_custody_message, covey_custody_decode, covey_custody_encode, in);
         AGAIN(struct covey_record_body, covey_record_decode, covey_record_encode, in);
         AGAIN(struct covey_accusation, covey_accusation_decode, covey_accusation_encode, in);
         AGAIN(struct covey_claim, covey_claim_decode, covey_claim_encode, in);

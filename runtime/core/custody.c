@@ -147,6 +147,9 @@ static covey_err owned(struct covey_custody *c, const struct covey_event *event)
         return COVEY_ERR_STATE;
     }
     if (event->type == COVEY_EVENT_CUSTODY_CHECKPOINT) {
+        if (event->checkpoint.step < s->deed.checkpoint.step) {
+            return COVEY_ERR_RANGE; /* a newer one was there before it */
+        }
         covey__custody_checkpoint(s, &event->checkpoint);
     } else {
         covey__custody_end(c, s);

@@ -47,6 +47,7 @@ static bool heed(struct covey_custody *c, struct covey__custody_session *s,
     }
     s->owes_news = s->owes_news || !s->has_owner;
     s->role = COVEY__CUSTODY_CUSTODIAN;
+    s->owes_canvass = false; /* another one has won the epoch */
     s->has_owner = true;
     s->owner = *from;
     s->heard_ms = now_ms;

@@ -118,7 +118,7 @@ static void kept(const struct covey_custody *c, const struct covey__custody_sess
     if (version == 0) {
         return;
     }
-    if (s->disk.version == version) {
+    if (s->disk.deed_epoch == s->epoch && s->disk.version == version) {
         *out = s->disk.checkpoint;
     }
     for (unsigned i = 0; i < s->keepers; i++) {
@@ -135,6 +135,8 @@ static void put_news(struct covey_custody *c, struct covey__custody_session *s)
     struct covey_checkpoint_ref newest = owner ? s->news_kept : s->deed.checkpoint;
     if (owner) {
         kept(c, s, &newest);
+        /* While a next set is behind, the set still has what counted before. */
+        newest = newest.step < s->news_kept.step ? s->news_kept : newest;
         s->owes_news = s->owes_news || holders != s->news_held ||
                        s->deed.set.number != s->news_number ||
                        !same_checkpoint(&newest, &s->news_kept);

@@ -1,0 +1,8 @@
+add_executable(sim_custody sim_custody.c custody_world.c custody_fake.c)
+target_include_directories(sim_custody PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/runtime/core)
+target_link_libraries(sim_custody PRIVATE covey::core covey_options)
+foreach(part 0 1 2 3)
+    math(EXPR seed "1 + ${part} * 50")
+    add_test(NAME sim.custody.${part} COMMAND sim_custody --seed ${seed} --count 20)
+    set_tests_properties(sim.custody.${part} PROPERTIES TIMEOUT 240 LABELS sim)
+endforeach()
