@@ -100,6 +100,16 @@ static enum covey_exit parse(const struct covey__train_options *o, const struct 
     return COVEY_EXIT_DONE;
 }
 
+/* Who says how something is shared wants it shared so. */
+static enum covey_training_mode implied(const struct covey__train_options *o)
+{
+    bool products = o->strategy != NULL || o->coded != NULL || o->blocks != 0 || o->tasks != 0 ||
+                    o->masks != 0 || o->input_masks != 0;
+    return products        ? COVEY_TRAINING_PRODUCTS
+           : o->spare != 0 ? COVEY_TRAINING_DATA
+                           : COVEY_TRAINING_AUTO;
+}
+
 enum covey_exit covey__train_strategy(const struct covey__train_options *o,
                                       const struct covey__cli *cli,
                                       struct covey_training_job *out_job)
@@ -123,6 +133,9 @@ enum covey_exit covey__train_strategy(const struct covey__train_options *o,
     s->check_all = o->check != NULL;
     s->any_trust = o->any_trust;
     s->own_work = o->own_work;
+    if (job.mode == COVEY_TRAINING_AUTO && o->mode == NULL) {
+        job.mode = implied(o);
+    }
     wrong = check_counts(s, job.mode);
     if (wrong != NULL) {
         return covey__cli_usage(cli, "%s", wrong);

@@ -329,6 +329,16 @@ static bool find_member(void *user, const struct covey_node_id *device,
     return covey_node_find(d->node, device != NULL ? device : &d->identity->cert.node, out);
 }
 
+static bool nth_member(void *user, size_t index, struct covey_member_info *out)
+{
+    struct covey_daemon *d = user;
+    if (index >= covey_node_members(d->node)) {
+        return false;
+    }
+    covey_node_member(d->node, index, out);
+    return true;
+}
+
 /* ---- life ---- */
 
 /* What is for later goes behind requests, on real devices and on those that are played. */
@@ -354,6 +364,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     covey__lab_init(&s->lab, d->loop, config->lab);
     s->tell = tell_line;
     s->member = find_member;
+    s->device = nth_member;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;

@@ -8,12 +8,6 @@ enum { LINK_MBYTES = 85, MESSAGE_US = 300 };
 /* LT: tasks that may be made for each block. Robust soliton sums need 1.5 to 2.5 times as many. */
 enum { LT_TASKS = 8 };
 
-struct team {
-    struct covey__round_worker worker[COVEY_WORKERS_MAX];
-    uint32_t count;
-    struct covey_rates own;
-};
-
 static uint32_t least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -80,7 +74,7 @@ static double or_else(uint32_t rate, double other)
 
 /* When the needed answers are there, as each device pulls its next task when it has computed one.
  * Microseconds; bytes divided by MB/s are microseconds. */
-static double pulled_us(const struct team *t, const struct covey_code *c, double flops,
+static double pulled_us(const struct covey__round_team *t, const struct covey_code *c, double flops,
                         double task_bytes, double shared_bytes)
 {
     double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX], last = 0;
@@ -104,7 +98,7 @@ static double pulled_us(const struct team *t, const struct covey_code *c, double
     return last;
 }
 
-static double mesh_us(const struct team *t, const struct covey_code *c,
+static double mesh_us(const struct covey__round_team *t, const struct covey_code *c,
                       const struct covey_train_product *p, double flops)
 {
     double a = 4.0 * (double)covey_train_product_a_floats(p);
@@ -133,7 +127,7 @@ static bool fits_bodies(const struct covey_train_product *p, const struct covey_
 /* Masked tasks: no device gets two of a round, so there must be as many as answers are needed. The
  * weight gradient's B is the output's gradient, which workers of PRIVATE_INPUTS would see beside
  * the weights: it stays here (coded-computing.md section 3). */
-static bool may_go(const struct team *t, const struct covey_code *c,
+static bool may_go(const struct covey__round_team *t, const struct covey_code *c,
                    const struct covey_train_product *p)
 {
     if (c->masks == 0) {
@@ -144,29 +138,63 @@ static bool may_go(const struct team *t, const struct covey_code *c,
            !(inputs_only && p->kind == COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT);
 }
 
+/* The code that a team gives a product, and how long that takes; false: it cannot. */
+static bool cut(const struct covey_strategy *s, const struct covey__round_team *t,
+                const struct covey_train_product *p, struct covey_code *out, double *out_us)
+{
+    struct covey_code c = {.kind = s->kind};
+    if (t->count == 0) {
+        return false;
+    }
+    covey_train_product_shape(p, &c);
+    choose_counts(s, t->count, &c);
+    if (covey_code_check(&c) != COVEY_OK || !fits_bodies(p, &c) || !may_go(t, &c, p)) {
+        return false;
+    }
+    double flops = covey_train_product_flops(p);
+    *out_us = mesh_us(t, &c, p, covey__product_is_exact(c.kind) ? FIELD_COST * flops : flops);
+    *out = c;
+    return true;
+}
+
+static double here_us(const struct covey__round_team *t, enum covey_code_kind kind,
+                      const struct covey_train_product *p)
+{
+    double flops = covey_train_product_flops(p);
+    return (covey__product_is_exact(kind) ? FIELD_COST * flops : flops) / or_else(t->own.mflops, 1);
+}
+
 bool covey__product_plan(struct covey_rounds *r, const struct covey_train_product *p,
                          struct covey_code *out)
 {
     const struct covey_strategy *s = &r->config.strategy;
-    struct team t;
-    struct covey_code c = {.kind = s->kind};
+    struct covey_code c;
+    struct covey__round_team t;
+    double us = 0;
     t.count = covey__rounds_workers(r, t.worker);
     pthread_mutex_lock(&r->mutex);
     t.own = r->own;
     pthread_mutex_unlock(&r->mutex);
-    if (t.count == 0 || r->config.mode != COVEY_TRAINING_PRODUCTS) {
-        return false;
-    }
-    covey_train_product_shape(p, &c);
-    choose_counts(s, t.count, &c);
-    if (covey_code_check(&c) != COVEY_OK || !fits_bodies(p, &c) || !may_go(&t, &c, p)) {
-        return false;
-    }
-    double flops = covey_train_product_flops(p);
-    flops *= covey__product_is_exact(c.kind) ? FIELD_COST : 1;
-    if (!s->all && mesh_us(&t, &c, p, flops) >= flops / or_else(t.own.mflops, 1)) {
+    if (r->config.mode != COVEY_TRAINING_PRODUCTS || !cut(s, &t, p, &c, &us) ||
+        (!s->all && us >= here_us(&t, s->kind, p))) {
         return false;
     }
     *out = c;
     return true;
+}
+
+struct covey__product_forecast covey__product_forecast(const struct covey_strategy *s,
+                                                       const struct covey__round_team *team,
+                                                       const struct covey_train_product *p)
+{
+    struct covey__product_forecast f = {.spread = false};
+    struct covey_code c;
+    double us = 0;
+    f.here_us = here_us(team, s->kind, p);
+    f.us = f.here_us;
+    if (cut(s, team, p, &c, &us) && (s->all || us < f.here_us)) {
+        f.spread = true;
+        f.us = us;
+    }
+    return f;
 }

@@ -23,6 +23,13 @@ struct covey__round_worker {
     bool self, checked; /* checked: its answers are not believed */
 };
 
+/* Who would share work out among whom. */
+struct covey__round_team {
+    struct covey__round_worker worker[COVEY_WORKERS_MAX];
+    uint32_t count;
+    struct covey_rates own;
+};
+
 enum covey__round_news_type {
     COVEY__NEWS_ANSWER, /* round, task, peer, body (the receiver's); NULL: refused, and another does
                            it; with count 1: it could not be sent, nobody will */

@@ -68,6 +68,15 @@ bool covey__product_is_exact(enum covey_code_kind kind);
 bool covey__product_plan(struct covey_rounds *r, const struct covey_train_product *p,
                          struct covey_code *out);
 
+/* The same of any team: what it would take, microseconds; as here where it is not spread. */
+struct covey__product_forecast {
+    double here_us, us;
+    bool spread;
+};
+struct covey__product_forecast covey__product_forecast(const struct covey_strategy *s,
+                                                       const struct covey__round_team *team,
+                                                       const struct covey_train_product *p);
+
 /* rounds_coded.c. A product for one prime that is not busy; made if there is none. */
 covey_err covey__product_open(struct covey_rounds *r, const struct covey_train_product *p,
                               const struct covey_code *code,

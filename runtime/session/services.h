@@ -34,6 +34,8 @@ struct covey_services {
     void (*tell)(void *user, const struct covey_node_id *device, const char *what);
     /* What this node knows of a device, NULL: of itself; false: it does not know it. */
     bool (*member)(void *user, const struct covey_node_id *device, struct covey_member_info *out);
+    /* The devices that it knows, one after the other; false: there are no more. */
+    bool (*device)(void *user, size_t index, struct covey_member_info *out);
 };
 
 #endif /* COVEY_SESSION_SERVICES_H */

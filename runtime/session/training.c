@@ -18,6 +18,7 @@ struct covey_trainings {
 static void destroy(struct covey_training *t)
 {
     covey__training_record_done(&t->record);
+    free(t->products);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->mutex);
     free(t);

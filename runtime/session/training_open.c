@@ -155,6 +155,27 @@ static covey_err open_record(struct covey_training *t, const char **out_what)
     return err;
 }
 
+/* What forecasts are made of. */
+static covey_err list_products(struct covey_training *t, const char **out_what)
+{
+    size_t count = covey_trainer_products(t->trainer, NULL, 0);
+    struct covey_product_call *calls = calloc(count + 1, sizeof(*calls));
+    *out_what = "the products";
+    t->products = calloc(count + 1, sizeof(*t->products));
+    if (calls == NULL || t->products == NULL) {
+        free(calls);
+        return COVEY_ERR_NOMEM;
+    }
+    t->product_count = covey_trainer_products(t->trainer, calls, count);
+    for (size_t i = 0; i < t->product_count; i++) {
+        t->products[i] = calls[i].product;
+        t->products_flops += covey_train_product_flops(&t->products[i]);
+    }
+    free(calls);
+    t->values_floats = covey_trainer_parameters(t->trainer) + covey_trainer_statistics(t->trainer);
+    return COVEY_OK;
+}
+
 covey_err covey__training_open(struct covey_training *t, char out_why[static 200])
 {
     struct covey_nn_error why = {""};
@@ -168,6 +189,9 @@ covey_err covey__training_open(struct covey_training *t, char out_why[static 200
     }
     if (err == COVEY_OK) {
         err = open_trainer(t, &why, &what);
+    }
+    if (err == COVEY_OK) {
+        err = list_products(t, &what);
     }
     if (err == COVEY_OK) {
         err = open_record(t, &what);
@@ -186,8 +210,9 @@ void covey__training_shut(struct covey_training *t)
     covey__data_done(&t->data);
     covey__data_done(&t->test);
     covey_manifest_free(t->manifest);
+    free(t->values);
     free(t->gradient);
     t->trainer = NULL;
     t->manifest = NULL;
-    t->gradient = NULL;
+    t->values = t->gradient = NULL;
 }

@@ -11,6 +11,7 @@
 #include "covey/samples.h"
 #include "training.h"
 #include "training_checkpoint.h"
+#include "training_trial.h"
 
 enum covey__training_ask {
     COVEY__TRAINING_GO,
@@ -24,6 +25,8 @@ struct covey__training_way {
     struct covey_rounds *rounds; /* NULL: all of it here */
     bool data;                   /* gradients of parts; else products */
     uint32_t parts;              /* data */
+    uint32_t team;               /* workers that there should be */
+    bool tries;                  /* each way is tried, and the faster one taken */
 };
 
 struct covey_training {
@@ -53,8 +56,10 @@ struct covey_training {
     struct covey_training_job job; /* fixed once has_job */
     struct covey__training_way way;
     uint64_t lease_ms;
-    uint64_t products_flops; /* of a step, those that may be spread; once opened */
-    size_t parameters;
+    /* Fixed once opened: a step's products, and what a model's parameters and statistics take. */
+    struct covey_train_product *products;
+    size_t product_count, values_floats;
+    double products_flops;
     struct covey_training_progress progress;
     struct covey_training_record record;
     struct covey_checkpoint_ref made; /* since the loop last looked */
@@ -71,7 +76,9 @@ struct covey_training {
     uint64_t posted_ns, saved_ns, speed_ns;
     uint64_t speed_steps;
     uint64_t step_ns; /* what one takes, lately at most */
-    float *gradient;
+    struct covey__trial trial;
+    uint32_t trial_workers;   /* when it was settled */
+    float *values, *gradient; /* of rounds of gradients: parameters, then statistics */
 };
 
 /* training_thread.c */

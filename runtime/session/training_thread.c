@@ -337,8 +337,7 @@ static covey_err run_epoch(struct covey_training *t)
     pthread_mutex_lock(&t->mutex);
     covey__training_record_epoch(&t->record, correct, (double)(end - start) * 1e-9);
     note(t);
-    t->speed_ns = end; /* the test is no part of it */
-    t->speed_steps = covey_trainer_steps(t->trainer);
+    t->speed_ns += end - start; /* the test is no part of it */
     t->posted_ns = end;
     covey__training_post(t);
     pthread_mutex_unlock(&t->mutex);
@@ -383,7 +382,7 @@ static covey_err finish(struct covey_training *t)
 static covey_err run(struct covey_training *t)
 {
     uint64_t now = covey_clock_ns();
-    covey_err err = COVEY_OK;
+    covey_err err = covey__training_way_begin(t);
     t->saved_ns = t->speed_ns = now;
     t->speed_steps = covey_trainer_steps(t->trainer);
     note_state(t, COVEY_TRAINING_RUNNING);

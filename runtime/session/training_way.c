@@ -1,42 +1,257 @@
 /* SPDX-License-Identifier: MIT */
 #include "training_way.h"
 
+#include <stdlib.h>
+#include <time.h>
+
+#include "training_forecast.h"
+
+#define AWAIT_NS UINT64_C(3000000000)
+
 /* ---- on the loop ---- */
+
+static bool may_work(const struct covey_training *t, const struct covey_member_info *m)
+{
+    const struct covey_strategy *s = &t->job.strategy;
+    if (m->self) {
+        return s->own_work;
+    }
+    return m->state == COVEY_MEMBER_ALIVE && m->channel && !m->incompatible && !m->lied &&
+           (s->any_trust || m->trust == COVEY_TRUST_FULL);
+}
+
+static void gather(const struct covey_training *t, struct covey__round_team *out)
+{
+    const struct covey_services *s = t->services;
+    uint32_t most = t->job.strategy.devices > 0 ? t->job.strategy.devices : COVEY_WORKERS_MAX;
+    struct covey_member_info m;
+    out->count = 0;
+    for (size_t i = 0; s->device(s->user, i, &m); i++) {
+        if (m.self) {
+            out->own = m.rates;
+        }
+        if (may_work(t, &m) && out->count < most && out->count < COVEY_WORKERS_MAX) {
+            out->worker[out->count++] =
+                (struct covey__round_worker){.id = m.id, .rates = m.rates, .self = m.self};
+        }
+    }
+}
+
+static covey_err open_rounds(struct covey_training *t, const struct covey__training_way *way)
+{
+    uint8_t spec[COVEY_ENLIST_SPEC_BYTES];
+    struct covey_enlist_spec enlist = {.mode = way->data ? COVEY_TRAIN_DATA : COVEY_TRAIN_PRODUCTS};
+    if (way->data) {
+        enlist.model = t->job.model;
+        enlist.part = t->job.train.batch / way->parts;
+        enlist.label_smoothing = t->job.train.label_smoothing;
+        enlist.seed = t->job.train.seed;
+    }
+    covey__enlist_spec_encode(&enlist, spec);
+    const struct covey_rounds_config config = {
+        .services = t->services,
+        .fence = t->fence,
+        .strategy = t->job.strategy,
+        .mode = way->data ? COVEY_TRAINING_DATA : COVEY_TRAINING_PRODUCTS,
+        .enlist = covey_bytes_of(spec, sizeof(spec)),
+        .seed = t->job.train.seed,
+    };
+    /* Its workers may report before this returns: they must be found by then. */
+    return covey__rounds_new(&config, &t->way.rounds);
+}
 
 void covey__training_choose(struct covey_training *t)
 {
     struct covey__training_way way = {.chosen = true};
+    struct covey__round_team team;
+    struct covey__training_forecast f;
+    gather(t, &team);
+    covey__training_forecast(t, &team, &f);
+    way.data = f.data;
+    way.parts = f.parts;
+    way.team = team.count;
+    /* Numbers of a field are others than those of floats: such a session stays with one way. */
+    way.tries = t->job.mode != COVEY_TRAINING_DATA && !t->job.strategy.all && f.tries;
+    covey_err err = open_rounds(t, &way);
     pthread_mutex_lock(&t->mutex);
-    covey__training_why(t, "all of it on this device");
+    way.rounds = err == COVEY_OK ? t->way.rounds : NULL;
+    if (err == COVEY_OK) {
+        covey__training_why(t, "%s", f.why);
+    } else {
+        covey__training_why(t, "all of it on this device: %s", covey_strerror(err));
+    }
     t->way = way;
     pthread_cond_broadcast(&t->wake);
+    covey__training_post(t);
     pthread_mutex_unlock(&t->mutex);
 }
 
 void covey__training_way_stop(struct covey_training *t)
 {
-    (void)t;
+    if (t->way.rounds != NULL) {
+        covey__rounds_stop(t->way.rounds);
+    }
 }
 
 void covey__training_way_close(struct covey_training *t)
 {
+    struct covey_rounds *rounds = t->way.rounds;
+    if (rounds == NULL) {
+        return;
+    }
+    covey__rounds_report(rounds, &t->report);
     t->report.workers = 0;
+    t->way.rounds = NULL;
+    covey__rounds_free(rounds);
 }
 
 bool covey__training_way_action(struct covey_training *t, const struct covey_action *action)
 {
-    (void)action;
-    return t->way.rounds != NULL;
+    if (t->way.rounds == NULL) {
+        return false;
+    }
+    covey__rounds_action(t->way.rounds, action);
+    return true;
 }
 
 void covey__training_way_report(const struct covey_training *t, struct covey_rounds_report *out)
 {
     *out = t->report;
+    if (t->way.rounds != NULL) {
+        covey__rounds_report(t->way.rounds, out);
+    }
 }
 
 /* ---- on its thread ---- */
 
+/* Rounds charge what they compute by themselves. */
+static covey_err on_products(void *user, struct covey_product_call *calls, unsigned count)
+{
+    struct covey_training *t = user;
+    if (t->way.tries && !covey__trial_next(&t->trial)) {
+        return COVEY_OK;
+    }
+    covey_pace_leave();
+    covey_err err = covey__rounds_products(t->way.rounds, calls, count);
+    covey_pace_enter();
+    return err;
+}
+
+/* Whoever could work is asked first: for some seconds at most, since work can begin without. */
+static void await_workers(struct covey_training *t)
+{
+    struct covey_rounds_report now = {.workers = 0};
+    struct timespec pause = {.tv_nsec = 20000000};
+    uint64_t until = covey_clock_ns() + AWAIT_NS;
+    while (now.workers < t->way.team && covey_clock_ns() < until) {
+        covey__rounds_report(t->way.rounds, &now);
+        pthread_mutex_lock(&t->mutex);
+        bool go = t->ask == COVEY__TRAINING_GO;
+        pthread_mutex_unlock(&t->mutex);
+        if (!go) {
+            return;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+covey_err covey__training_way_begin(struct covey_training *t)
+{
+    size_t floats = covey_trainer_parameters(t->trainer) + covey_trainer_statistics(t->trainer);
+    if (t->way.rounds == NULL) {
+        return COVEY_OK;
+    }
+    await_workers(t);
+    if (!t->way.data) {
+        covey_trainer_set_hook(t->trainer, &(struct covey_trainer_hook){on_products, t});
+        return COVEY_OK;
+    }
+    t->values = malloc(floats * sizeof(*t->values));
+    t->gradient = malloc(floats * sizeof(*t->gradient));
+    return t->values != NULL && t->gradient != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+}
+
+static covey_err sum_gradient(struct covey_training *t, struct covey_gradient_round *round)
+{
+    covey_pace_leave();
+    covey_err err = covey__rounds_gradient(t->way.rounds, round);
+    covey_pace_enter();
+    return err;
+}
+
+/* theta and the running statistics go out, the mean of what the parts made of them comes back. */
+static covey_err step_data(struct covey_training *t, struct covey_train_result *out)
+{
+    struct covey_trainer *trainer = t->trainer;
+    size_t parameters = covey_trainer_parameters(trainer);
+    size_t statistics = covey_trainer_statistics(trainer);
+    struct covey_gradient_round round = {.step = covey_trainer_steps(trainer),
+                                         .values = t->values,
+                                         .parameters = parameters,
+                                         .statistics = statistics,
+                                         .input = t->batches.input,
+                                         .labels = t->batches.labels,
+                                         .batch = t->job.train.batch,
+                                         .parts = t->way.parts,
+                                         .input_floats = covey_trainer_input_floats(trainer),
+                                         .gradient = t->gradient};
+    memcpy(t->values, covey_trainer_values(trainer), parameters * sizeof(float));
+    if (statistics > 0) {
+        memcpy(t->values + parameters, covey_trainer_statistics_values(trainer),
+               statistics * sizeof(float));
+    }
+    covey_err err = sum_gradient(t, &round);
+    if (err == COVEY_ERR_UNSUPPORTED) { /* nobody is there: until somebody is */
+        return covey_trainer_step(trainer, t->batches.input, t->batches.labels, out);
+    }
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (statistics > 0) {
+        memcpy(covey_trainer_statistics_values(trainer), t->gradient + parameters,
+               statistics * sizeof(float));
+    }
+    covey_trainer_apply(trainer, t->gradient, &round.result);
+    *out = round.result;
+    return COVEY_OK;
+}
+
+static covey_err step_any(struct covey_training *t, struct covey_train_result *out)
+{
+    bool here = t->way.rounds == NULL || (t->way.tries && !covey__trial_next(&t->trial));
+    if (t->way.data && !here) {
+        return step_data(t, out);
+    }
+    return covey_trainer_step(t->trainer, t->batches.input, t->batches.labels, out);
+}
+
+static void tell_trial(struct covey_training *t)
+{
+    const struct covey__trial *trial = &t->trial;
+    pthread_mutex_lock(&t->mutex);
+    covey__training_why(t, "%s: a step takes %.1f ms over the mesh and %.1f ms here, measured: %s",
+                        t->way.data ? "data" : "products", trial->ns[1] / 1e6, trial->ns[0] / 1e6,
+                        trial->mesh ? "over the mesh" : "here");
+    pthread_mutex_unlock(&t->mutex);
+}
+
 covey_err covey__training_way_step(struct covey_training *t, struct covey_train_result *out)
 {
-    return covey_trainer_step(t->trainer, t->batches.input, t->batches.labels, out);
+    struct covey_rounds_report now = {.workers = 0};
+    if (t->way.tries) {
+        covey__rounds_report(t->way.rounds, &now);
+    }
+    uint64_t start = covey_clock_ns();
+    covey_err err = step_any(t, out);
+    if (err != COVEY_OK || now.workers == 0) { /* there is nothing to try with */
+        return err;
+    }
+    if (covey__trial_took(&t->trial, covey_clock_ns() - start)) {
+        t->trial_workers = now.workers;
+        tell_trial(t);
+    } else if (t->trial_workers != now.workers) {
+        t->trial_workers = now.workers;
+        covey__trial_again(&t->trial);
+    }
+    return COVEY_OK;
 }

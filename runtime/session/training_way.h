@@ -22,6 +22,8 @@ void covey__training_way_report(const struct covey_training *t, struct covey_rou
 
 /* ---- on its thread ---- */
 
+/* Once it is chosen. */
+covey_err covey__training_way_begin(struct covey_training *t) COVEY_CHECK;
 /* One step on what is in the batches. */
 covey_err covey__training_way_step(struct covey_training *t,
                                    struct covey_train_result *out) COVEY_CHECK;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A training that a node does for its mesh gives the model that this device alone would have made,
-byte for byte; it goes on without whoever asked for it, and ends with a checkpoint when it is told
-to.
+"""A node trains with its mesh: alone it makes the very file that --local writes; with other devices
+every strategy learns the same within rounding, exact ones byte for byte, also while a device is
+killed; it goes on without whoever asked for it, and ends with a checkpoint when it is told to.
 """
 import json
 import os
@@ -15,6 +15,13 @@ import time
 
 COVEY = os.environ["COVEY"]
 DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
+SMALL = ["--model", "lenet5", "--epochs", "2"]
+STRATEGIES = [  # options, how far losses may be from those of one device
+    (["--mode", "products", "--coded", "all", "--strategy", "uncoded"], 1e-4),
+    (["--coded", "all", "--mode", "products", "--blocks", "2", "--tasks", "3"], 1e-4),
+    (["--coded", "all", "--mode", "products", "--strategy", "lt", "--own-work"], 1e-3),
+    (["--mode", "data", "--spare", "1"], 1e-4),
+]
 base = tempfile.mkdtemp(prefix="covey-test-")
 lab_dir = f"{base}/lab"
 
@@ -59,6 +66,52 @@ def same(name, *options):
     assert report["mesh"]["session"] == name and report["last_accuracy"] > 0.5, report
     assert len(report["mesh"]["curve"]["loss"]) > 0 and report["mesh"]["checkpoint_step"] > 0
     print(f"{name}: {report['steps']} steps, {len(read(mesh))} bytes, the same", flush=True)
+
+
+def curve(*options):
+    """Losses and accuracy with the mesh, and how the work was shared."""
+    words = ["train", "--data", DIGITS, *SMALL, *options, "--out", f"{base}/mesh.onnx", "--json"]
+    report = json.loads(run(at(1, *words)))
+    return report, [e["loss"] for e in report["epochs"]]
+
+
+def strategies():
+    local = json.loads(run([COVEY, "train", "--data", DIGITS, *SMALL, "--local", "--out",
+                            f"{base}/local.onnx", "--json"]))
+    losses = [e["loss"] for e in local["epochs"]]
+    for options, near in STRATEGIES:
+        report, seen = curve(*options)
+        rounds = report["mesh"]["rounds"]
+        assert rounds["rounds"] > 0 and rounds["answers"] > 0, report["mesh"]
+        worst = max(abs(a - b) for a, b in zip(losses, seen))
+        assert worst < near, f"{options}: {seen}, not {losses}"
+        away = abs(report["last_accuracy"] - local["last_accuracy"])
+        assert away < 0.05, (options, report["last_accuracy"], local["last_accuracy"])
+        print(f"{' '.join(options)}: losses differ by {worst:.1g}, {rounds['rounds']:.0f} rounds",
+              flush=True)
+
+
+def exact():
+    """The same numbers, whoever computes: all devices, some, or this one."""
+    files = []
+    for options in (["--blocks", "2", "--tasks", "4"], ["--blocks", "1", "--tasks", "1"]):
+        curve("--strategy", "field", "--coded", "all", *options)
+        files.append(read(f"{base}/mesh.onnx"))
+    assert files[0] == files[1], "the field's products depend on how they were cut"
+    print("field: the same file however it is cut", flush=True)
+    return files[0]
+
+
+def killed():
+    """A device that dies costs no step."""
+    words = ["train", "--data", DIGITS, *SMALL, "--epochs", "12", "--mode", "data", "--name", "dies"]
+    run(at(1, *words, "--detach"))
+    wait(1, "dies", lambda s: s["workers"] == 2 and s["total_steps"] > 5)
+    run([COVEY, "lab", "kill", "3", "--dir", lab_dir])
+    seen = wait(1, "dies", lambda s: s["state"] == "done")
+    assert seen["total_steps"] == 12 * 28 and seen["lost"] == 1, seen
+    assert seen["test_accuracy"] > 0.9, seen
+    print(f"killed: {seen['reissued']:.0f} tasks done again, no step lost", flush=True)
 
 
 def detached():
@@ -118,15 +171,29 @@ def refused():
     print(f"refused: {len(wrong)} combinations", flush=True)
 
 
-try:
-    refused()
-    subprocess.run([COVEY, "lab", "up", "--devices", "3", "--dir", lab_dir, "--mode", "loopback",
-                    "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
-    same("mlp-here", "--model", "mlp", "--units", "48", "--epochs", "3", "--optimizer", "adam")
-    same("lenet5-here", "--model", "lenet5", "--epochs", "3")
-    detached()
-    stopped()
-finally:
+def lab(devices):
+    subprocess.run([COVEY, "lab", "up", "--devices", str(devices), "--dir", lab_dir, "--mode",
+                    "loopback", "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
+
+
+def down():
     if os.path.isdir(lab_dir):
         subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
+
+
+try:
+    refused()
+    lab(1)
+    same("mlp-here", "--model", "mlp", "--units", "48", "--epochs", "3", "--optimizer", "adam")
+    same("lenet5-here", "--model", "lenet5", "--epochs", "3")
+    stopped()
+    alone = exact()
+    down()
+    lab(3)
+    strategies()
+    assert exact() == alone, "devices compute another product than this one"
+    killed()
+    detached()
+finally:
+    down()
     shutil.rmtree(base, ignore_errors=True)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "training_forecast.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "rounds_product.h"
+
+/* What devices that have not measured themselves yet are taken for. */
+enum { LINK_MBYTES = 85, MESSAGE_US = 300, STREAM_MBYTES = 1000 };
+/* A way must promise this much before it is taken: forecasts err. */
+#define GAIN 0.9
+
+static double or_else(uint32_t rate, double other)
+{
+    return rate > 0 ? (double)rate : other;
+}
+
+uint32_t covey__training_parts(uint32_t batch, uint32_t workers, uint32_t spare)
+{
+    uint32_t best = 0;
+    double least = HUGE_VAL;
+    for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch && workers > 0; p++) {
+        /* Each worker does as many tasks of spare + 1 parts one after the other. */
+        double turns = (double)((p + workers - 1) / workers) / p;
+        if (batch % p == 0 && turns < least - 1e-9) {
+            least = turns;
+            best = p;
+        }
+    }
+    return best;
+}
+
+/* When the answers that are needed are there, each device pulling its next task when it has
+ * computed one; and what the owner's link and processor take for all of them. Microseconds; bytes
+ * divided by MB/s are microseconds. */
+static double data_us(const struct covey_training *t, const struct covey__round_team *team,
+                      uint32_t parts)
+{
+    const uint32_t spare = t->job.strategy.spare;
+    double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX], last = 0;
+    double share = (double)(spare + 1) / parts, values = 4.0 * (double)t->values_floats;
+    double samples = 4.0 * share * t->job.train.batch * (double)covey_samples_values(&t->data);
+    uint32_t needed = parts - spare;
+    for (uint32_t w = 0; w < team->count; w++) {
+        const struct covey_rates *r = &team->worker[w].rates;
+        double link = or_else(r->link_mbytes, LINK_MBYTES);
+        each[w] = share * t->products_flops / or_else(r->mflops, 1) + (values + samples) / link +
+                  2 * or_else(r->message_us, MESSAGE_US);
+        next[w] = values / link + each[w];
+    }
+    for (uint32_t i = 0; i < needed; i++) {
+        uint32_t first = 0;
+        for (uint32_t w = 1; w < team->count; w++) {
+            first = next[w] < next[first] ? w : first;
+        }
+        last = next[first];
+        next[first] += each[first];
+    }
+    double link = or_else(team->own.link_mbytes, LINK_MBYTES);
+    double moved = team->count * values + needed * (values + samples);
+    double owner = moved / link + needed * values / or_else(team->own.stream_mbytes, STREAM_MBYTES);
+    return owner > last ? owner : last;
+}
+
+static void forecast_products(const struct covey_training *t, const struct covey__round_team *team,
+                              struct covey__training_forecast *out)
+{
+    for (size_t i = 0; i < t->product_count; i++) {
+        struct covey__product_forecast f =
+            covey__product_forecast(&t->job.strategy, team, &t->products[i]);
+        out->here_ms += f.here_us / 1000;
+        out->products_ms += f.us / 1000;
+        out->spread += f.spread;
+    }
+    out->products = (uint32_t)t->product_count;
+}
+
+static void say_products(const struct covey_training *t, const struct covey__round_team *team,
+                         struct covey__training_forecast *out)
+{
+    const char *code = covey_code_kind_name(t->job.strategy.kind);
+    if (team->count == 0) {
+        snprintf(out->why, sizeof(out->why),
+                 "products (%s): no device can work for it now, so all of it is done here", code);
+    } else if (out->spread == 0) {
+        snprintf(out->why, sizeof(out->why),
+                 "products (%s): with %u device%s none would be faster than here, %.1f ms a step",
+                 code, team->count, team->count == 1 ? "" : "s", out->here_ms);
+    } else {
+        snprintf(
+            out->why, sizeof(out->why),
+            "products (%s): %u of %u a step go to %u device%s; %.1f ms predicted, %.1f ms here",
+            code, out->spread, out->products, team->count, team->count == 1 ? "" : "s",
+            out->products_ms, out->here_ms);
+    }
+}
+
+static void say_data(const struct covey_training *t, const struct covey__round_team *team,
+                     struct covey__training_forecast *out)
+{
+    snprintf(
+        out->why, sizeof(out->why),
+        "data: %u parts of %u samples for %u device%s, %u to spare; %.1f ms predicted, %.1f ms "
+        "here",
+        out->parts, t->job.train.batch / out->parts, team->count, team->count == 1 ? "" : "s",
+        t->job.strategy.spare, out->data_ms, out->here_ms);
+}
+
+void covey__training_forecast(const struct covey_training *t, const struct covey__round_team *team,
+                              struct covey__training_forecast *out)
+{
+    *out = (struct covey__training_forecast){.data = false};
+    bool masked = t->job.strategy.masks > 0; /* what is private stays products */
+    uint32_t workers = team->count > 0 ? team->count : 1;
+    forecast_products(t, team, out);
+    out->parts = covey__training_parts(t->job.train.batch, workers, t->job.strategy.spare);
+    if (out->parts > 0 && team->count > 0 && !masked) {
+        out->data_ms = data_us(t, team, out->parts) / 1000;
+    }
+    bool asked = t->job.mode == COVEY_TRAINING_DATA && !masked && out->parts > 0;
+    bool better = t->job.mode == COVEY_TRAINING_AUTO && out->data_ms > 0 &&
+                  out->data_ms < GAIN * out->products_ms && out->data_ms < GAIN * out->here_ms;
+    out->data = asked || better;
+    out->tries = !covey__product_is_exact(t->job.strategy.kind) && (out->data || out->spread > 0);
+    if (out->data) {
+        say_data(t, team, out);
+    } else {
+        say_products(t, team, out);
+    }
+}
