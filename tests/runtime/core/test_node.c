@@ -258,6 +258,46 @@ static void test_untrusted_in_training(void **state)
     assert_int_equal(count(f, COVEY_ACTION_ENLISTED), 1);
 }
 
+static struct covey_event custody_message(struct fixture *f, unsigned from,
+                                          const struct covey_custody_message *m, uint8_t *wire)
+{
+    size_t len = 0;
+    assert_int_equal(covey_custody_encode(m, (struct covey_buf){wire, 512}, &len), COVEY_OK);
+    return message(f, from, covey_bytes_of(wire, len));
+}
+
+/* Custody is spoken with fully trusted devices only: what another says is dropped, and it is never
+ * appointed. */
+static void test_untrusted_in_custody(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_custody_message appoint = {
+        .type = COVEY_CUSTODY_APPOINT, .session = {{1}}, .epoch = 1};
+    struct covey_event open = {.type = COVEY_EVENT_CUSTODY_OPEN, .fence = {{{2}}, 1, 0}};
+    struct covey_custody_message sent;
+    uint8_t wire[512];
+    appoint.deed.version = appoint.deed.set.count = 1;
+    appoint.deed.set.id[0] = f->id[1]->cert.node;
+    connect(f, 0, 1);
+    connect(f, 0, 2);
+    uint64_t dropped = f->node[0]->dropped;
+    step(f, 0, custody_message(f, 2, &appoint, wire));
+    assert_int_equal(f->node[0]->dropped, dropped + 1);
+    assert_int_equal(count(f, COVEY_ACTION_CUSTODY_APPOINTED), 0);
+    step(f, 0, custody_message(f, 1, &appoint, wire));
+    assert_int_equal(count(f, COVEY_ACTION_CUSTODY_APPOINTED), 1);
+    step(f, 0, open);
+    unsigned appointed = 0;
+    for (size_t i = 0; i < f->update.count; i++) {
+        const struct covey_action *action = &f->update.actions[i];
+        bool ours = action->type == COVEY_ACTION_SEND &&
+                    covey_custody_decode(action->bytes, &sent) == COVEY_OK;
+        appointed += ours && sent.type == COVEY_CUSTODY_APPOINT;
+        assert_false(ours && covey_node_id_equal(&action->peer, &f->id[2]->cert.node));
+    }
+    assert_int_equal(appointed, 1);
+}
+
 /* Who lied, in a training or to a request, is marked, and works in no training any more. */
 static void test_liars_are_let_go(void **state)
 {
@@ -412,6 +452,7 @@ int main(void)
         WITH(test_channel_makes_members),
         WITH(test_untrusted),
         WITH(test_untrusted_in_training),
+        WITH(test_untrusted_in_custody),
         WITH(test_liars_are_let_go),
         WITH(test_claims),
         WITH(test_stranger),
