@@ -9,6 +9,7 @@
 #include "bench_measure.h"
 #include "covey/files.h"
 #include "train_mesh_report.h"
+#include "train_plot.h"
 
 enum { BAR_WIDTH = 24 };
 
@@ -285,9 +286,15 @@ static enum covey_exit write_markdown(const struct covey__train *t)
     char *text = NULL;
     size_t len = 0;
     covey_err err = COVEY_ERR_NOMEM;
+    char picture[COVEY__TRAIN_PLOT_MAX];
     FILE *to = open_memstream(&text, &len);
     if (to != NULL) {
         markdown(t, to);
+        covey__train_plot_path(t->options.report, picture);
+        if (covey__train_plot(t, picture)) {
+            const char *slash = strrchr(picture, '/');
+            fprintf(to, "\n![losses](%s)\n", slash != NULL ? slash + 1 : picture);
+        }
         bool whole = fclose(to) == 0;
         err = whole ? covey_file_write(t->options.report, covey_bytes_of(text, len), 0644) : err;
         free(text);

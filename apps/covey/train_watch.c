@@ -114,7 +114,10 @@ enum covey_exit covey__train_watch(const struct covey__train *t, struct covey__t
     if (err == COVEY_ERR_CANCELLED) {
         enum covey_exit code =
             stop_signal != 0 ? (enum covey_exit)(128 + stop_signal) : COVEY_EXIT_FAILED;
-        return covey__cli_fail(t->cli, code, "session %s %s", m->name, m->control.why);
+        return covey__cli_fail(t->cli, code,
+                               "session %s %s: go on with 'covey train --resume %s --out "
+                               "FILE.onnx'",
+                               m->name, m->control.why, m->name);
     }
     if (err == COVEY_OK) {
         err = covey__train_fetch_record(&m->control, m->name, &m->record);
