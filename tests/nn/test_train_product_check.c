@@ -136,40 +136,7 @@ static struct covey_code private_code(const struct covey_train_product *p,
     return code;
 }
 
-/* Tasks' own factors give their answers, and nothing else does. */
-static void judge_tasks(struct product_scene *s, struct product_round *r, uint64_t *seed)
-{
-    const struct covey_code *c = &r->code;
-    size_t floats = c->c.outer * c->c.inner;
-    float *secret = random_floats(seed, floats), most = (float)covey_field_most(c->prime);
-    for (size_t i = 0; i < floats; i++) {
-        secret[i] = rintf(secret[i] * most);
-    }
-    for (uint32_t t = 0; t < c->m; t++) {
-        struct covey_train_product_run run = {.product = &s->product,
-                                              .rows = covey_code_task_rows(c, t),
-                                              .prime = c->prime,
-                                              .a = r->encoded[t],
-                                              .b = r->b[t],
-                                              .c = r->answer[t]};
-        size_t count = covey_code_answer_floats(c, t);
-        float *lie = &r->answer[t][random_below(seed, (uint32_t)count)], kept = *lie;
-        bool right = false;
-        assert_int_equal(covey_train_product_check_task(&run, secret, &right), COVEY_OK);
-        assert_true(right);
-        *lie += kept > 0 ? -1.0f : 1.0f;
-        assert_int_equal(covey_train_product_check_task(&run, secret, &right), COVEY_OK);
-        assert_false(right);
-        *lie = most + 1;
-        assert_int_equal(covey_train_product_check_task(&run, secret, &right), COVEY_OK);
-        assert_false(right);
-        *lie = kept;
-    }
-    free(secret);
-}
-
-/* Masked products of convolutions and dense layers are exact, whichever answers come; each answer
- * is judged by its task's own factors. */
+/* Masked products of convolutions and dense layers are exact, whichever answers come. */
 static void test_private_products(void **state)
 {
     uint64_t seed = 6;
@@ -187,7 +154,6 @@ static void test_private_products(void **state)
             for (size_t k = 0; k < covey_train_product_c_floats(&p); k++) {
                 assert_true((double)s.got[k] == s.c[k]);
             }
-            judge_tasks(&s, &r, &seed);
             product_round_close(&r);
             product_scene_close(&s);
         }

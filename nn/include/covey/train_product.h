@@ -79,12 +79,6 @@ covey_err covey_train_product_check_start(const struct covey_train_product *p, c
                                           const float *b, struct covey_code_check *check,
                                           const float *s) COVEY_CHECK;
 
-/* Whether run->c is the product of a task's own rows and B, of integers of run->prime; checks too
- * that they are such. s [c.outer c.inner] of the field is secret and was drawn after the answer was
- * sent for: wrong rows pass with a chance of 1 / p. scratch and threads are not used. */
-covey_err covey_train_product_check_task(const struct covey_train_product_run *run, const float *s,
-                                         bool *out_right) COVEY_CHECK;
-
 /* The scales with which A and B, as they are, just stay within a field's prime, or both together:
  * covey_field_scales() of the matrix product that it is. RANGE: not finite, or too few bits. */
 covey_err covey_train_product_scales(const struct covey_train_product *p, const float *a,
