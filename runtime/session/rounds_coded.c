@@ -24,7 +24,6 @@ static void product_free(struct covey__product *p)
 {
     covey_decoder_free(p->decoder);
     covey_code_check_free(p->check);
-    covey__product_field_free(&p->field);
     free(p->task);
     free(p->kept);
     free(p->came);
@@ -40,6 +39,7 @@ void covey__product_cache_free(struct covey__product_cache *cache)
     }
     if (cache != NULL) {
         covey__product_bodies_free(cache);
+        covey__product_rooms_free(cache);
     }
     free(cache);
 }
@@ -71,8 +71,8 @@ static covey_err product_new(const struct covey_train_product *sizes, const stru
     if (err == COVEY_OK) {
         err = covey_decoder_new(code, &p->decoder);
     }
-    if (err == COVEY_OK) {
-        err = exact ? covey__product_field_new(p) : covey_code_check_new(code, &p->check);
+    if (err == COVEY_OK && !exact) {
+        err = covey_code_check_new(code, &p->check);
     }
     if (err != COVEY_OK) {
         product_free(p);
@@ -82,13 +82,13 @@ static covey_err product_new(const struct covey_train_product *sizes, const stru
     return COVEY_OK;
 }
 
-/* The workers' number changed since: what is kept of other codes is of no use. */
-static void drop_idle(struct covey__product_cache *cache)
+/* What is kept of this product, with as many blocks as there were for other workers. */
+static void drop_idle(struct covey__product_cache *cache, const uint8_t *key, bool all)
 {
     struct covey__product **link = &cache->first;
     while (*link != NULL) {
         struct covey__product *p = *link;
-        if (p->busy) {
+        if (p->busy || (!all && memcmp(p->key, key, sizeof(p->key)) != 0)) {
             link = &p->next;
             continue;
         }
@@ -114,9 +114,7 @@ covey_err covey__product_open(struct covey_rounds *r, const struct covey_train_p
         p = p->next;
     }
     if (p == NULL) {
-        if (r->products->count == KEPT_MAX) {
-            drop_idle(r->products);
-        }
+        drop_idle(r->products, key, r->products->count == KEPT_MAX);
         covey_err err = product_new(sizes, code, &p);
         if (err != COVEY_OK) {
             return err;
@@ -127,8 +125,15 @@ covey_err covey__product_open(struct covey_rounds *r, const struct covey_train_p
     }
     p->busy = true;
     p->over = p->decoded = p->begun = p->checking = p->rough = false;
-    p->made = p->answers = p->wanted = 0;
+    p->made = p->answers = p->wanted = p->refused = 0;
     memset(p->came, 0, p->code.m * sizeof(*p->came));
+    if (covey__product_is_exact(code->kind)) {
+        covey_err err = covey__product_field_open(r->products, p);
+        if (err != COVEY_OK) {
+            p->busy = false;
+            return err;
+        }
+    }
     *out = p;
     return COVEY_OK;
 }
@@ -358,6 +363,7 @@ covey_err covey__product_answer(struct covey_rounds *r, struct covey__product *p
     if (news->body == NULL) { /* refused: it is done again by another; or never sent */
         p->came[t] = news->count > 0;
         p->answers += news->count;
+        p->refused++;
         covey__rounds_count(r, &(struct covey_rounds_report){.refused = 1});
         return COVEY_OK;
     }

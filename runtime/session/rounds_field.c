@@ -15,42 +15,72 @@ static bool masks_b(const struct covey_code *c)
     return c->kind == COVEY_CODE_PRIVATE;
 }
 
-static float *floats_new(size_t count, covey_err *inout_err)
+static covey_err grow(struct covey__product_room *room, unsigned part, size_t bytes)
 {
-    float *v = *inout_err == COVEY_OK ? covey_large_new((count + 1) * sizeof(float)) : NULL;
-    if (v == NULL) {
-        *inout_err = COVEY_ERR_NOMEM;
+    if (room->part[part] != NULL && room->bytes[part] >= bytes) {
+        return COVEY_OK;
     }
-    return v;
+    free(room->part[part]);
+    room->part[part] = covey_large_new(bytes + 1);
+    room->bytes[part] = room->part[part] != NULL ? bytes : 0;
+    return room->part[part] != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
 }
 
-covey_err covey__product_field_new(struct covey__product *p)
+covey_err covey__product_field_open(struct covey__product_cache *cache, struct covey__product *p)
 {
     struct covey__product_field *f = &p->field;
     const struct covey_code *c = &p->code;
+    struct covey__product_room *room = cache->room;
     size_t b = covey_train_product_b_floats(&p->sizes);
-    size_t rows = covey_train_product_rows(&p->sizes);
+    uint32_t rows = covey_train_product_rows(&p->sizes);
+    struct {
+        float **at;
+        size_t floats;
+    } const parts[] = {
+        {&f->a, covey_train_product_a_floats(&p->sizes)},
+        {&f->b, b},
+        {&f->c, covey_train_product_c_floats(&p->sizes)},
+        {&f->mask_a, c->masks > 0 ? covey_private_mask_floats(c) : 0},
+        {&f->mask_b, masks_b(c) ? c->masks * b : 0},
+        {&f->row_e, c->a.outer * c->a.inner},
+        {&f->row_c, 2 * c->c.outer * c->c.inner},
+        {&f->row_u, rows},
+    };
+    enum { FLOATS = sizeof(parts) / sizeof(parts[0]) };
+    _Static_assert(FLOATS + 1 == COVEY__ROOM_PARTS, "a part for each, and scratch");
+    while (room->used) { /* there is one for each round that goes on */
+        room++;
+        COVEY_ASSERT(room < cache->room + COVEY_ROUNDS_MAX);
+    }
     covey_err err = COVEY_OK;
-    f->a = floats_new(covey_train_product_a_floats(&p->sizes), &err);
-    f->b = floats_new(b, &err);
-    f->c = floats_new(covey_train_product_c_floats(&p->sizes), &err);
-    f->mask_a = floats_new(c->masks > 0 ? covey_private_mask_floats(c) : 0, &err);
-    f->mask_b = floats_new(masks_b(c) ? c->masks * b : 0, &err);
-    f->row_e = floats_new(c->a.outer * c->a.inner, &err);
-    f->row_c = floats_new(2 * c->c.outer * c->c.inner, &err);
-    f->row_u = floats_new(rows, &err);
-    size_t bytes = covey_train_product_scratch(&p->sizes, (uint32_t)rows, c->prime, 1);
-    f->scratch = floats_new(bytes / sizeof(float) + 1, &err);
+    for (unsigned i = 0; i < FLOATS && err == COVEY_OK; i++) {
+        err = grow(room, i, parts[i].floats * sizeof(float));
+        *parts[i].at = room->part[i];
+    }
+    if (err == COVEY_OK) {
+        err = grow(room, FLOATS, covey_train_product_scratch(&p->sizes, rows, c->prime, 1));
+    }
+    f->scratch = room->part[FLOATS];
+    f->room = err == COVEY_OK ? room : NULL;
+    room->used = err == COVEY_OK;
     return err;
 }
 
-void covey__product_field_free(struct covey__product_field *f)
+void covey__product_field_close(struct covey__product *p)
 {
-    float *const parts[] = {f->a, f->b, f->c, f->mask_a, f->mask_b, f->row_e, f->row_c, f->row_u};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        free(parts[i]);
+    if (p->field.room != NULL) {
+        p->field.room->used = false;
     }
-    free(f->scratch);
+    p->field = (struct covey__product_field){.room = NULL};
+}
+
+void covey__product_rooms_free(struct covey__product_cache *cache)
+{
+    for (unsigned i = 0; i < COVEY_ROUNDS_MAX; i++) {
+        for (unsigned k = 0; k < COVEY__ROOM_PARTS; k++) {
+            free(cache->room[i].part[k]);
+        }
+    }
 }
 
 /* Uniform numbers of the field that nobody else knows. */

@@ -57,6 +57,7 @@ static covey_err open_exact(struct covey_rounds *r, struct call *c, struct covey
     const struct covey_train_product *p = &call->product;
     double scale_a = 1, scale_b = 1;
     unsigned primes = 1;
+    uint64_t start = covey_thread_cpu_ns();
     covey_err err = covey_train_product_scales(p, call->a, call->b, 0, &scale_a, &scale_b);
     double a = (double)largest(call->a, covey_train_product_a_floats(p)) * scale_a;
     double b = (double)largest(call->b, covey_train_product_b_floats(p)) * scale_b;
@@ -73,6 +74,8 @@ static covey_err open_exact(struct covey_rounds *r, struct call *c, struct covey
             err = covey__product_field_load(run, call, scale_a, scale_b);
         }
     }
+    covey__rounds_count(r,
+                        &(struct covey_rounds_report){.encode_ns = covey_thread_cpu_ns() - start});
     return err;
 }
 
@@ -140,13 +143,12 @@ static covey_err on_news(struct group *g, const struct covey__round_news *news)
     return COVEY_OK;
 }
 
-/* No device gets two masked tasks of a round: when too many have gone since it began, what they
- * held goes to nobody. */
+/* No device gets two masked tasks of a round: when too many have gone since it began, or refused,
+ * what they held goes to nobody. */
 static bool is_lost(const struct covey_rounds_report *now, const struct covey__product *p)
 {
-    uint32_t gone = now->lost - p->lost_before;
-    return now->workers == 0 ||
-           (p->code.masks > 0 && gone > 0 && p->team - gone < covey_code_needed(&p->code));
+    uint32_t gone = now->lost - p->lost_before + p->refused;
+    return now->workers == 0 || (p->code.masks > 0 && p->team < covey_code_needed(&p->code) + gone);
 }
 
 /* Its next tasks; and where nothing can come any more, what can be had of it. */
@@ -240,6 +242,7 @@ static void close_call(struct covey_rounds *r, struct call *c)
 {
     for (unsigned k = 0; k < c->runs; k++) {
         covey__product_end(r, c->run[k]);
+        covey__product_field_close(c->run[k]);
         c->run[k]->busy = false;
     }
 }

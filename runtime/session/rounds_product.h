@@ -9,9 +9,18 @@
 #include "covey/private.h"
 #include "rounds_private.h"
 
-/* What an exact kind needs beside: integers of the field, and masks. */
+/* Memory that exact products of all sizes use one after the other: grows to the largest. */
+enum { COVEY__ROOM_PARTS = 9 };
+struct covey__product_room {
+    bool used;
+    void *part[COVEY__ROOM_PARTS];
+    size_t bytes[COVEY__ROOM_PARTS];
+};
+
+/* What an exact kind needs beside, in a room: integers of the field, and masks. */
 struct covey__product_field {
-    float *a, *b, *c; /* integers: A, B, and what is decoded */
+    struct covey__product_room *room; /* NULL: none */
+    float *a, *b, *c;                 /* integers: A, B, and what is decoded */
     float *mask_a, *mask_b;
     float *row_e, *row_c, *row_u; /* of the check: a row of E, of an answer, and what they are
                                      summed with */
@@ -38,7 +47,8 @@ struct covey__product {
     const float *a, *b;             /* as they are encoded */
     float *c;                       /* where it is decoded to */
     uint32_t made, answers, wanted; /* tasks: posted, answered, to be posted so far */
-    uint32_t team, lost_before;     /* workers at the beginning, and those lost until then */
+    uint32_t refused;
+    uint32_t team, lost_before; /* workers at the beginning, and those lost until then */
 };
 
 enum {
@@ -54,6 +64,7 @@ struct covey__product_cache {
     struct covey_body *spare[COVEY__SPARES]; /* one reference to each that was given out */
     uint32_t spares;
     size_t spare_bytes;
+    struct covey__product_room room[COVEY_ROUNDS_MAX];
 };
 
 /* rounds_bodies.c. One reference; with whatever was in it. */
@@ -95,8 +106,10 @@ void covey__product_settle(struct covey_rounds *r, struct covey__product *p);
 void covey__product_end(struct covey_rounds *r, struct covey__product *p);
 
 /* rounds_field.c */
-covey_err covey__product_field_new(struct covey__product *p) COVEY_CHECK;
-void covey__product_field_free(struct covey__product_field *f);
+covey_err covey__product_field_open(struct covey__product_cache *cache,
+                                    struct covey__product *p) COVEY_CHECK;
+void covey__product_field_close(struct covey__product *p);
+void covey__product_rooms_free(struct covey__product_cache *cache);
 /* Integers of a and b, by these scales, and new masks. RANGE. */
 covey_err covey__product_field_load(struct covey__product *p, const struct covey_product_call *call,
                                     double scale_a, double scale_b) COVEY_CHECK;
