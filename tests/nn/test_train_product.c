@@ -185,6 +185,49 @@ static void test_codes(void **state)
     each_product(code_and_decode, 0);
 }
 
+/* Answers in order but those to two tasks; whether that was enough. */
+static bool decode_without(const struct product_round *r, uint32_t one, uint32_t other, float *c)
+{
+    struct covey_decoder *d = NULL;
+    assert_int_equal(covey_decoder_new(&r->code, &d), COVEY_OK);
+    covey_decoder_start(d, c, 0);
+    for (uint32_t t = 0; t < r->code.m; t++) {
+        enum covey_answer_use use;
+        if (t != one && t != other) {
+            assert_int_equal(covey_decoder_add(d, t, r->answer[t], &use), COVEY_OK);
+        }
+    }
+    bool ready = covey_decoder_state(d) == COVEY_DECODER_READY;
+    assert_int_equal(covey_decoder_finish(d), COVEY_OK);
+    covey_decoder_free(d);
+    return ready;
+}
+
+static void lose_two(struct product_scene *s)
+{
+    uint32_t rows = covey_train_product_rows(&s->product);
+    struct covey_code code = code_of(COVEY_CODE_MDS, 10, 12, rows);
+    struct product_round r;
+    if (rows < code.n) {
+        return;
+    }
+    product_round_open(&r, s, &code, 0);
+    for (uint32_t one = 0; one < code.m; one++) {
+        for (uint32_t other = 0; other < one; other++) {
+            assert_true(decode_without(&r, one, other, s->got));
+            assert_true(product_scene_error(s) < WANTED);
+        }
+    }
+    product_round_close(&r);
+}
+
+/* MDS (12,10) decodes within 2e-5 whichever two answers are lost. */
+static void test_every_loss(void **state)
+{
+    (void)state;
+    each_product(lose_two, 0);
+}
+
 /* A product is the same after its way through bytes; other bytes are refused. */
 static void test_bytes(void **state)
 {
@@ -243,9 +286,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products), cmocka_unit_test(test_field),
-        cmocka_unit_test(test_codes),    cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_refused),  cmocka_unit_test(test_scales),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_codes),    cmocka_unit_test(test_every_loss),
+        cmocka_unit_test(test_bytes),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_scales),   cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
