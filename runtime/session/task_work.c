@@ -24,6 +24,7 @@ struct piece {
 
 struct covey_task_work {
     struct covey_services *services;
+    struct covey_threads *threads;    /* of one task at a time; NULL: the pool's thread alone */
     struct covey_timer *timer;        /* of a lab's delay */
     struct piece *computing;          /* on a thread of the pool; or NULL */
     struct piece *late;               /* computed, and answered when the delay is over; or NULL */
@@ -37,6 +38,12 @@ covey_err covey__task_work_new(struct covey_services *services, struct covey_tas
         return COVEY_ERR_NOMEM;
     }
     w->services = services;
+    unsigned threads = covey__pool_threads(services->compute);
+    covey_err err = threads > 1 ? covey_threads_new(threads, &w->threads) : COVEY_OK;
+    if (err != COVEY_OK) {
+        free(w);
+        return err;
+    }
     *out = w;
     return COVEY_OK;
 }
@@ -65,6 +72,7 @@ void covey__task_work_free(struct covey_task_work *w)
         covey__enlist_unref(e);
     }
     covey_timer_free(w->timer);
+    covey_threads_free(w->threads);
     free(w);
 }
 
@@ -110,7 +118,9 @@ static covey_err compute_product(struct piece *p, struct covey_scratch *scratch,
     size_t e = covey_train_product_a_floats(sizes) / all * rows;
     size_t b = covey_train_product_b_floats(sizes);
     size_t c = covey_train_product_c_floats(sizes) / all * rows;
-    size_t room = covey_train_product_scratch(sizes, rows, p->spec.prime, 1);
+    struct covey_threads *threads = p->owner->threads;
+    size_t room =
+        covey_train_product_scratch(sizes, rows, p->spec.prime, covey_threads_count(threads));
     if (!is_whole(p, e, b)) {
         return COVEY_ERR_RANGE;
     }
@@ -128,7 +138,8 @@ static covey_err compute_product(struct piece *p, struct covey_scratch *scratch,
         .a = data,
         .b = p->spec.own_b ? data + e : (const float *)(const void *)p->shared->data,
         .c = (float *)(void *)answer->data,
-        .scratch = space});
+        .scratch = space,
+        .threads = threads});
     *out = answer;
     return COVEY_OK;
 }

@@ -37,6 +37,7 @@ struct mesh {
     uint32_t awaits; /* tasks of a round that are there before the first is answered */
     bool honest;     /* else worker 0 lies */
     bool untrusted;  /* all of them are */
+    bool refuses;    /* worker 0 refuses its tasks */
     uint32_t dies;   /* after so many answers all workers are gone; 0: never */
     uint32_t given, lies, ends, liars_told;
     bool due; /* answering is posted */
@@ -97,8 +98,23 @@ static struct covey_body *compute(const struct mesh *m, const struct held *h)
     return out;
 }
 
+static void refuse(struct mesh *m, struct held *h)
+{
+    const struct covey_action action = {.type = COVEY_ACTION_ROUND_RESULT,
+                                        .peer = worker_id(0),
+                                        .fence = m->fence,
+                                        .request = h->round,
+                                        .index = h->task};
+    h->answered = true;
+    covey__rounds_action(m->rounds, &action);
+}
+
 static void answer_one(struct mesh *m, struct held *h)
 {
+    if (m->refuses && h->task % WORKERS == 0) {
+        refuse(m, h);
+        return;
+    }
     struct covey_body *out = compute(m, h);
     uint32_t worker = h->task % WORKERS;
     if (worker == 0 && !m->honest) {
@@ -133,10 +149,8 @@ static void hunger(struct mesh *m)
     for (uint32_t i = 0; i < m->count; i++) {
         uint64_t round = m->held[i].round;
         if (m->open[round % 8] && tasks_of(m, round) < 16) {
-            const struct covey_action action = {.type = COVEY_ACTION_ROUND_HUNGRY,
-                                                .fence = m->fence,
-                                                .request = round,
-                                                .index = 2};
+            const struct covey_action action = {
+                .type = COVEY_ACTION_ROUND_HUNGRY, .fence = m->fence, .request = round, .index = 2};
             covey__rounds_action(m->rounds, &action);
             return;
         }
@@ -509,6 +523,36 @@ static void test_all_workers_may_go(void **state)
     drop(&n);
 }
 
+/* A masked task that was refused may go to nobody who has another one: where too few are left the
+ * product is computed here, with the same numbers; where enough are, it is not. */
+static void test_masked_tasks_may_be_refused(void **state)
+{
+    (void)state;
+    struct numbers n;
+    float first[23 * 11];
+    make(&n, &dense);
+    for (unsigned more = 0; more < 2; more++) { /* 5 answers are needed of 5, or 3 */
+        const struct covey_strategy strategy = {.kind = COVEY_CODE_PRIVATE,
+                                                .blocks = 2 - more,
+                                                .tasks = WORKERS,
+                                                .masks = 1,
+                                                .all = true};
+        struct mesh m = {.honest = true, .calls = 1, .refuses = true};
+        struct covey_rounds_report report;
+        open_mesh(&m, &strategy);
+        m.call[0] = call_of(&n, &dense);
+        assert_int_equal(run(&m), COVEY_OK);
+        assert_true(m.call[0].done);
+        assert_true(error_of(&n, &dense) < 1e-5);
+        covey__rounds_report(m.rounds, &report);
+        assert_true(report.refused > 0 || more == 1);
+        assert_true(more == 0 || memcmp(first, n.c, sizeof(first)) == 0);
+        memcpy(first, n.c, sizeof(first));
+        close_mesh(&m);
+    }
+    drop(&n);
+}
+
 static void stop_rounds(void *user)
 {
     struct mesh *m = user;
@@ -566,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_two_calls_go_beside_one_another),
         cmocka_unit_test(test_liar_is_named_and_the_product_right),
         cmocka_unit_test(test_all_workers_may_go),
+        cmocka_unit_test(test_masked_tasks_may_be_refused),
         cmocka_unit_test(test_stopped_rounds_let_go),
         cmocka_unit_test(test_small_products_stay),
     };
