@@ -111,11 +111,6 @@ def wait_end(lab, nodes, timeout_s):
     return wait_for("the end of training", done, timeout_s, 0.5)
 
 
-def accuracy_of(shown):
-    part = shown.get("training", shown)
-    return part.get("test_accuracy", part.get("last_accuracy"))
-
-
 def begin(lab, options, data, folder):
     """Starts it at the owner and waits until some checkpoints are kept."""
     run = Training(lab, OWNER, f"{folder}/{NAME}.onnx", *common(options, data), "--every",
@@ -137,11 +132,11 @@ def owner_kill(options, folder):
         before = steps_of(session(lab, OWNER, NAME))
         lab.command("kill", OWNER)
         killed = time.monotonic()
-        took_over = wait_for("another owner", lambda: owners(lab, others), 120)
+        took_over = wait_for("another owner", lambda: owners(lab, others), 40)
         resumed_s = time.monotonic() - killed
         node, steps = next(iter(took_over.items()))
         _, shown = wait_end(lab, others, options.timeout)
-    accuracy = accuracy_of(shown)
+    accuracy = shown["test_accuracy"]
     off = 100 * abs(accuracy - reference["last_accuracy"])
     lost = max(0, before - steps)
     return {"steps_before": before, "resumed_at": f"node{node}", "resumed_steps": steps,

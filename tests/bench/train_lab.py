@@ -136,14 +136,11 @@ def session(lab, node, name):
 
 def steps_of(shown):
     """Steps done, by all owners; -1 where it is not known."""
-    if shown is None:
-        return -1
-    part = shown.get("training", shown)
-    return int(part.get("total_steps", -1))
+    return -1 if shown is None else int(shown.get("total_steps", -1))
 
 
 def state_of(shown):
-    return None if shown is None else shown.get("training", shown).get("state")
+    return None if shown is None else shown.get("state")
 
 
 def wait_for(what, look, timeout_s, pause_s=0.05):
