@@ -16,8 +16,14 @@ RUNNING = "running"
 
 
 def common(options, data):
+    """What one device would do as well, then how the mesh does it."""
     return ["--model", options.model, "--epochs", options.epochs, "--batch", options.batch,
-            "--data", data.spec, "--seed", options.seed, "--mode", options.mode, "--name", NAME]
+            "--data", data.spec, "--seed", options.seed]
+
+
+def over_mesh(options, data):
+    spread = ["--coded", "all"] if options.mode == "products" else ["--spare", 1]
+    return [*common(options, data), "--mode", options.mode, "--name", NAME, *spread]
 
 
 def points(a, b):
@@ -52,10 +58,10 @@ def kills(options, folder):
     data = Mnist(folder, options.samples, options.test_samples)
     with Lab(options.devices) as lab:
         lab.wait()
-        quiet = train(lab, OWNER, f"{folder}/quiet.onnx", *common(options, data))
+        quiet = train(lab, OWNER, f"{folder}/quiet.onnx", *over_mesh(options, data))
         killer = Killer(lab, options)
         killer.start()
-        hurt = train(lab, OWNER, f"{folder}/hurt.onnx", *common(options, data))
+        hurt = train(lab, OWNER, f"{folder}/hurt.onnx", *over_mesh(options, data))
         killer.stop.set()
         killer.join()
     off = points(hurt, quiet)
@@ -68,12 +74,12 @@ def liar(options, folder):
     """A worker that corrupts one answer of a hundred is named when it first does, and the weights
     are those of honest workers."""
     data = Mnist(folder, options.samples, options.test_samples)
-    way = ["--strategy", options.strategy, "--coded", "all", "--check", "all"]
+    way = ["--strategy", options.strategy, "--check", "all"]
     with Lab(options.devices) as lab:
         lab.wait()
-        honest = train(lab, OWNER, f"{folder}/honest.onnx", *common(options, data), *way)
+        honest = train(lab, OWNER, f"{folder}/honest.onnx", *over_mesh(options, data), *way)
         lab.command("lie", options.devices, "--share", options.share)
-        lied = train(lab, OWNER, f"{folder}/lied.onnx", *common(options, data), *way)
+        lied = train(lab, OWNER, f"{folder}/lied.onnx", *over_mesh(options, data), *way)
         peers = json.loads(lab.run(OWNER, "peers", "--json"))["peers"]
     wanted = next(p["id"] for p in peers if p["name"] == f"node{options.devices}")
     rounds = rounds_of(lied)
@@ -113,18 +119,22 @@ def wait_end(lab, nodes, timeout_s):
 
 def begin(lab, options, data, folder):
     """Starts it at the owner and waits until some checkpoints are kept."""
-    run = Training(lab, OWNER, f"{folder}/{NAME}.onnx", *common(options, data), "--every",
+    run = Training(lab, OWNER, f"{folder}/{NAME}.onnx", *over_mesh(options, data), "--every",
                    options.every, "--detach")
     run.document(600)
-    return wait_for("some steps", lambda: (s := steps_of(session(lab, OWNER, NAME))) >=
-                    3 * options.every and s, 600)
+
+    def kept():
+        shown = session(lab, OWNER, NAME) or {}
+        return (steps_of(shown) >= 3 * options.every and shown["checkpoint_step"] > 0 and
+                shown["custodians"] >= min(shown["custodians_wanted"], options.devices))
+    wait_for("a checkpoint that custodians keep", kept, 600)
 
 
 def owner_kill(options, folder):
     """The owner is killed (SIGKILL) in the middle of an epoch: another device goes on by itself
     within ten seconds, from a checkpoint that is at most --every steps old."""
     data = Mnist(folder, options.samples, options.test_samples)
-    reference = train(None, OWNER, f"{folder}/local.onnx", *common(options, data)[:10], "--local")
+    reference = train(None, OWNER, f"{folder}/local.onnx", *common(options, data), "--local")
     others = range(2, options.devices + 1)
     with Lab(options.devices) as lab:
         lab.wait()

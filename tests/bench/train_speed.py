@@ -177,7 +177,8 @@ def same_curve(options, folder):
     with Lab(1) as lab:
         train(lab, OWNER, f"{folder}/field-alone.onnx", *common, *ways["field"])
     out["field"]["same_file"] = same_file(f"{folder}/field.onnx", f"{folder}/field-alone.onnx")
-    out["holds"] = (out["field"]["same_file"] and
+    spread = all(rounds["rounds"] > 0 for rounds in (out[n]["rounds"] for n in ways))
+    out["holds"] = (spread and out["field"]["same_file"] and
                     all(out[n]["loss_off"] <= options.tolerance for n in ("mds", "lt", "data")))
     return out
 
