@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "covey/field.h"
+#include "rounds_numbers.h"
 #include "rounds_private.h"
 
 /* A mesh of some workers in place of the node: it answers tasks in an order, some of them wrongly,
@@ -325,58 +326,6 @@ static const struct covey_train_product dense = {.kind = COVEY_TRAIN_PRODUCT_FOR
                                                  .stride = {1, 1},
                                                  .dilation = {1, 1}};
 
-struct numbers {
-    float *a, *b, *c, *want;
-};
-
-static void make(struct numbers *n, const struct covey_train_product *p)
-{
-    size_t a = covey_train_product_a_floats(p), b = covey_train_product_b_floats(p);
-    size_t c = covey_train_product_c_floats(p);
-    n->a = calloc(a, sizeof(float));
-    n->b = calloc(b, sizeof(float));
-    n->c = calloc(c, sizeof(float));
-    n->want = calloc(c, sizeof(float));
-    for (size_t i = 0; i < a; i++) {
-        n->a[i] = sinf((float)i * 1.7f);
-    }
-    for (size_t i = 0; i < b; i++) {
-        n->b[i] = cosf((float)i * 2.3f);
-    }
-    void *scratch = aligned_alloc(
-        64,
-        (covey_train_product_scratch(p, covey_train_product_rows(p), COVEY_FIELD_PRIMES, 1) + 127) /
-            64 * 64);
-    covey_train_product_compute(
-        &(struct covey_train_product_run){.product = p,
-                                          .rows = covey_train_product_rows(p),
-                                          .prime = COVEY_FIELD_PRIMES,
-                                          .a = n->a,
-                                          .b = n->b,
-                                          .c = n->want,
-                                          .scratch = scratch});
-    free(scratch);
-}
-
-static void drop(struct numbers *n)
-{
-    free(n->a);
-    free(n->b);
-    free(n->c);
-    free(n->want);
-}
-
-static double error_of(const struct numbers *n, const struct covey_train_product *p)
-{
-    double off = 0, all = 0;
-    for (size_t i = 0; i < covey_train_product_c_floats(p); i++) {
-        double d = (double)n->c[i] - (double)n->want[i];
-        off += d * d;
-        all += (double)n->want[i] * (double)n->want[i];
-    }
-    return sqrt(off / all);
-}
-
 static struct covey_product_call call_of(const struct numbers *n,
                                          const struct covey_train_product *p)
 {
@@ -408,7 +357,7 @@ static void test_every_strategy_gives_the_product(void **state)
 {
     (void)state;
     struct numbers n;
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct mesh m = {.honest = true, .seed = (uint32_t)i, .lost = cases[i].lost};
         float first[23 * 11];
@@ -420,14 +369,14 @@ static void test_every_strategy_gives_the_product(void **state)
             memset(n.c, 0xff, sizeof(first));
             assert_int_equal(run(&m), COVEY_OK);
             assert_true(m.call[0].done);
-            assert_true(error_of(&n, &dense) < cases[i].error);
+            assert_true(numbers_error(&n, &dense) < cases[i].error);
             assert_true(!exact || round == 0 || memcmp(first, n.c, sizeof(first)) == 0);
             memcpy(first, n.c, sizeof(first));
             forget_tasks(&m);
         }
         close_mesh(&m);
     }
-    drop(&n);
+    numbers_drop(&n);
 }
 
 /* Two calls are two rounds beside one another: the first answers come when both have begun. */
@@ -443,14 +392,14 @@ static void test_two_calls_go_beside_one_another(void **state)
     two[1].kind = COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT;
     open_mesh(&m, &strategy);
     for (unsigned i = 0; i < CALLS_MAX; i++) {
-        make(&n[i], &two[i]);
+        numbers_make(&n[i], &two[i]);
         m.call[i] = call_of(&n[i], &two[i]);
     }
     assert_int_equal(run(&m), COVEY_OK);
     for (unsigned i = 0; i < CALLS_MAX; i++) {
         assert_true(m.call[i].done);
-        assert_true(error_of(&n[i], &two[i]) < 1e-5);
-        drop(&n[i]);
+        assert_true(numbers_error(&n[i], &two[i]) < 1e-5);
+        numbers_drop(&n[i]);
     }
     assert_int_equal(m.ends, 2);
     close_mesh(&m);
@@ -467,7 +416,7 @@ static void lie(enum covey_code_kind kind, bool untrusted, bool check_all)
                                             .check_all = check_all};
     struct mesh m = {.untrusted = untrusted, .calls = 1};
     struct covey_rounds_report report;
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     open_mesh(&m, &strategy);
     m.call[0] = call_of(&n, &dense);
     /* Its answer must be among those that count. */
@@ -476,14 +425,14 @@ static void lie(enum covey_code_kind kind, bool untrusted, bool check_all)
         assert_int_equal(run(&m), COVEY_OK);
         forget_tasks(&m);
         assert_true(m.call[0].done);
-        assert_true(error_of(&n, &dense) < 1e-3);
+        assert_true(numbers_error(&n, &dense) < 1e-3);
     }
     covey__rounds_report(m.rounds, &report);
     assert_true(m.lies > 0);
     assert_int_equal(report.liars, 1);
     assert_int_equal(report.liar[0].bytes[0], 1);
     close_mesh(&m);
-    drop(&n);
+    numbers_drop(&n);
 }
 
 /* Whoever answers wrongly is named in that round, which is right all the same. Devices without
@@ -508,7 +457,7 @@ static void test_all_workers_may_go(void **state)
     static const enum covey_code_kind kinds[] = {COVEY_CODE_UNCODED, COVEY_CODE_LT,
                                                  COVEY_CODE_FIELD};
     struct numbers n;
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         const struct covey_strategy strategy = {.kind = kinds[i], .blocks = 5, .all = true};
         struct mesh m = {.honest = true, .calls = 1, .dies = 2};
@@ -516,11 +465,11 @@ static void test_all_workers_may_go(void **state)
         m.call[0] = call_of(&n, &dense);
         assert_int_equal(run(&m), COVEY_OK);
         assert_true(m.call[0].done == (kinds[i] == COVEY_CODE_FIELD));
-        assert_true(!m.call[0].done || error_of(&n, &dense) < 1e-3);
+        assert_true(!m.call[0].done || numbers_error(&n, &dense) < 1e-3);
         assert_int_equal(m.ends, kinds[i] == COVEY_CODE_FIELD ? 2 : 1);
         close_mesh(&m);
     }
-    drop(&n);
+    numbers_drop(&n);
 }
 
 /* A masked task that was refused may go to nobody who has another one: where too few are left the
@@ -530,7 +479,7 @@ static void test_masked_tasks_may_be_refused(void **state)
     (void)state;
     struct numbers n;
     float first[23 * 11];
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     for (unsigned more = 0; more < 2; more++) { /* 5 answers are needed of 5, or 3 */
         const struct covey_strategy strategy = {.kind = COVEY_CODE_PRIVATE,
                                                 .blocks = 2 - more,
@@ -543,14 +492,14 @@ static void test_masked_tasks_may_be_refused(void **state)
         m.call[0] = call_of(&n, &dense);
         assert_int_equal(run(&m), COVEY_OK);
         assert_true(m.call[0].done);
-        assert_true(error_of(&n, &dense) < 1e-5);
+        assert_true(numbers_error(&n, &dense) < 1e-5);
         covey__rounds_report(m.rounds, &report);
         assert_true(report.refused > 0 || more == 1);
         assert_true(more == 0 || memcmp(first, n.c, sizeof(first)) == 0);
         memcpy(first, n.c, sizeof(first));
         close_mesh(&m);
     }
-    drop(&n);
+    numbers_drop(&n);
 }
 
 static void stop_rounds(void *user)
@@ -566,7 +515,7 @@ static void test_stopped_rounds_let_go(void **state)
     struct numbers n;
     const struct covey_strategy strategy = {.kind = COVEY_CODE_UNCODED, .blocks = 2, .all = true};
     struct mesh m = {.honest = true, .calls = 1, .lost = 2};
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     open_mesh(&m, &strategy);
     m.call[0] = call_of(&n, &dense);
     assert_int_equal(covey_loop_post(m.services.loop, stop_rounds, &m), COVEY_OK);
@@ -574,7 +523,7 @@ static void test_stopped_rounds_let_go(void **state)
     assert_false(m.call[0].done);
     assert_int_equal(run(&m), COVEY_ERR_CLOSED);
     close_mesh(&m);
-    drop(&n);
+    numbers_drop(&n);
 }
 
 /* The cost model keeps a product here that is smaller than its messages, and one that no device
@@ -583,7 +532,7 @@ static void test_small_products_stay(void **state)
 {
     (void)state;
     struct numbers n;
-    make(&n, &dense);
+    numbers_make(&n, &dense);
     const struct covey_strategy plain = {.kind = COVEY_CODE_MDS},
                                 exact = {.kind = COVEY_CODE_FIELD};
     struct mesh m = {.honest = true, .calls = 1}, e = {.honest = true, .calls = 1};
@@ -598,9 +547,9 @@ static void test_small_products_stay(void **state)
     assert_int_equal(run(&e), COVEY_OK);
     assert_true(e.call[0].done);
     assert_int_equal(e.count, 0);
-    assert_true(error_of(&n, &dense) < 1e-3);
+    assert_true(numbers_error(&n, &dense) < 1e-3);
     close_mesh(&e);
-    drop(&n);
+    numbers_drop(&n);
 }
 
 int main(void)
