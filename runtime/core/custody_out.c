@@ -141,7 +141,9 @@ static void put_news(struct covey_custody *c, struct covey__custody_session *s)
                        s->deed.set.number != s->news_number ||
                        !same_checkpoint(&newest, &s->news_kept);
     }
-    if (!s->owes_news || s->deed.version == 0) {
+    /* A new set is worth nothing before a majority of it knows that it is. */
+    bool behind = owner && s->deed.next.count == 0 && covey__custody_committed(c, s) < s->config;
+    if (!s->owes_news || s->deed.version == 0 || (behind && holders > s->news_held)) {
         return;
     }
     struct covey_action *action = act(c, s, COVEY_ACTION_CUSTODY_NEWS, s->epoch);
