@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Coded products over a mesh: right by every strategy, exact in the field, whoever is killed.
 
-A node is killed with SIGKILL in the middle of rounds, which then go on; one that answers wrongly is
-named and gets no more; the products of convolutions and of gradients are right too.
+A node is killed with SIGKILL in the middle of rounds, which then go on; nobody waits for one that
+is slow; one that answers wrongly is named and gets no more; the products of convolutions and of
+gradients are right too.
 """
 import json
 import os
@@ -98,6 +99,19 @@ def killed():
         lab("wait", "--wait", "30")
 
 
+def slow():
+    """Nobody waits for it, and what it sleeps over ends with the round: the next one of every block
+    has its answers too."""
+    lab("slow", "4", "--delay", "600000")
+    for strategy in ["mds", "replication", "lt"]:
+        result = product("--strategy", strategy, "--await", str(NODES - 1))
+        check(f"{strategy}, one slow", result, False)
+        if result["workers"] != NODES - 1:
+            fail(f"a slow node was left out: {result}")
+    lab("slow", "4", "--delay", "0")
+    check("uncoded, none slow", product("--strategy", "uncoded", "--await", str(NODES - 1)), False)
+
+
 def liar():
     """Named in the round of its first wrong answer, without changing the product."""
     lab("lie", "2")
@@ -116,6 +130,7 @@ def main():
     lab("up", "--devices", str(NODES), "--mode", "loopback")
     every_strategy()
     killed()
+    slow()
     liar()
     print(f"{len(STRATEGIES)} strategies over {NODES} nodes: right")
 
