@@ -27,7 +27,8 @@ def over_mesh(options, data):
 
 
 def points(a, b):
-    return round(100 * abs(a["last_accuracy"] - b["last_accuracy"]), 3)
+    """How much worse the first one ended."""
+    return round(100 * (b["last_accuracy"] - a["last_accuracy"]), 3)
 
 
 # ---- workers ----
@@ -89,7 +90,7 @@ def liar(options, folder):
     return {"honest": brief(honest), "lied": brief(lied), "named": named,
             "wrong_answers": rounds["reissued"], "same_weights": same,
             "check_share": round(rounds["check_s"] / lied["seconds"], 5),
-            "points_off": points(honest, lied),
+            "points_off": points(lied, honest),
             "holds": named and len(rounds["liars"]) == 1 and
             (same or options.strategy != "field")}
 
@@ -147,7 +148,7 @@ def owner_kill(options, folder):
         node, steps = next(iter(took_over.items()))
         _, shown = wait_end(lab, others, options.timeout)
     accuracy = shown["test_accuracy"]
-    off = 100 * abs(accuracy - reference["last_accuracy"])
+    off = 100 * (reference["last_accuracy"] - accuracy)
     lost = max(0, before - steps)
     return {"steps_before": before, "resumed_at": f"node{node}", "resumed_steps": steps,
             "resumed_s": round(resumed_s, 2), "steps_lost": lost, "accuracy": accuracy,
