@@ -8,27 +8,14 @@
 
 /* What devices that have not measured themselves yet are taken for. */
 enum { LINK_MBYTES = 85, MESSAGE_US = 300, STREAM_MBYTES = 1000 };
+/* Devices that are waited for where none is there. */
+enum { COMING = 4 };
 /* A way must promise this much before it is taken: forecasts err. */
 #define GAIN 0.9
 
 static double or_else(uint32_t rate, double other)
 {
     return rate > 0 ? (double)rate : other;
-}
-
-uint32_t covey__training_parts(uint32_t batch, uint32_t workers, uint32_t spare)
-{
-    uint32_t best = 0;
-    double least = HUGE_VAL;
-    for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch && workers > 0; p++) {
-        /* Each worker does as many tasks of spare + 1 parts one after the other. */
-        double turns = (double)((p + workers - 1) / workers) / p;
-        if (batch % p == 0 && turns < least - 1e-9) {
-            least = turns;
-            best = p;
-        }
-    }
-    return best;
 }
 
 /* When the answers that are needed are there, each device pulling its next task when it has
@@ -42,6 +29,9 @@ static double data_us(const struct covey_training *t, const struct covey__round_
     double share = (double)(spare + 1) / parts, values = 4.0 * (double)t->values_floats;
     double samples = 4.0 * share * t->job.train.batch * (double)covey_samples_values(&t->data);
     uint32_t needed = parts - spare;
+    if (team->count == 0) { /* those that will come are taken for as many */
+        return fabs((double)parts - COMING);
+    }
     for (uint32_t w = 0; w < team->count; w++) {
         const struct covey_rates *r = &team->worker[w].rates;
         double link = or_else(r->link_mbytes, LINK_MBYTES);
@@ -61,6 +51,24 @@ static double data_us(const struct covey_training *t, const struct covey__round_
     double moved = team->count * values + needed * (values + samples);
     double owner = moved / link + needed * values / or_else(team->own.stream_mbytes, STREAM_MBYTES);
     return owner > last ? owner : last;
+}
+
+/* Fewer than devices leave some idle; more even out what is uneven, but each costs messages and an
+ * answer as long as the model. */
+uint32_t covey__training_parts(const struct covey_training *t, const struct covey__round_team *team,
+                               double *out_us)
+{
+    const uint32_t spare = t->job.strategy.spare, batch = t->job.train.batch;
+    uint32_t best = 0;
+    *out_us = HUGE_VAL;
+    for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch; p++) {
+        double us = batch % p == 0 ? data_us(t, team, p) : HUGE_VAL;
+        if (us < *out_us) {
+            *out_us = us;
+            best = p;
+        }
+    }
+    return best;
 }
 
 static void forecast_products(const struct covey_training *t, const struct covey__round_team *team,
@@ -112,11 +120,11 @@ void covey__training_forecast(const struct covey_training *t, const struct covey
 {
     *out = (struct covey__training_forecast){.data = false};
     bool masked = t->job.strategy.masks > 0; /* what is private stays products */
-    uint32_t workers = team->count > 0 ? team->count : 1;
+    double us = 0;
     forecast_products(t, team, out);
-    out->parts = covey__training_parts(t->job.train.batch, workers, t->job.strategy.spare);
+    out->parts = covey__training_parts(t, team, &us);
     if (out->parts > 0 && team->count > 0 && !masked) {
-        out->data_ms = data_us(t, team, out->parts) / 1000;
+        out->data_ms = us / 1000;
     }
     bool asked = t->job.mode == COVEY_TRAINING_DATA && !masked && out->parts > 0;
     bool better = t->job.mode == COVEY_TRAINING_AUTO && out->data_ms > 0 &&

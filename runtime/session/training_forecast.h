@@ -22,8 +22,9 @@ struct covey__training_forecast {
 void covey__training_forecast(const struct covey_training *t, const struct covey__round_team *team,
                               struct covey__training_forecast *out);
 
-/* Parts for so many workers: those with which all are busy for the shortest time, each part a whole
- * number of samples; 0: spare answers leave none. */
-uint32_t covey__training_parts(uint32_t batch, uint32_t workers, uint32_t spare);
+/* The parts, each a whole number of samples, with which a step is predicted to take the shortest
+ * time, and that; 0: spare answers leave none. */
+uint32_t covey__training_parts(const struct covey_training *t, const struct covey__round_team *team,
+                               double *out_us);
 
 #endif /* COVEY_SESSION_TRAINING_FORECAST_H */

@@ -58,18 +58,38 @@ static void test_steady(void **state)
     assert_true(run(&t, 4000, 1000, 980) >= 3940);
 }
 
-/* Parts divide the batch, are as many as keep all workers busy, and leave room for those to spare.
- */
+static struct covey_training session_of(uint32_t batch, uint32_t spare)
+{
+    struct covey_training t = {.values_floats = 1000000, .products_flops = 1e10};
+    t.job.train.batch = batch;
+    t.job.strategy.spare = spare;
+    t.data = (struct covey_samples){.channels = 1, .height = 28, .width = 28};
+    return t;
+}
+
+/* Parts divide the batch, keep all devices busy, are not many more than those, and leave room for
+ * those to spare. */
 static void test_parts(void **state)
 {
     (void)state;
-    assert_int_equal(covey__training_parts(256, 8, 0), 8);
-    assert_int_equal(covey__training_parts(256, 8, 1), 8);
-    assert_int_equal(covey__training_parts(50, 2, 0), 2);
-    assert_int_equal(covey__training_parts(7, 1, 0), 1);
-    assert_int_equal(covey__training_parts(1, 4, 1), 0);
-    for (uint32_t workers = 1; workers <= 64; workers++) {
-        uint32_t p = covey__training_parts(48, workers, 2);
+    struct covey__round_team team = {.count = 8, .own = {.mflops = 1000, .link_mbytes = 1000}};
+    double us = 0;
+    for (uint32_t w = 0; w < COVEY_WORKERS_MAX; w++) {
+        team.worker[w].rates = (struct covey_rates){.mflops = 1000, .link_mbytes = 1000};
+    }
+    struct covey_training t = session_of(256, 0);
+    assert_int_equal(covey__training_parts(&t, &team, &us), 8);
+    t = session_of(256, 1);
+    assert_int_equal(covey__training_parts(&t, &team, &us), 8);
+    team.count = 3;
+    t = session_of(50, 0);
+    t.products_flops = 1e6; /* nothing to compute: as few answers as can be */
+    assert_true(covey__training_parts(&t, &team, &us) <= 2);
+    t = session_of(1, 1);
+    assert_int_equal(covey__training_parts(&t, &team, &us), 0);
+    for (team.count = 0; team.count <= COVEY_WORKERS_MAX; team.count++) {
+        t = session_of(48, 2);
+        uint32_t p = covey__training_parts(&t, &team, &us);
         assert_true(p > 2 && 48 % p == 0 && p <= COVEY_GRADIENT_TASKS_MAX);
     }
 }
