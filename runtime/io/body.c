@@ -6,6 +6,7 @@
 
 #include "body_shared.h"
 #include "covey/crypto.h"
+#include "spare.h"
 
 enum { BODY_ALIGN = 64 };
 
@@ -27,7 +28,7 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     b->len = len;
     b->shared = NULL;
     b->patient = false;
-    b->data = aligned_alloc(BODY_ALIGN, b->capacity);
+    b->data = covey__spare_new(b->capacity);
     if (b->data == NULL) {
         free(b);
         return COVEY_ERR_NOMEM;
@@ -40,10 +41,16 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
 covey_err covey_body_share(struct covey_body *b)
 {
     COVEY_ASSERT(b->shared == NULL);
-    struct covey_body_shared *shared = malloc(sizeof(*shared) + b->len);
-    if (shared == NULL) {
+    struct covey_body_shared *shared = malloc(sizeof(*shared));
+    const size_t capacity = rounded(b->len);
+    uint8_t *sealed = covey__spare_new(capacity);
+    if (shared == NULL || sealed == NULL) {
+        covey__spare_free(sealed, capacity, 0);
+        free(shared);
         return COVEY_ERR_NOMEM;
     }
+    shared->sealed = sealed;
+    shared->capacity = capacity;
     covey_random(shared->key.bytes, sizeof(shared->key.bytes));
     covey_shared_xor(&shared->key, 0, b->data, b->len, shared->sealed);
     b->shared = shared;
@@ -55,20 +62,25 @@ covey_err covey__body_reserve(struct covey_body *b, size_t need)
     if (need <= b->capacity) {
         return COVEY_OK;
     }
-    /* Doubling keeps the copying linear; what is reserved stays within twice what arrived. */
+    /* Doubling keeps the copying linear; the memory that is taken stays within twice what arrived.
+     */
     size_t capacity = b->capacity * 2 < need ? need : b->capacity * 2;
     if (capacity > COVEY_BODY_MAX) {
         capacity = COVEY_BODY_MAX;
     }
     capacity = rounded(capacity);
-    uint8_t *data = aligned_alloc(BODY_ALIGN, capacity);
+    if (capacity <= covey__spare_room(b->capacity)) {
+        b->capacity = capacity;
+        return COVEY_OK;
+    }
+    uint8_t *data = covey__spare_new(capacity);
     if (data == NULL) {
         return COVEY_ERR_NOMEM;
     }
     if (b->len > 0) {
         memcpy(data, b->data, b->len);
     }
-    free(b->data);
+    covey__spare_free(b->data, b->capacity, b->len);
     b->data = data;
     b->capacity = capacity;
     return COVEY_OK;
@@ -101,9 +113,10 @@ void covey_body_unref(struct covey_body *b)
     if (b != NULL && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1) {
         if (b->shared != NULL) {
             covey_wipe(&b->shared->key, sizeof(b->shared->key));
+            covey__spare_free(b->shared->sealed, b->shared->capacity, b->len);
             free(b->shared);
         }
-        free(b->data);
+        covey__spare_free(b->data, b->capacity, b->len);
         free(b);
     }
 }

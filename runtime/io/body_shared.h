@@ -11,7 +11,8 @@
 
 struct covey_body_shared {
     struct covey_shared_key key;
-    uint8_t sealed[]; /* as many bytes as the body has */
+    uint8_t *sealed; /* as many bytes as the body has */
+    size_t capacity;
 };
 
 /* Room for need bytes in all. */

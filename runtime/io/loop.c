@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "covey/pace.h"
+#include "spare.h"
 #include "loop_internal.h"
 
 struct post {
@@ -124,6 +125,7 @@ static void run_before_wait(struct covey_loop *loop)
 static void on_wait(uv_prepare_t *wait)
 {
     run_before_wait(wait->data);
+    covey__spare_trim();
     if (covey_pace_on()) {
         covey_pace_rest();
     }
