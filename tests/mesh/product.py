@@ -112,6 +112,17 @@ def slow():
     check("uncoded, none slow", product("--strategy", "uncoded", "--await", str(NODES - 1)), False)
 
 
+def gone():
+    """Who asked and went away is forgotten: there is room for no more than four at a time."""
+    command = [COVEY, "bench", "train", "--product", "--mesh", "--state", f"{lab_dir}/node1",
+               "--await", "60", "--timeout", "1"]
+    for _ in range(5):
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if done.returncode == 0:
+            fail("there were sixty workers")
+    check("after others went", product("--strategy", "mds"), False)
+
+
 def liar():
     """Named in the round of its first wrong answer, without changing the product."""
     lab("lie", "2")
@@ -131,6 +142,7 @@ def main():
     every_strategy()
     killed()
     slow()
+    gone()
     liar()
     print(f"{len(STRATEGIES)} strategies over {NODES} nodes: right")
 
