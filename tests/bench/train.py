@@ -43,7 +43,7 @@ COMMANDS = {
     "never-slower": (train_speed.never_slower,
                      {"devices": 8, "cpu": "10", "rate": 1000, "steps": 4} | LENET, True),
     "data-parallel": (train_speed.data_parallel,
-                      {"devices": 8, "cpu": "10", "rate": 1000, "steps": 4, "batch": 256}, True),
+                      {"devices": 8, "cpu": "10", "rate": 1000, "steps": 8, "batch": 256}, True),
     "same-curve": (train_speed.same_curve, {"devices": 4, "samples": 2000, "epochs": 2} | LENET,
                    True),
     "private": (train_speed.private, {"devices": 7, "samples": 0, "epochs": 1} | LENET, True),

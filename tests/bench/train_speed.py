@@ -41,7 +41,9 @@ def error(options, folder):
 
 # ---- products ----
 
-VGG8 = ["--model", "vgg8", "--epochs", 1, "--batch", 50, "--augment", "none", "--test", "none"]
+# So few steps have no warm-up: the usual rate would be too much.
+VGG8 = ["--model", "vgg8", "--epochs", 1, "--batch", 50, "--augment", "none", "--test", "none",
+        "--lr", 0.001]
 
 
 def coded(blocks, tasks, strategy):
@@ -107,7 +109,7 @@ def data_run(options, folder, data, devices, cpu, more, kill=None):
         lab.wait()
         run = Training(lab, OWNER, f"{folder}/data-{devices}.onnx", "--model", "vgg8", "--epochs",
                        1, "--batch", options.batch, "--augment", "none", "--test", "none",
-                       "--data", data.spec, *more)
+                       "--lr", 0.001, "--data", data.spec, *more)
         later = None
         if kill is not None:
             later = threading.Timer(options.kill_after, lab.command, ("kill", kill))
