@@ -20,7 +20,7 @@ enum {
     BATCH = 50,
     SEED = 1,
 };
-#define SCALE 0.05
+#define SCALE 0.1
 
 const char covey__lab_help_paper[] =
     "usage: covey lab paper training [FILE.md] [options]\n"
@@ -37,7 +37,7 @@ const char covey__lab_help_paper[] =
     "  --points N     only the first of each law\n"
     "  --rounds N     of each point of A and B (100; simulated 2000)\n"
     "  --steps N      of VGG (5; simulated 100)\n"
-    "  --scale F      seconds a second of the paper takes (0.05)\n"
+    "  --scale F      seconds a second of the paper takes (0.1)\n"
     "  --seed S       of the draws (1)\n"
     "  --workers W, --blocks N, --tasks M   (10, 10, 20)\n"
     "  --mflops R     of a simulated device, in the paper's time (1000)\n"
