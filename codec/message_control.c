@@ -214,6 +214,7 @@ static bool put_part(struct covey_cbor_writer *w, const struct covey_control *me
     case COVEY_CONTROL_SESSION_GET:
     case COVEY_CONTROL_SESSION_STOP:
     case COVEY_CONTROL_TRAIN_WATCH:
+    case COVEY_CONTROL_TRAIN_RESUME:
         covey_cbor_put_text(w, message->name);
         return true;
     case COVEY_CONTROL_SESSIONS_REPLY:
@@ -519,6 +520,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
     case COVEY_CONTROL_SESSION_GET:
     case COVEY_CONTROL_SESSION_STOP:
     case COVEY_CONTROL_TRAIN_WATCH:
+    case COVEY_CONTROL_TRAIN_RESUME:
         covey_cbor_get_string(r, out->name, sizeof(out->name));
         return;
     case COVEY_CONTROL_SESSIONS_REPLY:
@@ -545,7 +547,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 
 static bool known_type(uint64_t type)
 {
-    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_PRODUCT) ||
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_TRAIN_RESUME) ||
            type == COVEY_CONTROL_LAB ||
            (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PRODUCT_REPLY);
 }

@@ -4,7 +4,20 @@
  */
 #include "message_control_private.h"
 
-enum { SESSION_FIELDS = 10 };
+enum { SESSION_FIELDS = 11, CUSTODY_FIELDS = 8 };
+
+static void put_custody(struct covey_cbor_writer *w, const struct covey_control_custody *c)
+{
+    covey_cbor_put_array(w, CUSTODY_FIELDS);
+    covey_cbor_put_uint(w, c->kept);
+    covey_cbor_put_bytes(w, covey_bytes_of(c->id.bytes, sizeof(c->id.bytes)));
+    covey_cbor_put_uint(w, c->epoch);
+    covey_cbor_put_text(w, c->owner);
+    covey_cbor_put_uint(w, c->checkpoint);
+    covey_cbor_put_uint(w, c->keepers);
+    covey_cbor_put_uint(w, c->held);
+    covey_cbor_put_bool(w, c->recoverable);
+}
 
 static void put_session(struct covey_cbor_writer *w, const struct covey_control_session *s)
 {
@@ -23,6 +36,7 @@ static void put_session(struct covey_cbor_writer *w, const struct covey_control_
     for (unsigned i = 0; i < s->output_rank; i++) {
         covey_cbor_put_uint(w, s->output[i]);
     }
+    put_custody(w, &s->custody);
 }
 
 void covey__control_put_sessions(struct covey_cbor_writer *w,
@@ -38,6 +52,20 @@ void covey__control_put_sessions(struct covey_cbor_writer *w,
 static uint32_t get_u32(struct covey_cbor_reader *r)
 {
     return (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
+}
+
+static void get_custody(struct covey_cbor_reader *r, struct covey_control_custody *out)
+{
+    covey__control_enter(r, CUSTODY_FIELDS);
+    out->kept = (uint8_t)covey_cbor_get_uint(r, COVEY_CONTROL_KEPT_OVER);
+    covey_cbor_get_fixed(r, out->id.bytes, sizeof(out->id.bytes));
+    out->epoch = get_u32(r);
+    covey__control_get_line(r, out->owner, sizeof(out->owner));
+    out->checkpoint = covey_cbor_get_uint(r, UINT64_MAX);
+    out->keepers = (uint8_t)covey_cbor_get_uint(r, COVEY_CUSTODIANS_MAX);
+    out->held = (uint8_t)covey_cbor_get_uint(r, COVEY_CUSTODIANS_MAX);
+    out->recoverable = covey_cbor_get_bool(r);
+    covey_cbor_leave(r);
 }
 
 static void get_session(struct covey_cbor_reader *r, struct covey_control_session *out)
@@ -58,6 +86,7 @@ static void get_session(struct covey_cbor_reader *r, struct covey_control_sessio
     }
     out->output_rank = r->err == COVEY_OK ? (uint8_t)rank : 0;
     covey_cbor_leave(r);
+    get_custody(r, &out->custody);
     covey_cbor_leave(r);
 }
 

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "control.h"
+#include "custody_show.h"
 #include "dims.h"
 #include "read_input.h"
 #include "train_show.h"
@@ -11,6 +12,9 @@ enum { TIMEOUT_MS = 60000 };
 
 static const char *state_of(const struct covey_control_session *s)
 {
+    if (s->training && s->custody.kept == COVEY_CONTROL_KEPT) {
+        return "kept";
+    }
     if (s->training) {
         return s->running ? "training" : "over";
     }
@@ -27,6 +31,7 @@ static cJSON *session_json(const struct covey_control_session *s)
         cJSON_AddBoolToObject(o, "training", true);
         cJSON_AddNumberToObject(o, "steps", s->total);
         cJSON_AddNumberToObject(o, "total_steps", s->answered);
+        covey__custody_json(o, &s->custody);
         return o;
     }
     if (!s->detached) {
@@ -45,7 +50,7 @@ static void print_session(const struct covey_control_session *s)
 {
     printf("%-24s %-20s %-8s", s->name, s->model, state_of(s));
     if (s->training) {
-        printf(" step %u of %u\n", s->answered, s->total);
+        covey__custody_line(s);
     } else if (s->detached) {
         printf(" %u of %u answered, %u lost, median %.2f ms\n", s->answered, s->total, s->lost,
                s->median_us / 1000.0);
@@ -102,13 +107,14 @@ static enum covey_exit show(struct covey__cli *cli, struct covey__control *c, co
     if (err != COVEY_OK) {
         return covey__cli_fail_call(cli, c, err);
     }
-    if (s.training) {
+    if (s.training && !covey__custody_only(&s)) {
         return covey__train_show(cli, c, &s);
     }
     if (cli->json) {
         return covey__cli_print(cli, session_json(&s));
     }
     print_session(&s);
+    covey__custody_print(&s);
     return COVEY_EXIT_DONE;
 }
 

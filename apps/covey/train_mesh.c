@@ -5,8 +5,11 @@
 #include <stdlib.h>
 
 #include "covey/files.h"
+#include "custody_show.h"
 #include "train_report.h"
 #include "train_strategy.h"
+
+enum { TIMEOUT_MS = 120000 };
 
 /* What the node does needs no second place here. */
 static void give_back(struct covey__train *t)
@@ -93,19 +96,90 @@ static enum covey_exit connect(const struct covey__train *t, struct covey__train
                                  "%s; --local trains on this device alone", m->control.why);
 }
 
+/* Who asks by the id is told of the session by its name. */
+static covey_err find_name(struct covey__control *c, const char *which,
+                           char out[static COVEY_NAME_MAX + 1])
+{
+    covey_err err = covey__control_call(c, COVEY_CONTROL_SESSIONS, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_SESSIONS_REPLY, TIMEOUT_MS);
+    snprintf(out, COVEY_NAME_MAX + 1, "%s", which);
+    for (size_t i = 0; err == COVEY_OK && i < c->reply->sessions.count; i++) {
+        const struct covey_control_session *s = &c->reply->sessions.session[i];
+        char id[COVEY__CUSTODY_ID];
+        covey__custody_id(&s->custody, id);
+        if (s->training && strcmp(s->name, which) != 0 && strncmp(id, which, strlen(which)) == 0) {
+            memcpy(out, s->name, sizeof(s->name));
+        }
+    }
+    return err;
+}
+
+/* On its way again; watched to its end where its model is wanted. */
+static enum covey_exit go_on(struct covey__train *t, struct covey__train_mesh *m)
+{
+    const char *which = t->options.resume;
+    struct covey__control *c = &m->control;
+    if (strlen(which) == 0 || strlen(which) > COVEY_NAME_MAX) {
+        return covey__cli_usage(t->cli, "--resume takes a session's name or id, of a file of "
+                                        "--checkpoint with --local");
+    }
+    covey_err err = find_name(c, which, m->name);
+    if (err == COVEY_OK) {
+        snprintf(c->request->name, sizeof(c->request->name), "%s", which);
+        err = covey__control_call(c, COVEY_CONTROL_TRAIN_RESUME, covey_bytes_of(NULL, 0),
+                                  COVEY_CONTROL_DONE, TIMEOUT_MS);
+    }
+    if (err != COVEY_OK) {
+        return covey__cli_fail_call(t->cli, c, err);
+    }
+    if (t->options.out == NULL || t->options.detach) {
+        return detach(t, m);
+    }
+    enum covey_exit code = covey__train_watch(t, m);
+    return code == COVEY_EXIT_DONE ? take_model(t, m) : code;
+}
+
+static enum covey_exit resume(struct covey__train *t, struct covey__train_mesh *m)
+{
+    enum covey_exit code = connect(t, m);
+    code = code == COVEY_EXIT_DONE ? go_on(t, m) : code;
+    if (code != COVEY_EXIT_DONE || t->options.out == NULL || t->options.detach) {
+        return code;
+    }
+    if (!t->cli->json) {
+        printf("%s: %zu bytes, trained by session %s\n", t->options.out, t->out_bytes, m->name);
+        return code;
+    }
+    cJSON *document = cJSON_CreateObject();
+    cJSON_AddStringToObject(document, "session", m->name);
+    cJSON_AddStringToObject(document, "out", t->options.out);
+    cJSON_AddNumberToObject(document, "total_steps", (double)m->progress.total_steps);
+    cJSON_AddNumberToObject(document, "test_accuracy", m->progress.test_accuracy);
+    return covey__cli_print(t->cli, document);
+}
+
+static void end(struct covey__train_mesh *m)
+{
+    covey__control_close(&m->control);
+    covey__training_record_done(&m->record);
+    free(m);
+}
+
 enum covey_exit covey__train_mesh(struct covey__train *t)
 {
     struct covey__train_mesh *m = calloc(1, sizeof(*m));
     if (m == NULL) {
         return covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "out of memory");
     }
+    if (t->options.resume != NULL) {
+        enum covey_exit resumed = resume(t, m);
+        end(m);
+        return resumed;
+    }
     enum covey_exit code = covey__train_strategy(&t->options, t->cli, &m->job);
     if (code == COVEY_EXIT_DONE && t->options.checkpoint != NULL) {
         code = covey__cli_usage(t->cli, "--checkpoint is of --local: a mesh keeps checkpoints by "
                                         "itself, see --every");
-    }
-    if (code == COVEY_EXIT_DONE && t->options.resume != NULL) {
-        code = covey__cli_usage(t->cli, "--resume is of --local");
     }
     if (code == COVEY_EXIT_DONE) {
         code = covey__train_options_check(&t->options, t->cli);
@@ -123,8 +197,6 @@ enum covey_exit covey__train_mesh(struct covey__train *t)
         code = train(t, m);
         t->mesh = NULL;
     }
-    covey__control_close(&m->control);
-    covey__training_record_done(&m->record);
-    free(m);
+    end(m);
     return code;
 }

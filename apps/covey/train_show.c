@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "covey/files.h"
+#include "custody_show.h"
 #include "train_mesh.h"
 
 enum { TIMEOUT_MS = 60000 };
@@ -60,6 +61,7 @@ static cJSON *show_json(const struct covey_control_session *s,
     cJSON_AddNumberToObject(o, "custodians", p->custodians);
     cJSON_AddNumberToObject(o, "custodians_wanted", p->custodians_wanted);
     add_rounds(o, &p->rounds);
+    covey__custody_json(o, &s->custody);
     cJSON_AddStringToObject(o, "why", p->why);
     return o;
 }
@@ -87,9 +89,9 @@ enum covey_exit covey__train_show(const struct covey__cli *cli, struct covey__co
         printf("kept after step %" PRIu64 " by %u of %u custodians\n", p.checkpoint_step,
                p.custodians, p.custodians_wanted);
     } else {
-        printf("kept after step %" PRIu64 " on this device alone: not recoverable\n",
-               p.checkpoint_step);
+        printf("kept after step %" PRIu64 " on this device alone\n", p.checkpoint_step);
     }
+    covey__custody_print(session);
     return COVEY_EXIT_DONE;
 }
 

@@ -111,6 +111,7 @@ static covey_err restore(struct covey_custody *c, const struct covey_event *even
                                            m.deed.checkpoint};
     s->promise_ms = c->view->now_ms + COVEY__PROMISE_MS;
     s->wait_ms = s->promise_ms + covey__custody_jitter(c);
+    s->owes_news = true;
     return COVEY_OK;
 }
 

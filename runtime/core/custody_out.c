@@ -228,8 +228,12 @@ static void put_answers(struct covey_custody *c, struct covey__custody_session *
 /* The session and what is on disk of it are forgotten. */
 static void put_end(struct covey_custody *c, struct covey__custody_session *s)
 {
-    if (s->owes_end && act(c, s, COVEY_ACTION_CUSTODY_OVER, s->epoch) != NULL) {
-        s->owes_end = false;
+    if (s->owes_end) {
+        struct covey_action *action = act(c, s, COVEY_ACTION_CUSTODY_OVER, s->epoch);
+        if (action != NULL) {
+            action->err = s->orphaned ? COVEY_ERR_TIMEOUT : COVEY_OK;
+            s->owes_end = false;
+        }
     }
     if (!s->owes_end && s->owes_erase) {
         struct covey_action *action = act(c, s, COVEY_ACTION_CUSTODY_PERSIST, s->epoch);

@@ -101,6 +101,7 @@ struct covey__custody_session {
     uint64_t close_ms, close_until_ms;
     /* to be told to session */
     bool owes_lead, owes_loss, owes_end, owes_erase, owes_news;
+    bool orphaned; /* its end is only that no owner was heard of */
     uint8_t news_held;
     uint32_t news_number;
     struct covey_checkpoint_ref news_kept;

@@ -229,6 +229,7 @@ void covey__custody_vote_tick(struct covey_custody *c, struct covey__custody_ses
     if (!covey__custody_member(c, s)) {
         if (now_ms >= s->heard_ms + COVEY__ORPHAN_MS) {
             covey__custody_forget(s);
+            s->orphaned = true;
         }
         return;
     }

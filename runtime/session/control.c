@@ -117,6 +117,9 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
     case COVEY_CONTROL_TRAIN:
         covey__control_train(client, in, take_body);
         return;
+    case COVEY_CONTROL_TRAIN_RESUME:
+        covey__control_custody_resume(client, in);
+        break;
     case COVEY_CONTROL_TRAIN_WATCH:
         covey__control_train_watch(client, in);
         break;

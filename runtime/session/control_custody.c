@@ -92,3 +92,75 @@ covey_err covey__control_custody_open(struct covey_daemon *d, const char *state_
     }
     return err;
 }
+
+/* ---- what is asked ---- */
+
+static struct covey_control_session *shown_as(struct covey_control_sessions *list,
+                                              const struct covey_custodian_session *s)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct covey_control_session *shown = &list->session[i];
+        if (shown->training && shown->custody.kept == COVEY_CONTROL_KEPT_NOT &&
+            strcmp(shown->name, s->row.name) == 0) {
+            return shown;
+        }
+    }
+    return NULL;
+}
+
+/* Of others' that are over nothing is left to show. */
+static struct covey_control_session *add(struct covey_daemon *d,
+                                         struct covey_control_sessions *list,
+                                         const struct covey_custodian_session *s)
+{
+    bool own = covey_node_id_equal(&s->row.owner, &d->identity->cert.node);
+    if (s->row.name[0] == 0 || list->count == COVEY_CONTROL_SESSIONS_MAX ||
+        (s->row.state == COVEY_JOURNAL_OVER && !own)) {
+        return NULL;
+    }
+    struct covey_control_session *shown = &list->session[list->count++];
+    *shown = (struct covey_control_session){.training = true};
+    shown->running = s->row.state != COVEY_JOURNAL_OVER;
+    shown->answered = s->step < UINT32_MAX ? (uint32_t)s->step : UINT32_MAX;
+    memcpy(shown->name, s->row.name, sizeof(shown->name));
+    return shown;
+}
+
+void covey__control_custody_list(struct covey_daemon *d, struct covey_control_sessions *list)
+{
+    static const struct covey_node_id nobody;
+    size_t count = covey__custodian_count(d->custodian);
+    for (size_t i = 0; i < count; i++) {
+        struct covey_custodian_session s;
+        covey__custodian_get(d->custodian, i, &s);
+        struct covey_control_session *shown = shown_as(list, &s);
+        shown = shown != NULL ? shown : add(d, list, &s);
+        if (shown == NULL) {
+            continue;
+        }
+        shown->custody = (struct covey_control_custody){
+            .kept = s.owns                              ? COVEY_CONTROL_KEPT_OWNED
+                    : s.row.state == COVEY_JOURNAL_OVER ? COVEY_CONTROL_KEPT_OVER
+                                                        : COVEY_CONTROL_KEPT,
+            .id = s.row.id,
+            .epoch = s.row.epoch,
+            .checkpoint = s.newest.step,
+            .keepers = s.set.count,
+            .held = s.held,
+            .recoverable = s.recoverable,
+        };
+        if (!covey_node_id_equal(&s.row.owner, &nobody)) {
+            covey__models_device(d, &s.row.owner, shown->custody.owner);
+        }
+    }
+}
+
+void covey__control_custody_resume(struct covey_client *client, const struct covey_control *in)
+{
+    const struct covey_custodian_resumed ask = {.client = client->serial, .tag = in->id};
+    char why[256];
+    covey_err err = covey__custodian_resume(client->daemon->custodian, in->name, ask, why);
+    if (err != COVEY_OK) {
+        covey__control_error(client, in->id, err, why);
+    }
+}

@@ -119,6 +119,7 @@ void covey__control_sessions(struct covey_client *client, uint32_t id)
     covey__detached_list(d->detached, &d->out->sessions);
     covey__owner_sessions(d->owner, list_session, d);
     covey__control_train_list(d, &d->out->sessions);
+    covey__control_custody_list(d, &d->out->sessions);
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }
 

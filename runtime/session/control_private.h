@@ -72,6 +72,10 @@ void covey__control_plan(struct covey_client *client, const struct covey_control
 covey_err covey__control_custody_open(struct covey_daemon *d, const char *state_dir,
                                       char out_why[static 256]) COVEY_CHECK;
 
+/* To what the trainings listed: what this device keeps of them, and of others'. */
+void covey__control_custody_list(struct covey_daemon *d, struct covey_control_sessions *list);
+void covey__control_custody_resume(struct covey_client *client, const struct covey_control *in);
+
 /* control_train.c */
 covey_err covey__control_train_open(struct covey_daemon *d) COVEY_CHECK;
 /* Before the pools stop. */

@@ -127,6 +127,7 @@ static void follow(struct covey_custodian *c, struct covey__custodian_entry *e,
     e->row.epoch = a->fence.epoch;
     e->row.owner = a->peer;
     e->row.job = a->digest;
+    e->live = true;
     e->owns = e->runs = false;
     e->retry_ms = 0;
     if (!same) {
@@ -284,6 +285,7 @@ static void news(struct covey_custodian *c, const struct covey_action *a)
         return;
     }
     e->set = a->set;
+    e->live = true;
     if (!e->owns) {
         if (a->has_peer &&
             (e->row.epoch != a->fence.epoch || !covey_node_id_equal(&e->row.owner, &a->peer))) {
@@ -315,6 +317,7 @@ static void over(struct covey_custodian *c, const struct covey_action *a)
         return;
     }
     bool owned = e->owns && a->fence.epoch == e->row.epoch;
+    e->live = a->err == COVEY_ERR_STATE;
     if (owned) {
         struct covey_fence fence = {.session = e->row.id, .epoch = e->row.epoch};
         e->owns = e->runs = false;
@@ -329,6 +332,10 @@ static void over(struct covey_custodian *c, const struct covey_action *a)
             e->row.owner = a->has_peer ? a->peer : (struct covey_node_id){{0}};
             covey__custodian_note(c, e);
         }
+        return;
+    }
+    if (a->err == COVEY_ERR_TIMEOUT) {
+        covey__custodian_log(c, e, "its owner is gone, and too few keep it to go on by themselves");
         return;
     }
     if (e->row.state == COVEY_JOURNAL_KEPT) {
@@ -552,48 +559,4 @@ void covey__custodian_free(struct covey_custodian *c)
     }
     covey__journal_close(c->journal);
     free(c);
-}
-
-/* ---- looking in ---- */
-
-size_t covey__custodian_count(const struct covey_custodian *c)
-{
-    size_t count = 0;
-    for (unsigned i = 0; i < COVEY__JOURNAL_SESSIONS; i++) {
-        count += c->entry[i].used;
-    }
-    return count;
-}
-
-/* Those that were touched later. */
-static size_t place_of(const struct covey_custodian *c, const struct covey__custodian_entry *e)
-{
-    size_t place = 0;
-    for (unsigned i = 0; i < COVEY__JOURNAL_SESSIONS; i++) {
-        place += c->entry[i].used && c->entry[i].touched > e->touched;
-    }
-    return place;
-}
-
-void covey__custodian_get(const struct covey_custodian *c, size_t index,
-                          struct covey_custodian_session *out)
-{
-    const struct covey__custodian_entry *e = NULL;
-    for (unsigned i = 0; i < COVEY__JOURNAL_SESSIONS && e == NULL; i++) {
-        e = c->entry[i].used && place_of(c, &c->entry[i]) == index ? &c->entry[i] : NULL;
-    }
-    COVEY_ASSERT(e != NULL);
-    bool enough = e->set.count >= COVEY__CUSTODIAN_WANTED;
-    *out = (struct covey_custodian_session){
-        .row = e->row,
-        .step = e->step,
-        .newest = e->newest,
-        .kept_step = e->kept_step,
-        .set = e->set,
-        .held = e->held,
-        .lease_ms = e->lease_ms,
-        .owns = e->owns,
-        .recoverable = e->row.state != COVEY_JOURNAL_OVER && enough &&
-                       (!e->owns || e->held > e->set.count / 2),
-    };
 }

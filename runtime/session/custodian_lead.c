@@ -123,6 +123,21 @@ void covey__custodian_found(struct covey_custodian *c, const struct covey_fence 
     }
 }
 
+static void give_up(struct covey_custodian *c, struct covey__custodian_entry *e)
+{
+    struct covey_event event = {
+        .type = COVEY_EVENT_CUSTODY_CLOSE, .fence = fence_of(e), .err = COVEY_ERR_CANCELLED};
+    struct covey__chore chore = {.kind = COVEY__CHORE_ERASE, .fence = event.fence};
+    covey__custodian_chore(c, &chore);
+    covey__gather_unpin(c->config.services, &e->pins);
+    e->row.state = COVEY_JOURNAL_OVER;
+    e->newest = (struct covey_checkpoint_ref){.epoch = 0};
+    covey__custodian_note(c, e);
+    if (e->live) {
+        c->config.services->feed(c->config.services->user, &event);
+    }
+}
+
 /* What it was is forgotten here; what goes on is a session of its own, so that whoever comes back
  * cannot take one for the other. */
 static void go_on(struct covey_custodian *c, struct covey__custodian_entry *e,
@@ -135,9 +150,7 @@ static void go_on(struct covey_custodian *c, struct covey__custodian_entry *e,
     from.epoch = none ? 0 : 1;
     covey_err err = c->config.lead(c->config.user, &fence, &e->row.job, none ? NULL : &from);
     if (err == COVEY_OK && e->row.state != COVEY_JOURNAL_OVER) {
-        struct covey_event event = {
-            .type = COVEY_EVENT_CUSTODY_CLOSE, .fence = fence_of(e), .err = COVEY_ERR_CANCELLED};
-        c->config.services->feed(c->config.services->user, &event);
+        give_up(c, e);
     }
     resumed(c, e, err,
             err == COVEY_ERR_EXISTS ? "a training session of this name runs here" : NULL);
@@ -203,9 +216,9 @@ static covey_err may_resume(struct covey_custodian *c, const struct covey__custo
         snprintf(out_why, 256, "%s is being resumed already", e->row.name);
         return COVEY_ERR_BUSY;
     }
-    size_t up = 1;
+    size_t up = 0;
     for (size_t i = 0; i < e->set.count; i++) {
-        up += is_up(c, &e->set.id[i]);
+        up += covey_node_id_equal(&e->set.id[i], &c->config.self) || is_up(c, &e->set.id[i]);
     }
     if (e->row.state == COVEY_JOURNAL_OVER) {
         return COVEY_OK;

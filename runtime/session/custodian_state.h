@@ -34,6 +34,7 @@ struct covey__custodian_entry {
     uint8_t held;
     struct covey_gather_pins pins;
     /* Of this device as its owner, in row.epoch. */
+    bool live;       /* the custody machine knows it */
     bool owns, runs; /* runs: the trainings know of it */
     uint64_t lease_ms;
     uint64_t made_step;                     /* of the last checkpoint made here */

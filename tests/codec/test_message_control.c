@@ -153,6 +153,13 @@ static void fill(struct fixture *f)
         long_text(s->model, sizeof(s->model));
         s->output_rank = COVEY_RANK_MAX;
         s->total = s->median_us = UINT32_MAX;
+        s->custody.kept = COVEY_CONTROL_KEPT_OVER;
+        memset(&s->custody.id, 0xab, sizeof(s->custody.id));
+        s->custody.epoch = UINT32_MAX;
+        long_text(s->custody.owner, sizeof(s->custody.owner));
+        s->custody.checkpoint = UINT64_MAX;
+        s->custody.keepers = s->custody.held = COVEY_CUSTODIANS_MAX;
+        s->custody.recoverable = true;
     }
     c->result.checked = true;
     c->result.liar_count = COVEY_CONTROL_LIARS_MAX;

@@ -37,7 +37,9 @@ enum covey_control_type {
                                        the trained model's manifest, or by ERROR */
     COVEY_CONTROL_PRODUCT = 17,     /* body: rounds of coded products over this mesh, to be measured
                                        (runtime/session/product_bench.h) -> PRODUCT_REPLY */
-    COVEY_CONTROL_LAB = 32,         /* lab; a node that was started for a lab only -> DONE */
+    COVEY_CONTROL_TRAIN_RESUME = 18, /* name, or 8 and more digits of the id: one that was stopped,
+                                        or whose owner is gone -> DONE; runs on */
+    COVEY_CONTROL_LAB = 32,          /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
     COVEY_CONTROL_ERROR = 65, /* error: code and one line */
@@ -190,6 +192,23 @@ struct covey_control_plan {
     struct covey_control_plan_segment segment[COVEY_CONTROL_SEGMENTS_MAX];
 };
 
+/* What a device keeps of a training session. */
+enum covey_control_kept {
+    COVEY_CONTROL_KEPT_NOT,   /* nothing */
+    COVEY_CONTROL_KEPT,       /* all of it; another device owns it, or nobody does */
+    COVEY_CONTROL_KEPT_OWNED, /* this device owns it */
+    COVEY_CONTROL_KEPT_OVER,  /* it has ended; its last checkpoint may be here */
+};
+struct covey_control_custody {
+    uint8_t kept; /* enum covey_control_kept; of NOT nothing else is told */
+    struct covey_session_id id;
+    uint32_t epoch;                 /* goes up with each owner */
+    char owner[COVEY_NAME_MAX + 1]; /* a device's name, or its id; the last one known */
+    uint64_t checkpoint;            /* step of the newest one on this device; 0: none */
+    uint8_t keepers, held;          /* devices that keep it; at the owner: those that hold it all */
+    bool recoverable;               /* it goes on by itself should the owner go */
+};
+
 /* A session that is open, work whose answers are kept, or a training session. */
 struct covey_control_session {
     char name[COVEY_NAME_MAX + 1];
@@ -200,6 +219,7 @@ struct covey_control_session {
     uint32_t median_us;
     uint8_t output_rank; /* of one answer */
     uint32_t output[COVEY_RANK_MAX];
+    struct covey_control_custody custody;
 };
 
 enum { COVEY_CONTROL_SESSIONS_MAX = 64 };
@@ -248,7 +268,7 @@ struct covey_control {
     struct covey_control_result result;
     struct covey_control_plan plan;
     struct covey_control_lab lab;
-    char name[COVEY_NAME_MAX + 1]; /* DETACH, SESSION_*, TRAIN_WATCH: 1 to 63 bytes */
+    char name[COVEY_NAME_MAX + 1]; /* DETACH, SESSION_*, TRAIN_*: 1 to 63 bytes */
     struct covey_control_sessions sessions;
 };
 

@@ -91,7 +91,9 @@ enum covey_action_type {
                                        checkpoint: its own newest */
     COVEY_ACTION_CUSTODY_OVER, /* fence; err OK: the session has ended, or this device keeps it no
                                   more: forget it. STATE: this device is not its owner any more
-                                  (peer, if has_peer, is), and keeps it as a custodian */
+                                  (peer, if has_peer, is), and keeps it as a custodian. TIMEOUT:
+                                  it held all for an owner that is heard of no more and had too
+                                  few to be replaced; it may go on by hand */
 };
 
 /* Every group has N of its N + r answers (or its missing units in `local`). */
