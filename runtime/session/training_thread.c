@@ -271,6 +271,7 @@ static covey_err step(struct covey_training *t)
     }
     /* What one takes at most, lately: a longer one counts at once, shorter ones slowly. */
     uint64_t spent = end - start;
+    covey__training_way_took(t, spent);
     t->step_ns = spent > t->step_ns ? spent : (7 * t->step_ns + spent) / 8;
     pthread_mutex_lock(&t->mutex);
     covey__training_record_step(&t->record, result.loss, result.correct, (double)spent * 1e-9);

@@ -216,7 +216,7 @@ static covey_err step_data(struct covey_training *t, struct covey_train_result *
     return COVEY_OK;
 }
 
-static covey_err step_any(struct covey_training *t, struct covey_train_result *out)
+covey_err covey__training_way_step(struct covey_training *t, struct covey_train_result *out)
 {
     bool here = t->way.rounds == NULL || (t->way.tries && !covey__trial_next(&t->trial));
     if (t->way.data && !here) {
@@ -235,23 +235,21 @@ static void tell_trial(struct covey_training *t)
     pthread_mutex_unlock(&t->mutex);
 }
 
-covey_err covey__training_way_step(struct covey_training *t, struct covey_train_result *out)
+void covey__training_way_took(struct covey_training *t, uint64_t ns)
 {
     struct covey_rounds_report now = {.workers = 0};
-    if (t->way.tries) {
-        covey__rounds_report(t->way.rounds, &now);
+    if (!t->way.tries) {
+        return;
     }
-    uint64_t start = covey_clock_ns();
-    covey_err err = step_any(t, out);
-    if (err != COVEY_OK || now.workers == 0) { /* there is nothing to try with */
-        return err;
+    covey__rounds_report(t->way.rounds, &now);
+    if (now.workers == 0) { /* there is nothing to try with */
+        return;
     }
-    if (covey__trial_took(&t->trial, covey_clock_ns() - start)) {
+    if (covey__trial_took(&t->trial, ns)) {
         t->trial_workers = now.workers;
         tell_trial(t);
     } else if (t->trial_workers != now.workers) {
         t->trial_workers = now.workers;
         covey__trial_again(&t->trial);
     }
-    return COVEY_OK;
 }

@@ -28,4 +28,8 @@ covey_err covey__training_way_begin(struct covey_training *t) COVEY_CHECK;
 covey_err covey__training_way_step(struct covey_training *t,
                                    struct covey_train_result *out) COVEY_CHECK;
 
+/* It took so long, with all that a device which is played waits for: where each way is tried, the
+ * faster one is taken. */
+void covey__training_way_took(struct covey_training *t, uint64_t ns);
+
 #endif /* COVEY_SESSION_TRAINING_WAY_H */

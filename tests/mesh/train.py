@@ -124,7 +124,8 @@ def detached():
     listed = json.loads(run(at(2, "sessions", "--json")))["sessions"]
     assert any(s["id"] == "alone" and s.get("training") for s in listed), listed
     run(at(2, "session", "stop", "alone"))
-    assert "no session" in run(at(2, "session", "show", "alone"), 1)
+    assert "over" in run(at(2, "session", "show", "alone"))
+    assert "training session" in run(at(2, "session", "get", "alone", "--out", f"{base}/no.onnx"), 1)
     print("detached: the model is fetched later", flush=True)
 
 
