@@ -136,6 +136,7 @@ static uint64_t disk_delay(struct world *w, unsigned device)
 static void send(struct world *w, unsigned from, const struct covey_action *action)
 {
     unsigned to = device_of(w, &action->peer);
+    COVEY_ASSERT(to < WORLD_DEVICES_MAX && from < WORLD_DEVICES_MAX);
     unsigned link = from < to ? w->link[from][to] : w->link[to][from];
     COVEY_ASSERT(to != from && action->bytes.len <= COVEY__CUSTODY_STATE_MAX);
     if (link == 0) {
