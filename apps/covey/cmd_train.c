@@ -40,6 +40,7 @@ const char covey__help_train[] =
     "  --blocks N, --tasks M    a product is cut into N blocks and M tasks; about any N answers "
     "do\n"
     "  --spare S                gradients: any S answers may be missing (0)\n"
+    "  --parts N                gradients: each batch is cut into N (as many as pay)\n"
     "  --private T, --private-inputs T   no T devices together learn anything of both factors of\n"
     "                           a product, or of the samples' side of it\n"
     "  --devices N              workers at most; --any-trust: also devices of trust none\n"

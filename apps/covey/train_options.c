@@ -58,6 +58,7 @@ static const struct row rows[] = {
     {"--private-inputs", COVEY__OPTION_NUMBER, 0, false, FIELD(input_masks), 1, COVEY_WORKERS_MAX},
     {"--mode", COVEY__OPTION_TEXT, 0, false, FIELD(mode), 0, 0},
     {"--spare", COVEY__OPTION_NUMBER, 0, false, FIELD(spare), 0, COVEY_GRADIENT_SPARE_MAX},
+    {"--parts", COVEY__OPTION_NUMBER, 0, false, FIELD(parts), 1, COVEY_GRADIENT_TASKS_MAX},
     {"--devices", COVEY__OPTION_NUMBER, 0, false, FIELD(devices), 1, COVEY_WORKERS_MAX},
     {"--check", COVEY__OPTION_TEXT, 0, false, FIELD(check), 0, 0},
     {"--coded", COVEY__OPTION_TEXT, 0, false, FIELD(coded), 0, 0},

@@ -16,7 +16,7 @@ enum {
     COVEY__TRAIN_EPOCHS_MAX = 10000, /* each leaves a line in the report */
     COVEY__TRAIN_BATCH_MAX = 65536,  /* beyond it no gradient gets better */
     COVEY__TRAIN_TEXT_MAX = 4095,    /* bytes of a path */
-    COVEY__TRAIN_ROWS = 42,
+    COVEY__TRAIN_ROWS = 43,
 };
 
 #define COVEY__TRAIN_WARMUP_AUTO UINT32_MAX /* not given */
@@ -27,7 +27,7 @@ struct covey__train_options {
     const char *optimizer, *schedule, *augment, *normalise;
     const char *strategy, *mode, *check, *coded, *name; /* over the mesh */
     uint32_t epochs, batch, warmup, seed, threads, every, depth, units, step_epochs;
-    uint32_t blocks, tasks, masks, input_masks, spare, devices; /* over the mesh */
+    uint32_t blocks, tasks, masks, input_masks, spare, parts, devices; /* over the mesh */
     double lr, momentum, weight_decay, label_smoothing, step_factor, width;
     bool nesterov, local;
     bool any_trust, own_work, detach; /* over the mesh */

@@ -56,8 +56,7 @@ static const char *check_counts(const struct covey_strategy *s, enum covey_train
         return "--mode data gives samples away as they are: --private is for products";
     }
     if (mode == COVEY_TRAINING_DATA && (s->blocks != 0 || s->tasks != 0)) {
-        return "--blocks and --tasks are of products: --mode data has a part for each device, and "
-               "--spare";
+        return "--blocks and --tasks are of products: --mode data has --parts and --spare";
     }
     if (mode == COVEY_TRAINING_PRODUCTS && s->spare != 0) {
         return "--spare is of --mode data: products have --blocks and --tasks";
@@ -72,6 +71,17 @@ static const char *check_counts(const struct covey_strategy *s, enum covey_train
         return "--strategy replication takes --tasks that are a multiple of --blocks";
     }
     return NULL;
+}
+
+static const char *check_parts(const struct covey__train_options *o, enum covey_training_mode mode)
+{
+    if (mode != COVEY_TRAINING_DATA) {
+        return "--parts is of --mode data: products have --blocks and --tasks";
+    }
+    if (o->batch % o->parts != 0) {
+        return "--parts cuts a batch into equal parts: it divides --batch";
+    }
+    return o->parts > o->spare ? NULL : "--parts are more than --spare";
 }
 
 static enum covey_exit parse(const struct covey__train_options *o, const struct covey__cli *cli,
@@ -105,9 +115,9 @@ static enum covey_training_mode implied(const struct covey__train_options *o)
 {
     bool products = o->strategy != NULL || o->coded != NULL || o->blocks != 0 || o->tasks != 0 ||
                     o->masks != 0 || o->input_masks != 0;
-    return products        ? COVEY_TRAINING_PRODUCTS
-           : o->spare != 0 ? COVEY_TRAINING_DATA
-                           : COVEY_TRAINING_AUTO;
+    return products                         ? COVEY_TRAINING_PRODUCTS
+           : o->spare != 0 || o->parts != 0 ? COVEY_TRAINING_DATA
+                                            : COVEY_TRAINING_AUTO;
 }
 
 enum covey_exit covey__train_strategy(const struct covey__train_options *o,
@@ -137,6 +147,10 @@ enum covey_exit covey__train_strategy(const struct covey__train_options *o,
         job.mode = implied(o);
     }
     wrong = check_counts(s, job.mode);
+    if (wrong == NULL && o->parts != 0) {
+        wrong = check_parts(o, job.mode);
+        s->blocks = o->parts;
+    }
     if (wrong != NULL) {
         return covey__cli_usage(cli, "%s", wrong);
     }

@@ -21,7 +21,8 @@ enum covey_training_mode {
 /* How rounds are coded. */
 struct covey_strategy {
     enum covey_code_kind kind; /* PRIVATE, PRIVATE_INPUTS: masks is T */
-    uint32_t blocks, tasks;    /* n, m; 0: by the number of workers (n = half of m, m = workers) */
+    uint32_t blocks, tasks;    /* n, m; 0: by the number of workers (n = half of m, m = workers).
+                                  DATA: blocks is the parts of a batch; 0: as many as pay */
     uint32_t masks;
     uint32_t spare;  /* DATA: s, answers that may be missing */
     bool all;        /* every product that can be is spread, whatever the cost model says */

@@ -21,6 +21,7 @@ STRATEGIES = [  # options, how far losses may be from those of one device
     (["--coded", "all", "--mode", "products", "--blocks", "2", "--tasks", "3"], 1e-4),
     (["--coded", "all", "--mode", "products", "--strategy", "lt", "--own-work"], 1e-3),
     (["--mode", "data", "--spare", "1"], 1e-4),
+    (["--parts", "5"], 1e-4),
 ]
 base = tempfile.mkdtemp(prefix="covey-test-")
 lab_dir = f"{base}/lab"
@@ -161,8 +162,11 @@ def refused():
         (["--private", "1", "--private-inputs", "1"], "masks the inputs too"),
         (["--private", "1", "--strategy", "mds"], "strategies of their own"),
         (["--private", "1", "--mode", "data"], "as they are"),
-        (["--mode", "data", "--tasks", "6"], "a part for each device"),
+        (["--mode", "data", "--tasks", "6"], "has --parts and --spare"),
         (["--mode", "products", "--spare", "1"], "of --mode data"),
+        (["--mode", "products", "--parts", "2"], "of --mode data"),
+        (["--parts", "3", "--batch", "50"], "divides --batch"),
+        (["--parts", "2", "--spare", "2"], "more than --spare"),
         (["--check", "some"], "--check takes"), (["--checkpoint", f"{base}/c"], "--checkpoint is"),
         (["--local", "--spare", "1"], "leave --local out"),
     ]
