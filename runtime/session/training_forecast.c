@@ -12,61 +12,45 @@ enum { LINK_MBYTES = 85, MESSAGE_US = 300, STREAM_MBYTES = 1000 };
 enum { COMING = 4 };
 /* A way must promise this much before it is taken: forecasts err. */
 #define GAIN 0.9
-/* Of what a body costs both ends, the part of an owner that sealed it once for all. */
-#define SHARED 0.3
 
 static double or_else(uint32_t rate, double other)
 {
     return rate > 0 ? (double)rate : other;
 }
 
-/* The parameters, to each other device that gets a task. */
-static double sent_us(const struct covey__round_team *team, uint32_t parts, double values,
-                      double own_link)
-{
-    uint32_t others = 0;
-    for (uint32_t w = 0; w < team->count; w++) {
-        others += !team->worker[w].self;
-    }
-    return (others < parts ? others : parts) * values * SHARED / own_link;
-}
-
-/* When the answers that are needed have been taken in, each device pulling its next task when it
- * has computed one. The rate of a link is that of both ends together, so each has half of it; what
- * all share is sealed once, and costs the owner less for each. The owner's own tasks share its
- * processor with all that comes and goes. Microseconds; bytes divided by MB/s are microseconds. */
+/* When the answers that are needed are there, each device pulling its next task when it has
+ * computed one; and what the owner's link and processor take for all of them. Microseconds; bytes
+ * divided by MB/s are microseconds. */
 static double data_us(const struct covey_training *t, const struct covey__round_team *team,
                       uint32_t parts)
 {
     const uint32_t spare = t->job.strategy.spare;
-    double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX];
+    double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX], last = 0;
     double share = (double)(spare + 1) / parts, values = 4.0 * (double)t->values_floats;
     double samples = 4.0 * share * t->job.train.batch * (double)covey_samples_values(&t->data);
     uint32_t needed = parts - spare;
     if (team->count == 0) { /* those that will come are taken for as many */
         return fabs((double)parts - COMING);
     }
-    double own_link = or_else(team->own.link_mbytes, LINK_MBYTES);
-    double add = values / or_else(team->own.stream_mbytes, STREAM_MBYTES);
-    double busy = sent_us(team, parts, values, own_link);
     for (uint32_t w = 0; w < team->count; w++) {
         const struct covey_rates *r = &team->worker[w].rates;
-        double half = team->worker[w].self ? 0 : 0.5 / or_else(r->link_mbytes, LINK_MBYTES);
-        each[w] = share * t->products_flops / or_else(r->mflops, 1) + (values + samples) * half +
+        double link = or_else(r->link_mbytes, LINK_MBYTES);
+        each[w] = share * t->products_flops / or_else(r->mflops, 1) + (values + samples) / link +
                   2 * or_else(r->message_us, MESSAGE_US);
-        next[w] = busy + values * half + each[w];
+        next[w] = values / link + each[w];
     }
     for (uint32_t i = 0; i < needed; i++) {
         uint32_t first = 0;
         for (uint32_t w = 1; w < team->count; w++) {
             first = next[w] < next[first] ? w : first;
         }
-        busy = team->worker[first].self ? busy + each[first]
-                                        : fmax(busy, next[first]) + values * 0.5 / own_link;
-        busy += add;
+        last = next[first];
         next[first] += each[first];
     }
-    return busy;
+    double link = or_else(team->own.link_mbytes, LINK_MBYTES);
+    double moved = team->count * values + needed * (values + samples);
+    double owner = moved / link + needed * values / or_else(team->own.stream_mbytes, STREAM_MBYTES);
+    return owner > last ? owner : last;
 }
 
 /* Fewer than devices leave some idle; more even out what is uneven, but each costs messages and an
