@@ -143,6 +143,17 @@ static void reply_end(struct covey_client *client, uint32_t id, const char *name
     }
 }
 
+/* A session that goes on has no name until its job was read. */
+static bool any_opening(const struct covey_trainings *all)
+{
+    struct covey_training_progress p;
+    bool opening = false;
+    for (size_t i = 0; i < covey__trainings_count(all); i++) {
+        opening = opening || covey__trainings_get(all, i, &p)->name[0] == 0;
+    }
+    return opening;
+}
+
 /* What it says now; true: it has ended, and that was said. */
 static bool tell(struct covey_client *client, uint32_t id, const char *name)
 {
@@ -150,6 +161,9 @@ static bool tell(struct covey_client *client, uint32_t id, const char *name)
     struct covey_training_progress p;
     size_t index = 0;
     if (!covey__trainings_find(all, name, &index)) {
+        if (any_opening(all)) {
+            return false;
+        }
         covey__control_error(client, id, COVEY_ERR_NOT_FOUND,
                              "no training session of this name is here");
         return true;
@@ -170,8 +184,10 @@ static void tell_watchers(struct covey_daemon *d, const char *name)
     for (struct covey_train_watcher **link = &d->watchers; *link != NULL;) {
         struct covey_train_watcher *w = *link;
         struct covey_client *client = covey__control_client(d, w->client);
-        bool its = strcmp(w->name, name) == 0;
-        if (client == NULL || (its && tell(client, w->id, name))) {
+        size_t index = 0;
+        bool its =
+            strcmp(w->name, name) == 0 || !covey__trainings_find(d->trainings, w->name, &index);
+        if (client == NULL || (its && tell(client, w->id, w->name))) {
             *link = w->next;
             free(w);
         } else {
@@ -260,11 +276,10 @@ bool covey__control_train_stop(struct covey_client *client, const struct covey_c
 
 covey_err covey__control_train_open(struct covey_daemon *d)
 {
-    const struct covey_training_config config = {
-        .services = &d->services,
-        .keeper = covey__custodian_keeper(d->custodian),
-        .changed = changed,
-        .user = d};
+    const struct covey_training_config config = {.services = &d->services,
+                                                 .keeper = covey__custodian_keeper(d->custodian),
+                                                 .changed = changed,
+                                                 .user = d};
     return covey__trainings_new(&config, &d->trainings);
 }
 
