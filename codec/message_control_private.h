@@ -5,20 +5,26 @@
 #ifndef COVEY_CODEC_MESSAGE_CONTROL_PRIVATE_H
 #define COVEY_CODEC_MESSAGE_CONTROL_PRIVATE_H
 
-#include "covey/cbor.h"
 #include "covey/message_control.h"
+#include "message_fields.h"
 
-/* A record: an array of exactly so many items. */
-void covey__control_enter(struct covey_cbor_reader *r, size_t fields);
-/* As covey_cbor_get_string(), but may be empty: it goes to a terminal, so no control characters. */
-void covey__control_get_line(struct covey_cbor_reader *r, char *out, size_t cap);
+/* A record's field; no keys in it. */
+#define CONTROL_NUMBER(type, member) COVEY__NUMBER(0, struct covey_control_##type, member)
+#define CONTROL_UINT(type, member, max) COVEY__UINT(0, struct covey_control_##type, member, max)
+#define CONTROL_BOOL(type, member) COVEY__BOOL(0, struct covey_control_##type, member)
+#define CONTROL_FIXED(type, member) COVEY__FIXED(0, struct covey_control_##type, member.bytes)
+#define CONTROL_STRING(type, member) COVEY__STRING(0, struct covey_control_##type, member)
+#define CONTROL_LINE(type, member) COVEY__LINE(0, struct covey_control_##type, member)
+#define CONTROL_RECORD(type, member, fields)                                                       \
+    COVEY__RECORD(0, struct covey_control_##type, member, fields)
+#define CONTROL_LIST(type, count, array, item)                                                     \
+    COVEY__LIST(0, struct covey_control_##type, count, array, item)
+#define CONTROL_OPTIONAL(type, has, member, item)                                                  \
+    COVEY__OPTIONAL(0, struct covey_control_##type, has, member, item)
 
-void covey__control_put_plan(struct covey_cbor_writer *w, const struct covey_control_plan *plan);
-void covey__control_get_plan(struct covey_cbor_reader *r, struct covey_control_plan *out);
-
-/* message_control_sessions.c */
-void covey__control_put_sessions(struct covey_cbor_writer *w,
-                                 const struct covey_control_sessions *sessions);
-void covey__control_get_sessions(struct covey_cbor_reader *r, struct covey_control_sessions *out);
+/* Of a struct covey_control_plan; message_control_plan.c. */
+extern const struct covey__field covey__control_plan;
+/* Of a struct covey_control_sessions; message_control_sessions.c. */
+extern const struct covey__field covey__control_sessions;
 
 #endif /* COVEY_CODEC_MESSAGE_CONTROL_PRIVATE_H */

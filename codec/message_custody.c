@@ -1,65 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/message_custody.h"
 
-#include "covey/cbor.h"
-
-enum {
-    KEY_TYPE,
-    KEY_SESSION,
-    KEY_EPOCH,
-    KEY_SEQUENCE,
-    KEY_NUMBER,
-    KEY_SET,
-    KEY_JOB,
-    KEY_CHECKPOINT_EPOCH,
-    KEY_STEP,
-    KEY_DIGEST,
-    KEY_LENGTH,
-    KEY_AGREED,
-    KEY_NEXT,
-    KEY_DEED_EPOCH,
-    KEY_VERSION,
-    KEY_BINDING,
-    KEY_VOTED,
-    KEY_COUNT,
-};
+#include "message_fields.h"
 
 enum {
     ID_BYTES = sizeof(struct covey_node_id),
-    KEYS_MAX = 32,     /* those of later versions included */
     MESSAGE_MAX = 1024 /* bytes: a deed with two full sets takes 400 */
 };
-
-#define BIT(key) (1U << (key))
-#define HEAD (BIT(KEY_SESSION) | BIT(KEY_EPOCH))
-#define CHECKPOINT (BIT(KEY_CHECKPOINT_EPOCH) | BIT(KEY_STEP) | BIT(KEY_DIGEST) | BIT(KEY_LENGTH))
-#define DEED                                                                                       \
-    (CHECKPOINT | BIT(KEY_NUMBER) | BIT(KEY_SET) | BIT(KEY_JOB) | BIT(KEY_NEXT) | BIT(KEY_VERSION))
-
-static unsigned keys_of(enum covey_custody_type type)
-{
-    switch (type) {
-    case COVEY_CUSTODY_APPOINT:
-        return HEAD | DEED;
-    case COVEY_CUSTODY_ACCEPT:
-        return HEAD | CHECKPOINT | BIT(KEY_VERSION) | BIT(KEY_AGREED);
-    case COVEY_CUSTODY_LEASE:
-    case COVEY_CUSTODY_GRANT:
-        return HEAD | BIT(KEY_SEQUENCE);
-    case COVEY_CUSTODY_CANVASS:
-        return HEAD | BIT(KEY_DEED_EPOCH) | BIT(KEY_VERSION) | BIT(KEY_BINDING);
-    case COVEY_CUSTODY_VOTE:
-        return HEAD | BIT(KEY_AGREED) | BIT(KEY_BINDING);
-    case COVEY_CUSTODY_CLOSE:
-    case COVEY_CUSTODY_ABSENT:
-        return HEAD;
-    case COVEY_CUSTODY_STATE:
-        return HEAD | DEED | BIT(KEY_DEED_EPOCH) | BIT(KEY_VOTED);
-    case COVEY_CUSTODY_NONE:
-        break;
-    }
-    return 0;
-}
 
 /* Whole ids, ascending: each device once. */
 static void get_ids(struct covey_cbor_reader *r, size_t least, struct covey_custodians *out)
@@ -78,103 +25,79 @@ static void get_ids(struct covey_cbor_reader *r, size_t least, struct covey_cust
     r->err = good ? COVEY_OK : COVEY_ERR_MALFORMED;
 }
 
-static void get_checkpoint(struct covey_cbor_reader *r, uint64_t key,
-                           struct covey_checkpoint_ref *ref)
+static void put_ids(struct covey_cbor_writer *w, const struct covey_custodians *set)
 {
-    switch (key) {
-    case KEY_CHECKPOINT_EPOCH:
-        ref->epoch = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
-        break;
-    case KEY_STEP:
-        ref->step = covey_cbor_get_uint(r, UINT64_MAX);
-        break;
-    case KEY_DIGEST:
-        covey_cbor_get_fixed(r, ref->digest.bytes, sizeof(ref->digest.bytes));
-        break;
-    default:
-        ref->len = covey_cbor_get_uint(r, UINT64_MAX);
-        break;
-    }
+    covey_cbor_put_bytes(w, covey_bytes_of(set->id, (size_t)set->count * ID_BYTES));
 }
 
-static void get_field(struct covey_cbor_reader *r, uint64_t key, struct covey_custody_message *m)
+static void get_set(struct covey_cbor_reader *r, void *whole)
 {
-    switch (key) {
-    case KEY_SESSION:
-        covey_cbor_get_fixed(r, m->session.bytes, sizeof(m->session.bytes));
-        break;
-    case KEY_EPOCH:
-        m->epoch = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
-        break;
-    case KEY_SEQUENCE:
-        m->sequence = covey_cbor_get_uint(r, UINT64_MAX);
-        break;
-    case KEY_NUMBER:
-        m->deed.set.number = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX - 1);
-        break;
-    case KEY_SET:
-        get_ids(r, 1, &m->deed.set);
-        break;
-    case KEY_JOB:
-        covey_cbor_get_fixed(r, m->deed.job.bytes, sizeof(m->deed.job.bytes));
-        break;
-    case KEY_AGREED:
-        m->agreed = covey_cbor_get_bool(r);
-        break;
-    case KEY_NEXT:
-        get_ids(r, 0, &m->deed.next);
-        break;
-    case KEY_DEED_EPOCH:
-        m->deed.epoch = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
-        break;
-    case KEY_VERSION:
-        m->deed.version = covey_cbor_get_uint(r, UINT64_MAX);
-        break;
-    case KEY_BINDING:
-        m->binding = covey_cbor_get_bool(r);
-        break;
-    case KEY_VOTED:
-        covey_cbor_get_fixed(r, m->voted.bytes, sizeof(m->voted.bytes));
-        break;
-    default:
-        get_checkpoint(r, key, &m->deed.checkpoint);
-        break;
-    }
+    get_ids(r, 1, &((struct covey_custody_message *)whole)->deed.set);
 }
+
+static void put_set(struct covey_cbor_writer *w, const void *whole)
+{
+    put_ids(w, &((const struct covey_custody_message *)whole)->deed.set);
+}
+
+static void get_next(struct covey_cbor_reader *r, void *whole)
+{
+    get_ids(r, 0, &((struct covey_custody_message *)whole)->deed.next);
+}
+
+static void put_next(struct covey_cbor_writer *w, const void *whole)
+{
+    put_ids(w, &((const struct covey_custody_message *)whole)->deed.next);
+}
+
+#define NUMBER(key, member) COVEY__NUMBER(key, struct covey_custody_message, member)
+#define BOOL(key, member) COVEY__BOOL(key, struct covey_custody_message, member)
+#define FIXED(key, member) COVEY__FIXED(key, struct covey_custody_message, member)
+
+#define HEAD FIXED(1, session.bytes), NUMBER(2, epoch)
+#define SEQUENCE NUMBER(3, sequence)
+/* The set that may follow is numbered one more. */
+#define SET                                                                                        \
+    COVEY__UINT(4, struct covey_custody_message, deed.set.number, UINT32_MAX - 1),                 \
+        COVEY__OWN(5, get_set, put_set)
+#define JOB FIXED(6, deed.job.bytes)
+#define CHECKPOINT                                                                                 \
+    NUMBER(7, deed.checkpoint.epoch), NUMBER(8, deed.checkpoint.step),                             \
+        FIXED(9, deed.checkpoint.digest.bytes), NUMBER(10, deed.checkpoint.len)
+#define AGREED BOOL(11, agreed)
+#define NEXT COVEY__OWN(12, get_next, put_next)
+#define DEED_EPOCH NUMBER(13, deed.epoch)
+#define VERSION NUMBER(14, deed.version)
+#define BINDING BOOL(15, binding)
+#define VOTED FIXED(16, voted.bytes)
+
+static const struct covey__field appoint[] = {HEAD, SET, JOB, CHECKPOINT, NEXT, VERSION};
+static const struct covey__field accept_[] = {HEAD, CHECKPOINT, AGREED, VERSION};
+static const struct covey__field lease[] = {HEAD, SEQUENCE};
+static const struct covey__field canvass[] = {HEAD, DEED_EPOCH, VERSION, BINDING};
+static const struct covey__field vote[] = {HEAD, AGREED, BINDING};
+static const struct covey__field head[] = {HEAD};
+static const struct covey__field state[] = {HEAD, SET,        JOB,     CHECKPOINT,
+                                            NEXT, DEED_EPOCH, VERSION, VOTED};
+
+static const struct covey__message all[] = {
+    {COVEY_CUSTODY_APPOINT, COVEY__FIELDS(appoint)}, {COVEY_CUSTODY_ACCEPT, COVEY__FIELDS(accept_)},
+    {COVEY_CUSTODY_LEASE, COVEY__FIELDS(lease)},     {COVEY_CUSTODY_GRANT, COVEY__FIELDS(lease)},
+    {COVEY_CUSTODY_CANVASS, COVEY__FIELDS(canvass)}, {COVEY_CUSTODY_VOTE, COVEY__FIELDS(vote)},
+    {COVEY_CUSTODY_CLOSE, COVEY__FIELDS(head)},      {COVEY_CUSTODY_ABSENT, COVEY__FIELDS(head)},
+    {COVEY_CUSTODY_STATE, COVEY__FIELDS(state)},
+};
+static const struct covey__messages messages = {all, COVEY__COUNT(all), MESSAGE_MAX};
 
 covey_err covey_custody_decode(struct covey_bytes in, struct covey_custody_message *out)
 {
-    struct covey_cbor_reader r;
     struct covey_custody_message m = {.type = COVEY_CUSTODY_NONE};
-    uint64_t key = 0;
-    unsigned seen = 0;
-    if (in.len > MESSAGE_MAX) {
-        return COVEY_ERR_LIMIT;
-    }
-    covey_cbor_reader_init(&r, in);
-    (void)covey_cbor_enter_map(&r, KEYS_MAX);
-    if (covey_cbor_next_key(&r, &key) && key == KEY_TYPE) {
-        m.type = (enum covey_custody_type)covey_cbor_get_uint(&r, UINT8_MAX);
-    }
-    unsigned wanted = keys_of(m.type);
-    if (wanted == 0) {
-        return r.err != COVEY_OK ? r.err : COVEY_ERR_UNSUPPORTED;
-    }
-    while (covey_cbor_next_key(&r, &key)) {
-        if (key < KEY_COUNT && (wanted & BIT(key)) != 0) {
-            get_field(&r, key, &m);
-            seen |= BIT(key);
-        } else {
-            covey_cbor_skip(&r);
-        }
-    }
-    covey_err err = covey_cbor_reader_done(&r);
-    if (err == COVEY_OK && seen != wanted) {
-        err = COVEY_ERR_MALFORMED;
-    }
+    unsigned type = 0;
+    covey_err err = covey__message_decode(&messages, in, &m, &type);
     if (err != COVEY_OK) {
         return err;
     }
+    m.type = (enum covey_custody_type)type;
     if (m.type == COVEY_CUSTODY_APPOINT) {
         m.deed.epoch = m.epoch;
     }
@@ -185,102 +108,8 @@ covey_err covey_custody_decode(struct covey_bytes in, struct covey_custody_messa
     return COVEY_OK;
 }
 
-static void put_digest(struct covey_cbor_writer *w, const struct covey_digest *digest)
-{
-    covey_cbor_put_bytes(w, covey_bytes_of(digest->bytes, sizeof(digest->bytes)));
-}
-
-static void put_ids(struct covey_cbor_writer *w, const struct covey_custodians *set)
-{
-    covey_cbor_put_bytes(w, covey_bytes_of(set->id, (size_t)set->count * ID_BYTES));
-}
-
-static void put_checkpoint(struct covey_cbor_writer *w, unsigned key,
-                           const struct covey_checkpoint_ref *ref)
-{
-    switch (key) {
-    case KEY_CHECKPOINT_EPOCH:
-        covey_cbor_put_uint(w, ref->epoch);
-        break;
-    case KEY_STEP:
-        covey_cbor_put_uint(w, ref->step);
-        break;
-    case KEY_DIGEST:
-        put_digest(w, &ref->digest);
-        break;
-    default:
-        covey_cbor_put_uint(w, ref->len);
-        break;
-    }
-}
-
-static void put_field(struct covey_cbor_writer *w, unsigned key,
-                      const struct covey_custody_message *m)
-{
-    covey_cbor_put_uint(w, key);
-    switch (key) {
-    case KEY_SESSION:
-        covey_cbor_put_bytes(w, covey_bytes_of(m->session.bytes, sizeof(m->session.bytes)));
-        break;
-    case KEY_EPOCH:
-        covey_cbor_put_uint(w, m->epoch);
-        break;
-    case KEY_SEQUENCE:
-        covey_cbor_put_uint(w, m->sequence);
-        break;
-    case KEY_NUMBER:
-        covey_cbor_put_uint(w, m->deed.set.number);
-        break;
-    case KEY_SET:
-        put_ids(w, &m->deed.set);
-        break;
-    case KEY_JOB:
-        put_digest(w, &m->deed.job);
-        break;
-    case KEY_AGREED:
-        covey_cbor_put_bool(w, m->agreed);
-        break;
-    case KEY_NEXT:
-        put_ids(w, &m->deed.next);
-        break;
-    case KEY_DEED_EPOCH:
-        covey_cbor_put_uint(w, m->deed.epoch);
-        break;
-    case KEY_VERSION:
-        covey_cbor_put_uint(w, m->deed.version);
-        break;
-    case KEY_BINDING:
-        covey_cbor_put_bool(w, m->binding);
-        break;
-    case KEY_VOTED:
-        covey_cbor_put_bytes(w, covey_bytes_of(m->voted.bytes, ID_BYTES));
-        break;
-    default:
-        put_checkpoint(w, key, &m->deed.checkpoint);
-        break;
-    }
-}
-
 covey_err covey_custody_encode(const struct covey_custody_message *message, struct covey_buf out,
                                size_t *out_len)
 {
-    struct covey_cbor_writer w;
-    unsigned wanted = keys_of(message->type);
-    size_t pairs = 1;
-    if (wanted == 0) {
-        return COVEY_ERR_UNSUPPORTED;
-    }
-    for (unsigned key = KEY_SESSION; key < KEY_COUNT; key++) {
-        pairs += (wanted & BIT(key)) != 0;
-    }
-    covey_cbor_writer_init(&w, out);
-    covey_cbor_put_map(&w, pairs);
-    covey_cbor_put_uint(&w, KEY_TYPE);
-    covey_cbor_put_uint(&w, (uint64_t)message->type);
-    for (unsigned key = KEY_SESSION; key < KEY_COUNT; key++) {
-        if ((wanted & BIT(key)) != 0) {
-            put_field(&w, key, message);
-        }
-    }
-    return covey_cbor_writer_done(&w, out_len);
+    return covey__message_encode(&messages, (unsigned)message->type, message, out, out_len);
 }

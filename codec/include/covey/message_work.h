@@ -16,7 +16,6 @@ enum {
     COVEY_WORK_SLOT_BYTES = 36, /* a packed struct covey_work_slot */
     /* Slots of an assignment: no device holds two slots of one group, a group has a unit. */
     COVEY_WORK_SLOTS_MAX = COVEY_LAYERS_MAX * COVEY_LAYER_UNITS_MAX,
-    COVEY_WORK_KEYS_MAX = 32, /* keys of one message, those of later versions included */
 };
 
 enum covey_work_type {
