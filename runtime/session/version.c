@@ -400,10 +400,18 @@ static covey_err unit_of(const struct covey_layer *l, const float *weights,
     return err;
 }
 
-/* With one slot's weights in memory at a time. */
-static covey_err compute_sparse(const struct covey_version *v,
-                                const struct covey_version_work *work,
-                                struct covey_scratch *scratch, struct covey_body **out)
+/* Convolutions are laid out for all slots at once; a dense layer reads its weights where they lie:
+ * copying them takes longer than the product. */
+static bool is_by_slot(const struct covey_version *v, size_t layer)
+{
+    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    return v->file->sparse || (l->kind == COVEY_LAYER_DENSE && l->exact == 0);
+}
+
+/* With at most one slot's weights in memory besides. */
+static covey_err compute_by_slot(const struct covey_version *v,
+                                 const struct covey_version_work *work,
+                                 struct covey_scratch *scratch, struct covey_body **out)
 {
     const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
     struct chosen *c = calloc(1, sizeof(*c));
@@ -439,8 +447,8 @@ covey_err covey__version_compute(const struct covey_version *v,
     const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
     const struct covey_version_layer *vl = &v->layer[work->layer];
     bool is_own = vl->own != NULL && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0;
-    if (!is_own && v->file->sparse) {
-        return compute_sparse(v, work, scratch, out);
+    if (!is_own && is_by_slot(v, work->layer)) {
+        return compute_by_slot(v, work, scratch, out);
     }
     const struct covey_product *product = is_own ? vl->own->product : NULL;
     size_t count = is_own ? vl->own->slots : 0;
