@@ -152,7 +152,7 @@ static struct part part_of(enum covey_control_type type)
     case COVEY_CONTROL_INFER_REPLY:
         return (struct part){&result_part, 0};
     case COVEY_CONTROL_PLAN_REPLY:
-        return (struct part){&covey__control_plan, offsetof(struct covey_control, plan)};
+        return (struct part){&covey__part_plan, offsetof(struct covey_control, plan)};
     case COVEY_CONTROL_LAB:
         return (struct part){&lab_part, 0};
     case COVEY_CONTROL_DETACH:
@@ -163,7 +163,7 @@ static struct part part_of(enum covey_control_type type)
     case COVEY_CONTROL_TRAIN_RESUME:
         return (struct part){&name_part, 0};
     case COVEY_CONTROL_SESSIONS_REPLY:
-        return (struct part){&covey__control_sessions, offsetof(struct covey_control, sessions)};
+        return (struct part){&covey__part_sessions, offsetof(struct covey_control, sessions)};
     case COVEY_CONTROL_NONE:
     case COVEY_CONTROL_STATUS:
     case COVEY_CONTROL_BLOB_HAVE:

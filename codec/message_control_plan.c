@@ -141,4 +141,4 @@ static const struct covey__field plan_fields[] = {
     COVEY__OWN(0, get_segments, put_segments),
 };
 
-const struct covey__field covey__control_plan = COVEY__ITEM(plan_fields);
+const struct covey__field covey__part_plan = COVEY__ITEM(plan_fields);

@@ -23,8 +23,8 @@
     COVEY__OPTIONAL(0, struct covey_control_##type, has, member, item)
 
 /* Of a struct covey_control_plan; message_control_plan.c. */
-extern const struct covey__field covey__control_plan;
+extern const struct covey__field covey__part_plan;
 /* Of a struct covey_control_sessions; message_control_sessions.c. */
-extern const struct covey__field covey__control_sessions;
+extern const struct covey__field covey__part_sessions;
 
 #endif /* COVEY_CODEC_MESSAGE_CONTROL_PRIVATE_H */

@@ -31,5 +31,5 @@ static const struct covey__field session[] = {
 
 static const struct covey__field session_item = COVEY__ITEM(session);
 
-const struct covey__field covey__control_sessions =
+const struct covey__field covey__part_sessions =
     CONTROL_LIST(sessions, count, session, &session_item);
