@@ -20,7 +20,6 @@ enum {
     BATCH = 50,
     SEED = 1,
 };
-#define SCALE 0.1
 
 const char covey__lab_help_paper[] =
     "usage: covey lab paper training [FILE.md] [options]\n"
@@ -34,10 +33,12 @@ const char covey__lab_help_paper[] =
     "  --simulate     rounds as arithmetic, without nodes: thousands of them in a second\n"
     "  --scheme all|a|b|vgg\n"
     "  --law all|uniform|normal|variance|exponential\n"
-    "  --points N     only the first of each law\n"
+    "  --points N     only the first of each law; --point I: only the I-th\n"
     "  --rounds N     of each point of A and B (100; simulated 2000)\n"
     "  --steps N      of VGG (5; simulated 100)\n"
-    "  --scale F      seconds a second of the paper takes (0.1)\n"
+    "  --scale F      seconds a second of the paper takes (such that a task sleeps 1 s on "
+    "average,\n"
+    "                 0.5 s of VGG)\n"
     "  --seed S       of the draws (1)\n"
     "  --workers W, --blocks N, --tasks M   (10, 10, 20)\n"
     "  --mflops R     of a simulated device, in the paper's time (1000)\n"
@@ -72,8 +73,8 @@ static bool split_page(struct covey__paper *p, const char *page)
 static bool check_options(struct covey__cli *cli, struct covey__paper *p)
 {
     struct covey__paper_options *o = &p->options;
-    if (!(o->scale > 0) || o->scale > 10) {
-        covey__cli_usage(cli, "--scale is above 0 and at most 10");
+    if (!(o->scale >= 0) || o->scale > 10) {
+        covey__cli_usage(cli, "--scale is above 0 and at most 10; 0 is each setting's own");
         return false;
     }
     if (o->tasks < o->blocks) {
@@ -104,6 +105,7 @@ static bool parse(struct covey__cli *cli, struct covey__paper *p, int argc, char
         {"--blocks", COVEY__OPTION_NUMBER, &o->blocks, 2, 50, NULL},
         {"--tasks", COVEY__OPTION_NUMBER, &o->tasks, 2, 200, NULL},
         {"--points", COVEY__OPTION_NUMBER, &o->points, 1, COVEY__PAPER_SETTINGS_MAX, NULL},
+        {"--point", COVEY__OPTION_NUMBER, &o->point, 1, COVEY__PAPER_SETTINGS_MAX, NULL},
         {"--mode", COVEY__OPTION_TEXT, &o->mode, 0, 0, NULL},
         {"--mflops", COVEY__OPTION_NUMBER, &o->mflops, 1, 1000000, NULL},
     };
@@ -177,7 +179,6 @@ enum covey_exit covey__lab_paper(struct covey__cli *cli, int argc, char **argv)
     p->options = (struct covey__paper_options){.mode = "auto",
                                                .scheme = "all",
                                                .family = "all",
-                                               .scale = SCALE,
                                                .seed = SEED,
                                                .workers = WORKERS,
                                                .blocks = BLOCKS,

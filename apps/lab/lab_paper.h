@@ -78,15 +78,17 @@ struct covey__paper_setting {
     double x;                       /* where it stands on the axis */
     char label[COVEY__PAPER_LABEL]; /* the same in words */
     uint32_t rows;                  /* of A; VGG: 0 */
+    double scale;                   /* what a second of the paper takes here, seconds */
     struct covey_latency law;       /* scaled, without device */
     struct covey__paper_result result[COVEY__PAPER_STRATEGIES];
 };
 
 struct covey__paper_options {
     const char *page, *mode, *scheme, *family;
-    double scale;
+    double scale;           /* of all settings; 0: each its own */
     uint32_t rounds, steps; /* of A and B, of VGG */
     uint32_t seed, workers, blocks, tasks, mflops, batch, points;
+    uint32_t point; /* only this one of each law, from 1 on; 0: all */
     bool simulate;
 };
 

@@ -103,6 +103,7 @@ static cJSON *setting_json(const struct covey__paper_setting *s)
     cJSON_AddStringToObject(o, "label", s->label);
     cJSON_AddNumberToObject(o, "x", s->x);
     cJSON_AddNumberToObject(o, "rows", s->rows);
+    cJSON_AddNumberToObject(o, "scale", s->scale);
     cJSON *list = cJSON_AddArrayToObject(o, "strategies");
     for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
         const struct covey__paper_result *r = &s->result[kind];
@@ -166,8 +167,10 @@ static void write_head(const struct covey__paper *p, FILE *file)
             "Cheng et al., sections 4.2 and 4.3: %u workers that pull tasks from the owner's pool, "
             "%u blocks, %u tasks (uncoded %u; of LT as many as are asked for). Each worker draws "
             "its latency once a round and sleeps it for every task; all strategies meet the same "
-            "draws (seed %u). One second of the paper is %g ms here.\n\n",
-            o->workers, o->blocks, o->tasks, o->blocks, o->seed, o->scale * 1000);
+            "draws (seed %u). The tables say how many milliseconds a second of the paper takes "
+            "here; the "
+            "pictures are in the paper's seconds.\n\n",
+            o->workers, o->blocks, o->tasks, o->blocks, o->seed);
     if (o->simulate) {
         fprintf(file,
                 "**Simulated**: rounds as arithmetic, with the same draws and the same decoder as "
@@ -196,20 +199,21 @@ static void write_gain(FILE *file, double gain)
 static void write_table(const struct covey__paper *p, FILE *file, enum covey__paper_scheme scheme,
                         enum covey__paper_family family)
 {
-    fprintf(file, "| |");
+    fprintf(file, "| | 1 s is, ms |");
     for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
         fprintf(file, " %s ms |", covey__paper_strategy(kind));
     }
-    fprintf(file,
-            " uncoded / MDS | 2-replication / MDS | uncoded / LT | LT / MDS |\n|---|%s---:|---:|"
-            "---:|---:|\n",
-            "---:|---:|---:|---:|---:|");
+    fprintf(
+        file,
+        " uncoded / MDS | 2-replication / MDS | uncoded / LT | LT / MDS |\n|---|---:|%s---:|---:|"
+        "---:|---:|\n",
+        "---:|---:|---:|---:|---:|");
     for (unsigned i = 0; i < p->count; i++) {
         const struct covey__paper_setting *s = &p->setting[i];
         if (s->scheme != scheme || s->family != family) {
             continue;
         }
-        fprintf(file, "| %s", s->label);
+        fprintf(file, "| %s | %.3g", s->label, s->scale * 1000);
         for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
             const struct covey__paper_result *r = &s->result[kind];
             if (r->rounds == 0) {

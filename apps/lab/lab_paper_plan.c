@@ -12,8 +12,13 @@ enum {
     ROWS = 6000,  /* of A in scheme B, and the most in scheme A */
     ROWS_STEP = 1000,
     POINTS = 5,
+    NORMAL_MEAN = 20, /* seconds */
 };
 #define US_PER_S 1e6
+/* Unless a scale is given, a task sleeps so many seconds on average: ten times what sealing,
+ * sending and opening a round's tasks of 2.4 MB takes eleven nodes on two cores. */
+#define TASK_S 1.0
+#define VGG_TASK_S 0.5
 #define MS_PER_MFLOP_AT_1_MFLOPS 1e3
 
 covey_err covey__paper_refuse(struct covey__paper *p, covey_err err, const char *format, ...)
@@ -67,39 +72,43 @@ double covey__paper_gain(const struct covey__paper_setting *s, enum covey_code_k
 /* ---- settings ---- */
 
 /* Seconds of the paper to the law's scaled microseconds. */
-static uint32_t scaled_us(const struct covey__paper *p, double seconds)
+static uint32_t scaled_us(const struct covey__paper_setting *s, double seconds)
 {
-    return (uint32_t)llround(seconds * p->options.scale * US_PER_S);
+    return (uint32_t)llround(seconds * s->scale * US_PER_S);
 }
 
 /* Section 4.2: uniform from 1 s to 10, 30, 50, 70, 90 s; normal around 20 s with 12, 14, 16, 18, 20
  * as spread; exponential with these as means. */
-static struct covey_latency law_of(const struct covey__paper *p, enum covey__paper_family family,
-                                   unsigned point, double *out_x)
+static void set_law(const struct covey__paper *p, struct covey__paper_setting *s, unsigned point)
 {
     double spread = 12 + 2 * (double)point, most = 10 + 20 * (double)point;
+    double mean = s->family == COVEY__PAPER_UNIFORM       ? (1 + most) / 2
+                  : s->family == COVEY__PAPER_EXPONENTIAL ? spread
+                                                          : NORMAL_MEAN;
+    double task = s->scheme == COVEY__PAPER_VGG ? VGG_TASK_S : TASK_S;
     struct covey_latency law = {.seed = p->options.seed};
-    *out_x = spread;
-    switch (family) {
+    s->scale = p->options.scale > 0 ? p->options.scale : task / mean;
+    s->x = spread;
+    switch (s->family) {
     case COVEY__PAPER_UNIFORM:
         law.kind = COVEY_LATENCY_UNIFORM;
-        law.a_us = scaled_us(p, 1);
-        law.b_us = scaled_us(p, most);
-        *out_x = most;
+        law.a_us = scaled_us(s, 1);
+        law.b_us = scaled_us(s, most);
+        s->x = most;
         break;
     case COVEY__PAPER_NORMAL:
     case COVEY__PAPER_VARIANCE:
         law.kind = COVEY_LATENCY_NORMAL;
-        law.a_us = scaled_us(p, 20);
-        law.b_us = scaled_us(p, family == COVEY__PAPER_NORMAL ? spread : sqrt(spread));
+        law.a_us = scaled_us(s, NORMAL_MEAN);
+        law.b_us = scaled_us(s, s->family == COVEY__PAPER_NORMAL ? spread : sqrt(spread));
         break;
     case COVEY__PAPER_EXPONENTIAL:
     case COVEY__PAPER_FAMILIES:
         law.kind = COVEY_LATENCY_EXPONENTIAL;
-        law.a_us = scaled_us(p, spread);
+        law.a_us = scaled_us(s, spread);
         break;
     }
-    return law;
+    s->law = law;
 }
 
 static bool wanted(const char *list, const char *name)
@@ -113,13 +122,13 @@ static void add_setting(struct covey__paper *p, enum covey__paper_scheme scheme,
     struct covey__paper_setting *s = &p->setting[p->count++];
     *s = (struct covey__paper_setting){.scheme = scheme, .family = family, .rows = ROWS};
     if (scheme == COVEY__PAPER_A) { /* the narrowest law of scheme B, growing products */
-        s->law = law_of(p, family, 0, &s->x);
+        set_law(p, s, 0);
         s->rows = ROWS_STEP * (point + 1);
         s->x = s->rows;
         snprintf(s->label, sizeof(s->label), "%u x %d", s->rows, DEPTH);
         return;
     }
-    s->law = law_of(p, family, point, &s->x);
+    set_law(p, s, point);
     s->rows = scheme == COVEY__PAPER_VGG ? 0 : s->rows;
     if (family == COVEY__PAPER_UNIFORM) {
         snprintf(s->label, sizeof(s->label), "1 to %g s", s->x);
@@ -142,9 +151,11 @@ static void plan_settings(struct covey__paper *p)
             enum covey__paper_family family = i / points;
             /* Scheme A is about sizes: one reading of the normal law is enough. */
             bool twice = scheme == COVEY__PAPER_A && family == COVEY__PAPER_VARIANCE;
-            if (!twice && i % points < p->options.points &&
-                wanted(p->options.family, covey__paper_family_name(family))) {
-                add_setting(p, scheme, family, i % points);
+            unsigned point = i % points;
+            bool asked =
+                p->options.point == 0 ? point < p->options.points : point + 1 == p->options.point;
+            if (!twice && asked && wanted(p->options.family, covey__paper_family_name(family))) {
+                add_setting(p, scheme, family, point);
             }
         }
     }
@@ -246,15 +257,14 @@ covey_err covey__paper_plan(struct covey__paper *p)
 
 /* A device's latency, and the product of one block at its speed, which is as much slower as time
  * is. */
-static void task_times(const struct covey__paper *p, const struct covey_latency *law,
+static void task_times(const struct covey__paper *p, double scale, struct covey_latency of,
                        const struct covey_train_product *product, uint64_t round, double *out_ms)
 {
     double mflop = mflop_of(product) / p->options.blocks;
-    struct covey_latency of = *law;
     for (uint32_t w = 0; w < p->options.workers; w++) {
         of.device = w + 1; /* of the lab's nodes the first is the owner */
         out_ms[w] = covey_latency_draw(&of, round) +
-                    mflop * MS_PER_MFLOP_AT_1_MFLOPS * p->options.scale / p->options.mflops;
+                    mflop * MS_PER_MFLOP_AT_1_MFLOPS * scale / p->options.mflops;
     }
 }
 
@@ -279,7 +289,7 @@ static covey_err simulate_round(const struct covey__paper *p, struct covey__pape
         uint32_t chunk = vgg ? j : index / COVEY__PAPER_CHUNK;
         uint32_t round = 1 + (vgg ? index : index % COVEY__PAPER_CHUNK);
         struct covey_latency law = covey__paper_law(s, chunk);
-        task_times(p, &law, vgg ? &p->product[j] : &product, round, task_ms);
+        task_times(p, s->scale, law, vgg ? &p->product[j] : &product, round, task_ms);
         covey_err err =
             covey__paper_sim_run(sim, task_ms, p->options.workers, law.seed + round, &one);
         if (err != COVEY_OK) {

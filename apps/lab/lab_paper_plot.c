@@ -39,7 +39,7 @@ static covey_err close_file(struct covey__paper *p, FILE *file, const char *endi
 static void write_block(const struct covey__paper *p, FILE *file, enum covey__paper_scheme scheme,
                         enum covey__paper_family family)
 {
-    fprintf(file, "# %s %s: x, ms of", covey__paper_scheme_name(scheme),
+    fprintf(file, "# %s %s: x, seconds of the paper of", covey__paper_scheme_name(scheme),
             covey__paper_family_name(family));
     for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
         fprintf(file, " %s", covey__paper_strategy(kind));
@@ -53,7 +53,7 @@ static void write_block(const struct covey__paper *p, FILE *file, enum covey__pa
         fprintf(file, "%g", s->x);
         for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
             if (s->result[kind].rounds > 0) {
-                fprintf(file, " %.4f", s->result[kind].mean_ms);
+                fprintf(file, " %.4f", s->result[kind].mean_ms / s->scale / 1000);
             } else {
                 fprintf(file, " NaN");
             }
@@ -72,11 +72,10 @@ static void write_plot(const struct covey__paper *p, FILE *file, enum covey__pap
     char picture[COVEY__PAPER_PATH];
     covey__paper_picture(p, scheme, family, picture);
     fprintf(file,
-            "set output '%s'\nset title '%s, %s latencies, 1 s = %g ms'\nset xlabel '%s'\n"
-            "set ylabel 'ms a %s'\n",
+            "set output '%s'\nset title '%s, %s latencies'\nset xlabel '%s'\n"
+            "set ylabel 's a %s, of the paper'\n",
             picture, scheme == COVEY__PAPER_VGG ? "VGG-8" : "products",
-            covey__paper_family_name(family), p->options.scale * 1000,
-            scheme == COVEY__PAPER_A ? "rows of A" : axes[family],
+            covey__paper_family_name(family), scheme == COVEY__PAPER_A ? "rows of A" : axes[family],
             scheme == COVEY__PAPER_VGG ? "step" : "round");
     for (unsigned kind = 0; kind < COVEY__PAPER_STRATEGIES; kind++) {
         fprintf(file, "%s'%s.dat' index %u using 1:%u with linespoints lw 2 pt %u title '%s'",

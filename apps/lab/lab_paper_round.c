@@ -5,7 +5,7 @@
 #include "lab_paper.h"
 
 /* LT: as many sums as the mesh makes at most. */
-enum { LT_TASKS_A_BLOCK = 8 };
+enum { LT_TASKS_A_BLOCK = 16 };
 
 struct covey__paper_sim {
     struct covey_code code;
@@ -55,9 +55,11 @@ void covey__paper_sim_free(struct covey__paper_sim *s)
 /* False: the pool is empty. */
 static bool pull(struct covey__paper_sim *s, uint32_t w, double now_ms, double task_ms)
 {
-    s->worker[w].busy = s->next < s->code.m;
+    uint32_t task = covey_decoder_next(s->decoder, s->next);
+    s->worker[w].busy = task < s->code.m;
     if (s->worker[w].busy) {
-        s->worker[w].task = s->next++;
+        s->worker[w].task = task;
+        s->next = task + 1;
         s->worker[w].due_ms = now_ms + task_ms;
     }
     return s->worker[w].busy;

@@ -183,10 +183,24 @@ const float *covey_code_plain(const struct covey_code *c, uint32_t t, const floa
 void covey_code_encode(const struct covey_code *c, uint32_t first, uint32_t count, const float *a,
                        float *const *out)
 {
+    uint32_t task[OUTS];
+    COVEY_ASSERT(first <= c->m && count <= c->m - first);
+    for (uint32_t done = 0; done < count; done += OUTS) {
+        uint32_t some = count - done < OUTS ? count - done : OUTS;
+        for (uint32_t i = 0; i < some; i++) {
+            task[i] = first + done + i;
+        }
+        covey_code_encode_these(c, task, some, a, out + done);
+    }
+}
+
+void covey_code_encode_these(const struct covey_code *c, const uint32_t *task, uint32_t count,
+                             const float *a, float *const *out)
+{
     struct covey__mix_term term[COVEY_CODE_BLOCKS_MAX];
     float factor[OUTS][COVEY_CODE_BLOCKS_MAX];
     struct covey__mix_out outs[OUTS];
-    COVEY_ASSERT(first <= c->m && count <= c->m - first && !covey__code_is_private(c));
+    COVEY_ASSERT(!covey__code_is_private(c));
     for (uint32_t j = 0; j < c->n; j++) {
         uint32_t row, rows = covey_code_block(c, j, &row);
         term[j] = (struct covey__mix_term){.at = a + row * c->a.inner,
@@ -201,7 +215,7 @@ void covey_code_encode(const struct covey_code *c, uint32_t first, uint32_t coun
                                  .out = outs,
                                  .prime = covey__code_modulus(c)};
         for (uint32_t i = 0; i < mix.outs; i++) {
-            uint32_t t = first + done + i;
+            uint32_t t = task[done + i];
             size_t floats = covey_code_task_rows(c, t) * c->a.inner;
             covey_code_coefficients(c, t, factor[i]);
             outs[i] = (struct covey__mix_out){

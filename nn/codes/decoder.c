@@ -9,6 +9,8 @@
 
 /* Least squares over more answers than this many times the blocks gains nothing. */
 enum { SOLVE_RATIO = 2 };
+/* LT: sums that are looked at for one that is handed out. */
+enum { LOOK = 16 };
 
 static uint32_t solve_max_of(const struct covey_code *c)
 {
@@ -40,7 +42,7 @@ covey_err covey_decoder_new(const struct covey_code *code, struct covey_decoder 
     bool spans = code->kind == COVEY_CODE_LT;
     d->code = *code;
     d->solve_max = (uint32_t)solve;
-    d->span.n = code->n;
+    d->span.n = d->asked.n = code->n;
     const struct {
         void **at;
         size_t count, size;
@@ -51,6 +53,8 @@ covey_err covey_decoder_new(const struct covey_code *code, struct covey_decoder 
         {(void **)&d->row, n, sizeof(*d->row)},
         {(void **)&d->span.basis, spans ? n * n : 1, sizeof(*d->span.basis)},
         {(void **)&d->span.spare, n, sizeof(*d->span.spare)},
+        {(void **)&d->asked.basis, spans ? n * n : 1, sizeof(*d->asked.basis)},
+        {(void **)&d->asked.spare, n, sizeof(*d->asked.spare)},
         {(void **)&d->kept, m, sizeof(*d->kept)},
         {(void **)&d->rows, m * n, sizeof(*d->rows)},
         {(void **)&d->used, solve, sizeof(*d->used)},
@@ -82,10 +86,10 @@ void covey_decoder_free(struct covey_decoder *d)
     if (d == NULL) {
         return;
     }
-    void *const parts[] = {d->seen,   d->known,  d->rounding, d->row,     d->span.basis,
-                           d->kept,   d->rows,   d->used,     d->unknown, d->span.spare,
-                           d->matrix, d->noise,  d->room,     d->weights, d->term,
-                           d->out,    d->factor, d->points};
+    void *const parts[] = {d->seen,   d->known,  d->rounding, d->row,         d->span.basis,
+                           d->kept,   d->rows,   d->used,     d->unknown,     d->span.spare,
+                           d->matrix, d->noise,  d->room,     d->weights,     d->term,
+                           d->out,    d->factor, d->points,   d->asked.basis, d->asked.spare};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         free(parts[i]);
     }
@@ -100,11 +104,12 @@ void covey_decoder_start(struct covey_decoder *d, float *c, uint64_t seed)
     d->state = COVEY_DECODER_SHORT;
     d->growth = HUGE_VAL;
     d->answers = d->known_count = d->kept_count = d->peeled = d->solved = 0;
-    d->span.rank = 0;
+    d->span.rank = d->asked.rank = 0;
     memset(d->seen, 0, d->code.m * sizeof(*d->seen));
     memset(d->known, 0, n * sizeof(*d->known));
     if (d->code.kind == COVEY_CODE_LT) {
         memset(d->span.basis, 0, n * n * sizeof(*d->span.basis));
+        memset(d->asked.basis, 0, n * n * sizeof(*d->asked.basis));
     }
 }
 
@@ -137,6 +142,30 @@ bool covey_decoder_wants(const struct covey_decoder *d, uint32_t t)
         return covey__span_add(&span, d->row, false);
     }
     return true;
+}
+
+/* A sum is taken that neither the answers nor what is on its way says already: nearly any n of what
+ * is handed out then decode. When all that was handed out spans everything it begins anew with the
+ * answers alone, since what is on its way may be long in coming. */
+uint32_t covey_decoder_next(struct covey_decoder *d, uint32_t from)
+{
+    uint32_t n = d->code.n, m = d->code.m, t = from;
+    if (d->code.kind != COVEY_CODE_LT) {
+        return from < m ? from : m;
+    }
+    if (d->asked.rank == n) {
+        memcpy(d->asked.basis, d->span.basis, (size_t)n * n * sizeof(*d->span.basis));
+        d->asked.rank = d->span.rank;
+    }
+    for (; t < m && t - from < LOOK && d->asked.rank < n; t++) {
+        covey_code_coefficients(&d->code, t, d->row);
+        if (covey__span_add(&d->asked, d->row, true)) {
+            return t;
+        }
+    }
+    for (t = from; t < m && !covey_decoder_wants(d, t); t++) {
+    }
+    return t;
 }
 
 /* The only block of a row, by itself. */

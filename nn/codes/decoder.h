@@ -26,7 +26,8 @@ struct covey_decoder {
     bool *known;              /* [n], in C */
     double *rounding;         /* [n] of known blocks: the square, in units of an answer's own */
     float *row;               /* [n] */
-    struct covey__span span;  /* LT only */
+    struct covey__span span;  /* LT only: of the answers */
+    struct covey__span asked; /* and of what was handed out, since that spanned all the last time */
     struct covey__kept *kept; /* [m] */
     float *rows;              /* [m x n], of kept answers */
     /* Solving: of what is kept and not used up, at most solve_max. */

@@ -9,6 +9,8 @@
 /* Tasks that are encoded in one pass over A (covey_code_encode()); between passes answers are
  * looked at. */
 enum { PASS = 8 };
+/* LT: sums that lie ready for whoever is idle next. Later ones know more of what came. */
+enum { READY = 2 };
 /* Products that are kept: those of a network's layers. */
 enum { KEPT_MAX = 1024 };
 
@@ -125,7 +127,7 @@ covey_err covey__product_open(struct covey_rounds *r, const struct covey_train_p
     }
     p->busy = true;
     p->over = p->decoded = p->begun = p->checking = p->rough = false;
-    p->made = p->answers = p->wanted = p->refused = 0;
+    p->made = p->answers = p->wanted = p->refused = p->unused = 0;
     memset(p->came, 0, p->code.m * sizeof(*p->came));
     if (covey__product_is_exact(code->kind)) {
         covey_err err = covey__product_field_open(r->products, p);
@@ -148,7 +150,7 @@ static size_t task_floats(const struct covey__product *p, uint32_t t)
 
 bool covey__product_has_more(const struct covey__product *p)
 {
-    return !p->over && p->made < p->wanted;
+    return !p->over && p->made < p->wanted && p->unused < p->code.m;
 }
 
 static covey_err send_task(struct covey_rounds *r, struct covey__product *p, uint32_t t,
@@ -162,22 +164,54 @@ static covey_err send_task(struct covey_rounds *r, struct covey__product *p, uin
     return covey__rounds_task(r, p->round, t, &spec, take_body);
 }
 
+/* LT is rateless: sums are made as they are asked for, one for each worker and few beside, so that
+ * they can be chosen by what came (covey_decoder_next()). As many as must be needed may go ahead.
+ */
+void covey__product_hungry(struct covey_rounds *r, struct covey__product *p, uint32_t credit)
+{
+    uint32_t more = p->made + credit;
+    if (p->code.kind == COVEY_CODE_LT) {
+        struct covey_rounds_report now;
+        covey__rounds_report(r, &now);
+        uint32_t each = p->answers + now.workers + READY;
+        more = p->made + (credit < READY ? credit : READY);
+        more = more > each ? more : each;
+    }
+    more = more < p->code.m ? more : p->code.m;
+    p->wanted = more > p->wanted ? more : p->wanted;
+}
+
+/* Returns how many were found. */
+static uint32_t choose_tasks(struct covey__product *p, uint32_t task[static PASS])
+{
+    uint32_t count = 0;
+    while (count < PASS && p->made + count < p->wanted && p->unused < p->code.m) {
+        uint32_t t = covey_decoder_next(p->decoder, p->unused);
+        p->unused = t < p->code.m ? t + 1 : t;
+        if (t < p->code.m) {
+            task[count++] = t;
+        }
+    }
+    return count;
+}
+
 covey_err covey__product_more(struct covey_rounds *r, struct covey__product *p)
 {
     struct covey_body *body[PASS] = {NULL};
     float *at[PASS] = {NULL};
-    uint32_t left = p->wanted - p->made, first = p->made, count = left < PASS ? left : PASS;
+    uint32_t task[PASS] = {0};
     uint64_t start = covey_thread_cpu_ns();
+    uint32_t count = choose_tasks(p, task);
     covey_err err = COVEY_OK;
     for (uint32_t i = 0; i < count && err == COVEY_OK; i++) {
-        size_t bytes = task_floats(p, first + i) * sizeof(float);
+        size_t bytes = task_floats(p, task[i]) * sizeof(float);
         err = covey__product_body(r->products, bytes, &body[i]);
         at[i] = err == COVEY_OK ? (float *)(void *)body[i]->data : NULL;
     }
     if (err == COVEY_OK && covey__product_is_exact(p->code.kind)) {
-        covey__product_field_encode(p, first, count, at);
+        covey__product_field_encode(p, task[0], count, at); /* no task is left out */
     } else if (err == COVEY_OK) {
-        covey_code_encode(&p->code, first, count, p->a, at);
+        covey_code_encode_these(&p->code, task, count, p->a, at);
     }
     covey__rounds_count(r,
                         &(struct covey_rounds_report){.encode_ns = covey_thread_cpu_ns() - start});
@@ -187,7 +221,7 @@ covey_err covey__product_more(struct covey_rounds *r, struct covey__product *p)
         if (err != COVEY_OK) {
             covey_body_unref(body[i]);
         } else {
-            err = send_task(r, p, first + i, body[i]);
+            err = send_task(r, p, task[i], body[i]);
         }
     }
     return err;
@@ -246,8 +280,8 @@ covey_err covey__product_begin(struct covey_rounds *r, struct covey__product *p)
     p->team = now.workers;
     p->lost_before = now.lost;
     p->begun = true;
-    /* Rateless: as many as must be needed, more as workers ask for them. */
     p->wanted = p->code.kind == COVEY_CODE_LT ? p->code.n : p->code.m;
+    covey__product_hungry(r, p, 0);
     return covey__product_more(r, p);
 }
 
@@ -313,7 +347,7 @@ static void decode(struct covey_rounds *r, struct covey__product *p)
 
 static bool can_more_come(const struct covey__product *p)
 {
-    return p->answers < p->made || p->made < p->code.m;
+    return p->answers < p->made || p->unused < p->code.m;
 }
 
 static void look(struct covey_rounds *r, struct covey__product *p)
@@ -372,6 +406,7 @@ covey_err covey__product_answer(struct covey_rounds *r, struct covey__product *p
         p->came[t] = true;
         p->answers++;
         err = take(r, p, news, &kept);
+        covey__product_hungry(r, p, 0);
     } else if (err == COVEY_OK) {
         covey__rounds_lied(r, p->round, &news->peer);
         covey__rounds_count(r, &(struct covey_rounds_report){.reissued = 1});

@@ -5,8 +5,9 @@
 enum { LINK_MBYTES = 85, MESSAGE_US = 300 };
 /* A product modulo a prime takes so much longer (coded-computing.md section 1: 2.1 times). */
 #define FIELD_COST 2.1
-/* LT: tasks that may be made for each block. Robust soliton sums need 1.5 to 2.5 times as many. */
-enum { LT_TASKS = 8 };
+/* LT: sums there are for each block. Some two are handed out, and as many left out as they say
+ * nothing new. */
+enum { LT_TASKS = 16 };
 
 static uint32_t least(uint32_t a, uint32_t b)
 {

@@ -127,9 +127,7 @@ static covey_err on_news(struct group *g, const struct covey__round_news *news)
         break;
     case COVEY__NEWS_HUNGRY:
         if (p != NULL) {
-            uint32_t left = p->code.m - p->made;
-            uint32_t more = p->made + (news->count < left ? news->count : left);
-            p->wanted = more > p->wanted ? more : p->wanted;
+            covey__product_hungry(r, p, news->count);
         }
         break;
     case COVEY__NEWS_ANSWER:
@@ -159,7 +157,7 @@ static covey_err advance(struct group *g, struct covey__product *p)
         return COVEY_OK;
     }
     covey__rounds_report(g->rounds, &now);
-    if (is_lost(&now, p) || (p->answers == p->made && p->made == p->code.m)) {
+    if (is_lost(&now, p) || (p->answers == p->made && p->unused == p->code.m)) {
         covey__product_settle(g->rounds, p);
         return COVEY_OK;
     }

@@ -47,6 +47,7 @@ struct covey__product {
     const float *a, *b;             /* as they are encoded */
     float *c;                       /* where it is decoded to */
     uint32_t made, answers, wanted; /* tasks: posted, answered, to be posted so far */
+    uint32_t unused;                /* the first that was neither posted nor left out */
     uint32_t refused;
     uint32_t team, lost_before; /* workers at the beginning, and those lost until then */
 };
@@ -97,6 +98,9 @@ covey_err covey__product_begin(struct covey_rounds *r, struct covey__product *p)
 /* Makes some of the tasks that are wanted and not made. */
 bool covey__product_has_more(const struct covey__product *p);
 covey_err covey__product_more(struct covey_rounds *r, struct covey__product *p) COVEY_CHECK;
+/* Workers are there that could be sent so many tasks more, beside those of which answers came; 0:
+ * nobody waits now. */
+void covey__product_hungry(struct covey_rounds *r, struct covey__product *p, uint32_t credit);
 /* An answer; its body is taken. */
 covey_err covey__product_answer(struct covey_rounds *r, struct covey__product *p,
                                 const struct covey__round_news *news) COVEY_CHECK;

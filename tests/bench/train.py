@@ -84,7 +84,9 @@ def arguments():
     parser.add_argument("--scheme", default="all", help="a, b, vgg or all")
     parser.add_argument("--law", default="all")
     parser.add_argument("--rounds", type=int, help="of each point of schemes A and B")
-    parser.add_argument("--scale", type=float, default=0.1, help="of the paper's seconds")
+    parser.add_argument("--scale", type=float, default=0,
+                        help="of the paper's seconds; 0: such that a task sleeps 1 s on average")
+    parser.add_argument("--beside", type=int, default=1, help="labs at once, one a setting")
     parser.add_argument("--simulate", action="store_true", help="the schemes without a lab")
     options = parser.parse_args()
     for name, value in COMMANDS[options.what][1].items():

@@ -4,18 +4,23 @@
 import json
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from mesh_lab import COVEY, Lab, MeshError, covey
 from train_lab import (OWNER, Mnist, Skipped, Training, brief, rounds_of, same_file, slow,
                        step_seconds, train)
 
 
-def schemes(options, folder):
-    """Schemes A and B of the paper over a lab, held against what is asked of them."""
-    page = f"{folder}/paper.md"
-    command = [COVEY, "lab", "paper", "training", page, "--json", "--scheme", options.scheme,
-               "--law", options.law, "--rounds", str(options.rounds), "--scale",
-               str(options.scale), "--seed", str(options.seed)]
+# Schemes of the paper and their laws; how many settings each law has.
+POINTS = {"a": 6, "b": 5, "vgg": 5}
+LAWS = {"a": ["uniform", "normal", "exponential"],
+        "b": ["uniform", "normal", "variance", "exponential"],
+        "vgg": ["uniform", "normal", "variance", "exponential"]}
+
+
+def paper(options, page, *more):
+    command = [COVEY, "lab", "paper", "training", page, "--json", "--rounds", str(options.rounds),
+               "--scale", str(options.scale), "--seed", str(options.seed), *more]
     command += ["--simulate"] if options.simulate else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode == 3:
@@ -25,6 +30,34 @@ def schemes(options, folder):
     document = json.loads(done.stdout)
     if "gains" not in document:
         raise MeshError(document.get("error", "no gains"))
+    return document
+
+
+def join(documents):
+    """The settings of all, and the least of each gain."""
+    gains = {}
+    for gain in (g for d in documents for g in d["gains"]):
+        key = tuple(gain[k] for k in ("scheme", "law", "of", "against"))
+        if key not in gains or gain["least_gain"] < gains[key]["least_gain"]:
+            gains[key] = gain
+    return documents[0] | {"gains": list(gains.values()),
+                           "settings": [s for d in documents for s in d["settings"]]}
+
+
+def schemes(options, folder):
+    """Schemes A and B of the paper over a lab, held against what is asked of them; --beside N: each
+    setting over a lab of its own, N of them at a time."""
+    if options.beside <= 1:
+        document = paper(options, f"{folder}/paper.md", "--scheme", options.scheme, "--law",
+                         options.law)
+    else:
+        runs = [(scheme, law, point) for scheme in LAWS for law in LAWS[scheme]
+                for point in range(1, POINTS[scheme] + 1)
+                if options.scheme in ("all", scheme) and options.law in ("all", law)]
+        with ThreadPoolExecutor(options.beside) as pool:
+            document = join(list(pool.map(lambda r: paper(
+                options, f"{folder}/{r[0]}-{r[1]}-{r[2]}.md", "--scheme", r[0], "--law", r[1],
+                "--point", str(r[2])), runs)))
     return document | {"holds": all(gain["holds"] for gain in document["gains"])}
 
 

@@ -125,6 +125,67 @@ static void test_solving_helps(void **state)
     assert_true(many.solved > 0.995);
 }
 
+/* Sums as they would be handed out, each at most once and in order; returns how many there are. */
+static uint32_t hand_out(struct covey_decoder *d, uint32_t m, uint32_t count, uint32_t *out)
+{
+    uint32_t from = 0, given = 0;
+    while (given < count && (from = covey_decoder_next(d, from)) < m) {
+        out[given++] = from++;
+    }
+    return given;
+}
+
+/* The first n sums that are handed out decode with every seed, although those of an LT code as they
+ * are drawn do not; and of twice as many nearly any n do. */
+static void test_what_is_handed_out_brings_something(void **state)
+{
+    enum { SEEDS = 1000, M = 16 * N };
+    struct covey_code code = code_of(COVEY_CODE_LT, N, M, N);
+    struct covey_decoder *d = NULL;
+    uint64_t order = 5;
+    double needed = 0;
+    (void)state;
+    code.bound = 1e9f;
+    assert_int_equal(covey_decoder_new(&code, &d), COVEY_OK);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        uint32_t task[2 * N], place[2 * N], fed = 0;
+        enum covey_answer_use use;
+        covey_decoder_start(d, NULL, seed);
+        assert_int_equal(hand_out(d, M, N, task), N);
+        for (uint32_t i = 0; i < N; i++) {
+            assert_int_equal(covey_decoder_add(d, task[i], NULL, &use), COVEY_OK);
+            assert_int_not_equal(use, COVEY_ANSWER_USELESS);
+        }
+        assert_int_equal(covey_decoder_state(d), COVEY_DECODER_READY);
+        assert_int_equal(covey_decoder_next(d, 0), M); /* nothing more is worth it */
+        covey_decoder_start(d, NULL, seed);
+        assert_int_equal(hand_out(d, M, 2 * N, task), 2 * N);
+        shuffle_tasks(&order, 2 * N, place);
+        while (covey_decoder_state(d) != COVEY_DECODER_READY) {
+            assert_true(fed < 2 * N);
+            assert_int_equal(covey_decoder_add(d, task[place[fed++]], NULL, &use), COVEY_OK);
+        }
+        needed += (double)fed / SEEDS;
+    }
+    covey_decoder_free(d);
+    print_message("lt: any %.2f of %d that were handed out\n", needed, 2 * N);
+    assert_true(needed < 1.06 * N);
+}
+
+/* Of a code whose every task counts none is left out. */
+static void test_other_codes_leave_nothing_out(void **state)
+{
+    const struct covey_code code = code_of(COVEY_CODE_MDS, N, 2 * N, N);
+    struct covey_decoder *d = NULL;
+    (void)state;
+    assert_int_equal(covey_decoder_new(&code, &d), COVEY_OK);
+    for (uint32_t t = 0; t < 2 * N; t++) {
+        assert_int_equal(covey_decoder_next(d, t), t);
+    }
+    assert_int_equal(covey_decoder_next(d, 2 * N), 2 * N);
+    covey_decoder_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +193,8 @@ int main(void)
         cmocka_unit_test(test_draws),
         cmocka_unit_test(test_useless_sums),
         cmocka_unit_test(test_solving_helps),
+        cmocka_unit_test(test_what_is_handed_out_brings_something),
+        cmocka_unit_test(test_other_codes_leave_nothing_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,9 @@ const float *covey_code_plain(const struct covey_code *code, uint32_t t, const f
 /* out[i]: E of task first + i, for count of them; A is read once for every eight. Not PRIVATE. */
 void covey_code_encode(const struct covey_code *code, uint32_t first, uint32_t count,
                        const float *a, float *const *out);
+/* out[i]: E of task[i]. */
+void covey_code_encode_these(const struct covey_code *c, const uint32_t *task, uint32_t count,
+                             const float *a, float *const *out);
 
 /* A worker: C [m x n] = A [m x k] B [k x n] by the engine's own kernels; trans_a: A is stored
  * [k x m]; trans_b: B is stored [n x k], as weights of dense layers are. threads may be NULL. */
@@ -105,6 +108,10 @@ void covey_decoder_start(struct covey_decoder *d, float *c, uint64_t seed);
 
 /* Whether an answer to t would help: false for what should be cancelled or not even be sent. */
 bool covey_decoder_wants(const struct covey_decoder *d, uint32_t t);
+/* The task at or above `from` that is worth handing out next, and notes that it was; m: there is
+ * none. LT: sums that bring nothing new beside what was handed out before are left out. Other
+ * codes: from. */
+uint32_t covey_decoder_next(struct covey_decoder *d, uint32_t from);
 /* Where in C the answer to t may be received: added from there it is not copied. Nobody may write
  * there any more once a copy of the block was added or covey_decoder_finish() was called; what came
  * in part or was not added does no harm. NULL: it is no block by itself, or not wanted. */
