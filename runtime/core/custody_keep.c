@@ -23,6 +23,7 @@ void covey__custody_enter(struct covey_custody *c, struct covey__custody_session
     s->owes_vote = false;
     s->owes_canvass = false;
     s->owes_accept = false;
+    s->owes_ready = false;
     s->owes_grant = 0;
     s->has_owner = false;
     s->has_target = false; /* told by the owner of an earlier epoch */
@@ -119,7 +120,9 @@ void covey__custody_fetch(struct covey_custody *c, struct covey__custody_session
     action->fence.session = s->id;
     action->fence.epoch = s->epoch;
     action->digest = deed->job;
-    action->checkpoint = deed->checkpoint;
+    if (job) {
+        action->checkpoint = deed->checkpoint;
+    } /* else that comes last: the owner may have made others by then */
     s->fetch = *deed;
     s->fetching = true;
     s->has_target = false;
@@ -137,6 +140,17 @@ static void refuse(struct covey_custody *c, struct covey__custody_session *s)
     covey__custody_forget(s);
 }
 
+/* The owner tells it again, or another device. */
+static void missed(struct covey_custody *c, struct covey__custody_session *s, bool held,
+                   covey_err err)
+{
+    bool hopeless = held || err != COVEY_ERR_NOT_FOUND;
+    if (hopeless && s->deed.version == 0 && !s->has_target) {
+        refuse(c, s);
+    }
+    s->owes_ready = !hopeless; /* it has gone meanwhile: which one is there now? */
+}
+
 void covey__custody_fetched(struct covey_custody *c, struct covey__custody_session *s,
                             const struct covey_event *event)
 {
@@ -148,18 +162,25 @@ void covey__custody_fetched(struct covey_custody *c, struct covey__custody_sessi
     }
     s->fetching = false;
     if (event->err != COVEY_OK) {
-        if (s->deed.version == 0 && !s->has_target) {
-            refuse(c, s);
-        }
-        return; /* the owner tells it again */
+        missed(c, s, held, event->err);
+        return;
     }
     if (held) {
         s->job_held = true;
         s->job = s->fetch.job;
     }
     /* What an earlier owner told is on this disk, but counts no more. */
-    if (s->fetch.epoch == s->epoch && s->role != COVEY__CUSTODY_OWNER) {
+    if (s->fetch.epoch != s->epoch || s->role == COVEY__CUSTODY_OWNER) {
+        return;
+    }
+    if (!held || none(&s->fetch.checkpoint)) {
         take(s, &s->fetch);
+        return;
+    }
+    s->owes_ready = true;
+    if (!s->has_target) {
+        s->has_target = true;
+        s->target = s->fetch;
     }
 }
 

@@ -143,6 +143,8 @@ static void put_news(struct covey_custody *c, struct covey__custody_session *s)
     }
     /* A new set is worth nothing before a majority of it knows that it is. */
     bool behind = owner && s->deed.next.count == 0 && covey__custody_committed(c, s) < s->config;
+    bool settled = owner && covey__custody_settled(c, s);
+    s->owes_news = s->owes_news || (settled && s->news_settled != s->offered);
     if (!s->owes_news || s->deed.version == 0 || (behind && holders > s->news_held)) {
         return;
     }
@@ -153,9 +155,11 @@ static void put_news(struct covey_custody *c, struct covey__custody_session *s)
     action->set = s->deed.set;
     action->index = holders;
     action->checkpoint = newest;
+    action->settled = settled;
     action->has_peer = s->has_owner;
     action->peer = s->owner;
     s->owes_news = false;
+    s->news_settled = settled ? s->offered : 0;
     s->news_held = holders;
     s->news_number = s->deed.set.number;
     s->news_kept = newest;
@@ -197,9 +201,21 @@ static void put_vote(struct covey_custody *c, struct covey__custody_session *s)
     }
 }
 
+/* It promises nothing: only the checkpoint is not here. */
+static void put_ready(struct covey_custody *c, struct covey__custody_session *s)
+{
+    struct covey_custody_message m = {
+        .type = COVEY_CUSTODY_ACCEPT, .session = s->id, .epoch = s->epoch, .agreed = true};
+    if (s->owes_ready && s->role == COVEY__CUSTODY_CUSTODIAN && s->has_owner) {
+        (void)covey__custody_send(c, &s->owner, &m); /* a lost one costs time only */
+    }
+    s->owes_ready = false;
+}
+
 /* What is said about this disk is said once it is true. */
 static void put_answers(struct covey_custody *c, struct covey__custody_session *s)
 {
+    put_ready(c, s);
     if (s->disk.epoch != s->epoch) {
         return;
     }

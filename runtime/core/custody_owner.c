@@ -108,7 +108,7 @@ void covey__custody_win(struct covey_custody *c, struct covey__custody_session *
     s->has_target = false;
     s->owned = s->epoch;
     s->deed.epoch = s->epoch;
-    s->deed.version = s->config = 1;
+    s->deed.version = s->config = s->offered = 1;
     s->dirty = true;
     s->keepers = 0;
     s->asked = s->asked_ms = 0;
@@ -116,6 +116,7 @@ void covey__custody_win(struct covey_custody *c, struct covey__custody_session *
     s->lease_ms = 0;
     s->owes_lead = s->owes_news = true;
     memset(&s->news_kept, 0, sizeof(s->news_kept));
+    s->news_settled = 0;
 }
 
 void covey__custody_step_down(struct covey_custody *c, struct covey__custody_session *s)
@@ -136,8 +137,23 @@ void covey__custody_checkpoint(struct covey__custody_session *s,
                                const struct covey_checkpoint_ref *checkpoint)
 {
     s->deed.checkpoint = *checkpoint;
-    s->deed.version++;
+    s->offered = ++s->deed.version;
     s->dirty = true;
+}
+
+/* A majority has the present checkpoint, and whoever is to join and lacks only that has it too, or
+ * had its time: if the owner made the next one before, and forgot this one, nobody would ever get
+ * one from an owner that is fast. */
+bool covey__custody_settled(const struct covey_custody *c, const struct covey__custody_session *s)
+{
+    bool settled = covey__custody_committed(c, s) >= s->offered;
+    for (unsigned i = 0; i < s->keepers && settled; i++) {
+        const struct covey__keeper *k = &s->keeper[i];
+        bool waits = k->ready && !k->lost && k->away_ms == 0 && k->version < s->offered &&
+                     c->view->now_ms < k->ready_ms + COVEY__LEARN_MS;
+        settled = !waits || covey__custodians_have(&s->deed.set, &k->id);
+    }
+    return settled;
 }
 
 void covey__custody_end(struct covey_custody *c, struct covey__custody_session *s)
@@ -176,6 +192,17 @@ static void remember_refusal(struct covey_custody *c, struct covey__custody_sess
     s->refusal[at].until_ms = c->view->now_ms + COVEY__REFUSED_MS;
 }
 
+/* It asks for the deed as it is now. */
+static void readied(const struct covey_custody *c, struct covey__keeper *k)
+{
+    uint64_t now_ms = c->view->now_ms, again_ms = now_ms + COVEY__AGAIN_MS;
+    k->ready_ms = k->ready ? k->ready_ms : now_ms;
+    k->ready = true;
+    if (k->sent_ms + COVEY__RESEND_MS > again_ms && again_ms >= COVEY__RESEND_MS) {
+        k->sent_ms = again_ms - COVEY__RESEND_MS;
+    }
+}
+
 void covey__custody_accepted(struct covey_custody *c, struct covey__custody_session *s,
                              const struct covey_node_id *from,
                              const struct covey_custody_message *m)
@@ -196,6 +223,8 @@ void covey__custody_accepted(struct covey_custody *c, struct covey__custody_sess
     } else if (!m->agreed) {
         k->lost = true;
         k->version = k->granted = 0;
+    } else if (m->deed.version == 0) {
+        readied(c, k);
     } else if (m->deed.version > k->version && m->deed.version <= s->deed.version && !k->lost) {
         k->version = m->deed.version;
         k->checkpoint = m->deed.checkpoint;

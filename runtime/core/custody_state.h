@@ -18,6 +18,8 @@ enum {
     COVEY__AWAY_MS = 10000,    /* then a custodian is replaced */
     COVEY__SEEN_MS = 2000,     /* away no longer than this: it still counts as holding everything */
     COVEY__RESEND_MS = 2000,   /* of a deed that was not accepted yet */
+    COVEY__AGAIN_MS = 250,     /* of one that somebody asks for */
+    COVEY__LEARN_MS = 30000,   /* the next checkpoint waits so long for one who is to join */
     COVEY__REFUSED_MS = 60000, /* a device that would not is asked again */
     COVEY__ORPHAN_MS = 60000,  /* without a word one who is not in the set forgets the session */
     COVEY__CLOSE_MS = 60000,   /* an end is told for so long */
@@ -48,6 +50,8 @@ struct covey__keeper {
     uint64_t sent_version, sent_ms;
     uint64_t away_ms; /* since then it cannot be reached; 0: it can */
     bool lost;        /* it has forgotten the session: its vote is worth nothing */
+    bool ready;       /* it lacks nothing but the checkpoint */
+    uint64_t ready_ms;
 };
 
 /* What is known to be on this disk. */
@@ -82,12 +86,13 @@ struct covey__custody_session {
     struct covey_custody_deed fetch, target; /* under way; the newest, to be fetched then */
     struct covey_digest job;                 /* held */
     struct covey_node_id source;
-    bool owes_vote, owes_accept, owes_canvass;
+    bool owes_vote, owes_accept, owes_canvass, owes_ready;
     struct covey_node_id vote_to;
     uint64_t owes_grant; /* sequence; 0: none */
     /* as the owner */
     uint32_t owned;           /* epoch; also of a past ownership that has to be ended */
     uint64_t config;          /* version with which the present sets began */
+    uint64_t offered;         /* version with which the present checkpoint began */
     uint64_t both_ms;         /* the next set could grant a lease then */
     uint64_t asked_ms, asked; /* sequence of the last LEASE; 0: none */
     uint64_t lease_ms, told_lease_ms;
@@ -104,6 +109,7 @@ struct covey__custody_session {
     bool orphaned; /* its end is only that no owner was heard of */
     uint8_t news_held;
     uint32_t news_number;
+    uint64_t news_settled; /* the value of `offered` that was said to be settled */
     struct covey_checkpoint_ref news_kept;
 };
 
@@ -175,6 +181,7 @@ void covey__custody_win(struct covey_custody *c, struct covey__custody_session *
 void covey__custody_step_down(struct covey_custody *c, struct covey__custody_session *s);
 void covey__custody_checkpoint(struct covey__custody_session *s,
                                const struct covey_checkpoint_ref *checkpoint);
+bool covey__custody_settled(const struct covey_custody *c, const struct covey__custody_session *s);
 void covey__custody_end(struct covey_custody *c, struct covey__custody_session *s);
 void covey__custody_granted(struct covey_custody *c, struct covey__custody_session *s,
                             const struct covey_node_id *from,

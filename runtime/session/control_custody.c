@@ -54,6 +54,12 @@ static void kept(void *user, const struct covey_fence *fence, uint64_t step)
     covey__trainings_kept(d->trainings, fence, step);
 }
 
+static void settled(void *user, const struct covey_fence *fence, uint64_t step)
+{
+    struct covey_daemon *d = user;
+    covey__trainings_settled(d->trainings, fence, step);
+}
+
 static void resumed(void *user, const struct covey_custodian_resumed *r)
 {
     const struct covey_digest none = {.bytes = {0}};
@@ -84,6 +90,7 @@ covey_err covey__control_custody_open(struct covey_daemon *d, const char *state_
                                                   .lost = lost,
                                                   .news = news,
                                                   .kept = kept,
+                                                  .settled = settled,
                                                   .resumed = resumed};
     covey_err err = covey__custodian_new(&config, &d->custodian, out_why);
     if (err == COVEY_OK && out_why[0] != 0) {

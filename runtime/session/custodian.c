@@ -307,6 +307,9 @@ static void news(struct covey_custodian *c, const struct covey_action *a)
         covey__custodian_chore(c, &chore);
         c->config.kept(c->config.user, &fence, a->checkpoint.step);
     }
+    if (a->settled) {
+        c->config.settled(c->config.user, &fence, a->checkpoint.step);
+    }
 }
 
 /* err STATE: only not owned here any more. */

@@ -40,6 +40,8 @@ struct covey_custodian_config {
     void (*lost)(void *user, const struct covey_fence *fence);
     void (*news)(void *user, const struct covey_fence *fence, uint8_t held, uint8_t wanted);
     void (*kept)(void *user, const struct covey_fence *fence, uint64_t step);
+    /* The checkpoint of this step is where it is to be, or nowhere: the next one may be made. */
+    void (*settled)(void *user, const struct covey_fence *fence, uint64_t step);
     void (*resumed)(void *user, const struct covey_custodian_resumed *resumed);
 };
 

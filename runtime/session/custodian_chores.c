@@ -99,6 +99,9 @@ static void chore_done(struct covey_task *task)
     bool told = chore->event != COVEY_EVENT_TICK && (!own || (t->err == COVEY_OK && owns));
     if (chore->kind == COVEY__CHORE_PERSIST || (chore->kind == COVEY__CHORE_WRITE && told)) {
         answer(t->c, chore, t->err);
+    } else if (own && t->err != COVEY_OK) {
+        const struct covey_custodian_config *config = &t->c->config;
+        config->settled(config->user, &chore->fence, chore->ref.step);
     } else if (finding) {
         covey__custodian_found(t->c, &chore->fence, t->err, &chore->ref);
     }

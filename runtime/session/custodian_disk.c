@@ -24,15 +24,35 @@ static covey_err drop(const struct covey_custodian_disk *disk,
     return err;
 }
 
-/* The newest ones stay, and the newest of those that a majority keeps. */
+struct named {
+    const struct covey_session_id *id;
+    struct covey_digest digest;
+};
+
+static void name(void *user, const struct covey_session_id *id, struct covey_bytes state)
+{
+    struct named *named = user;
+    struct covey_custody_message m;
+    if (covey_session_id_equal(id, named->id) && covey_custody_decode(state, &m) == COVEY_OK) {
+        named->digest = m.deed.checkpoint.digest;
+    }
+}
+
+/* The newest ones stay, the newest of those that a majority keeps, and what custody's state on this
+ * disk names: from there this device would go on after a restart. */
 static covey_err tidy(const struct covey_custodian_disk *disk)
 {
     rows row;
     size_t count = 0;
     bool kept = false;
+    struct named named = {.id = &disk->id};
     covey_err err = list(disk, row, &count);
+    if (err == COVEY_OK && count > COVEY__CUSTODIAN_CHECKPOINTS) {
+        err = covey__journal_states(disk->journal, name, &named);
+    }
     for (size_t i = 0; i < count && err == COVEY_OK; i++) {
-        bool stays = i < COVEY__CUSTODIAN_CHECKPOINTS || (row[i].kept && !kept);
+        bool stays = i < COVEY__CUSTODIAN_CHECKPOINTS || (row[i].kept && !kept) ||
+                     covey_digest_equal(&row[i].ref.digest, &named.digest);
         kept = kept || row[i].kept;
         if (!stays) {
             err = drop(disk, &row[i].ref);

@@ -72,6 +72,7 @@ static void tell_keeper(struct covey_training *t, const struct covey_checkpoint_
         keeper->checkpoint(keeper->user, &t->fence, made);
     } else {
         covey__trainings_kept(t->all, &t->fence, made->step);
+        covey__trainings_settled(t->all, &t->fence, made->step);
     }
 }
 
@@ -271,7 +272,7 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
     t->resumed = start->newest != NULL;
     t->newest = start->newest != NULL ? *start->newest : t->newest;
     t->progress.test_accuracy = -1;
-    t->progress.checkpoint_step = t->newest.step;
+    t->progress.checkpoint_step = t->settled_step = t->newest.step;
     t->has_job = start->job != NULL;
     if (start->job != NULL) {
         t->job = *start->job;
@@ -331,8 +332,21 @@ void covey__trainings_kept(struct covey_trainings *all, const struct covey_fence
         pthread_mutex_lock(&t->mutex);
         if (step > t->progress.checkpoint_step) {
             t->progress.checkpoint_step = step;
+            pthread_cond_broadcast(&t->wake);
             covey__training_post(t);
         }
+        pthread_mutex_unlock(&t->mutex);
+    }
+}
+
+void covey__trainings_settled(struct covey_trainings *all, const struct covey_fence *fence,
+                              uint64_t step)
+{
+    struct covey_training *t = find(all, fence);
+    if (t != NULL) {
+        pthread_mutex_lock(&t->mutex);
+        t->settled_step = step > t->settled_step ? step : t->settled_step;
+        pthread_cond_broadcast(&t->wake);
         pthread_mutex_unlock(&t->mutex);
     }
 }

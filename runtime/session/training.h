@@ -87,6 +87,9 @@ void covey__trainings_custodians(struct covey_trainings *t, const struct covey_f
 /* A checkpoint is kept by a majority. */
 void covey__trainings_kept(struct covey_trainings *t, const struct covey_fence *fence,
                            uint64_t step);
+/* Nobody needs the checkpoint of this step any more for the next one to be made. */
+void covey__trainings_settled(struct covey_trainings *all, const struct covey_fence *fence,
+                              uint64_t step);
 /* Writes a checkpoint and ends; of one that has ended: forgets it. NOT_FOUND. */
 covey_err covey__trainings_stop(struct covey_trainings *t, const char *name) COVEY_CHECK;
 /* Another device owns it now: it ends at once, and writes nothing. */

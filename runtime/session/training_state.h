@@ -63,6 +63,7 @@ struct covey_training {
     struct covey_training_progress progress;
     struct covey_training_record record;
     struct covey_checkpoint_ref made; /* since the loop last looked */
+    uint64_t settled_step;            /* of the last one that the keeper is done with */
     struct covey_digest result;
     covey_err err;
 
@@ -73,6 +74,11 @@ struct covey_training {
     struct covey_batches batches;
     struct covey_trainer *trainer;
     struct covey_checkpoint_ref kept[2]; /* newest first; len 0: none. Pinned */
+    uint64_t saved_step;                 /* of the last one made */
+    bool travelling;                     /* not kept yet, when it was last looked at */
+    uint64_t travel;                     /* steps made while one travels, lately at most */
+    uint64_t unkept_ns; /* since then steps wait for a checkpoint to be kept; 0: they do not */
+    bool unkeepable;    /* none came to be kept for long: steps wait no more */
     uint64_t posted_ns, saved_ns, speed_ns;
     uint64_t speed_steps;
     uint64_t step_ns; /* what one takes, lately at most */

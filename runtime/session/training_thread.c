@@ -23,6 +23,8 @@ enum {
 #define SPEED_NS UINT64_C(1000000000)
 /* A minute of work is what the loss of a device may cost, where nothing else is asked for. */
 #define SAVE_NS UINT64_C(60000000000)
+/* So long steps wait for a checkpoint that does not come to be kept: training matters more. */
+#define UNKEPT_NS UINT64_C(60000000000)
 
 static uint64_t now_ms(void)
 {
@@ -211,6 +213,8 @@ static covey_err put_checkpoint(struct covey_training *t)
         return err;
     }
     keep(t, &ref);
+    t->saved_step = ref.step;
+    t->travelling = true;
     pthread_mutex_lock(&t->mutex);
     t->made = ref;
     t->has_made = true;
@@ -232,7 +236,9 @@ static void save(struct covey_training *t, bool last)
     }
     covey_err err = put_checkpoint(t);
     t->saved_ns = covey_clock_ns();
+    t->unkeepable = t->unkeepable || err != COVEY_OK;
     if (err != COVEY_OK) {
+        t->saved_step = covey_trainer_steps(t->trainer);
         snprintf(line, sizeof(line), "session %s: no checkpoint could be kept: %s", t->job.name,
                  err == COVEY_ERR_LIMIT ? "it is larger than what devices give one another"
                                         : covey_strerror(err));
@@ -243,10 +249,80 @@ static void save(struct covey_training *t, bool last)
     }
 }
 
-static bool save_is_due(const struct covey_training *t)
+/* Whoever keeps the last one is done with it, so that it may be forgotten here. */
+static bool may_save(struct covey_training *t)
 {
-    return t->job.every > 0 ? covey_trainer_steps(t->trainer) % t->job.every == 0
-                            : covey_clock_ns() - t->saved_ns >= SAVE_NS;
+    pthread_mutex_lock(&t->mutex);
+    bool settled = t->unkeepable || t->settled_step >= t->saved_step;
+    pthread_mutex_unlock(&t->mutex);
+    return settled;
+}
+
+/* No more than `every` steps may be lost: those that are made while a checkpoint travels count. */
+static bool save_is_due(struct covey_training *t)
+{
+    if (t->job.every == 0) {
+        return covey_clock_ns() - t->saved_ns >= SAVE_NS && may_save(t);
+    }
+    uint64_t half = t->job.every / 2, early = t->travel < half ? t->travel : half;
+    uint64_t since = covey_trainer_steps(t->trainer) - t->saved_step;
+    return since >= t->job.every - early && may_save(t);
+}
+
+/* Steps that the owner's death would undo, while others could go on without it. */
+static uint64_t unkept_steps(struct covey_training *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    uint64_t kept = t->progress.checkpoint_step;
+    bool alone = !t->needs_lease || t->progress.custodians < 2;
+    pthread_mutex_unlock(&t->mutex);
+    uint64_t steps = covey_trainer_steps(t->trainer);
+    if (t->travelling && kept >= t->saved_step) {
+        uint64_t travel = steps - t->saved_step;
+        t->travelling = false;
+        t->travel = travel > t->travel ? travel : (3 * t->travel + travel) / 4;
+        t->unkeepable = false;
+    }
+    return alone || kept > steps ? 0 : steps - kept;
+}
+
+/* For a checkpoint to be kept; false: not for long enough already. */
+static bool wait_some(struct covey_training *t)
+{
+    uint64_t now = covey_clock_ns();
+    t->unkept_ns = t->unkept_ns != 0 ? t->unkept_ns : now;
+    if (now - t->unkept_ns >= UNKEPT_NS) {
+        t->unkeepable = true;
+        pthread_mutex_lock(&t->mutex);
+        covey__training_why(t,
+                            "session %s: its checkpoints are not kept elsewhere: more than %u "
+                            "steps may be lost",
+                            t->job.name, t->job.every);
+        covey__training_post(t);
+        pthread_mutex_unlock(&t->mutex);
+        return false;
+    }
+    pthread_mutex_lock(&t->mutex);
+    if (t->ask == COVEY__TRAINING_GO) {
+        sleep_some(t);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return true;
+}
+
+/* Where it was said how many steps may be lost, no more are made than that. */
+static void wait_kept(struct covey_training *t)
+{
+    while (unkept_steps(t) >= t->job.every && t->job.every > 0 && !t->unkeepable &&
+           asked(t) == COVEY__TRAINING_GO) {
+        bool older = t->saved_step < covey_trainer_steps(t->trainer);
+        if (older && may_save(t)) {
+            save(t, false);
+        } else if (!wait_some(t)) {
+            break;
+        }
+    }
+    t->unkept_ns = 0;
 }
 
 /* ---- steps ---- */
@@ -289,6 +365,7 @@ static covey_err step(struct covey_training *t)
 static covey_err run_steps(struct covey_training *t)
 {
     while (t->record.step < t->batches.steps) {
+        wait_kept(t);
         if (!wait_lease(t, t->step_ns)) {
             return COVEY_ERR_CLOSED;
         }
@@ -385,7 +462,7 @@ static covey_err run(struct covey_training *t)
     uint64_t now = covey_clock_ns();
     covey_err err = covey__training_way_begin(t);
     t->saved_ns = t->speed_ns = now;
-    t->speed_steps = covey_trainer_steps(t->trainer);
+    t->speed_steps = t->saved_step = covey_trainer_steps(t->trainer);
     note_state(t, COVEY_TRAINING_RUNNING);
     while (t->record.epoch < t->job.epochs && err == COVEY_OK) {
         err = run_epoch(t);

@@ -19,6 +19,7 @@ DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
 # Too small to be worth another device: every step is computed by the owner, so that the bits agree.
 TRAIN = ["train", "--model", "mlp", "--units", "48", "--data", DIGITS, "--seed", "11"]
 LIMIT_S = 10
+FAST = 20  # steps between checkpoints, of some thousand a second
 ELECTED_S = 6  # a lease, and more than a vote takes
 CUT_S = 8  # a cut lasts: an owner without a majority has stopped, and another one has been elected
 base = tempfile.mkdtemp(prefix="covey-test-")
@@ -138,8 +139,26 @@ def kill():
     seen = finish(owner[0], "killed", path)
     print(f"killed: the model is the same, accuracy {seen['test_accuracy']:.4f}", flush=True)
     lab("restart", "1")
+    fast(owner[0], epochs)
     stopped(owner[0], epochs, every, path)
     alone(epochs, every, path)
+
+
+def fast(node, epochs):
+    """Checkpoints that are asked for more often than they travel: steps wait for them."""
+    begin(node, "fast", epochs, FAST)
+    before = show(node, "fast")
+    assert before["state"] == "running", before
+    assert before["total_steps"] - before["checkpoint_step"] <= FAST, before
+    lab("kill", str(node))
+    others = [n for n in range(1, 5) if n != node]
+    owner = wait("another owner", lambda: owners(others, "fast"), 60)
+    lost = before["total_steps"] - went_on(owner[0])
+    print(f"fast: node{node} at step {before['total_steps']}, node{owner[0]} goes on after step "
+          f"{went_on(owner[0])} (at most {FAST} are lost)", flush=True)
+    assert lost <= FAST, (before, lost)
+    run(at(owner[0], "session", "stop", "fast"))
+    lab("restart", str(node))
 
 
 def stopped(node, epochs, every, path):

@@ -3,7 +3,13 @@
 
 #include <stdio.h>
 
-enum { DELAY_US = 3000, DISK_US = 15000, SLOW_DISK_US = 2500000, FETCH_US = 400000 };
+enum {
+    DELAY_US = 3000,
+    DISK_US = 15000,
+    SLOW_DISK_US = 2500000,
+    FETCH_US = 400000,
+    FETCH_LEAST_US = 60000
+};
 
 struct covey_session_id world_session(unsigned session)
 {
@@ -114,7 +120,7 @@ static void lease(struct world *w, unsigned session, unsigned device,
     }
     if (acts(w, device, session) && !part->stepping) {
         part->stepping = true;
-        world_push(w, WORLD_STEP, device, WORLD_STEP_US)->session = session;
+        world_push(w, WORLD_STEP, device, w->step_us)->session = session;
     }
 }
 
@@ -155,7 +161,8 @@ static void send(struct world *w, unsigned from, const struct covey_action *acti
 static void fetch(struct world *w, unsigned device, unsigned session,
                   const struct covey_action *action)
 {
-    struct world_item *item = world_push(w, WORLD_FETCHED, device, world_random(w, FETCH_US));
+    struct world_item *item =
+        world_push(w, WORLD_FETCHED, device, FETCH_LEAST_US + world_random(w, FETCH_US));
     item->session = session;
     item->held = action->type == COVEY_ACTION_CUSTODY_APPOINTED;
     item->fence = action->fence;
@@ -206,6 +213,7 @@ void world_action(struct world *w, unsigned device, const struct covey_action *a
         part->owner = true;
         part->epoch = action->fence.epoch;
         part->step = action->checkpoint.step;
+        part->saving = 0;
         break;
     case COVEY_ACTION_CUSTODY_LEASE:
         lease(w, session, device, action);
@@ -213,6 +221,9 @@ void world_action(struct world *w, unsigned device, const struct covey_action *a
     case COVEY_ACTION_CUSTODY_NEWS:
         if (action->has_peer && device_of(w, &action->peer) == device) {
             kept(w, session, action);
+            part->marked = covey_load32(action->checkpoint.digest.bytes);
+            part->saving =
+                action->settled && action->checkpoint.step >= part->saving ? 0 : part->saving;
             w->held[session] = action->index;
             w->keepers[session] = action->set.count;
         }
@@ -225,6 +236,24 @@ void world_action(struct world *w, unsigned device, const struct covey_action *a
     }
 }
 
+/* Of its own checkpoints an owner keeps the last two, the newest that counts, and the one that its
+ * state names. */
+static void save(struct world_device *d, unsigned session, unsigned blob)
+{
+    struct world_part *part = &d->part[session];
+    unsigned oldest = part->saved[1], named = 0;
+    struct covey_custody_message m;
+    if (covey_custody_decode(covey_bytes_of(part->state, part->state_len), &m) == COVEY_OK) {
+        named = covey_load32(m.deed.checkpoint.digest.bytes);
+    }
+    if (oldest != 0 && oldest != part->marked && oldest != named) {
+        d->blob[oldest] = false;
+    }
+    part->saved[1] = part->saved[0];
+    part->saved[0] = blob;
+    d->blob[blob] = true;
+}
+
 /* One step of training, unless it would not end within the lease. */
 static void train(struct world *w, const struct world_item *item)
 {
@@ -234,7 +263,8 @@ static void train(struct world *w, const struct world_item *item)
         return;
     }
     part->step++;
-    if (part->step % WORLD_STEPS == 0) {
+    if (part->step % WORLD_STEPS == 0 && part->saving == 0) {
+        part->saving = part->step;
         struct world_item *saved =
             world_push(w, WORLD_SAVED, item->device, disk_delay(w, item->device));
         saved->session = item->session;
@@ -246,7 +276,7 @@ static void train(struct world *w, const struct world_item *item)
         COVEY_ASSERT(w->blobs < WORLD_BLOBS_MAX);
     }
     part->stepping = true;
-    world_push(w, WORLD_STEP, item->device, WORLD_STEP_US)->session = item->session;
+    world_push(w, WORLD_STEP, item->device, w->step_us)->session = item->session;
 }
 
 /* Whoever told of it must be there and have it. */
@@ -293,7 +323,7 @@ void world_item(struct world *w, const struct world_item *item)
         train(w, item);
         break;
     case WORLD_SAVED:
-        d->blob[covey_load32(item->checkpoint.digest.bytes)] = true;
+        save(d, item->session, covey_load32(item->checkpoint.digest.bytes));
         event.type = COVEY_EVENT_CUSTODY_CHECKPOINT;
         world_event(w, item->device, &event);
         break;

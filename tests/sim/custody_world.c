@@ -344,6 +344,7 @@ void world_kill(struct world *w, unsigned device)
     }
     for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
         d->part[s].owner = false;
+        d->part[s].saving = 0;
         d->part[s].until_ms = 0;
     }
 }
@@ -372,6 +373,7 @@ struct world *world_new(uint64_t seed, unsigned devices, bool chatty)
     }
     w->seed = w->rng = seed;
     w->devices = devices;
+    w->step_us = seed % 3 == 0 ? WORLD_FAST_US : WORLD_STEP_US;
     w->chatty = chatty;
     w->now_us = 1000000;
     for (unsigned i = 0; i < devices; i++) {

@@ -18,6 +18,7 @@ enum {
     WORLD_EPOCHS_MAX = 512,
     WORLD_ITEMS_MAX = 4096,
     WORLD_STEP_US = 100 * 1000, /* of training */
+    WORLD_FAST_US = 2 * 1000,   /* of one that makes checkpoints much faster than they travel */
     WORLD_STEPS = 4,            /* between checkpoints */
 };
 
@@ -50,7 +51,9 @@ struct world_part {
     uint32_t epoch;
     uint64_t until_ms; /* of its own clock */
     uint64_t step;
-    bool job; /* on its disk */
+    uint64_t saving;           /* the last checkpoint's step, while it is not settled */
+    unsigned saved[2], marked; /* blobs: the newest ones, and what a majority keeps */
+    bool job;                  /* on its disk */
     uint8_t state[COVEY__CUSTODY_STATE_MAX];
     size_t state_len;
 };
@@ -69,6 +72,7 @@ struct world_device {
 
 struct world {
     uint64_t seed, rng, now_us, order;
+    uint64_t step_us; /* of training */
     unsigned devices;
     struct world_device device[WORLD_DEVICES_MAX];
     uint8_t side[WORLD_DEVICES_MAX];

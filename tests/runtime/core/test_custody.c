@@ -7,211 +7,7 @@
 
 #include <cmocka.h>
 
-#include "custody_state.h"
-
-/* One machine, device 1, that is told everything by hand; devices 2 to 4 are seen. */
-struct bench {
-    struct covey_custody machine;
-    struct covey_custody_view view;
-    struct covey_update update;
-    /* seen in the last step */
-    struct covey_custody_message sent[64];
-    unsigned sent_to[64], sends;
-    uint32_t write; /* of the last PERSIST; 0: none */
-    uint8_t state[COVEY__CUSTODY_STATE_MAX];
-    size_t state_len;
-    bool leads, over, leased;
-    covey_err over_err;
-    uint64_t lease_ms;
-    unsigned appointed, keeps;
-    struct covey_checkpoint_ref kept;
-    uint32_t held;
-    struct covey_checkpoint_ref led;
-};
-
-static struct covey_node_id id_of(unsigned device)
-{
-    struct covey_node_id id = {{(uint8_t)device}};
-    return id;
-}
-
-static struct covey_session_id the_session(void)
-{
-    struct covey_session_id id = {{7}};
-    return id;
-}
-
-static struct covey_checkpoint_ref checkpoint_of(uint64_t step)
-{
-    struct covey_checkpoint_ref ref = {.epoch = 1, .step = step, .digest = {{9, (uint8_t)step}}};
-    return ref;
-}
-
-static void see(struct bench *b, const struct covey_action *action)
-{
-    switch ((int)action->type) {
-    case COVEY_ACTION_SEND:
-        assert_int_equal(covey_custody_decode(action->bytes, &b->sent[b->sends]), COVEY_OK);
-        b->sent_to[b->sends++] = action->peer.bytes[0];
-        break;
-    case COVEY_ACTION_CUSTODY_PERSIST:
-        b->write = action->index;
-        b->state_len = action->bytes.len;
-        if (action->bytes.len > 0) {
-            memcpy(b->state, action->bytes.ptr, action->bytes.len);
-        }
-        break;
-    case COVEY_ACTION_CUSTODY_LEASE:
-        b->leased = true;
-        b->lease_ms = action->request;
-        break;
-    case COVEY_ACTION_CUSTODY_LEAD:
-        b->leads = true;
-        b->led = action->checkpoint;
-        break;
-    case COVEY_ACTION_CUSTODY_OVER:
-        b->over = true;
-        b->over_err = action->err;
-        break;
-    case COVEY_ACTION_CUSTODY_APPOINTED:
-        b->appointed++;
-        break;
-    case COVEY_ACTION_CUSTODY_KEEP:
-        b->keeps++;
-        break;
-    case COVEY_ACTION_CUSTODY_NEWS:
-        b->kept = action->checkpoint;
-        b->held = action->index;
-        break;
-    default:
-        fail();
-    }
-}
-
-static void clear(struct bench *b)
-{
-    b->sends = b->appointed = b->keeps = 0;
-    b->write = 0;
-    b->leads = b->over = b->leased = false;
-    b->update.count = b->update.arena_len = 0;
-    b->update.more = false;
-}
-
-static void seen(struct bench *b)
-{
-    assert_false(b->update.more);
-    for (size_t i = 0; i < b->update.count; i++) {
-        see(b, &b->update.actions[i]);
-    }
-}
-
-static covey_err event(struct bench *b, struct covey_event *e)
-{
-    clear(b);
-    e->fence.session = the_session();
-    covey_err err = covey__custody_event(&b->machine, &b->view, e, &b->update);
-    seen(b);
-    return err;
-}
-
-static void message(struct bench *b, unsigned from, struct covey_custody_message m)
-{
-    struct covey_node_id id = id_of(from);
-    clear(b);
-    m.session = the_session();
-    assert_int_equal(covey__custody_message(&b->machine, &b->view, &id, &m, &b->update), COVEY_OK);
-    seen(b);
-}
-
-static void pass(struct bench *b, uint64_t ms)
-{
-    clear(b);
-    b->view.now_ms += ms;
-    assert_int_equal(covey__custody_tick(&b->machine, &b->view, &b->update), COVEY_OK);
-    seen(b);
-}
-
-static void persisted(struct bench *b)
-{
-    struct covey_event e = {.type = COVEY_EVENT_PERSISTED, .index = b->write};
-    assert_int_not_equal(b->write, 0);
-    assert_int_equal(event(b, &e), COVEY_OK);
-}
-
-/* The first message of that type to that device in the last step; NULL: none. */
-static const struct covey_custody_message *sent(const struct bench *b, unsigned to,
-                                                enum covey_custody_type type)
-{
-    for (unsigned i = 0; i < b->sends; i++) {
-        if (b->sent_to[i] == to && b->sent[i].type == type) {
-            return &b->sent[i];
-        }
-    }
-    return NULL;
-}
-
-static struct bench *new_bench(void)
-{
-    struct bench *b = calloc(1, sizeof(*b));
-    struct covey_node_id self = id_of(1);
-    assert_non_null(b);
-    covey__custody_init(&b->machine, &self, 5);
-    b->view.self = self;
-    b->view.now_ms = 1000;
-    b->view.count = 3;
-    for (unsigned i = 0; i < 3; i++) {
-        b->view.device[i] = id_of(2 + i);
-    }
-    return b;
-}
-
-static struct covey_custodians set_of(unsigned first, unsigned count)
-{
-    struct covey_custodians set = {.number = 2, .count = (uint8_t)count};
-    for (unsigned i = 0; i < count; i++) {
-        set.id[i] = id_of(first + i);
-    }
-    return set;
-}
-
-/* A deed of devices 1 to 3. */
-static struct covey_custody_message appoint(uint32_t epoch, uint64_t version, uint64_t step)
-{
-    struct covey_custody_message m = {.type = COVEY_CUSTODY_APPOINT, .epoch = epoch};
-    m.deed.epoch = epoch;
-    m.deed.version = version;
-    m.deed.set = set_of(1, 3);
-    m.deed.job.bytes[0] = 1;
-    m.deed.checkpoint = checkpoint_of(step);
-    return m;
-}
-
-static struct covey_custody_message canvass(uint32_t epoch, bool binding, uint32_t deed_epoch,
-                                            uint64_t version)
-{
-    struct covey_custody_message m = {
-        .type = COVEY_CUSTODY_CANVASS, .epoch = epoch, .binding = binding};
-    m.deed.epoch = deed_epoch;
-    m.deed.version = version;
-    return m;
-}
-
-static void held(struct bench *b)
-{
-    struct covey_event e = {.type = COVEY_EVENT_CUSTODY_HELD};
-    assert_int_equal(event(b, &e), COVEY_OK);
-}
-
-/* Device 1 keeps the session of device 2, deed (1, 5), step 20. */
-static struct bench *custodian(void)
-{
-    struct bench *b = new_bench();
-    message(b, 2, appoint(1, 5, 20));
-    assert_int_equal(b->appointed, 1);
-    held(b);
-    persisted(b);
-    return b;
-}
+#include "custody_bench.h"
 
 /* A deed is accepted only once all it names is here and it is on disk itself. */
 static void test_accepts_what_is_on_disk(void **state)
@@ -220,7 +16,7 @@ static void test_accepts_what_is_on_disk(void **state)
     struct bench *b = new_bench();
     message(b, 2, appoint(1, 5, 20));
     assert_null(sent(b, 2, COVEY_CUSTODY_ACCEPT));
-    held(b);
+    held(b, 20);
     assert_null(sent(b, 2, COVEY_CUSTODY_ACCEPT));
     persisted(b);
     const struct covey_custody_message *accept = sent(b, 2, COVEY_CUSTODY_ACCEPT);
@@ -228,9 +24,7 @@ static void test_accepts_what_is_on_disk(void **state)
     assert_true(accept->agreed && accept->deed.version == 5);
     message(b, 2, appoint(1, 6, 24));
     assert_int_equal(b->keeps, 1);
-    struct covey_event stored = {.type = COVEY_EVENT_CUSTODY_STORED,
-                                 .checkpoint = checkpoint_of(24)};
-    assert_int_equal(event(b, &stored), COVEY_OK);
+    assert_int_equal(stored(b, 24, COVEY_OK), COVEY_OK);
     assert_null(sent(b, 2, COVEY_CUSTODY_ACCEPT));
     persisted(b);
     accept = sent(b, 2, COVEY_CUSTODY_ACCEPT);
@@ -353,14 +147,6 @@ static void win(struct bench *b)
     assert_false(b->leased);
 }
 
-static struct covey_custody_message accept(uint32_t epoch, uint64_t version, uint64_t step)
-{
-    struct covey_custody_message m = {.type = COVEY_CUSTODY_ACCEPT, .epoch = epoch, .agreed = true};
-    m.deed.version = version;
-    m.deed.checkpoint = checkpoint_of(step);
-    return m;
-}
-
 /* A new owner goes on from its own deed, written again as the first of its epoch: an older one
  * counts for nothing however many have it (Ongaro and Ousterhout 2014, figure 8). */
 static void test_new_owner_writes_its_own_deed(void **state)
@@ -374,11 +160,11 @@ static void test_new_owner_writes_its_own_deed(void **state)
     assert_int_equal(deed->deed.checkpoint.step, 20);
     b->kept.step = 0;
     uint32_t write = b->write;
-    message(b, 3, accept(1, 5, 20));
+    message(b, 3, acceptance(1, 5, 20));
     assert_int_equal(b->kept.step, 0);
     b->write = write;
     persisted(b);
-    message(b, 3, accept(2, 1, 20));
+    message(b, 3, acceptance(2, 1, 20));
     assert_int_equal(b->kept.step, 20);
     free(b);
 }
@@ -449,8 +235,8 @@ static struct bench *owner_with_learners(void)
         .type = COVEY_CUSTODY_GRANT, .epoch = 1, .sequence = lease->sequence};
     persisted(b);
     assert_true(b->leased && b->lease_ms == COVEY__LEASE_FOREVER);
-    message(b, 2, accept(1, 1, 4));
-    message(b, 3, accept(1, 1, 4));
+    message(b, 2, acceptance(1, 1, 4));
+    message(b, 3, acceptance(1, 1, 4));
     assert_false(b->leased);
     message(b, 2, grant);
     assert_true(b->leased && b->lease_ms < COVEY__LEASE_FOREVER);
@@ -465,7 +251,8 @@ static void test_set_changes_through_both(void **state)
     (void)state;
     struct bench *b = owner_with_learners();
     uint32_t write = b->write;
-    message(b, 3, accept(1, 2, 4)); /* two of the next set with the owner, whose disk is behind */
+    message(b, 3,
+            acceptance(1, 2, 4)); /* two of the next set with the owner, whose disk is behind */
     assert_null(sent(b, 3, COVEY_CUSTODY_APPOINT));
     b->write = write;
     persisted(b);

@@ -74,7 +74,7 @@ enum covey_action_type {
     COVEY_ACTION_DISMISSED,  /* peer, fence: forget what ENLISTED brought */
     /* custody */
     COVEY_ACTION_CUSTODY_APPOINTED, /* peer (the owner), fence, digest: the job; fetch all that it
-                                       names, and checkpoint, if any -> EVENT_CUSTODY_HELD */
+                                       names -> EVENT_CUSTODY_HELD; KEEP follows */
     COVEY_ACTION_CUSTODY_KEEP,      /* peer (who has it), fence, checkpoint: fetch it and write it
                                        to disk -> EVENT_CUSTODY_STORED */
     COVEY_ACTION_CUSTODY_PERSIST,   /* index, bytes: to disk, whole, in the order they come, before
@@ -87,8 +87,9 @@ enum covey_action_type {
                                        there as its owner; LEASE follows */
     COVEY_ACTION_CUSTODY_NEWS,      /* fence, set: in force; has_peer and peer: its owner. At the
                                        owner index: how many of them hold everything, checkpoint:
-                                       the newest that a majority keeps; at a custodian index 0,
-                                       checkpoint: its own newest */
+                                       the newest that a majority keeps, settled: the next one may
+                                       be made; at a custodian index 0, checkpoint: its own
+                                       newest */
     COVEY_ACTION_CUSTODY_OVER, /* fence; err OK: the session has ended, or this device keeps it no
                                   more: forget it. STATE: this device is not its owner any more
                                   (peer, if has_peer, is), and keeps it as a custodian. TIMEOUT:
@@ -143,6 +144,7 @@ struct covey_action {
     uint32_t spent_us;
     struct covey_checkpoint_ref checkpoint;
     struct covey_custodians set;
+    bool settled; /* CUSTODY_NEWS */
 };
 
 enum {
