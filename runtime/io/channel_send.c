@@ -232,7 +232,7 @@ static void fill_control(struct covey__sender *s, struct covey__batch *b)
 /* Whose turn it is: a batch with both would leave only when the patient ones are sealed as well. */
 static bool is_patient_turn(struct covey__sender *s)
 {
-    bool others = s->active[0].first != NULL, any = s->active[1].first != NULL;
+    bool others = s->active[0].first != NULL, any = s->active[1].first != NULL && !s->hold;
     bool turn = any && (!others || s->first >= COVEY__BATCHES_FIRST);
     s->first = any && !turn ? s->first + 1 : 0;
     return turn;
@@ -240,7 +240,8 @@ static bool is_patient_turn(struct covey__sender *s)
 
 static void fill_body(struct covey__sender *s, struct covey__batch *b)
 {
-    struct covey__out_queue *active = &s->active[is_patient_turn(s)];
+    bool patient = is_patient_turn(s);
+    struct covey__out_queue *active = &s->active[patient];
     while (b->piece_count < COVEY__BATCH_PIECES && b->body_len < COVEY__BATCH_BODY) {
         struct covey__out_message *m = queue_pop(active);
         if (m == NULL) {
@@ -252,6 +253,7 @@ static void fill_body(struct covey__sender *s, struct covey__batch *b)
         take(b, shared != NULL ? COVEY_RECORD_SHARED : COVEY_RECORD_BODY, m->stream,
              covey_bytes_of((shared != NULL ? shared->sealed : m->body->data) + m->body_off, n));
         m->body_off += n;
+        b->patient = patient;
         b->body_len += n;
         b->message_bytes += n;
         if (m->body_off < m->body->len) {
@@ -277,6 +279,11 @@ covey_err covey__sender_next(struct covey__sender *s, struct covey__batch **out)
     }
     fill_control(s, b);
     fill_body(s, b);
+    if (b->piece_count == 0) { /* all that is left has to wait */
+        covey__batch_free(b);
+        *out = NULL;
+        return COVEY_OK;
+    }
     b->out_capacity = b->control_len + b->body_len + b->piece_count * COVEY_RECORD_OVERHEAD;
     b->out = malloc(b->out_capacity);
     if (b->out == NULL) {

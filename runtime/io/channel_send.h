@@ -61,6 +61,7 @@ struct covey__out_queue {
 struct covey__sender {
     struct covey__out_queue control;
     struct covey__out_queue waiting[2], active[2]; /* the second are patient */
+    bool hold;                                     /* patient ones wait */
     unsigned first;                     /* batches of others since the last one of patient bodies */
     struct covey__out_message *partial; /* its control is half sent */
     size_t active_count, active_bytes;
@@ -76,6 +77,8 @@ struct covey__piece {
 struct covey__batch {
     struct covey__piece pieces[COVEY__BATCH_PIECES];
     size_t piece_count;
+    bool patient;                        /* its bodies are */
+    uint64_t cpu_ns;                     /* that sealing it took */
     size_t control_len, body_len;        /* plaintext bytes */
     size_t message_bytes;                /* of them, bytes that the queue's bound counts */
     struct covey__out_message *finished; /* freed with the batch */

@@ -152,13 +152,20 @@ static void write_batch(struct covey__stream *s, struct covey__batch *take_batch
         covey__stream_close(s, err);
         return;
     }
+    size_t patient_len = take_batch->patient ? take_batch->body_len : 0;
+    uint64_t cpu_ns = take_batch->cpu_ns, begin_ns = covey_thread_cpu_ns();
     covey__stream_write(s, take_batch, covey_bytes_of(NULL, 0));
+    if (patient_len > 0) {
+        covey__patience_took(s->owner, patient_len, cpu_ns + covey_thread_cpu_ns() - begin_ns);
+    }
 }
 
 static void seal_work(void *user)
 {
     struct covey__stream *s = user;
+    uint64_t begin_ns = covey_thread_cpu_ns();
     covey__batch_seal(s->batch, &s->sealer);
+    s->batch->cpu_ns = covey_thread_cpu_ns() - begin_ns;
 }
 
 static void seal_done(void *user)
@@ -213,15 +220,19 @@ static struct covey__batch *next_sealed(struct covey__stream *s)
         return NULL;
     }
     struct covey__batch *b = NULL;
+    s->sender.hold = covey__patience_hold(s);
     covey_err err = covey__sender_next(&s->sender, &b);
     if (err != COVEY_OK) {
         covey__stream_close(s, err);
         return NULL;
     }
     if (b == NULL) {
-        shut_if_drained(s);
+        if (covey__sender_empty(&s->sender)) {
+            shut_if_drained(s);
+        }
         return NULL;
     }
+    covey__patience_take(s->owner, b);
     if (b->body_len + b->control_len > COVEY__INLINE_MAX) {
         s->batch = b;
         s->sealing = true;

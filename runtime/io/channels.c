@@ -223,6 +223,11 @@ covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channe
     c->loop = loop;
     c->gate_timer.data = c;
     c->handles = 1;
+    if (covey_timer_new(loop, covey__patience_over, c, &c->patience) != COVEY_OK) {
+        snprintf(out_why, 256, "out of memory");
+        covey_channels_close(c);
+        return COVEY_ERR_NOMEM;
+    }
     covey__gate_init(&c->gate, COVEY__GATE_PER_S, COVEY__GATE_BURST);
     bool loopback = config->interface != NULL && strcmp(config->interface, "lo") == 0;
     if (!listen_all(c, loopback, config->port)) {
@@ -248,6 +253,8 @@ void covey_channels_close(struct covey_channels *channels)
         uv_close((uv_handle_t *)&channels->listeners[i], on_handle_closed);
     }
     uv_close((uv_handle_t *)&channels->gate_timer, on_handle_closed);
+    covey_timer_free(channels->patience);
+    channels->patience = NULL;
     for (struct covey__stream *s = channels->streams; s != NULL; s = s->next) {
         covey__stream_close(s, COVEY_ERR_CANCELLED);
     }
@@ -316,6 +323,7 @@ covey_err covey_channels_send(struct covey_channels *channels, const struct cove
     if (err != COVEY_OK) {
         return err;
     }
+    covey__patience_sent(channels, body);
     s->queued += bytes;
     s->ready = channels->ready = true;
     return COVEY_OK;

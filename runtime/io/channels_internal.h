@@ -56,6 +56,8 @@ struct covey__stream {
     bool reported;  /* its loss was already told */
     bool silent;    /* its end is told to nobody */
     bool reading;
+    bool granted; /* the next batch may be of patient bodies */
+    uint64_t patient_turn;
     struct covey_addr remote;
     struct covey_node_id expected;
     covey_err why;
@@ -104,6 +106,13 @@ struct covey_channels {
     struct covey__gate gate;
     struct covey__stream *streams;
     struct covey__peer *peers;
+    /* channel_patience.c */
+    struct covey_timer *patience;
+    bool patience_set;
+    uint64_t urgent_ms;  /* when a body that is not patient was sent last */
+    uint64_t patient_ms; /* no patient ones before, while there are others */
+    uint64_t patient_ns; /* of the processor that a KiB of them takes; 0: not known */
+    uint64_t patient_turns;
     uint64_t log_second;
     unsigned log_lines;
 };
@@ -135,6 +144,15 @@ void covey__stream_pump(struct covey__stream *s);
 /* What was sent in a turn of the loop goes out at its end, together. user: the channels. */
 void covey__channels_flush(void *user);
 void covey__stream_mark(struct covey__stream *s, enum covey__frame_flag mark);
+
+/* channel_patience.c */
+void covey__patience_sent(struct covey_channels *c, const struct covey_body *body);
+/* Whether the stream's next batch is to be without patient bodies: their time comes later. */
+bool covey__patience_hold(struct covey__stream *s);
+/* A batch is made; sealing and writing it took so much of the processor. */
+void covey__patience_take(struct covey_channels *c, const struct covey__batch *b);
+void covey__patience_took(struct covey_channels *c, size_t body_len, uint64_t cpu_ns);
+void covey__patience_over(void *user); /* the timer's */
 
 /* channel_peer.c */
 struct covey__peer *covey__peer_find(struct covey_channels *c, const struct covey_node_id *id);

@@ -261,6 +261,27 @@ static void test_frames_patient_bodies(void **state)
     covey__sender_done(&s);
 }
 
+/* While patient bodies are held, others go and no batch is made of nothing; then they go on. */
+static void test_frames_held_bodies(void **state)
+{
+    enum { SMALL = 1000 };
+    (void)state;
+    struct covey__sender s = {.hold = true};
+    uint16_t stream = 0;
+    push(&s, COVEY__BATCH_BODY, true);
+    assert_int_equal(take_batch(&s, &stream), 0);
+    push(&s, SMALL, false);
+    assert_int_equal(take_batch(&s, &stream), SMALL);
+    struct covey__batch *b = NULL;
+    assert_int_equal(covey__sender_next(&s, &b), COVEY_OK);
+    assert_null(b);
+    assert_false(covey__sender_empty(&s));
+    s.hold = false;
+    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    assert_true(covey__sender_empty(&s));
+    covey__sender_done(&s);
+}
+
 /* Sends body through a channel of its own to f, piece by piece; the wire's bytes are kept. */
 static covey_err send_whole(struct fixture *f, struct covey_body *b, uint8_t *wire, size_t *len)
 {
@@ -388,6 +409,7 @@ int main(void)
         TEST(test_frames_shared_body),
         TEST(test_frames_refuses_mixed_kinds),
         cmocka_unit_test(test_frames_patient_bodies),
+        cmocka_unit_test(test_frames_held_bodies),
         cmocka_unit_test(test_gate_limits_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

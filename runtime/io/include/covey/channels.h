@@ -59,6 +59,9 @@ void covey_channels_dial(struct covey_channels *channels, const struct covey_add
  * without body never wait behind a body. */
 covey_err covey_channels_send(struct covey_channels *channels, const struct covey_node_id *peer,
                               struct covey_bytes control, struct covey_body *body) COVEY_CHECK;
+/* Whether a body that is not patient was sent within the last half second: then patient ones get a
+ * eighth of this device's time. */
+bool covey_channels_busy(const struct covey_channels *channels);
 /* Bytes queued and not yet handed to the kernel; 0 without a channel. */
 size_t covey_channels_queued(const struct covey_channels *channels,
                              const struct covey_node_id *peer);
