@@ -43,7 +43,8 @@ static bool is_behind(const struct covey__turn *turn, const struct covey__sessio
     const struct covey__job_peer_entry *entry = &turn->job->peer[peer];
     uint32_t layer_ms = covey__times_median(&session->layer_times[layer]);
     return entry->late >= COVEY__JOB_BEHIND &&
-           turn->now_ms > entry->heard_ms + (layer_ms > 1 ? layer_ms : 1);
+           turn->now_ms > entry->heard_ms + (layer_ms > 1 ? layer_ms : 1) &&
+           turn->now_ms < entry->asked_ms + COVEY__JOB_BEHIND_MS;
 }
 
 static void count_late(struct covey__turn *turn, uint16_t peer)
@@ -152,6 +153,7 @@ static bool ask(struct covey__turn *turn, struct covey__request *request, unsign
             return false;
         }
         peer->work++;
+        peer->asked_ms = turn->now_ms;
         request->stale[device] = 0;
     }
     out->state = COVEY__OUT_ASKED;

@@ -139,6 +139,7 @@ static bool take_answer(struct covey__turn *turn, struct covey__request *request
     }
     *out_taken = is_right(turn, request, d, in);
     if (*out_taken) {
+        turn->job->peer[version->peer[d]].late = 0;
         request->out[d].state = COVEY__OUT_ANSWERED;
         request->out[d].answer = in->body;
     } else {

@@ -77,7 +77,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
         return COVEY_ERR_LIMIT;
     }
     session->used = true;
-    session->closing = session->alone = session->distrust = false;
+    session->closing = session->alone = session->distrust = session->stray = false;
     session->id = event->fence.session;
     session->epoch = event->fence.epoch;
     session->versions = session->retired_version = 0;
@@ -244,6 +244,21 @@ static void forgive_absent(struct covey__turn *turn)
     }
 }
 
+/* Whoever was lost is back and has what it held: the weights need not move after all. Holders are
+ * told of retired versions up to one only, so a new one must follow. */
+static struct covey__version *drop_needless(struct covey__turn *turn,
+                                            struct covey__session *session,
+                                            struct covey__version *making)
+{
+    const struct covey__version *active = covey__version_active(session);
+    if (making == NULL || active == NULL || !covey__version_is_needless(turn, making, active)) {
+        return making;
+    }
+    session->stray = session->stray || making->state == COVEY__VERSION_ASSIGNING;
+    covey__version_retire(making);
+    return NULL;
+}
+
 static void watch_devices(struct covey__turn *turn, struct covey__session *session)
 {
     if (turn->view->device_generation != session->generation) {
@@ -258,7 +273,7 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
         covey__job_wake(turn->job, session->replan_ms);
         return;
     }
-    struct covey__version *making = version_in_making(session);
+    struct covey__version *making = drop_needless(turn, session, version_in_making(session));
     /* One that can still be carried out takes over first: a plan for fewer devices now is worth
      * more than one for all of them that never comes while they come and go. */
     if (making != NULL && making->state != COVEY__VERSION_PLACING &&

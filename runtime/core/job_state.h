@@ -17,13 +17,15 @@ enum {
     COVEY__JOB_PEERS = COVEY_MEMBERS_MAX,
     COVEY__JOB_NO_PEER = UINT16_MAX,
     COVEY__JOB_NO_DEVICE = UINT8_MAX,
-    COVEY__JOB_TIMES = 15,     /* of a layer or a run: what a deadline looks back on */
-    COVEY__JOB_TIMES_MIN = 4,  /* before, it has nothing to adapt to */
-    COVEY__JOB_BEHIND = 4,     /* unanswered executes of layers gone by: more only fill buffers */
-    COVEY__JOB_PLACE_MS = 200, /* protocol.md: no request ever waits for an election */
+    COVEY__JOB_TIMES = 15,       /* of a layer or a run: what a deadline looks back on */
+    COVEY__JOB_TIMES_MIN = 4,    /* before, it has nothing to adapt to */
+    COVEY__JOB_BEHIND_MS = 1000, /* then one more: what was cancelled is never answered */
+    COVEY__JOB_BEHIND = 4,       /* unanswered executes of layers gone by: more only fill buffers */
+    COVEY__JOB_PLACE_MS = 200,   /* protocol.md: no request ever waits for an election */
     COVEY__JOB_ASSIGN_FIRST_MS = 5000,
     COVEY__JOB_ASSIGN_NEXT_MS = 2000,
     COVEY__JOB_ASSIGN_BYTES_MS = 20000, /* and so many more bytes of weights a millisecond */
+    COVEY__JOB_ASSIGN_SHARE = 8,        /* of it where requests go on: they take most of the time */
     COVEY__JOB_DEBOUNCE_MS = 150,
     COVEY__JOB_REPLAN_MS = 1000, /* after a plan that could not be used as it is */
     COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
@@ -46,8 +48,9 @@ struct covey__job_peer_entry {
     uint16_t plans;
     struct covey_node_id id;
     uint32_t work;          /* the last number given */
-    uint32_t late;          /* executes unanswered when their layer ended */
+    uint32_t late;          /* executes unanswered when their layer ended, since one in time */
     uint64_t heard_ms;      /* its last answer, or when it first fell late */
+    uint64_t asked_ms;      /* its last execute */
     uint64_t dial_ms;       /* not dialled again before */
     uint64_t avoid_ms;      /* not planned with before */
     uint64_t tile_avoid_ms; /* gets no strip before */
@@ -97,7 +100,8 @@ struct covey__version {
 
 struct covey__session {
     bool used, closing;
-    bool alone;    /* the next plan has no layers: this one could not be prepared */
+    bool alone; /* the next plan has no layers: this one could not be prepared */
+    bool stray; /* holders still prepare for a version that was given up: a later one ends that */
     bool distrust; /* the next plan is made here: the coordinator's left devices out */
     struct covey_session_id id;
     uint32_t epoch;
@@ -255,6 +259,10 @@ void covey__version_retire(struct covey__version *version);
 /* Whether each group has N holders that are ready, or (hope) that may become so. */
 bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
                                bool hope);
+/* Whether the active version's devices are those that are there again, all of them ready, so that
+ * what is being made for others would only move weights. */
+bool covey__version_is_needless(const struct covey__turn *turn, const struct covey__version *making,
+                                const struct covey__version *active);
 bool covey__version_pump(struct covey__turn *turn, struct covey__session *session,
                          struct covey__version *version);
 

@@ -114,6 +114,7 @@ uint64_t covey__assign_ms(const struct covey__session *session, const struct cov
     for (unsigned i = 0; i < plan->runs; i++) {
         bytes += run_bytes(session, plan, i, before);
     }
-    uint64_t ms = before != NULL ? COVEY__JOB_ASSIGN_NEXT_MS : COVEY__JOB_ASSIGN_FIRST_MS;
-    return ms + bytes / COVEY__JOB_ASSIGN_BYTES_MS;
+    uint64_t ms = bytes / COVEY__JOB_ASSIGN_BYTES_MS;
+    return before != NULL ? COVEY__JOB_ASSIGN_NEXT_MS + COVEY__JOB_ASSIGN_SHARE * ms
+                          : COVEY__JOB_ASSIGN_FIRST_MS + ms;
 }

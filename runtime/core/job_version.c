@@ -105,11 +105,12 @@ void covey__version_adopt(struct covey__turn *turn, struct covey__session *sessi
                           struct covey__version *version)
 {
     struct covey__version *active = covey__version_active(session);
-    if (active != NULL && is_same_placement(&active->plan, &version->plan)) {
+    if (active != NULL && !session->stray && is_same_placement(&active->plan, &version->plan)) {
         version->plan.devices = 0; /* No peer is kept for it yet. */
         version->state = COVEY__VERSION_FREE;
         return;
     }
+    session->stray = false;
     keep_peers(turn->job, version);
     version->ask = false;
     version->tell = true;
@@ -339,6 +340,23 @@ static bool is_whole(const struct covey__version *version)
 {
     for (unsigned d = 0; d < version->plan.devices; d++) {
         if (version->holder[d] != COVEY__HOLDER_NONE && version->holder[d] != COVEY__HOLDER_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool covey__version_is_needless(const struct covey__turn *turn, const struct covey__version *making,
+                                const struct covey__version *active)
+{
+    const struct covey_plan *plan = &active->plan;
+    if (making->state == COVEY__VERSION_PLACING || plan->devices == 0 ||
+        turn->view->devices != plan->devices || !is_whole(active) ||
+        is_same_placement(plan, &making->plan)) {
+        return false;
+    }
+    for (unsigned d = 0; d < plan->devices; d++) {
+        if (!is_there(turn, active, d)) {
             return false;
         }
     }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "job_world.h"
+
+/* Five devices, of which the last is lost; what is made for the four others waits for device 1. */
+static struct world *world_moving(void)
+{
+    struct world *w = ready_world(5, 1);
+    w->never_ready[1] = true;
+    set_peer(w, 4, COVEY_PEER_GONE);
+    set_devices(w, 0x0f);
+    pass(w, 0);
+    pass(w, 160);
+    assert_int_equal(w->prepared, 2);
+    assert_int_equal(w->active, 1);
+    return w;
+}
+
+/* Who was lost and comes back before the others have got its share ends that move: the placement
+ * is the old one, under a number with which the holders forget what they were being given. */
+static void test_return_ends_the_move(void **state)
+{
+    (void)state;
+    struct world *w = world_moving();
+    w->never_ready[1] = false;
+    set_peer(w, 4, COVEY_PEER_UP);
+    set_devices(w, 0x1f);
+    pass(w, 0);
+    pass(w, 160);
+    pass(w, 160);
+    assert_int_equal(w->prepared, 3);
+    assert_int_equal(w->active, 3);
+    assert_int_equal(w->plan.devices, 5);
+    end(w, 7);
+    assert_int_equal(w->retired[1], 2);
+    pass(w, 60000);
+    assert_int_equal(w->active, 3);
+    world_free(w);
+}
+
+/* Another loss does not end it: a plan for fewer devices now is worth more than none. */
+static void test_loss_does_not_end_the_move(void **state)
+{
+    (void)state;
+    struct world *w = world_moving();
+    set_peer(w, 3, COVEY_PEER_GONE);
+    set_devices(w, 0x07);
+    pass(w, 0);
+    pass(w, 160);
+    assert_int_equal(w->prepared, 2);
+    assert_int_equal(w->forgotten, 0);
+    end(w, 7);
+    world_free(w);
+}
+
+/* One layer of request 7 for four devices, done without device `slowest`, which answers nothing. */
+static void one_layer(struct world *w, unsigned layer, unsigned slowest)
+{
+    start_layer(w, 7, layer);
+    pass(w, 2);
+    for (unsigned d = 0; d < 4; d++) {
+        if (d != slowest) {
+            answer(w, d);
+        }
+    }
+    pass(w, 2);
+}
+
+/* Each device is the slowest now and then, and what it did not end is cancelled: none of them is
+ * behind, also after a while without requests. */
+static void test_the_slowest_are_not_behind(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    for (unsigned i = 0; i < 60; i++) {
+        one_layer(w, i % 3, 1 + i % 3);
+    }
+    pass(w, 500);
+    start_layer(w, 7, 0);
+    assert_true(w->asked[1] && w->asked[2] && w->asked[3]);
+    end(w, 7);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* A device that fell behind, and whose work was cancelled, is tried again after a second. */
+static void test_a_device_behind_is_tried_again(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    for (unsigned i = 0; i < 10; i++) {
+        one_layer(w, i % 3, 3);
+    }
+    assert_false(w->asked[3]);
+    pass(w, 1000);
+    for (unsigned i = 0; i < 5; i++) {
+        start_layer(w, 7, i % 3);
+        assert_true(w->asked[3]);
+        answer(w, 0);
+        answer(w, 2);
+        answer(w, 3);
+        pass(w, 2);
+    }
+    end(w, 7);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_return_ends_the_move),
+        cmocka_unit_test(test_loss_does_not_end_the_move),
+        cmocka_unit_test(test_the_slowest_are_not_behind),
+        cmocka_unit_test(test_a_device_behind_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
