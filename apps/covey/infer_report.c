@@ -178,6 +178,9 @@ cJSON *covey__report_line(const struct covey__target *t, const struct covey__ans
     }
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     add_recovered(o, answer);
+    if (answer->result != NULL && answer->result->layer_count > 0) {
+        cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
+    }
     cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
     return o;
 }

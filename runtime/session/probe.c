@@ -25,6 +25,7 @@ struct covey_probe {
     unsigned ups, rounds;
     uint64_t next_ms;
     bool running;
+    bool pause; /* the next large one goes at the next tick: requests are not held up by all */
     struct covey_node_id peer;
     uint32_t number;   /* of the PROBE that is out */
     unsigned answered; /* by this peer */
@@ -70,7 +71,7 @@ static bool send_probe(struct covey_probe *p, struct covey_body *body)
 
 static void stop(struct covey_probe *p)
 {
-    p->running = false;
+    p->running = p->pause = false;
     covey_body_unref(p->body);
     p->body = NULL;
 }
@@ -101,9 +102,19 @@ void covey__probe_down(struct covey_probe *p, const struct covey_node_id *peer)
 void covey__probe_tick(struct covey_probe *p)
 {
     uint64_t now_ms = covey_loop_now_ms(p->services->loop);
-    if (p->rounds == ROUNDS || p->ups == 0 || now_ms < p->next_ms) {
+    if (p->running && p->pause) {
+        p->pause = false;
+        if (!send_probe(p, p->body)) {
+            stop(p);
+        }
         return;
     }
+    /* Beside requests neither they nor what is measured would be what they are. */
+    if (p->rounds == ROUNDS || p->ups == 0 || now_ms < p->next_ms ||
+        covey_channels_busy(p->services->channels)) {
+        return;
+    }
+    stop(p); /* one that was never answered */
     p->peer = p->up[p->rounds % p->ups];
     p->next_ms = now_ms + ((uint64_t)NEXT_MS << p->rounds);
     p->rounds++;
@@ -176,8 +187,10 @@ void covey__probe_answered(struct covey_probe *p, const struct covey_node_id *pe
             return;
         }
         memset(p->body->data, 0, LARGE_BYTES);
+        p->body->patient = true;
     }
-    if (!send_probe(p, p->body)) {
+    p->pause = p->answered >= SMALL;
+    if (!p->pause && !send_probe(p, p->body)) {
         stop(p);
     }
 }

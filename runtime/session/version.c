@@ -352,22 +352,28 @@ static size_t choose_slots(const struct covey_version *v, size_t layer, const ui
     return count;
 }
 
-static covey_err product_of(const struct covey_version *v, size_t layer, const uint64_t *slots,
+static bool is_wanted(const struct covey_wanted *w)
+{
+    return atomic_load_explicit(w->current, memory_order_relaxed) == w->mine;
+}
+
+static covey_err product_of(const struct covey_version *v, const struct covey_version_work *work,
                             float **out_weights, struct covey_product **out_product,
                             size_t *out_count)
 {
-    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
     size_t floats = covey_layer_unit_floats(l), count = 0, at = 0;
     struct chosen *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    count = choose_slots(v, layer, slots, c);
+    count = choose_slots(v, work->layer, work->slots, c);
     float *weights = aligned_alloc(64, (count * floats * sizeof(float) + 64) / 64 * 64);
     covey_err err = weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     for (; at < count && err == COVEY_OK; at++) {
         const float *from = NULL;
-        err = chosen_weights(c, at, weights + at * floats, &from);
+        err = is_wanted(&work->wanted) ? chosen_weights(c, at, weights + at * floats, &from)
+                                       : COVEY_ERR_CANCELLED;
         if (err == COVEY_OK && from != weights + at * floats) {
             memcpy(weights + at * floats, from, floats * sizeof(float));
         }
@@ -456,7 +462,7 @@ covey_err covey__version_compute(const struct covey_version *v,
     float *weights = NULL;
     covey_err err = COVEY_OK;
     if (!is_own) {
-        err = product_of(v, work->layer, work->slots, &weights, &made, &count);
+        err = product_of(v, work, &weights, &made, &count);
         product = made;
     }
     struct covey_body *body = NULL;

@@ -141,6 +141,7 @@ def arguments():
     parser.add_argument("--coded", choices=["auto", "all"])
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the losses")
+    parser.add_argument("--detail", action="store_true", help="of losses: every request, on stderr")
     parser.add_argument("--slow-ms", type=int, default=1000)
     options = parser.parse_args()
     options.rate = options.rate or None

@@ -8,7 +8,8 @@ import signal
 import statistics
 import subprocess
 
-from mesh_lab import Lab, Later, MeshError, Requests, Tally, alternate, summary
+from mesh_lab import (Lab, Later, MeshError, Requests, Tally, alternate, print_error,
+                      summary)
 
 ASKER = 1
 # A stream has so many requests in front of a loss and behind it.
@@ -37,7 +38,7 @@ def hit_times(requests, at):
             if line["at"] >= at and "elapsed_ms" in line][:2]
 
 
-def one_loss(lab, model, way, victims, rng, steady_ms, options):
+def one_loss(lab, model, way, victims, rng, steady_ms, choice):
     """A stream in whose middle the victims are lost. The requests, and the times of the hit."""
     known = lab.list()
     started = []
@@ -50,15 +51,30 @@ def one_loss(lab, model, way, victims, rng, steady_ms, options):
         if count == BEFORE:
             started.append(Later(rng.random() * steady_ms / 1000, strike))
 
-    requests = Requests(lab, ASKER, model, BEFORE + AFTER, options, on_answer)
+    requests = Requests(lab, ASKER, model, BEFORE + AFTER, choice, on_answer)
     for later in started:
         later.join()
     hit = hit_times(requests, started[0].at) if started else []
+    if "--trace" in choice and started:
+        show(victims, requests, started[0].at, steady_ms)
     return requests, hit
+
+
+def show(victims, requests, at, steady_ms):
+    """Each request: when it was answered, after the loss; its time; of each layer the time, and the
+    units that were recovered of dead (d) and of late (l) devices."""
+    print_error(f"lost: {victims}")
+    for line in requests.lines:
+        layers = [f"{l['ms']:.1f}" + "d" * l["recovered_dead"] + "l" * l["recovered_late"]
+                  for l in line.get("layers", [])]
+        mark = "*" if line["elapsed_ms"] > 1.6 * steady_ms else " "
+        print_error(f"{(line['at'] - at) * 1000:9.1f} {line['elapsed_ms']:7.1f} {mark} "
+                    + " ".join(layers))
 
 
 def coded_options(options):
     extra = ["--parity", options.parity]
+    extra += ["--trace"] if options.detail else []
     return extra + (["--coded", options.coded] if options.coded else [])
 
 
