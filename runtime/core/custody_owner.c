@@ -240,6 +240,27 @@ void covey__custody_stranger(struct covey_custody *c, struct covey__custody_sess
     }
 }
 
+/* It was replaced while it was away, and asks those of its old set, of whom none need be the owner
+ * by now. A set stands alone only after majorities of both knew that it would; this device is of
+ * it, so that whoever goes on has the newer deed, and the vote of one who is not is worth nothing.
+ */
+void covey__custody_replaced(struct covey_custody *c, struct covey__custody_session *s,
+                             const struct covey_node_id *from,
+                             const struct covey_custody_message *m)
+{
+    bool follows =
+        s->role == COVEY__CUSTODY_CUSTODIAN && s->has_owner && c->view->now_ms < s->promise_ms &&
+        covey__custodians_have(&s->deed.set, &c->self) &&
+        covey__deed_compare(s->disk.deed_epoch, s->disk.version, s->deed.epoch, s->deed.version) ==
+            0;
+    bool older =
+        covey__deed_compare(m->deed.epoch, m->deed.version, s->deed.epoch, s->deed.version) < 0;
+    if (follows && older && s->deed.next.count == 0 &&
+        !covey__custodians_have(&s->deed.set, from)) {
+        covey__custody_say(c, s, from, COVEY_CUSTODY_CLOSE);
+    }
+}
+
 static void tell_deed(struct covey_custody *c, struct covey__custody_session *s,
                       struct covey__keeper *k)
 {

@@ -102,14 +102,17 @@ static bool refused(const struct covey_custody *c, const struct covey__custody_s
     return false;
 }
 
-/* As many learn as are wanted; who is gone or too many is dismissed. */
+/* As many learn as are wanted; who is gone or too many is dismissed, but nobody of an older set
+ * before a majority of the present one knows that it is: until then both decide. */
 static void choose_learners(struct covey_custody *c, struct covey__custody_session *s,
                             unsigned wanted)
 {
     unsigned learning = 0;
+    bool sure = covey__custody_committed(c, s) >= s->config;
     for (unsigned i = s->keepers; i-- > 0;) {
         struct covey__keeper *k = &s->keeper[i];
-        if (!member(s, &k->id) && (learning == wanted || covey__custody_gone(c, k))) {
+        bool many = sure && learning >= wanted;
+        if (!member(s, &k->id) && (many || covey__custody_gone(c, k))) {
             dismiss(c, s, k);
         } else {
             learning += !member(s, &k->id);

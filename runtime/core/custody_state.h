@@ -195,6 +195,10 @@ void covey__custody_drop_keeper(struct covey__custody_session *s, struct covey__
 /* Neither in a set nor learning: it is told, once no older set can matter any more. */
 void covey__custody_stranger(struct covey_custody *c, struct covey__custody_session *s,
                              const struct covey_node_id *from);
+/* The same at a custodian, to one who asks for votes. */
+void covey__custody_replaced(struct covey_custody *c, struct covey__custody_session *s,
+                             const struct covey_node_id *from,
+                             const struct covey_custody_message *m);
 void covey__custody_owner_tick(struct covey_custody *c, struct covey__custody_session *s);
 void covey__custody_closing_tick(struct covey_custody *c, struct covey__custody_session *s);
 /* Version that majorities have on disk; 0: none of this epoch's. */

@@ -46,6 +46,7 @@ void covey__custody_canvass(struct covey_custody *c, struct covey__custody_sessi
     }
     if (promised(c, s) || !agrees(s, from, m)) {
         covey__custody_stranger(c, s, from);
+        covey__custody_replaced(c, s, from, m);
         (void)covey__custody_send(c, from, &answer);
         return;
     }

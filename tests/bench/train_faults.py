@@ -2,6 +2,7 @@
 """Devices that die, lie or are cut off while a model is trained."""
 
 import json
+import pathlib
 import random
 import subprocess
 import threading
@@ -107,6 +108,18 @@ def owners(lab, nodes):
     return found
 
 
+def successors(lab, nodes):
+    """Nodes that go on with it, or already have ended it, and the step after which they began."""
+    found = {}
+    for node in nodes:
+        if state_of(session(lab, node, NAME)) in (RUNNING, "done"):
+            log = pathlib.Path(lab.dir, f"node{node}.log").read_text(errors="replace")
+            began = [line for line in log.splitlines() if "goes on here in epoch" in line]
+            if began:
+                found[node] = int(began[-1].rsplit(" ", 1)[1])
+    return found
+
+
 def wait_end(lab, nodes, timeout_s):
     """Until some node has the trained model; that node and what it says."""
     def done():
@@ -143,7 +156,7 @@ def owner_kill(options, folder):
         before = steps_of(session(lab, OWNER, NAME))
         lab.command("kill", OWNER)
         killed = time.monotonic()
-        took_over = wait_for("another owner", lambda: owners(lab, others), 40)
+        took_over = wait_for("another owner", lambda: successors(lab, others), 40)
         resumed_s = time.monotonic() - killed
         node, steps = next(iter(took_over.items()))
         _, shown = wait_end(lab, others, options.timeout)

@@ -20,6 +20,7 @@ enum {
     HEAL_MS = 60000,
     RESUME_MS = 10000, /* from an owner's death to the next one's lease: what was promised */
     FORGET_MS = 140000,
+    ORPHAN_MS = 20000, /* with HEAL_MS: one who never came to be in a set has forgotten it */
 };
 
 /* Two that a third still connects, or everyone in two halves. */
@@ -145,6 +146,18 @@ static void owner_dies(struct world *w)
     world_start(w, owner);
 }
 
+/* Who was replaced has forgotten the session. */
+static void only_three(struct world *w, unsigned session)
+{
+    unsigned disks = 0;
+    for (unsigned i = 0; i < w->devices; i++) {
+        disks += w->device[i].part[session].state_len != 0;
+    }
+    if (disks != COVEY__CUSTODIANS) {
+        world_fail(w, "all is well and others than three keep a session");
+    }
+}
+
 static void all_well(struct world *w)
 {
     uint64_t before[WORLD_SESSIONS] = {0};
@@ -164,6 +177,10 @@ static void all_well(struct world *w)
         if (w->newest_kept[s] <= before[s]) {
             world_fail(w, "all is well and training does not go on");
         }
+    }
+    world_run(w, ORPHAN_MS);
+    for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
+        only_three(w, s);
     }
 }
 

@@ -73,11 +73,34 @@ static void test_settled(void **state)
     free(b);
 }
 
+/* One that was replaced while it was away asks a custodian of the new set, since its owner died: it
+ * is told to forget the session. Nobody who is in a set is told so, nor by one who has no owner. */
+static void test_replaced_one_forgets(void **state)
+{
+    (void)state;
+    struct bench *b = custodian(); /* of devices 1 to 3 */
+    message(b, 3, canvass(2, false, 1, 4));
+    assert_null(sent(b, 3, COVEY_CUSTODY_CLOSE));
+    message(b, 4, canvass(2, false, 1, 6));
+    assert_null(sent(b, 4, COVEY_CUSTODY_CLOSE)); /* it knows more than this device */
+    message(b, 4, canvass(2, false, 1, 4));
+    assert_non_null(sent(b, 4, COVEY_CUSTODY_CLOSE));
+    pass(b, COVEY__PROMISE_MS);
+    message(b, 4, canvass(2, false, 1, 4));
+    assert_null(sent(b, 4, COVEY_CUSTODY_CLOSE));
+    free(b);
+    b = custodian();
+    message(b, 4, (struct covey_custody_message){.type = COVEY_CUSTODY_CLOSE, .epoch = 1});
+    assert_true(b->over && b->over_err == COVEY_OK);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fetches_the_checkpoint_last),
         cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_replaced_one_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
