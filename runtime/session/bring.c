@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "bring.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/crypto.h"
-#include "covey/wants.h"
+#include "fetching.h"
 
-enum { MODELS = 4, WAITERS = 16, ROUNDS_MAX = 64 };
+enum { MODELS = 4, WAITERS = 16 };
 
 /* One model on its way: looked for in the store, what is missing is fetched, looked for again. */
 struct job {
@@ -15,10 +13,7 @@ struct job {
     struct covey_bring *bring;
     bool used;
     struct covey_digest id;
-    struct covey_fence fence; /* of this device's own: nobody else's session */
-    unsigned round;
-    bool widely; /* everybody is asked, not only the likeliest */
-    struct covey_node_id owner;
+    struct covey__fetching fetching;
     unsigned waiters;
     struct {
         uint64_t client;
@@ -27,8 +22,7 @@ struct job {
     /* of the task */
     struct covey_manifest *manifest;
     bool pinned, complete;
-    size_t wants_len, missing, missed; /* missed: the round before */
-    uint8_t *wants;                    /* COVEY_WANTS_BYTES_MAX */
+    size_t missed; /* blobs missing the round before */
     covey_err err;
     struct covey_nn_error why;
 };
@@ -51,16 +45,6 @@ covey_err covey__bring_new(const struct covey_bring_config *config, struct covey
 
 /* ---- on the storage thread ---- */
 
-static void want(struct job *j, const struct covey_digest *digest, size_t len)
-{
-    struct covey_want w = {.digest = *digest, .len = (uint32_t)len, .shared = j->widely};
-    j->missing++;
-    if (j->wants_len + COVEY_WANTS_ENTRY_BYTES <= COVEY_WANTS_BYTES_MAX &&
-        j->missing <= COVEY_WANTS_MAX) {
-        j->wants_len += covey_wants_put(j->wants + j->wants_len, &w);
-    }
-}
-
 static covey_err pin(struct job *j, const struct covey_store *store)
 {
     covey_err err = COVEY_OK;
@@ -79,11 +63,10 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     struct job *j = (struct job *)task;
     const struct covey_store *store = &j->bring->config.services->store;
     struct covey_body *body = NULL;
-    j->missing = 0;
     j->err = covey__store_body(store, &j->id, &body);
     if (j->err == COVEY_ERR_NOT_FOUND) {
         j->err = COVEY_OK;
-        want(j, &j->id, 0);
+        covey__fetching_want(&j->fetching, &j->id, 0);
         return;
     }
     struct covey_bytes bytes = {NULL, 0};
@@ -99,10 +82,10 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     for (size_t i = 0; j->err == COVEY_OK && i < covey_manifest_blobs(j->manifest); i++) {
         const struct covey_blob *blob = covey_manifest_blob(j->manifest, i);
         if (!covey__store_has(store, &blob->digest)) {
-            want(j, &blob->digest, blob->len);
+            covey__fetching_want(&j->fetching, &blob->digest, blob->len);
         }
     }
-    if (j->err == COVEY_OK && j->missing == 0) {
+    if (j->err == COVEY_OK && j->fetching.missing == 0) {
         j->err = covey__store_put_manifest(store, &j->id, bytes);
         j->complete = j->err == COVEY_OK;
     }
@@ -118,7 +101,7 @@ static void job_done(struct job *j)
         covey__store_unpin(store, &covey_manifest_blob(j->manifest, i)->digest);
     }
     covey_manifest_free(j->manifest);
-    free(j->wants);
+    covey__fetching_done(&j->fetching);
     *j = (struct job){.used = false};
 }
 
@@ -139,7 +122,6 @@ static void end(struct job *j, covey_err err, const char *why)
 
 static void look_done(struct covey_task *task);
 
-/* With whom to ask written in front of what to ask for. */
 static void look(struct job *j)
 {
     const struct covey_bring_config *config = &j->bring->config;
@@ -149,20 +131,18 @@ static void look(struct job *j)
         end(j, COVEY_ERR_NOT_FOUND, "no device that may have this model can be reached now");
         return;
     }
-    j->owner = source[0];
-    j->wants_len = covey_wants_begin(j->wants, source, j->widely ? (uint8_t)count : 0);
+    covey__fetching_begin(&j->fetching, source, count);
     j->task = (struct covey_task){.work = look_work, .done = look_done};
     covey__pool_submit(config->services->storage, &j->task);
 }
 
 static void widen(struct job *j)
 {
-    if (j->widely) {
+    if (!covey__fetching_widen(&j->fetching)) {
         end(j, COVEY_ERR_NOT_FOUND,
             "no device that is here has all of this model's weights; is the one that added it up?");
         return;
     }
-    j->widely = true;
     j->missed = 0;
     look(j);
 }
@@ -178,26 +158,22 @@ static void look_done(struct covey_task *task)
         end(j, COVEY_OK, "");
         return;
     }
-    bool knows = j->manifest != NULL && j->missed > 0;
-    if (j->round == ROUNDS_MAX || (knows && j->missing >= j->missed)) {
+    size_t missed = j->manifest != NULL ? j->missed : 0, missing = j->fetching.missing;
+    if (missed > 0 && missing >= missed) {
         widen(j); /* nothing came */
         return;
     }
-    j->missed = j->manifest != NULL ? j->missing : 0;
-    j->round++;
-    j->fence.version++;
-    struct covey_event event = {.type = COVEY_EVENT_FETCH,
-                                .peer = j->owner,
-                                .fence = j->fence,
-                                .bytes = covey_bytes_of(j->wants, j->wants_len)};
-    j->bring->config.services->feed(j->bring->config.services->user, &event);
+    j->missed = j->manifest != NULL ? missing : 0;
+    if (!covey__fetching_ask(&j->fetching)) {
+        widen(j);
+    }
 }
 
 bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *action)
 {
     for (unsigned i = 0; i < MODELS; i++) {
         struct job *j = &b->job[i];
-        if (!j->used || !covey_session_id_equal(&j->fence.session, &action->fence.session)) {
+        if (!j->used || !covey__fetching_is(&j->fetching, action)) {
             continue;
         }
         if (action->err == COVEY_ERR_LIMIT || action->err == COVEY_ERR_SPACE) {
@@ -240,14 +216,13 @@ covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *i
     if (b->config.sources(b->config.user, id, &source, 1) == 0) {
         return COVEY_ERR_NOT_FOUND;
     }
-    *vacant = (struct job){.bring = b, .used = true, .id = *id, .fence = {.epoch = 1}};
-    vacant->wants = malloc(COVEY_WANTS_BYTES_MAX);
-    if (vacant->wants == NULL) {
-        vacant->used = false;
-        return COVEY_ERR_NOMEM;
+    struct job fresh = {.bring = b, .used = true, .id = *id};
+    covey_err err = covey__fetching_init(&fresh.fetching, b->config.services);
+    if (err != COVEY_OK) {
+        return err;
     }
-    covey_random(vacant->fence.session.bytes, sizeof(vacant->fence.session.bytes));
-    covey_err err = wait_for(vacant, client, tag);
+    *vacant = fresh;
+    err = wait_for(vacant, client, tag);
     look(vacant);
     return err;
 }

@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/crypto.h"
 #include "covey/manifest.h"
-#include "covey/wants.h"
 #include "data_blob.h"
+#include "fetching.h"
 #include "store_index.h"
 
 enum {
     GATHERS = 2 * COVEY_TRAININGS_MAX, /* of each session all of it, and a newer checkpoint */
-    ROUNDS_MAX = 64,
-    ITEMS_MAX = 1 << 16, /* blobs: two data sets, and a model of some thousand */
-    PAPERS = 4,          /* job, manifest, two headers: what names other blobs */
+    ITEMS_MAX = 1 << 16,               /* blobs: two data sets, and a model of some thousand */
+    PAPERS = 4,                        /* job, manifest, two headers: what names other blobs */
 };
 
 struct item {
@@ -36,10 +34,7 @@ struct gather {
     bool used;
     bool again; /* asked in another way meanwhile */
     struct covey_gather_ask ask, next;
-    struct covey_fence fence; /* of this device's own: nobody else's session */
-    unsigned round;
-    bool widely; /* everybody is asked, not only the likeliest */
-    struct covey_node_id source;
+    struct covey__fetching fetching;
     size_t had; /* of the blobs, when it was last asked for some */
     /* of the task */
     struct paper paper[PAPERS];
@@ -48,8 +43,7 @@ struct gather {
     size_t items, room;
     bool has_job;
     struct covey_training_job job;
-    size_t have, missing, wants_len;
-    uint8_t *wants; /* COVEY_WANTS_BYTES_MAX */
+    size_t have;
     covey_err err;
     char why[200];
 };
@@ -202,16 +196,6 @@ static bool is_here(const struct gather *j, const struct covey_digest *digest)
     return err == COVEY_OK;
 }
 
-static void want(struct gather *j, const struct item *item)
-{
-    struct covey_want w = {.digest = item->digest, .len = item->len, .shared = j->widely};
-    j->missing++;
-    if (j->wants != NULL && j->missing <= COVEY_WANTS_MAX &&
-        j->wants_len + COVEY_WANTS_ENTRY_BYTES <= COVEY_WANTS_BYTES_MAX) {
-        j->wants_len += covey_wants_put(j->wants + j->wants_len, &w);
-    }
-}
-
 static covey_err begin(struct gather *j)
 {
     covey_err err = add_paper(j, PAPER_JOB, &j->ask.job);
@@ -225,7 +209,7 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct gather *j = (struct gather *)task;
-    j->missing = j->have = 0;
+    j->have = 0;
     j->err = j->items == 0 ? begin(j) : COVEY_OK;
     for (size_t i = 0; i < j->papers && j->err == COVEY_OK; i++) {
         if (!j->paper[i].read) {
@@ -238,7 +222,7 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
         if (item->here) {
             j->have++;
         } else {
-            want(j, item);
+            covey__fetching_want(&j->fetching, &item->digest, item->len);
         }
     }
 }
@@ -285,7 +269,7 @@ static void gather_done(struct gather *j)
 {
     struct covey_gatherer *all = j->all;
     forget_items(j);
-    free(j->wants);
+    covey__fetching_done(&j->fetching);
     *j = (struct gather){.all = all};
 }
 
@@ -310,33 +294,34 @@ static void restart(struct gather *j)
     j->ask = j->next;
     j->again = false;
     forget_items(j);
-    j->round = 0;
+    j->fetching.round = 0;
+    j->fetching.widely = false;
     j->had = SIZE_MAX;
-    j->widely = false;
     look(j);
 }
 
 static void widen(struct gather *j)
 {
-    if (j->widely) {
+    if (!covey__fetching_widen(&j->fetching)) {
         end(j, COVEY_ERR_NOT_FOUND, "no device that is here has all that the session needs");
         return;
     }
-    j->widely = true;
     j->had = SIZE_MAX;
     look(j);
 }
 
-static void ask_for(struct gather *j)
+/* What it has is noted first: the answer may come before asking returns. */
+static bool ask_for(struct gather *j)
 {
-    j->round++;
+    bool came = j->had != j->have;
     j->had = j->have;
-    j->fence.version++;
-    struct covey_event event = {.type = COVEY_EVENT_FETCH,
-                                .peer = j->source,
-                                .fence = j->fence,
-                                .bytes = covey_bytes_of(j->wants, j->wants_len)};
-    j->all->config.services->feed(j->all->config.services->user, &event);
+    return came && covey__fetching_ask(&j->fetching);
+}
+
+/* Nobody can be asked, or need not be. */
+static bool is_alone(const struct gather *j)
+{
+    return j->ask.here || is_zero(&j->fetching.source, sizeof(j->fetching.source));
 }
 
 static void look_done(struct covey_task *task)
@@ -349,14 +334,12 @@ static void look_done(struct covey_task *task)
         restart(j);
     } else if (j->err != COVEY_OK) {
         end(j, j->err, j->why[0] != 0 ? j->why : covey_strerror(j->err));
-    } else if (j->missing == 0) {
+    } else if (j->fetching.missing == 0) {
         end(j, COVEY_OK, "");
-    } else if (j->ask.here || is_zero(&j->source, sizeof(j->source))) {
+    } else if (is_alone(j)) {
         end(j, COVEY_ERR_NOT_FOUND, "not all that the session needs is on this device");
-    } else if (j->round == ROUNDS_MAX || j->had == j->have) {
+    } else if (!ask_for(j)) {
         widen(j); /* nothing came */
-    } else {
-        ask_for(j);
     }
 }
 
@@ -375,13 +358,11 @@ static size_t choose(const struct gather *j, struct covey_node_id source[COVEY_P
     return count;
 }
 
-/* With whom to ask written in front of what to ask for. */
 static void look(struct gather *j)
 {
     struct covey_node_id source[COVEY_PLAN_DEVICES_MAX] = {{{0}}};
     size_t count = j->ask.here ? 0 : choose(j, source);
-    j->source = source[0];
-    j->wants_len = covey_wants_begin(j->wants, source, j->widely ? (uint8_t)count : 0);
+    covey__fetching_begin(&j->fetching, source, count);
     j->task = (struct covey_task){.work = look_work, .done = look_done};
     covey__pool_submit(j->all->config.services->storage, &j->task);
 }
@@ -390,7 +371,7 @@ bool covey__gather_fetched(struct covey_gatherer *g, const struct covey_action *
 {
     for (unsigned i = 0; i < GATHERS; i++) {
         struct gather *j = &g->gather[i];
-        if (!j->used || !covey_session_id_equal(&j->fence.session, &action->fence.session)) {
+        if (!j->used || !covey__fetching_is(&j->fetching, action)) {
             continue;
         }
         if (j->again) {
@@ -428,14 +409,12 @@ covey_err covey__gather_start(struct covey_gatherer *g, const struct covey_gathe
     if (vacant == NULL || g->stopped) {
         return COVEY_ERR_LIMIT;
     }
-    *vacant = (struct gather){
-        .all = g, .used = true, .ask = *ask, .fence = {.epoch = 1}, .had = SIZE_MAX};
-    vacant->wants = malloc(COVEY_WANTS_BYTES_MAX);
-    if (vacant->wants == NULL) {
-        vacant->used = false;
-        return COVEY_ERR_NOMEM;
+    struct gather fresh = {.all = g, .used = true, .ask = *ask, .had = SIZE_MAX};
+    covey_err err = covey__fetching_init(&fresh.fetching, g->config.services);
+    if (err != COVEY_OK) {
+        return err;
     }
-    covey_random(vacant->fence.session.bytes, sizeof(vacant->fence.session.bytes));
+    *vacant = fresh;
     look(vacant);
     return COVEY_OK;
 }
