@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(file + size, digest.bytes, sizeof(digest.bytes));
     struct covey_bytes whole = covey_bytes_of(file, size + sizeof(digest.bytes));
     if (covey__train_checkpoint_decode(whole, &c) == COVEY_OK) {
-        COVEY_ASSERT(c.state.len < whole.len && c.progress.epoch <= COVEY__TRAIN_EPOCHS_MAX);
+        COVEY_ASSERT(c.state.len < whole.len && c.progress.epoch <= COVEY_TRAINING_EPOCHS_MAX);
         COVEY_ASSERT(c.options.model == NULL || strlen(c.options.model) < size);
         COVEY_ASSERT(covey__train_checkpoint_encode(&c, &again, &len) == COVEY_OK);
         free(again);

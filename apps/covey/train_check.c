@@ -151,8 +151,8 @@ enum covey_exit covey__train_options_check(struct covey__train_options *o,
     if (isnan(o->lr)) { /* not given */
         o->lr = strcmp(o->optimizer, "adam") == 0 ? 0.001 : 0.05;
     }
-    if (o->epochs > COVEY__TRAIN_EPOCHS_MAX || o->batch == 0 || o->batch > COVEY__TRAIN_BATCH_MAX ||
-        o->threads == 0 || o->threads > COVEY_THREADS_MAX) {
+    if (o->epochs > COVEY_TRAINING_EPOCHS_MAX || o->batch == 0 ||
+        o->batch > COVEY__TRAIN_BATCH_MAX || o->threads == 0 || o->threads > COVEY_THREADS_MAX) {
         return covey__cli_usage(cli, "--epochs, --batch or --threads is out of range");
     }
     if (o->local && o->every != 0 && o->checkpoint == NULL) {

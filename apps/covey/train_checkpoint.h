@@ -14,21 +14,13 @@
 #include "covey/ids.h"
 #include "train_options.h"
 
-/* One epoch that is over. */
-struct covey__train_epoch {
-    double loss;           /* mean over its steps */
-    uint32_t correct;      /* of the samples trained on */
-    uint32_t test_correct; /* after it */
-    double seconds, test_seconds;
-};
-
 /* step of the epoch's steps are done; all of them: its test is still to come. The sums are those
  * of the epoch that is under way. */
 struct covey__train_progress {
     uint32_t epoch, step;
     double loss_sum, seconds;
     uint32_t correct;
-    struct covey__train_epoch *history; /* [epoch] */
+    struct covey_training_epoch *history; /* [epoch] */
 };
 
 struct covey__train_checkpoint {

@@ -70,7 +70,7 @@ static enum covey_exit step(struct covey__train *t)
 }
 
 /* Hits on the test set. False: asked to stop. */
-static bool evaluate(struct covey__train *t, struct covey__train_epoch *out)
+static bool evaluate(struct covey__train *t, struct covey_training_epoch *out)
 {
     uint64_t start = covey__now_ns();
     size_t first = 0;
@@ -127,7 +127,7 @@ static enum covey_exit train_steps(struct covey__train *t, struct covey__train_t
 }
 
 /* Takes the epoch's sums into the history. */
-static void end_epoch(struct covey__train_progress *p, struct covey__train_epoch epoch)
+static void end_epoch(struct covey__train_progress *p, struct covey_training_epoch epoch)
 {
     struct covey__train_progress next = {.epoch = p->epoch + 1, .history = p->history};
     epoch.loss = p->loss_sum / p->step;
@@ -139,7 +139,7 @@ static void end_epoch(struct covey__train_progress *p, struct covey__train_epoch
 
 static enum covey_exit train_epoch(struct covey__train *t, struct covey__train_ticker *ticker)
 {
-    struct covey__train_epoch epoch = {.loss = 0};
+    struct covey_training_epoch epoch = {.loss = 0};
     covey_batches_epoch(&t->batches, t->progress.epoch);
     enum covey_exit code = train_steps(t, ticker);
     if (code != COVEY_EXIT_DONE) {

@@ -22,17 +22,12 @@ static void give_back(struct covey__train *t)
 static covey_err take_record(struct covey__train *t, const struct covey__train_mesh *m)
 {
     const struct covey_training_record *r = &m->record;
-    if (r->epoch > COVEY__TRAIN_EPOCHS_MAX) {
+    if (r->epoch > COVEY_TRAINING_EPOCHS_MAX) {
         return COVEY_ERR_RANGE;
     }
     for (uint32_t i = 0; i < r->epoch; i++) {
-        const struct covey_training_epoch *e = &r->history[i];
-        t->progress.history[i] = (struct covey__train_epoch){.loss = e->loss,
-                                                             .correct = e->correct,
-                                                             .test_correct = e->test_correct,
-                                                             .seconds = e->seconds,
-                                                             .test_seconds = e->test_seconds};
-        t->seconds_here += e->seconds;
+        t->progress.history[i] = r->history[i];
+        t->seconds_here += r->history[i].seconds;
     }
     t->progress.epoch = r->epoch;
     t->steps = m->progress.total_steps;

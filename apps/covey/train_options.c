@@ -26,7 +26,7 @@ static const struct row rows[] = {
     {"--model", COVEY__OPTION_TEXT, 1, true, FIELD(model), 0, 0},
     {"--data", COVEY__OPTION_TEXT, 2, false, FIELD(data), 0, 0},
     {"--test", COVEY__OPTION_TEXT, 3, false, FIELD(test), 0, 0},
-    {"--epochs", COVEY__OPTION_NUMBER, 4, true, FIELD(epochs), 1, COVEY__TRAIN_EPOCHS_MAX},
+    {"--epochs", COVEY__OPTION_NUMBER, 4, true, FIELD(epochs), 1, COVEY_TRAINING_EPOCHS_MAX},
     {"--batch", COVEY__OPTION_NUMBER, 5, true, FIELD(batch), 1, COVEY__TRAIN_BATCH_MAX},
     {"--optimizer", COVEY__OPTION_TEXT, 6, true, FIELD(optimizer), 0, 0},
     {"--lr", COVEY__OPTION_REAL, 7, true, FIELD(lr), 0, 0},

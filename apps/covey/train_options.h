@@ -10,12 +10,12 @@
 #include "covey/cbor.h"
 #include "covey/graph.h"
 #include "covey/trainer.h"
+#include "covey/training_history.h"
 #include "read_dataset.h"
 
 enum {
-    COVEY__TRAIN_EPOCHS_MAX = 10000, /* each leaves a line in the report */
-    COVEY__TRAIN_BATCH_MAX = 65536,  /* beyond it no gradient gets better */
-    COVEY__TRAIN_TEXT_MAX = 4095,    /* bytes of a path */
+    COVEY__TRAIN_BATCH_MAX = 65536, /* beyond it no gradient gets better */
+    COVEY__TRAIN_TEXT_MAX = 4095,   /* bytes of a path */
     COVEY__TRAIN_ROWS = 43,
 };
 

@@ -41,7 +41,7 @@ static void put_losses(const struct covey__train *t, FILE *to)
 static void put_tests(const struct covey__train *t, FILE *to)
 {
     for (uint32_t i = 0; i < t->progress.epoch; i++) {
-        const struct covey__train_epoch *e = &t->progress.history[i];
+        const struct covey_training_epoch *e = &t->progress.history[i];
         fprintf(to, "%u %.6g\n", i + 1, 100 * covey__train_test_accuracy(t, e));
     }
     fprintf(to, "e\n");

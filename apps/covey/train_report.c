@@ -16,12 +16,13 @@ enum { BAR_WIDTH = 24 };
 #define BAR_NS 100000000u    /* as often as eyes follow */
 #define LINE_NS 10000000000u /* without a terminal */
 
-double covey__train_accuracy(const struct covey__train *t, const struct covey__train_epoch *e)
+double covey__train_accuracy(const struct covey__train *t, const struct covey_training_epoch *e)
 {
     return (double)e->correct / ((double)t->batches.steps * t->options.batch);
 }
 
-double covey__train_test_accuracy(const struct covey__train *t, const struct covey__train_epoch *e)
+double covey__train_test_accuracy(const struct covey__train *t,
+                                  const struct covey_training_epoch *e)
 {
     return t->test.count == 0 ? -1 : (double)e->test_correct / (double)t->test.count;
 }
@@ -116,7 +117,7 @@ static const char *percent(char out[static 16], double share)
 
 void covey__train_say_epoch(const struct covey__train *t)
 {
-    const struct covey__train_epoch *e = &t->progress.history[t->progress.epoch - 1];
+    const struct covey_training_epoch *e = &t->progress.history[t->progress.epoch - 1];
     char train[16], test[16];
     covey__train_clear_bar();
     if (t->cli->json) {
@@ -141,7 +142,7 @@ static struct summary summarise(const struct covey__train *t)
 {
     struct summary s = {.best = -1, .last = -1, .steps = t->steps};
     for (uint32_t i = 0; i < t->progress.epoch; i++) {
-        const struct covey__train_epoch *e = &t->progress.history[i];
+        const struct covey_training_epoch *e = &t->progress.history[i];
         s.seconds += e->seconds + e->test_seconds;
         s.last = covey__train_test_accuracy(t, e);
         if (s.last > s.best) {
@@ -176,7 +177,7 @@ static cJSON *json_epochs(const struct covey__train *t)
 {
     cJSON *list = cJSON_CreateArray();
     for (uint32_t i = 0; i < t->progress.epoch; i++) {
-        const struct covey__train_epoch *e = &t->progress.history[i];
+        const struct covey_training_epoch *e = &t->progress.history[i];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddNumberToObject(item, "loss", e->loss);
         cJSON_AddNumberToObject(item, "train_accuracy", covey__train_accuracy(t, e));
@@ -274,7 +275,7 @@ static void markdown(const struct covey__train *t, FILE *to)
     fprintf(to, ", best %s after epoch %u |\n\n", percent(test, s.best), s.best_epoch);
     fprintf(to, "| epoch | loss | train | test | seconds |\n| --- | --- | --- | --- | --- |\n");
     for (uint32_t i = 0; i < t->progress.epoch; i++) {
-        const struct covey__train_epoch *e = &t->progress.history[i];
+        const struct covey_training_epoch *e = &t->progress.history[i];
         fprintf(to, "| %u | %.4f | %s | %s | %.1f |\n", i + 1, e->loss,
                 percent(train, covey__train_accuracy(t, e)),
                 percent(test, covey__train_test_accuracy(t, e)), e->seconds + e->test_seconds);

@@ -26,7 +26,8 @@ void covey__train_clear_bar(void);
 enum covey_exit covey__train_report(const struct covey__train *t);
 
 /* Shares of 1; -1: there was no test. */
-double covey__train_accuracy(const struct covey__train *t, const struct covey__train_epoch *e);
-double covey__train_test_accuracy(const struct covey__train *t, const struct covey__train_epoch *e);
+double covey__train_accuracy(const struct covey__train *t, const struct covey_training_epoch *e);
+double covey__train_test_accuracy(const struct covey__train *t,
+                                  const struct covey_training_epoch *e);
 
 #endif /* COVEY_CLI_TRAIN_REPORT_H */

@@ -224,7 +224,7 @@ static enum covey_exit open_trainer(struct covey__train *t)
         err = covey_trainer_new(t->model.graph, &options, &t->trainer, &why);
     }
     if (err == COVEY_OK && t->progress.history == NULL) {
-        t->progress.history = calloc(COVEY__TRAIN_EPOCHS_MAX, sizeof(*t->progress.history));
+        t->progress.history = calloc(COVEY_TRAINING_EPOCHS_MAX, sizeof(*t->progress.history));
         err = t->progress.history == NULL ? COVEY_ERR_NOMEM : COVEY_OK;
     }
     if (err != COVEY_OK) {

@@ -4,15 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "covey/cbor.h"
-
-enum {
-    VERSION = 1,
-    MAGIC_BYTES = 8,
-    START_BYTES = MAGIC_BYTES + 4,
-    RECORD_MAX = 1 << 20, /* 10,000 epochs take 400 kB */
-    EPOCH_FIELDS = 5,
-};
+enum { VERSION = 1 };
 
 enum key {
     KEY_VERSION = 1,
@@ -29,7 +21,8 @@ enum key {
     KEY_COUNT = KEY_CURVE,
 };
 
-static const uint8_t magic[MAGIC_BYTES] = {'C', 'O', 'V', 'E', 'Y', 'T', 'C', 'P'};
+static const uint8_t magic[COVEY_TRAINING_RECORD_MAGIC_BYTES] = {'C', 'O', 'V', 'E',
+                                                                 'Y', 'T', 'C', 'P'};
 
 covey_err covey__training_record_init(struct covey_training_record *r, uint32_t epochs)
 {
@@ -90,20 +83,6 @@ void covey__training_record_epoch(struct covey_training_record *r, uint32_t test
     r->loss_sum = r->seconds = 0;
 }
 
-static void put_history(struct covey_cbor_writer *w, const struct covey_training_record *r)
-{
-    covey_cbor_put_array(w, r->epoch);
-    for (uint32_t i = 0; i < r->epoch; i++) {
-        const struct covey_training_epoch *e = &r->history[i];
-        covey_cbor_put_array(w, EPOCH_FIELDS);
-        covey_cbor_put_float(w, e->loss);
-        covey_cbor_put_uint(w, e->correct);
-        covey_cbor_put_uint(w, e->test_correct);
-        covey_cbor_put_float(w, e->seconds);
-        covey_cbor_put_float(w, e->test_seconds);
-    }
-}
-
 covey_err covey__training_record_encode(const struct covey_training_record *r, struct covey_buf out,
                                         size_t *out_len)
 {
@@ -123,7 +102,7 @@ covey_err covey__training_record_encode(const struct covey_training_record *r, s
     covey_cbor_put_uint(&w, KEY_SECONDS);
     covey_cbor_put_float(&w, r->seconds);
     covey_cbor_put_uint(&w, KEY_HISTORY);
-    put_history(&w, r);
+    covey_training_history_put(&w, r->epoch, r->history);
     covey_cbor_put_uint(&w, KEY_STRIDE);
     covey_cbor_put_uint(&w, r->stride);
     covey_cbor_put_uint(&w, KEY_SINCE);
@@ -138,47 +117,16 @@ covey_err covey__training_record_encode(const struct covey_training_record *r, s
     return covey_cbor_writer_done(&w, out_len);
 }
 
-/* A time or a sum; what is not finite was never written. */
-static double get_real(struct covey_cbor_reader *r)
-{
-    double value = covey_cbor_get_float(r);
-    if (r->err == COVEY_OK && !isfinite(value)) {
-        r->err = COVEY_ERR_MALFORMED;
-    }
-    return value;
-}
-
 static uint32_t get_u32(struct covey_cbor_reader *r, uint32_t max)
 {
     return (uint32_t)covey_cbor_get_uint(r, max);
-}
-
-static void get_history(struct covey_cbor_reader *r, struct covey_training_record *out)
-{
-    size_t count = covey_cbor_enter_array(r, COVEY_TRAINING_EPOCHS_MAX);
-    if (r->err == COVEY_OK && count != out->epoch) {
-        r->err = COVEY_ERR_MALFORMED;
-    }
-    for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
-        struct covey_training_epoch *e = &out->history[i];
-        if (covey_cbor_enter_array(r, EPOCH_FIELDS) != EPOCH_FIELDS && r->err == COVEY_OK) {
-            r->err = COVEY_ERR_MALFORMED;
-        }
-        e->loss = get_real(r);
-        e->correct = get_u32(r, UINT32_MAX);
-        e->test_correct = get_u32(r, UINT32_MAX);
-        e->seconds = get_real(r);
-        e->test_seconds = get_real(r);
-        covey_cbor_leave(r);
-    }
-    covey_cbor_leave(r);
 }
 
 static void get_curve(struct covey_cbor_reader *r, struct covey_training_record *out)
 {
     size_t count = covey_cbor_enter_array(r, COVEY_TRAINING_POINTS);
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
-        double point = get_real(r);
+        double point = covey_training_real_get(r);
         if (r->err == COVEY_OK && !(fabs(point) < 1e30)) {
             r->err = COVEY_ERR_RANGE;
             return;
@@ -189,17 +137,22 @@ static void get_curve(struct covey_cbor_reader *r, struct covey_training_record 
     covey_cbor_leave(r);
 }
 
-static void get_field(struct covey_cbor_reader *r, uint64_t key, uint32_t epochs,
-                      struct covey_training_record *out)
+/* What is read into, and the most epochs that it may tell of. */
+struct reading {
+    struct covey_training_record *record;
+    uint32_t epochs;
+};
+
+static void get_field(struct covey_cbor_reader *r, uint64_t key, void *user)
 {
+    const struct reading *reading = user;
+    struct covey_training_record *out = reading->record;
     switch (key) {
     case KEY_VERSION:
-        if (covey_cbor_get_uint(r, UINT64_MAX) != VERSION && r->err == COVEY_OK) {
-            r->err = COVEY_ERR_UNSUPPORTED;
-        }
+        covey_training_version_get(r, VERSION);
         break;
     case KEY_EPOCH:
-        out->epoch = get_u32(r, epochs);
+        out->epoch = get_u32(r, reading->epochs);
         break;
     case KEY_STEP:
         out->step = get_u32(r, UINT32_MAX);
@@ -208,13 +161,13 @@ static void get_field(struct covey_cbor_reader *r, uint64_t key, uint32_t epochs
         out->correct = get_u32(r, UINT32_MAX);
         break;
     case KEY_LOSS_SUM:
-        out->loss_sum = get_real(r);
+        out->loss_sum = covey_training_real_get(r);
         break;
     case KEY_SECONDS:
-        out->seconds = get_real(r);
+        out->seconds = covey_training_real_get(r);
         break;
     case KEY_HISTORY:
-        get_history(r, out);
+        covey_training_history_get(r, out->epoch, out->history);
         break;
     case KEY_STRIDE:
         out->stride = get_u32(r, UINT32_MAX);
@@ -223,7 +176,7 @@ static void get_field(struct covey_cbor_reader *r, uint64_t key, uint32_t epochs
         out->since = get_u32(r, UINT32_MAX);
         break;
     case KEY_SINCE_SUM:
-        out->since_sum = get_real(r);
+        out->since_sum = covey_training_real_get(r);
         break;
     case KEY_CURVE:
         get_curve(r, out);
@@ -237,21 +190,13 @@ static void get_field(struct covey_cbor_reader *r, uint64_t key, uint32_t epochs
 covey_err covey__training_record_decode(struct covey_bytes in, uint32_t epochs,
                                         struct covey_training_record *out)
 {
-    struct covey_cbor_reader r;
-    uint64_t key = 0;
+    struct reading reading = {out, epochs};
     COVEY_ASSERT(epochs <= COVEY_TRAINING_EPOCHS_MAX);
     covey_err err = covey__training_record_init(out, epochs);
-    if (err != COVEY_OK || in.len > RECORD_MAX) {
+    if (err != COVEY_OK || in.len > COVEY_TRAINING_RECORD_MAX) {
         return err != COVEY_OK ? err : COVEY_ERR_LIMIT;
     }
-    covey_cbor_reader_init(&r, in);
-    if (covey_cbor_enter_map(&r, KEY_COUNT) != KEY_COUNT && r.err == COVEY_OK) {
-        return COVEY_ERR_MALFORMED;
-    }
-    while (covey_cbor_next_key(&r, &key)) {
-        get_field(&r, key, epochs, out);
-    }
-    err = covey_cbor_reader_done(&r);
+    err = covey_training_keys_get(in, KEY_COUNT, get_field, &reading);
     return err == COVEY_OK && (out->stride == 0 || out->since > out->stride) ? COVEY_ERR_RANGE
                                                                              : err;
 }
@@ -262,14 +207,14 @@ covey_err covey__training_checkpoint_size(const struct covey_training_record *r,
     struct covey_buf none = {NULL, 0};
     size_t record = 0, len = 0;
     covey_err err = covey__training_record_encode(r, none, &record);
-    if (err == COVEY_OK && record > RECORD_MAX) {
+    if (err == COVEY_OK && record > COVEY_TRAINING_RECORD_MAX) {
         err = COVEY_ERR_LIMIT;
     }
     if (err == COVEY_OK) {
-        err = covey_size_add(state, START_BYTES + record, &len);
+        err = covey_size_add(state, COVEY_TRAINING_RECORD_START + record, &len);
     }
     if (err == COVEY_OK) {
-        *out_at = START_BYTES + record;
+        *out_at = COVEY_TRAINING_RECORD_START + record;
         *out_len = len;
     }
     return err;
@@ -279,10 +224,9 @@ covey_err covey__training_checkpoint_begin(const struct covey_training_record *r
                                            size_t at)
 {
     size_t len = 0;
-    COVEY_ASSERT(at > START_BYTES);
-    struct covey_buf room = {blob + START_BYTES, at - START_BYTES};
-    memcpy(blob, magic, MAGIC_BYTES);
-    covey_store32(blob + MAGIC_BYTES, (uint32_t)(at - START_BYTES));
+    COVEY_ASSERT(at > COVEY_TRAINING_RECORD_START);
+    struct covey_buf room = {blob + COVEY_TRAINING_RECORD_START, at - COVEY_TRAINING_RECORD_START};
+    covey_training_start_put(blob, magic, room.len);
     covey_err err = covey__training_record_encode(r, room, &len);
     return err == COVEY_OK && len != room.len ? COVEY_ERR_SPACE : err;
 }
@@ -290,14 +234,5 @@ covey_err covey__training_checkpoint_begin(const struct covey_training_record *r
 covey_err covey__training_checkpoint_open(struct covey_bytes blob, struct covey_bytes *out_record,
                                           struct covey_bytes *out_state)
 {
-    if (blob.len < START_BYTES || memcmp(blob.ptr, magic, MAGIC_BYTES) != 0) {
-        return COVEY_ERR_MALFORMED;
-    }
-    size_t record = covey_load32(blob.ptr + MAGIC_BYTES), room = blob.len - START_BYTES;
-    if (record > room || record > RECORD_MAX) {
-        return COVEY_ERR_MALFORMED;
-    }
-    *out_record = covey_bytes_of(blob.ptr + START_BYTES, record);
-    *out_state = covey_bytes_of(blob.ptr + START_BYTES + record, room - record);
-    return COVEY_OK;
+    return covey_training_start_get(blob, magic, out_record, out_state);
 }

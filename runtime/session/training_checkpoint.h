@@ -16,19 +16,9 @@
 
 #include "covey/bytes.h"
 #include "covey/ids.h"
+#include "covey/training_history.h"
 
-enum {
-    COVEY_TRAINING_EPOCHS_MAX = 10000, /* each leaves a line in the report */
-    COVEY_TRAINING_POINTS = 512,       /* of the curve of losses */
-};
-
-/* One epoch that is over. */
-struct covey_training_epoch {
-    double loss;           /* mean over its steps */
-    uint32_t correct;      /* of the samples trained on */
-    uint32_t test_correct; /* after it */
-    double seconds, test_seconds;
-};
+enum { COVEY_TRAINING_POINTS = 512 }; /* of the curve of losses */
 
 /* step of the epoch's steps are done; all of them: its test is still to come. The sums are those of
  * the epoch that is under way. Zeroed to begin with, then covey__training_record_init(). */

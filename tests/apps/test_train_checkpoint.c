@@ -12,7 +12,7 @@
 
 enum { EPOCHS = 3, DIGEST = 32 };
 
-static struct covey__train_epoch history[EPOCHS] = {
+static struct covey_training_epoch history[EPOCHS] = {
     {2.5, 10, 11, 0.5, 0.25}, {1.25, 20, 21, 0.5, 0.25}, {0.1, 30, 31, 0.5, 1e-3}};
 
 static void make(struct covey__train_checkpoint *out)
