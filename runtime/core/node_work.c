@@ -291,7 +291,7 @@ static covey_err publish(struct covey_node *node, const struct covey_event *even
 
 covey_err covey__node_work_event(struct covey_node *node, const struct covey_event *event)
 {
-    switch (event->type) {
+    switch ((int)event->type) {
     case COVEY_EVENT_ASSIGN_CHECKED:
         fetch_add(node, event);
         return covey__worker_event(node->worker, event, node->out);
@@ -325,32 +325,7 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_FETCH:
         fetch_add(node, event);
         return COVEY_OK;
-    case COVEY_EVENT_TRAIN_OPEN:
-    case COVEY_EVENT_TRAIN_CLOSE:
-    case COVEY_EVENT_ROUND_BEGIN:
-    case COVEY_EVENT_ROUND_TASK:
-    case COVEY_EVENT_ROUND_LIED:
-    case COVEY_EVENT_ROUND_END:
-    case COVEY_EVENT_ENLIST_CHECKED:
-    case COVEY_EVENT_TASK_DONE:
-    case COVEY_EVENT_CUSTODY_OPEN:
-    case COVEY_EVENT_CUSTODY_CHECKPOINT:
-    case COVEY_EVENT_CUSTODY_CLOSE:
-    case COVEY_EVENT_CUSTODY_HELD:
-    case COVEY_EVENT_CUSTODY_STORED:
-    case COVEY_EVENT_CUSTODY_STATE:
-    case COVEY_EVENT_PERSISTED:
-    case COVEY_EVENT_MEASURED:
-    case COVEY_EVENT_TICK:
-    case COVEY_EVENT_HELLO:
-    case COVEY_EVENT_GOSSIP:
-    case COVEY_EVENT_CHANNEL_UP:
-    case COVEY_EVENT_CHANNEL_DOWN:
-    case COVEY_EVENT_DIAL_FAILED:
-    case COVEY_EVENT_MESSAGE:
-    case COVEY_EVENT_JOIN:
-    case COVEY_EVENT_LEAVE:
-        break;
+    default: /* not of work: node.c has all of them */
+        return COVEY_ERR_STATE;
     }
-    return COVEY_ERR_STATE;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "cluster.h"
+#include "scenario.h"
 
 enum { KEPT_MS = 30000, RESUME_MS = 10000, DISK_US = 5000 };
 
@@ -99,21 +100,11 @@ static void wait_for(struct world *w, bool (*check)(struct cluster *c, void *use
     printf("  %-52s %6llu ms\n", what, (unsigned long long)(cluster_now_ms(w->c) - from));
 }
 
-static unsigned long option(int argc, char **argv, const char *name, unsigned long otherwise)
-{
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], name) == 0) {
-            return strtoul(argv[i + 1], NULL, 10);
-        }
-    }
-    return otherwise;
-}
-
 int main(int argc, char **argv)
 {
     struct world w = {.owner = UINT32_MAX};
-    struct cluster_config config = {.seed = option(argc, argv, "--seed", 1),
-                                    .nodes = (unsigned)option(argc, argv, "--nodes", 5),
+    struct cluster_config config = {.seed = scenario_option(argc, argv, "--seed", 1),
+                                    .nodes = (unsigned)scenario_option(argc, argv, "--nodes", 5),
                                     .user = &w,
                                     .on_action = on_action,
                                     .on_stop = on_stop};

@@ -12,6 +12,7 @@
 
 #include "cluster.h"
 #include "fake_session.h"
+#include "scenario.h"
 
 enum {
     OWNER = 0,
@@ -23,9 +24,6 @@ enum {
     /* Detection takes a second at least, dialling again half of one: no request may come near. */
     SLACK_US = 20000,
 };
-
-enum fault { FAULT_KILL, FAULT_POWER_OFF, FAULT_FREEZE, FAULT_CUT, FAULTS };
-static const char *const fault_name[FAULTS] = {"killed", "powered off", "frozen", "cut off"};
 
 struct world {
     struct cluster *c;
@@ -128,32 +126,6 @@ static void report(const struct world *w, unsigned owner, const char *what)
            n->computed_here);
 }
 
-static void strike(struct world *w, enum fault fault, unsigned victim)
-{
-    uint8_t side[CLUSTER_NODES_MAX] = {0};
-    if (fault == FAULT_KILL) {
-        cluster_kill(w->c, victim);
-    } else if (fault == FAULT_POWER_OFF) {
-        cluster_power_off(w->c, victim);
-    } else if (fault == FAULT_FREEZE) {
-        cluster_freeze(w->c, victim);
-    } else {
-        side[victim] = 1;
-        cluster_partition(w->c, side);
-    }
-}
-
-static void mend(struct world *w, enum fault fault, unsigned victim)
-{
-    if (fault == FAULT_FREEZE) {
-        cluster_thaw(w->c, victim);
-    } else if (fault == FAULT_CUT) {
-        cluster_heal(w->c);
-    } else {
-        cluster_restart(w->c, victim);
-    }
-}
-
 /* Neither owner; the coordinator when asked for and it is not the owner. */
 static unsigned pick_victim(struct world *w, bool coordinator)
 {
@@ -169,15 +141,15 @@ static unsigned pick_victim(struct world *w, bool coordinator)
 }
 
 /* One device is lost at any moment of a request, and comes back. */
-static void lose_one(struct world *w, enum fault fault, bool coordinator)
+static void lose_one(struct world *w, enum scenario_fault fault, bool coordinator)
 {
     unsigned victim = pick_victim(w, coordinator);
     char line[64];
     snprintf(line, sizeof(line), "node %u%s is %s", victim, coordinator ? " (coordinator)" : "",
-             fault_name[fault]);
+             scenario_fault_name(fault));
     fake_count_anew(w->fake, OWNER);
     cluster_run(w->c, 1 + cluster_random(w->c) % 20);
-    strike(w, fault, victim);
+    scenario_strike(w->c, fault, victim);
     w->victim = victim;
     cluster_run(w->c, 500);
     check_answers(w, OWNER);
@@ -190,7 +162,7 @@ static void lose_one(struct world *w, enum fault fault, bool coordinator)
     wait_for(w, owner_planned, FOUND_MS, "redundancy is restored without it");
     check_answers(w, OWNER);
     check_waiting(w, OWNER);
-    mend(w, fault, victim);
+    scenario_mend(w->c, fault, victim);
     w->victim = UINT32_MAX;
     wait_for(w, owner_planned, PLANNED_MS, "it takes part again");
     cluster_run(w->c, STEADY_MS);
@@ -294,21 +266,11 @@ static void steady(struct world *w)
     w->steady_us = fake_counts(w->fake, OWNER)->slowest_us;
 }
 
-static unsigned long option(int argc, char **argv, const char *name, unsigned long otherwise)
-{
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], name) == 0) {
-            return strtoul(argv[i + 1], NULL, 10);
-        }
-    }
-    return otherwise;
-}
-
 int main(int argc, char **argv)
 {
     struct world w = {.victim = UINT32_MAX, .other = UINT32_MAX, .fake = fake_new()};
-    struct cluster_config config = {.seed = option(argc, argv, "--seed", 1),
-                                    .nodes = (unsigned)option(argc, argv, "--nodes", 6)};
+    struct cluster_config config = {.seed = scenario_option(argc, argv, "--seed", 1),
+                                    .nodes = (unsigned)scenario_option(argc, argv, "--nodes", 6)};
     if (w.fake == NULL || config.nodes < 5 || config.nodes > COVEY_PLAN_DEVICES_MAX) {
         fprintf(stderr, "usage: sim_inference --seed N --nodes M (5 to %d)\n",
                 COVEY_PLAN_DEVICES_MAX);
@@ -322,7 +284,7 @@ int main(int argc, char **argv)
     cluster_run(w.c, 3000);
     steady(&w);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        enum fault fault = (enum fault)((round + config.seed) % FAULTS);
+        enum scenario_fault fault = (enum scenario_fault)((round + config.seed) % SCENARIO_FAULTS);
         lose_one(&w, fault, round % 2 == 1);
     }
     lose_two(&w);

@@ -11,6 +11,7 @@
 
 #include "cluster.h"
 #include "fake_session.h"
+#include "scenario.h"
 
 enum {
     OWNER = 0,
@@ -19,9 +20,6 @@ enum {
     /* An attempt more than the quiet one's time and the wait that shows that it is needed. */
     SLACK_US = 150000,
 };
-
-enum fault { KILL, POWER_OFF, FREEZE, CUT, FAULTS };
-static const char *const fault_name[FAULTS] = {"killed", "powered off", "frozen", "cut off"};
 
 struct world {
     struct cluster *c;
@@ -48,32 +46,6 @@ static bool planned(struct cluster *c, void *user)
     return plan != NULL && plan->runs == 1 && plan->devices == running;
 }
 
-static void strike(struct world *w, enum fault fault, unsigned victim)
-{
-    uint8_t side[CLUSTER_NODES_MAX] = {0};
-    if (fault == KILL) {
-        cluster_kill(w->c, victim);
-    } else if (fault == POWER_OFF) {
-        cluster_power_off(w->c, victim);
-    } else if (fault == FREEZE) {
-        cluster_freeze(w->c, victim);
-    } else {
-        side[victim] = 1;
-        cluster_partition(w->c, side);
-    }
-}
-
-static void mend(struct world *w, enum fault fault, unsigned victim)
-{
-    if (fault == FREEZE) {
-        cluster_thaw(w->c, victim);
-    } else if (fault == CUT) {
-        cluster_heal(w->c);
-    } else {
-        cluster_restart(w->c, victim);
-    }
-}
-
 static void check(struct world *w)
 {
     const struct fake_counts *n = fake_counts(w->fake, OWNER);
@@ -95,13 +67,13 @@ static void check(struct world *w)
 /* One or two devices are lost at any moment, come back, and take part again. */
 static void lose(struct world *w, unsigned round)
 {
-    enum fault fault = (enum fault)(cluster_random(w->c) % FAULTS);
+    enum scenario_fault fault = (enum scenario_fault)(cluster_random(w->c) % SCENARIO_FAULTS);
     unsigned victim = 1 + (unsigned)(cluster_random(w->c) % (w->nodes - 1));
     unsigned second = 1 + (unsigned)(cluster_random(w->c) % (w->nodes - 1));
     bool two = round % 3 == 2 && second != victim;
     fake_count_anew(w->fake, OWNER);
     cluster_run(w->c, 1 + cluster_random(w->c) % 20);
-    strike(w, fault, victim);
+    scenario_strike(w->c, fault, victim);
     if (two) {
         cluster_run(w->c, cluster_random(w->c) % 4);
         cluster_kill(w->c, second);
@@ -110,10 +82,10 @@ static void lose(struct world *w, unsigned round)
     check(w);
     const struct fake_counts *n = fake_counts(w->fake, OWNER);
     printf("  node %u %s%s: %u ended, mean %llu us, slowest %llu us, %u lost, %u here\n", victim,
-           fault_name[fault], two ? ", another killed" : "", n->ended,
+           scenario_fault_name(fault), two ? ", another killed" : "", n->ended,
            (unsigned long long)(n->total_us / n->ended), (unsigned long long)n->slowest_us,
            n->recovered_dead, n->computed_here);
-    mend(w, fault, victim);
+    scenario_mend(w->c, fault, victim);
     if (two) {
         cluster_restart(w->c, second);
     }
@@ -140,22 +112,12 @@ static void finish(struct world *w)
     }
 }
 
-static unsigned long option(int argc, char **argv, const char *name, unsigned long otherwise)
-{
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], name) == 0) {
-            return strtoul(argv[i + 1], NULL, 10);
-        }
-    }
-    return otherwise;
-}
-
 int main(int argc, char **argv)
 {
     struct world w = {.fake = fake_new()};
-    struct cluster_config config = {.seed = option(argc, argv, "--seed", 1),
-                                    .nodes = (unsigned)option(argc, argv, "--nodes", 6)};
-    unsigned rounds = (unsigned)option(argc, argv, "--rounds", 30);
+    struct cluster_config config = {.seed = scenario_option(argc, argv, "--seed", 1),
+                                    .nodes = (unsigned)scenario_option(argc, argv, "--nodes", 6)};
+    unsigned rounds = (unsigned)scenario_option(argc, argv, "--rounds", 30);
     if (w.fake == NULL || config.nodes < 3 || config.nodes > COVEY_PLAN_DEVICES_MAX) {
         fprintf(stderr, "usage: sim_tiles --seed N --nodes M --rounds R\n");
         return 2;
