@@ -8,12 +8,13 @@ The digits' MLP and, with COVEY_DATA, a CNN over MNIST; without, one with random
 import json
 import os
 import random
-import shutil
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+
+from lab_end import torn_down
 
 COVEY = os.environ["COVEY"]
 DATA = os.environ["COVEY_DEMO_DATA"]
@@ -143,7 +144,7 @@ def check_too_large(model):
     assert done.returncode != 0 and len(done.stderr.splitlines()) == 1, done.stderr
 
 
-try:
+with torn_down(lab_dir, base):
     subprocess.run([COVEY, "lab", "up", "--devices", "4", "--dir", lab_dir, "--mode", "loopback",
                     "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
     for i, (model, inputs) in enumerate(networks()):
@@ -154,7 +155,3 @@ try:
     check_tensor(build("lenet5"), 7, [], 1)
     check_tensor(build("vgg8"), 4, [], 1)
     check_too_large(mlp)
-finally:
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)

@@ -7,12 +7,13 @@ never do two devices own the session.
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from lab_end import torn_down
 
 COVEY, COVEYD = os.environ["COVEY"], os.environ["COVEYD"]
 DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
@@ -287,10 +288,6 @@ def cut():
 
 
 code = 0
-try:
+with torn_down(lab_dir, base):
     code = {"kill": kill, "cut": cut}[sys.argv[1]]() or 0
-finally:
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)
 sys.exit(code)

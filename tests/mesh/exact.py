@@ -8,7 +8,6 @@ convolutions and matrix products are ONNX's four of integers, with random bytes.
 import json
 import os
 import random
-import shutil
 import signal
 import struct
 import subprocess
@@ -17,6 +16,7 @@ import tempfile
 import threading
 import time
 
+from lab_end import torn_down
 import onnx_file as onnx
 
 NODES, INPUTS, ROUNDS, REQUESTS = 4, 5, 3, 120
@@ -218,16 +218,5 @@ def run():
     check_liar(model, inputs[0], right[0])
 
 
-try:
+with torn_down(lab_dir, base, NODES):
     run()
-except BaseException:
-    for i in range(1, NODES + 1):
-        try:
-            print(f"--- node{i}", open(f"{lab_dir}/node{i}.log").read()[-3000:], sep="\n")
-        except OSError:
-            pass
-    raise
-finally:
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)

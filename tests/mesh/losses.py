@@ -8,7 +8,6 @@ round loses another node than the one that is asked, at another moment, and brin
 import json
 import os
 import random
-import shutil
 import signal
 import statistics
 import subprocess
@@ -16,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+
+from lab_end import torn_down
 
 NODES = 5
 DIGITS = 250
@@ -137,19 +138,8 @@ if way == "cut":
         sys.exit(77)
 up = subprocess.run([COVEY, "lab", "up", "--devices", str(NODES), "--mode", mode, "--wait", "60",
                      "--dir", lab_dir], capture_output=True, text=True)
-try:
+with torn_down(lab_dir, base, NODES):
     if up.returncode != 0:
         print(up.stderr)
         sys.exit(77 if "namespaces cannot be made here" in up.stderr else 1)
     run()
-except BaseException:
-    for i in range(1, NODES + 1):
-        try:
-            print(f"--- node{i}", open(f"{lab_dir}/node{i}.log").read()[-3000:], sep="\n")
-        except OSError:
-            pass
-    raise
-finally:
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)

@@ -7,10 +7,11 @@ outputs tests/apps compares with the published ones.
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+
+from lab_end import torn_down
 
 COVEY = os.environ["COVEY"]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -53,7 +54,7 @@ def check(file, inputs, preparation):
     assert worst < 1e-4, f"{file}: {worst}"
 
 
-try:
+with torn_down(lab_dir, base):
     subprocess.run([COVEY, "lab", "up", "--devices", "4", "--dir", lab_dir, "--mode", "loopback",
                     "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
     for row in MODELS:
@@ -62,7 +63,3 @@ try:
                    stdout=subprocess.DEVNULL)
     for row in MODELS:
         check(*row)
-finally:
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)
