@@ -3,47 +3,11 @@
 
 #include <stdlib.h>
 
-#include "onnx.pb-c.h"
+#include "onnx_elements.h"
 #include "onnx_walk.h"
 #include "read_file.h"
 #include "read_input.h"
 #include "read_why.h"
-
-/* The field of a TensorProto that holds elements of a type where raw_data does not. */
-enum field { FIELD_FLOAT, FIELD_INT32, FIELD_INT64, FIELD_DOUBLE, FIELD_UINT64 };
-
-struct type {
-    int32_t onnx;
-    enum covey_type type;
-    enum field field;
-    int64_t low, high; /* of INT32 and UINT64, which also hold smaller types */
-};
-
-/* onnx.proto, TensorProto: which field stands for which type. */
-static const struct type types[] = {
-    {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, COVEY_TYPE_F32, FIELD_FLOAT, 0, 0},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, COVEY_TYPE_F64, FIELD_DOUBLE, 0, 0},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, COVEY_TYPE_F16, FIELD_INT32, 0, UINT16_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, COVEY_TYPE_U8, FIELD_INT32, 0, UINT8_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__INT8, COVEY_TYPE_I8, FIELD_INT32, INT8_MIN, INT8_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__UINT16, COVEY_TYPE_U16, FIELD_INT32, 0, UINT16_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__INT16, COVEY_TYPE_I16, FIELD_INT32, INT16_MIN, INT16_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__INT32, COVEY_TYPE_I32, FIELD_INT32, INT32_MIN, INT32_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, COVEY_TYPE_BOOL, FIELD_INT32, 0, 1},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__INT64, COVEY_TYPE_I64, FIELD_INT64, 0, 0},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__UINT32, COVEY_TYPE_U32, FIELD_UINT64, 0, UINT32_MAX},
-    {ONNX__TENSOR_PROTO__DATA_TYPE__UINT64, COVEY_TYPE_U64, FIELD_UINT64, 0, INT64_MAX},
-};
-
-static const struct type *find_type(int32_t onnx)
-{
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].onnx == onnx) {
-            return &types[i];
-        }
-    }
-    return NULL;
-}
 
 static covey_err find_shape(const Onnx__TensorProto *t, struct covey_shape *out, size_t *out_count,
                             struct covey_nn_error *why)
@@ -68,74 +32,13 @@ static covey_err find_shape(const Onnx__TensorProto *t, struct covey_shape *out,
     return COVEY_OK;
 }
 
-/* The walk put into raw_data where it is in the file. */
-static bool find_raw(struct covey_bytes file, const Onnx__TensorProto *t, struct covey_bytes *out)
-{
-    if (!t->has_raw_data || t->raw_data.len != COVEY_WALK_RAW_BYTES) {
-        return false;
-    }
-    uint64_t at = covey_load64(t->raw_data.data);
-    uint64_t len = covey_load64(t->raw_data.data + 8);
-    COVEY_ASSERT(at <= file.len && len <= file.len - at);
-    *out = covey_bytes_of(file.ptr + at, (size_t)len);
-    return true;
-}
-
-static size_t field_count(const Onnx__TensorProto *t, enum field field)
-{
-    switch (field) {
-    case FIELD_FLOAT:
-        return t->n_float_data;
-    case FIELD_INT32:
-        return t->n_int32_data;
-    case FIELD_INT64:
-        return t->n_int64_data;
-    case FIELD_DOUBLE:
-        return t->n_double_data;
-    case FIELD_UINT64:
-        return t->n_uint64_data;
-    }
-    return 0;
-}
-
-/* Integers of a wider field in the bytes of their type; false: one does not fit. */
-static bool narrow(const Onnx__TensorProto *t, const struct type *type, size_t count, uint8_t *out)
-{
-    size_t bytes = covey_type_size(type->type);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t value =
-            type->field == FIELD_INT32 ? (uint64_t)(int64_t)t->int32_data[i] : t->uint64_data[i];
-        bool wide = type->type == COVEY_TYPE_U64;
-        if (!wide && ((int64_t)value < type->low || (int64_t)value > type->high)) {
-            return false;
-        }
-        memcpy(out + i * bytes, &value, bytes); /* little-endian: the low bytes come first */
-    }
-    return true;
-}
-
-static bool copy_field(const Onnx__TensorProto *t, const struct type *type, size_t count, void *out)
-{
-    size_t len = count * covey_type_size(type->type);
-    const void *from = type->field == FIELD_FLOAT    ? (const void *)t->float_data
-                       : type->field == FIELD_DOUBLE ? (const void *)t->double_data
-                                                     : (const void *)t->int64_data;
-    if (type->field == FIELD_INT32 || type->field == FIELD_UINT64) {
-        return narrow(t, type, count, out);
-    }
-    if (len > 0) {
-        memcpy(out, from, len);
-    }
-    return true;
-}
-
 static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
                          struct covey_tensor *out, struct covey_nn_error *why)
 {
     struct covey_bytes raw = {0};
     struct covey_tensor made = {0};
     size_t count = 0;
-    const struct type *type = find_type(t->data_type);
+    const struct covey__onnx_elements *type = covey__onnx_elements(t->data_type);
     if (!type) {
         return covey__why(COVEY_ERR_UNSUPPORTED, why, "its element type %d is not supported",
                           (int)t->data_type);
@@ -148,8 +51,8 @@ static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
         return err;
     }
     size_t bytes = covey_type_size(type->type);
-    bool is_raw = find_raw(file, t, &raw);
-    size_t have = is_raw ? raw.len : field_count(t, type->field);
+    bool is_raw = covey__onnx_find_raw(file, t, &raw);
+    size_t have = is_raw ? raw.len : covey__onnx_field_count(t, type->field);
     size_t want = is_raw ? count * bytes : count;
     if (have != want) {
         return covey__why(COVEY_ERR_MALFORMED, why, "it has %zu %s, its shape needs %zu", have,
@@ -161,7 +64,7 @@ static covey_err convert(struct covey_bytes file, const Onnx__TensorProto *t,
     }
     if (is_raw && raw.len > 0) {
         memcpy(data, raw.ptr, raw.len);
-    } else if (!is_raw && !copy_field(t, type, count, data)) {
+    } else if (!is_raw && !covey__onnx_field_copy(t, type, count, data)) {
         free(data);
         return covey__why(COVEY_ERR_RANGE, why, "an element is outside its type");
     }

@@ -24,7 +24,8 @@ if(NOT TARGET covey_readers)
     set(covey_readers_dir ${CMAKE_CURRENT_LIST_DIR})
     add_library(covey_readers STATIC
         ${covey_readers_dir}/onnx_attributes.c ${covey_readers_dir}/onnx_constant.c
-        ${covey_readers_dir}/onnx_dense.c ${covey_readers_dir}/onnx_emit.c
+        ${covey_readers_dir}/onnx_dense.c ${covey_readers_dir}/onnx_elements.c
+        ${covey_readers_dir}/onnx_emit.c
         ${covey_readers_dir}/onnx_export.c ${covey_readers_dir}/onnx_external.c
         ${covey_readers_dir}/onnx_import.c ${covey_readers_dir}/onnx_inputs.c ${covey_readers_dir}/onnx_legacy.c
         ${covey_readers_dir}/onnx_norm.c ${covey_readers_dir}/onnx_parts.c
