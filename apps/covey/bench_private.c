@@ -26,8 +26,7 @@ struct scene {
 
 static uint32_t draw(uint64_t *seed)
 {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*seed >> 40);
+    return (uint32_t)(covey__bench_draw(seed) >> 40);
 }
 
 /* Numbers as large as may be: of an input, or of the whole field, as masks are. */

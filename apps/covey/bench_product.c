@@ -33,8 +33,7 @@ struct scene {
 
 static uint64_t draw(uint64_t *seed)
 {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return *seed >> 33;
+    return covey__bench_draw(seed) >> 33;
 }
 
 static void fill(uint64_t *seed, float *out, size_t count, float field_most)

@@ -75,4 +75,11 @@ covey_err covey__product_private(const struct covey__product_options *o, uint32_
 /* The same over the mesh of this device's node: `bench train --product --mesh`. */
 enum covey_exit covey__bench_mesh_product(struct covey__cli *cli, int argc, char **argv);
 
+/* The next of a sequence of numbers, the same everywhere; the high bits are the good ones. */
+static inline uint64_t covey__bench_draw(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return *seed;
+}
+
 #endif /* COVEY_CLI_BENCH_PRODUCT_H */

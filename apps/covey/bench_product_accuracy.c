@@ -21,8 +21,7 @@ struct scene {
 
 static float draw(uint64_t *seed, bool field)
 {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    float v = (float)(*seed >> 40) * 0x1p-23f - 1.0f;
+    float v = (float)(covey__bench_draw(seed) >> 40) * 0x1p-23f - 1.0f;
     return field ? rintf(v * FIELD_MOST) : v;
 }
 
@@ -237,8 +236,7 @@ covey_err covey__product_awaited(uint32_t n, uint32_t m, uint32_t rounds, double
     covey_err err = m <= COVEY_CODE_BLOCKS_MAX ? covey_decoder_new(&code, &d) : COVEY_ERR_RANGE;
     for (uint32_t i = 0; i < rounds && err == COVEY_OK; i++) {
         for (uint32_t t = 0; t < m; t++) {
-            seed = seed * 6364136223846793005u + 1442695040888963407u;
-            uint32_t j = (uint32_t)((seed >> 33) % (t + 1));
+            uint32_t j = (uint32_t)((covey__bench_draw(&seed) >> 33) % (t + 1));
             order[t] = order[j];
             order[j] = t;
         }
