@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../nn/kernels/conv.h"
 #include "../../nn/kernels/gemm_kernel.h"
+#include "bench_array.h"
 
 enum { ALGORITHMS = COVEY__CONV_DEPTHWISE + 1, RUNS_MIN = 7, RUNS_MAX = 1000 };
 
@@ -119,23 +119,6 @@ static const struct layer layers[] = {
     {"squeezenet", 1, 512, 1000, 13, 1, 1, 0, 1},
 };
 
-/* The processor's time: what else runs in turn does not count. */
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static float *filled(size_t count)
-{
-    float *p = aligned_alloc(64, (count * sizeof *p + 127) / 64 * 64);
-    for (size_t i = 0; p != NULL && i < count; i++) {
-        p[i] = (float)(i * 2654435761u % 1024) / 1024.0f - 0.5f;
-    }
-    return p;
-}
-
 static struct covey__conv_shape shape_of(const struct layer *l, uint32_t batch)
 {
     uint32_t out = (l->size + 2 * l->pad - l->kernel) / l->stride + 1;
@@ -178,11 +161,11 @@ static double probe(void)
         .low = -1.0f,
         .high = 1.0f,
     };
-    double start = now();
+    double start = bench_now();
     for (int i = 0; i < TURNS; i++) {
         k->strip(&s);
     }
-    return 2e-9 * TURNS * ROWS * DEPTH * (double)cols / (now() - start);
+    return 2e-9 * TURNS * ROWS * DEPTH * (double)cols / (bench_now() - start);
 }
 
 static double peak;
@@ -197,14 +180,14 @@ static int compare(const void *a, const void *b)
  * before and after, so that what else runs on the machine does not count. The median. */
 static double measure(const struct covey__conv_call *call)
 {
-    double took[RUNS_MAX], begin = now();
+    double took[RUNS_MAX], begin = bench_now();
     size_t count = 0;
     covey__conv_run(call);
-    while (count < RUNS_MAX && (count < RUNS_MIN || now() - begin < 0.3)) {
-        double before = probe(), start = now();
+    while (count < RUNS_MAX && (count < RUNS_MIN || bench_now() - begin < 0.3)) {
+        double before = probe(), start = bench_now();
         covey__conv_run(call);
-        double seconds = now() - start, after = probe();
-        if (now() - begin > 1.0 || (before < 1.04 * after && after < 1.04 * before)) {
+        double seconds = bench_now() - start, after = probe();
+        if (bench_now() - begin > 1.0 || (before < 1.04 * after && after < 1.04 * before)) {
             took[count++] = seconds * (before + after) / 2.0 / peak;
         }
     }
@@ -219,9 +202,9 @@ static double time_plan(const struct covey__conv_plan *plan)
         (size_t)s->out_channels * (s->in_channels / s->groups) * s->kernel[0] * s->kernel[1];
     size_t in = (size_t)s->batch * s->in_channels * s->height * s->width;
     size_t out = (size_t)s->batch * s->out_channels * s->out_height * s->out_width;
-    float *buffers[] = {filled(weights), filled(plan->packed_floats),
-                        filled(in),      filled(plan->scratch_floats),
-                        filled(out),     filled(s->out_channels)};
+    float *buffers[] = {bench_filled(weights), bench_filled(plan->packed_floats),
+                        bench_filled(in),      bench_filled(plan->scratch_floats),
+                        bench_filled(out),     bench_filled(s->out_channels)};
     covey__conv_pack(plan, buffers[0], buffers[1]);
     const struct covey__conv_call call = {
         .plan = plan,

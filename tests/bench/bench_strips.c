@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "../../nn/kernels/conv.h"
+#include "bench_array.h"
 
 enum {
     ALGORITHMS = COVEY__CONV_DEPTHWISE,
@@ -46,23 +46,6 @@ struct trial {
     size_t floats, copies, at;
     double best;
 };
-
-/* The processor's time: what else runs in turn does not count. */
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static float *filled(size_t count)
-{
-    float *p = aligned_alloc(64, (count * sizeof *p + 127) / 64 * 64);
-    for (size_t i = 0; p != NULL && i < count; i++) {
-        p[i] = (float)(i * 2654435761u % 1024) / 1024.0f - 0.5f;
-    }
-    return p;
-}
 
 /* The strip's input has the rows that its output needs: no padding above and below. */
 static struct covey__conv_shape shape_of(const struct layer *l, uint32_t rows)
@@ -105,14 +88,14 @@ static void trial_init(struct trial *t, const struct covey__conv_shape *s, int a
     t->floats = (t->floats + 15) / 16 * 16;
     t->copies = COLD_FLOATS / t->floats + 1;
     t->copies = t->copies < COPIES_MAX ? t->copies : COPIES_MAX;
-    t->weights = filled(weights);
-    float *packed = filled(t->floats);
+    t->weights = bench_filled(weights);
+    float *packed = bench_filled(t->floats);
     covey__conv_pack(&t->plan, t->weights, packed);
     t->packed = copies_of(packed, t->floats, t->copies);
     free(packed);
-    t->in = filled((size_t)s->in_channels * s->height * s->width);
-    t->out = filled((size_t)s->out_channels * s->out_height * s->out_width);
-    t->scratch = filled(t->plan.scratch_floats);
+    t->in = bench_filled((size_t)s->in_channels * s->height * s->width);
+    t->out = bench_filled((size_t)s->out_channels * s->out_height * s->out_width);
+    t->scratch = bench_filled(t->plan.scratch_floats);
     t->at = 0;
     t->best = 1e9;
 }
@@ -136,9 +119,9 @@ static void trial_run(struct trial *t)
         .scratch = t->scratch,
         .out = t->out,
     };
-    double start = now();
+    double start = bench_now();
     covey__conv_run(&call);
-    double took = now() - start;
+    double took = bench_now() - start;
     t->best = took < t->best ? took : t->best;
     t->at = (t->at + 1) % t->copies;
 }

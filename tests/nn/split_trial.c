@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layers.h"
+
 enum {
     UNIT = SPLIT_TRIAL_ROWS * SPLIT_TRIAL_DEPTH,
     INPUT = SPLIT_TRIAL_COLUMNS * SPLIT_TRIAL_DEPTH
@@ -42,20 +44,10 @@ static covey_err encode(unsigned count, struct operands *o)
 static covey_err multiply(const struct operands *o, struct split_trial *t)
 {
     unsigned slots = t->count + COVEY_PARITY_MAX;
-    struct covey_layer l = {.kind = COVEY_LAYER_DENSE,
-                            .m = slots * SPLIT_TRIAL_ROWS,
-                            .unit_rows = SPLIT_TRIAL_ROWS,
-                            .units = slots,
-                            .k = SPLIT_TRIAL_DEPTH,
-                            .channels = SPLIT_TRIAL_DEPTH,
-                            .height = 1,
-                            .width = 1,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .out_height = 1,
-                            .out_width = 1,
-                            .batch = SPLIT_TRIAL_COLUMNS};
+    struct covey_layer l =
+        layer_dense(slots * SPLIT_TRIAL_ROWS, SPLIT_TRIAL_DEPTH, SPLIT_TRIAL_COLUMNS);
+    l.unit_rows = SPLIT_TRIAL_ROWS;
+    l.units = slots;
     struct covey_product *p = NULL;
     covey_err err = covey_product_new(&l, o->weights[0], slots, &p);
     if (err == COVEY_OK) {

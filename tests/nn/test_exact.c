@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "layers.h"
 #include "optest.h"
 
 #include "covey/check.h"
@@ -43,19 +44,7 @@ static void close_scene(struct scene *s)
 static void open_conv(struct scene *s)
 {
     enum { M = 63, BATCH = 2, PIXELS = 4 * 8, ZERO = 117, WEIGHT_ZERO = -9 };
-    s->layer = (struct covey_layer){.kind = COVEY_LAYER_CONV,
-                                    .m = M,
-                                    .k = 5 * 3 * 3,
-                                    .channels = 5,
-                                    .height = 9,
-                                    .width = 8,
-                                    .kernel = {3, 3},
-                                    .stride = {2, 1},
-                                    .dilation = {1, 1},
-                                    .pads = {1, 1, 0, 1},
-                                    .out_height = 4,
-                                    .out_width = 8,
-                                    .batch = BATCH};
+    s->layer = layer_uneven_conv(M, BATCH);
     struct optest t = optest_of(4);
     for (unsigned i = 0; i < 2; i++) {
         t.attrs.kernel[i] = 3;
@@ -83,18 +72,7 @@ static void open_conv(struct scene *s)
 static void open_dense(struct scene *s, uint32_t batch)
 {
     enum { M = 7, K = 500, ZERO = 255, WEIGHT_ZERO = 127 };
-    s->layer = (struct covey_layer){.kind = COVEY_LAYER_DENSE,
-                                    .m = M,
-                                    .k = K,
-                                    .channels = K,
-                                    .height = 1,
-                                    .width = 1,
-                                    .kernel = {1, 1},
-                                    .stride = {1, 1},
-                                    .dilation = {1, 1},
-                                    .out_height = 1,
-                                    .out_width = 1,
-                                    .batch = batch};
+    s->layer = layer_dense(M, K, batch);
     struct optest t = optest_of(4);
     t.in[0] = hold_random(COVEY_TYPE_U8, DIMS(batch, K), 0, 2);
     t.in[1] = hold_random(COVEY_TYPE_I8, DIMS(K, M), -128, 3);
@@ -184,18 +162,7 @@ enum { WRAP_K = 40000, WRAP_UNITS = 3 };
 
 static void open_wrapping(struct scene *s)
 {
-    *s = (struct scene){.layer = {.kind = COVEY_LAYER_DENSE,
-                                  .m = WRAP_UNITS,
-                                  .k = WRAP_K,
-                                  .channels = WRAP_K,
-                                  .height = 1,
-                                  .width = 1,
-                                  .kernel = {1, 1},
-                                  .stride = {1, 1},
-                                  .dilation = {1, 1},
-                                  .out_height = 1,
-                                  .out_width = 1,
-                                  .batch = 1}};
+    *s = (struct scene){.layer = layer_dense(WRAP_UNITS, WRAP_K, 1)};
     make_room(s);
     for (size_t i = 0; i < WRAP_K; i++) {
         s->input[i] = 255;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "builder.h"
+#include "layers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,18 +32,7 @@ static struct covey_layer conv_layer(struct geometry g, uint32_t m, uint32_t bat
 
 static struct covey_layer dense_layer(uint32_t m, uint32_t batch)
 {
-    struct covey_layer l = {.kind = COVEY_LAYER_DENSE,
-                            .m = m,
-                            .k = 200,
-                            .channels = 200,
-                            .height = 1,
-                            .width = 1,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .out_height = 1,
-                            .out_width = 1,
-                            .batch = batch};
+    struct covey_layer l = layer_dense(m, 200, batch);
     covey_layer_cut(m, &l.unit_rows, &l.units);
     return l;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "builder.h"
+#include "layers.h"
 #include "split_condition.h"
 #include "split_trial.h"
 
@@ -72,19 +73,7 @@ static void test_layer_cut_covers_all_rows(void **state)
 
 static struct covey_layer conv_layer(uint32_t m, uint32_t batch)
 {
-    struct covey_layer l = {.kind = COVEY_LAYER_CONV,
-                            .m = m,
-                            .k = 5 * 3 * 3,
-                            .channels = 5,
-                            .height = 9,
-                            .width = 8,
-                            .kernel = {3, 3},
-                            .stride = {2, 1},
-                            .dilation = {1, 1},
-                            .pads = {1, 1, 0, 1},
-                            .out_height = 4,
-                            .out_width = 8,
-                            .batch = batch};
+    struct covey_layer l = layer_uneven_conv(m, batch);
     covey_layer_cut(m, &l.unit_rows, &l.units);
     return l;
 }

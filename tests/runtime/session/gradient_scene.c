@@ -11,10 +11,24 @@
 #include <stdlib.h>
 
 #include "../../nn/builder.h"
+#include "covey/builder.h"
 #include "covey/pack.h"
 #include "scratch.h"
 
-enum { CLASSES = 5 };
+const struct gradient_case gradient_cases[GRADIENT_CASES] = {
+    {{12, 1}, 0}, {{12, 4}, 0}, {{12, 6}, 0}, {{14, 7}, 0},
+    {{12, 6}, 1}, {{12, 6}, 2}, {{10, 5}, 1}, {{14, 7}, 2},
+};
+
+struct covey_graph *gradient_lenet(void)
+{
+    const struct covey_build_options o = {
+        .channels = 1, .height = 28, .width = 28, .classes = GRADIENT_CLASSES, .seed = 3};
+    struct covey_graph *g = NULL;
+    struct covey_nn_error why = {""};
+    expect_ok(covey_build("lenet5", &o, &g, &why), &why);
+    return g;
+}
 
 static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
 {
@@ -43,7 +57,7 @@ static void make_batch(struct gradient_scene *s)
     s->shared = calloc(s->parameters + s->statistics, sizeof(*s->shared));
     assert_true(s->labels != NULL && s->shared != NULL);
     for (uint32_t i = 0; i < s->batch; i++) {
-        s->labels[i] = random_below(&seed, CLASSES);
+        s->labels[i] = random_below(&seed, GRADIENT_CLASSES);
     }
     memcpy(s->shared, covey_trainer_values(s->whole), s->parameters * sizeof(float));
     memcpy(s->shared + s->parameters, covey_trainer_statistics_values(s->whole),

@@ -24,6 +24,20 @@ struct gradient_scene {
     float *shared;                  /* parameters, then statistics, in front of that step */
 };
 
+enum { GRADIENT_CLASSES = 5 };
+
+/* What to share out: samples of a batch, parts, and tasks that may stay without an answer. Without
+ * spare ones, in groups, and cyclic. */
+struct gradient_case {
+    uint32_t batch_parts[2];
+    uint32_t spare;
+};
+enum { GRADIENT_CASES = 8 };
+extern const struct gradient_case gradient_cases[GRADIENT_CASES];
+
+/* Input [n 1 28 28]. */
+struct covey_graph *gradient_lenet(void);
+
 /* state: of scratch.h. take_g: input [n ...], to 5 classes. */
 void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_graph *take_g,
                          const uint32_t batch_parts[2]);

@@ -9,22 +9,9 @@
 #include <stdlib.h>
 
 #include "../../nn/builder.h"
-#include "covey/builder.h"
 #include "covey/crypto.h"
 #include "gradient_scene.h"
 #include "scratch.h"
-
-enum { CLASSES = 5 };
-
-static struct covey_graph *lenet(void)
-{
-    const struct covey_build_options o = {
-        .channels = 1, .height = 28, .width = 28, .classes = CLASSES, .seed = 3};
-    struct covey_graph *g = NULL;
-    struct covey_nn_error why = {""};
-    expect_ok(covey_build("lenet5", &o, &g, &why), &why);
-    return g;
-}
 
 /* Dense, normalised and thinned out; input [n 8]. */
 static struct covey_graph *normalised(void)
@@ -36,7 +23,7 @@ static struct covey_graph *normalised(void)
     x = add_batchnorm(g, x, 16, &seed);
     a.alpha = 0.5f;
     x = add_op(g, COVEY_OP_DROPOUT, &a, &x, 1);
-    add_dense(g, x, 16, CLASSES, &seed);
+    add_dense(g, x, 16, GRADIENT_CLASSES, &seed);
     return g;
 }
 
@@ -71,7 +58,7 @@ static void check_code(void **state, const uint32_t batch_parts[2], uint32_t spa
     float weight[COVEY_GRADIENT_TASKS_MAX];
     double loss = 0.0;
     uint32_t hits = 0;
-    gradient_scene_open(&s, state, lenet(), batch_parts);
+    gradient_scene_open(&s, state, gradient_lenet(), batch_parts);
     float *sum = calloc(s.parameters, sizeof(*sum));
     assert_non_null(sum);
     assert_int_equal(covey_gradient_code_init(&code, s.parts, spare), COVEY_OK);
@@ -111,11 +98,9 @@ static void check_code(void **state, const uint32_t batch_parts[2], uint32_t spa
  * groups, and cyclic. */
 static void test_codes(void **state)
 {
-    check_code(state, (const uint32_t[2]){12, 1}, 0);
-    check_code(state, (const uint32_t[2]){12, 4}, 0);
-    check_code(state, (const uint32_t[2]){12, 6}, 1);
-    check_code(state, (const uint32_t[2]){10, 5}, 1);
-    check_code(state, (const uint32_t[2]){14, 7}, 2);
+    for (unsigned i = 0; i < GRADIENT_CASES; i++) {
+        check_code(state, gradient_cases[i].batch_parts, gradient_cases[i].spare);
+    }
 }
 
 /* Statistics come back as they are after the part's batch, and not after those computed before; an
@@ -179,7 +164,7 @@ static void test_refused(void **state)
     assert_int_equal(run(s.work, &round, &task, body, body, &go, &out), COVEY_ERR_RANGE);
     assert_int_equal(run(s.work, &round, &task, shared, shared, &go, &out), COVEY_ERR_RANGE);
     assert_int_equal(run(s.work, &round, &task, shared, body, &stop, &out), COVEY_ERR_CLOSED);
-    covey_store32(body->data + body->len - 4, CLASSES);
+    covey_store32(body->data + body->len - 4, GRADIENT_CLASSES);
     assert_int_equal(run(s.work, &round, &task, shared, body, &go, &out), COVEY_ERR_RANGE);
     assert_null(out);
     covey_body_unref(shared);

@@ -10,13 +10,12 @@
 #include <stdlib.h>
 
 #include "../../nn/builder.h"
-#include "covey/builder.h"
 #include "covey/crypto.h"
 #include "gradient_scene.h"
 #include "rounds_private.h"
 #include "scratch.h"
 
-enum { CLASSES = 5, HELD_MAX = 256, NEVER = 0xffff };
+enum { HELD_MAX = 256, NEVER = 0xffff };
 
 /* What a mesh in place of the node does with a task. */
 enum fate { ANSWERED, LOST, CUT_SHORT, REFUSED };
@@ -250,23 +249,13 @@ static covey_err run(struct mesh *m)
     return m->err;
 }
 
-static struct covey_graph *lenet(void)
-{
-    const struct covey_build_options o = {
-        .channels = 1, .height = 28, .width = 28, .classes = CLASSES, .seed = 3};
-    struct covey_graph *g = NULL;
-    struct covey_nn_error why = {""};
-    expect_ok(covey_build("lenet5", &o, &g, &why), &why);
-    return g;
-}
-
 static struct covey_graph *dense(void)
 {
     struct covey_graph *g = graph_with_input(shape_of(2, 1, 8, 0, 0));
     uint64_t seed = 12;
     uint16_t x = add_dense(g, g->input[0], 8, 16, &seed);
     x = add_batchnorm(g, x, 16, &seed);
-    add_dense(g, x, 16, CLASSES, &seed);
+    add_dense(g, x, 16, GRADIENT_CLASSES, &seed);
     return g;
 }
 
@@ -286,7 +275,7 @@ static void check_round(void **state, const uint32_t batch_parts[2], uint32_t sp
 {
     struct gradient_scene s;
     struct mesh m;
-    gradient_scene_open(&s, state, lenet(), batch_parts);
+    gradient_scene_open(&s, state, gradient_lenet(), batch_parts);
     mesh_open(&m, &s, spare);
     tell_workers(&m, COVEY_OK);
     for (uint32_t i = 0; i < spare; i++) {
@@ -304,13 +293,9 @@ static void check_round(void **state, const uint32_t batch_parts[2], uint32_t sp
  * groups and cyclic, with as many tasks lost as may be. */
 static void test_rounds(void **state)
 {
-    check_round(state, (const uint32_t[2]){12, 1}, 0);
-    check_round(state, (const uint32_t[2]){12, 6}, 0);
-    check_round(state, (const uint32_t[2]){14, 7}, 0);
-    check_round(state, (const uint32_t[2]){12, 6}, 1);
-    check_round(state, (const uint32_t[2]){12, 6}, 2);
-    check_round(state, (const uint32_t[2]){10, 5}, 1);
-    check_round(state, (const uint32_t[2]){14, 7}, 2);
+    for (unsigned i = 0; i < GRADIENT_CASES; i++) {
+        check_round(state, gradient_cases[i].batch_parts, gradient_cases[i].spare);
+    }
 }
 
 /* In whatever order answers come, the sum is the same, bit for bit. */
@@ -342,7 +327,7 @@ static void test_answers_that_are_none(void **state)
     struct gradient_scene s;
     struct mesh m;
     struct covey_rounds_report report;
-    gradient_scene_open(&s, state, lenet(), (const uint32_t[2]){8, 4});
+    gradient_scene_open(&s, state, gradient_lenet(), (const uint32_t[2]){8, 4});
     mesh_open(&m, &s, 0);
     tell_workers(&m, COVEY_OK);
     m.fate[1] = REFUSED;
@@ -369,7 +354,7 @@ static void test_no_workers(void **state)
 {
     struct gradient_scene s;
     struct mesh m;
-    gradient_scene_open(&s, state, lenet(), (const uint32_t[2]){8, 4});
+    gradient_scene_open(&s, state, gradient_lenet(), (const uint32_t[2]){8, 4});
     mesh_open(&m, &s, 0);
     assert_int_equal(run(&m), COVEY_ERR_UNSUPPORTED);
     assert_int_equal(m.count, 0);
