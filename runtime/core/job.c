@@ -13,6 +13,7 @@ void covey__job_init(struct covey_job *job, const struct covey_node_id *self, ui
     /* The tables are megabytes that a node without sessions never touches: only marks are set. */
     job->deadline_ms = UINT64_MAX;
     job->seed = seed;
+    job->request_end = job->session_end = 0;
     memset(job->peer, 0, sizeof(job->peer));
     memset(job->request, 0, sizeof(job->request));
     for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
@@ -142,21 +143,27 @@ static void pump(struct covey__turn *turn)
 {
     struct covey_job *job = turn->job;
     job->deadline_ms = UINT64_MAX;
-    for (unsigned i = 0; i < COVEY_REQUESTS_MAX; i++) {
+    for (unsigned i = 0; i < job->request_end; i++) {
         if (job->request[i].used && !covey__request_pump(turn, &job->request[i])) {
             covey__job_wake(job, turn->now_ms);
         }
     }
-    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; i < job->session_end; i++) {
         if (job->session[i].used && !covey__session_pump(turn, &job->session[i])) {
             covey__job_wake(job, turn->now_ms);
         }
+    }
+    while (job->request_end > 0 && !job->request[job->request_end - 1].used) {
+        job->request_end--;
+    }
+    while (job->session_end > 0 && !job->session[job->session_end - 1].used) {
+        job->session_end--;
     }
 }
 
 bool covey__job_owns(const struct covey_job *job, const struct covey_work_tile *tile)
 {
-    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; i < job->session_end; i++) {
         const struct covey__session *session = &job->session[i];
         if (!session->used || session->epoch != tile->fence.epoch ||
             !covey_session_id_equal(&session->id, &tile->fence.session)) {

@@ -3,7 +3,7 @@
 
 struct covey__request *covey__request_find(struct covey_job *job, uint64_t id)
 {
-    for (unsigned i = 0; i < COVEY_REQUESTS_MAX; i++) {
+    for (unsigned i = 0; i < job->request_end; i++) {
         if (job->request[i].used && !job->request[i].ending && job->request[i].id == id) {
             return &job->request[i];
         }
@@ -14,7 +14,7 @@ struct covey__request *covey__request_find(struct covey_job *job, uint64_t id)
 bool covey__request_beside(const struct covey_job *job, struct covey__request *request)
 {
     uint16_t count = 0;
-    for (unsigned i = 0; i < COVEY_REQUESTS_MAX; i++) {
+    for (unsigned i = 0; i < job->request_end; i++) {
         count = (uint16_t)(count + (job->request[i].used && !job->request[i].ending));
     }
     bool more = count > request->beside;
@@ -50,6 +50,7 @@ covey_err covey__request_begin(struct covey__turn *turn, const struct covey_even
         }
         memset(request, 0, sizeof(*request));
         request->used = true;
+        job->request_end = i >= job->request_end ? i + 1 : job->request_end;
         request->id = event->request;
         request->session = (uint8_t)(session - job->session);
         request->version = (uint8_t)(version - session->version);

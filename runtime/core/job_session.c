@@ -3,7 +3,7 @@
 
 struct covey__session *covey__session_find(struct covey_job *job, const struct covey_fence *fence)
 {
-    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+    for (unsigned i = 0; i < job->session_end; i++) {
         struct covey__session *session = &job->session[i];
         if (session->used && !session->closing && session->epoch == fence->epoch &&
             covey_session_id_equal(&session->id, &fence->session)) {
@@ -68,7 +68,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     }
     for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
         if (!job->session[i].used) {
-            session = &job->session[i];
+            session = session == NULL ? &job->session[i] : session;
         } else if (covey_session_id_equal(&job->session[i].id, &event->fence.session)) {
             return COVEY_ERR_EXISTS;
         }
@@ -77,6 +77,8 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
         return COVEY_ERR_LIMIT;
     }
     session->used = true;
+    unsigned end = (unsigned)(session - job->session) + 1;
+    job->session_end = end > job->session_end ? end : job->session_end;
     session->closing = session->alone = session->distrust = session->stray = false;
     session->id = event->fence.session;
     session->epoch = event->fence.epoch;

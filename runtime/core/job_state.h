@@ -203,6 +203,8 @@ struct covey_job {
     struct covey__job_peer_entry peer[COVEY__JOB_PEERS];
     struct covey__request request[COVEY_REQUESTS_MAX];
     struct covey__session session[COVEY_SESSIONS_MAX];
+    /* None is used from here on: every message comes past, and the places are far apart. */
+    unsigned request_end, session_end;
     uint8_t scratch[COVEY__PLAN_REQUEST_MAX];
 };
 
