@@ -75,6 +75,7 @@ void covey__custody_print(const struct covey_control_session *s)
         printf("recoverable: kept by %u devices, goes on by itself should its owner go\n",
                c->keepers);
     } else {
-        printf("not recoverable now: to go on by themselves three devices must keep it\n");
+        printf("not recoverable now: to go on by themselves three devices must keep it, and its "
+               "checkpoints\n");
     }
 }

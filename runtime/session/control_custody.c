@@ -115,6 +115,18 @@ static struct covey_control_session *shown_as(struct covey_control_sessions *lis
     return NULL;
 }
 
+/* Its owner knows that nobody has a checkpoint of it. */
+static bool unkept(const struct covey_daemon *d, const struct covey_custodian_session *s)
+{
+    struct covey_training_progress progress;
+    size_t index = 0;
+    if (!s->owns || !covey__trainings_find(d->trainings, s->row.name, &index)) {
+        return false;
+    }
+    covey__trainings_get(d->trainings, index, &progress);
+    return progress.unkept;
+}
+
 /* Of others' that are over nothing is left to show. */
 static struct covey_control_session *add(struct covey_daemon *d,
                                          struct covey_control_sessions *list,
@@ -154,7 +166,7 @@ void covey__control_custody_list(struct covey_daemon *d, struct covey_control_se
             .checkpoint = s.newest.step,
             .keepers = s.set.count,
             .held = s.held,
-            .recoverable = s.recoverable,
+            .recoverable = s.recoverable && !unkept(d, &s),
         };
         if (!covey_node_id_equal(&s.row.owner, &nobody)) {
             covey__models_device(d, &s.row.owner, shown->custody.owner);

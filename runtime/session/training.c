@@ -93,6 +93,18 @@ static void over(struct covey_training *t)
     }
 }
 
+static void warn(struct covey_training *t, bool unkept)
+{
+    char line[sizeof(t->progress.why)];
+    if (unkept && !t->warned) {
+        pthread_mutex_lock(&t->mutex);
+        memcpy(line, t->progress.why, sizeof(line));
+        pthread_mutex_unlock(&t->mutex);
+        t->services->log(t->services->user, line);
+    }
+    t->warned = unkept;
+}
+
 static void on_news(void *user)
 {
     struct covey_training *t = user;
@@ -104,6 +116,7 @@ static void on_news(void *user)
     pthread_mutex_lock(&t->mutex);
     t->posted = false;
     bool opened = t->opened && !t->way.chosen, ended = t->ended, made = t->has_made;
+    bool unkept = t->progress.unkept;
     struct covey_checkpoint_ref ref = t->made;
     t->has_made = false;
     pthread_mutex_unlock(&t->mutex);
@@ -113,6 +126,7 @@ static void on_news(void *user)
     if (made) {
         tell_keeper(t, &ref);
     }
+    warn(t, unkept);
     if (ended && !t->joined) {
         over(t);
     }

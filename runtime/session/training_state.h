@@ -44,6 +44,7 @@ struct covey_training {
     bool joined;
     bool leaving;   /* this process ends: the session does not */
     bool announced; /* to the keeper */
+    bool warned;    /* that its checkpoints are not kept */
     uint64_t ended_ms;
     struct covey_rounds_report report; /* of rounds that are over */
 

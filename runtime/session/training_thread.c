@@ -223,11 +223,39 @@ static covey_err put_checkpoint(struct covey_training *t)
     return COVEY_OK;
 }
 
+static void tell_unkept(struct covey_training *t, covey_err err)
+{
+    char line[200];
+    snprintf(line, sizeof(line),
+             "session %s: no checkpoint can be kept, it is lost with its owner: %s", t->job.name,
+             err == COVEY_ERR_LIMIT ? "one is larger than what devices give one another (64 MiB)"
+                                    : covey_strerror(err));
+    pthread_mutex_lock(&t->mutex);
+    covey__training_why(t, "%s", line);
+    t->progress.unkept = true;
+    covey__training_post(t);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+/* Said before hours are spent on it. */
+static void look_ahead(struct covey_training *t)
+{
+    size_t at = 0, len = 0;
+    covey_err err = covey__training_checkpoint_size(
+        &t->record, covey_trainer_state_bytes(t->trainer), &at, &len);
+    if (err == COVEY_OK && len > COVEY_BODY_MAX) {
+        err = COVEY_ERR_LIMIT;
+    }
+    t->unkeepable = err != COVEY_OK;
+    if (err != COVEY_OK) {
+        tell_unkept(t, err);
+    }
+}
+
 /* Nothing is put out without a lease; where one is needed and has gone, none is waited for if this
  * is the last thing to do. */
 static void save(struct covey_training *t, bool last)
 {
-    char line[200];
     pthread_mutex_lock(&t->mutex);
     bool may = !t->needs_lease || t->lease_ms > now_ms();
     pthread_mutex_unlock(&t->mutex);
@@ -239,14 +267,12 @@ static void save(struct covey_training *t, bool last)
     t->unkeepable = t->unkeepable || err != COVEY_OK;
     if (err != COVEY_OK) {
         t->saved_step = covey_trainer_steps(t->trainer);
-        snprintf(line, sizeof(line), "session %s: no checkpoint could be kept: %s", t->job.name,
-                 err == COVEY_ERR_LIMIT ? "it is larger than what devices give one another"
-                                        : covey_strerror(err));
-        pthread_mutex_lock(&t->mutex);
-        covey__training_why(t, "%s", line);
-        covey__training_post(t);
-        pthread_mutex_unlock(&t->mutex);
+        tell_unkept(t, err);
+        return;
     }
+    pthread_mutex_lock(&t->mutex);
+    t->progress.unkept = false;
+    pthread_mutex_unlock(&t->mutex);
 }
 
 /* Whoever keeps the last one is done with it, so that it may be forgotten here. */
@@ -464,6 +490,7 @@ static covey_err run(struct covey_training *t)
     t->saved_ns = t->speed_ns = now;
     t->speed_steps = t->saved_step = covey_trainer_steps(t->trainer);
     note_state(t, COVEY_TRAINING_RUNNING);
+    look_ahead(t);
     while (t->record.epoch < t->job.epochs && err == COVEY_OK) {
         err = run_epoch(t);
     }

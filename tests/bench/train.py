@@ -15,6 +15,7 @@ that is asked for was reached.
   train.py liar             a worker that corrupts one answer of a hundred
   train.py owner-kill       the owner killed: another goes on
   train.py cut              the network cut in two
+  train.py onnx             what a mesh has trained in ONNX Runtime (npm is asked for it once)
 
 Most need root (network namespaces, cpuacct), COVEY_DATA with mnist/ in it, and COVEY, the program
 of a release build. The exit status is 1 where the figure was not reached, 77 where something that
@@ -29,6 +30,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 import train_faults
+import train_onnx
 import train_speed
 from mesh_lab import CPUACCT, MeshError, keep_awake
 from train_lab import Skipped
@@ -51,6 +53,7 @@ COMMANDS = {
     "liar": (train_faults.liar, {"devices": 5, "samples": 5000, "epochs": 1} | LENET, True),
     "owner-kill": (train_faults.owner_kill, {"devices": 5, "samples": 0, "epochs": 1} | LENET,
                    True),
+    "onnx": (train_onnx.onnx, {"devices": 3, "samples": 2000, "epochs": 1} | LENET, False),
     "cut": (train_faults.cut, {"devices": 5, "samples": 0, "epochs": 3} | LENET, True),
 }
 
