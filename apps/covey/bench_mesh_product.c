@@ -178,18 +178,6 @@ static double owner_share(const struct bench *b)
     return cpu_ms(b, r->encode_ns + r->decode_ns + r->check_ns) / b->mean_ms;
 }
 
-static const char *device_name(const struct covey_control_status *s, const struct covey_node_id *id,
-                               char hex[static 33])
-{
-    for (size_t i = 0; i < s->member_count; i++) {
-        if (covey_node_id_equal(&s->member[i].id, id)) {
-            return s->member[i].name;
-        }
-    }
-    covey__hex(hex, id->bytes, sizeof(id->bytes));
-    return hex;
-}
-
 static void add_counters(cJSON *o, const struct bench *b)
 {
     const struct covey_product_bench_result *r = &b->result;
@@ -227,7 +215,8 @@ static enum covey_exit report_json(struct bench *b, const struct covey_control_s
     }
     list = cJSON_AddArrayToObject(o, "liars");
     for (uint8_t i = 0; i < b->result.liars; i++) {
-        cJSON_AddItemToArray(list, cJSON_CreateString(device_name(s, &b->result.liar[i], hex)));
+        cJSON_AddItemToArray(
+            list, cJSON_CreateString(covey__cli_device_name(s, &b->result.liar[i], hex)));
     }
     return covey__cli_print(b->cli, o);
 }
@@ -256,7 +245,8 @@ static void report(struct bench *b, const struct covey_control_status *s)
         printf("%u rounds were computed by this device alone\n", r->here);
     }
     for (uint8_t i = 0; i < r->liars; i++) {
-        printf("%s gave wrong answers and got no more work\n", device_name(s, &r->liar[i], hex));
+        printf("%s gave wrong answers and got no more work\n",
+               covey__cli_device_name(s, &r->liar[i], hex));
     }
 }
 

@@ -162,3 +162,15 @@ void covey__hex(char *out, const uint8_t *bytes, size_t count)
     }
     out[2 * count] = 0;
 }
+
+const char *covey__cli_device_name(const struct covey_control_status *s,
+                                   const struct covey_node_id *id, char hex[static 33])
+{
+    for (size_t i = 0; i < s->member_count; i++) {
+        if (covey_node_id_equal(&s->member[i].id, id)) {
+            return s->member[i].name;
+        }
+    }
+    covey__hex(hex, id->bytes, sizeof(id->bytes));
+    return hex;
+}

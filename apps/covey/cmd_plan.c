@@ -17,18 +17,6 @@ static unsigned held(const struct covey_control_plan_layer *l, unsigned device)
     return count;
 }
 
-static const char *device_name(const struct covey_control_status *s, const struct covey_node_id *id,
-                               char hex[static 33])
-{
-    for (size_t i = 0; i < s->member_count; i++) {
-        if (covey_node_id_equal(&s->member[i].id, id)) {
-            return s->member[i].name;
-        }
-    }
-    covey__hex(hex, id->bytes, sizeof(id->bytes));
-    return hex;
-}
-
 static const char *mode_name(uint8_t mode)
 {
     static const char *const names[] = {
@@ -102,7 +90,7 @@ static void add_devices(cJSON *document, const struct covey_control_plan *p,
     for (unsigned i = 0; i < p->devices; i++) {
         const struct covey_control_plan_device *d = &p->device[i];
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "name", device_name(s, &d->id, hex));
+        cJSON_AddStringToObject(o, "name", covey__cli_device_name(s, &d->id, hex));
         cJSON_AddNumberToObject(o, "weights_bytes", (double)d->weights_bytes);
         cJSON_AddNumberToObject(o, "received_bytes", (double)d->received_bytes);
         cJSON_AddNumberToObject(o, "sent_bytes", (double)d->sent_bytes);
@@ -118,7 +106,8 @@ static cJSON *plan_json(const char *model, const struct covey_control_plan *p,
     cJSON_AddStringToObject(document, "model", model);
     cJSON_AddNumberToObject(document, "term", (double)p->term);
     if (p->has_coordinator) {
-        cJSON_AddStringToObject(document, "coordinator", device_name(s, &p->coordinator, hex));
+        cJSON_AddStringToObject(document, "coordinator",
+                                covey__cli_device_name(s, &p->coordinator, hex));
     } else {
         cJSON_AddNullToObject(document, "coordinator");
     }
@@ -144,7 +133,7 @@ static void print_heads(const struct covey_control_plan *p, const struct covey_c
 {
     char hex[33];
     for (unsigned i = 0; i < p->devices; i++) {
-        printf(" %8.8s", device_name(s, &p->device[i].id, hex));
+        printf(" %8.8s", covey__cli_device_name(s, &p->device[i].id, hex));
     }
     printf("\n");
 }
@@ -196,7 +185,7 @@ static void print_links(const struct covey_control_plan *p, const struct covey_c
     printf("%-24s %14s %14s %14s\n", "DEVICE", "WEIGHTS B", "RECEIVED B", "SENT B");
     for (unsigned i = 0; i < p->devices; i++) {
         const struct covey_control_plan_device *d = &p->device[i];
-        printf("%-24.24s %14llu %14llu %14llu\n", device_name(s, &d->id, hex),
+        printf("%-24.24s %14llu %14llu %14llu\n", covey__cli_device_name(s, &d->id, hex),
                (unsigned long long)d->weights_bytes, (unsigned long long)d->received_bytes,
                (unsigned long long)d->sent_bytes);
     }
@@ -214,7 +203,7 @@ static void print_table(const struct covey_control_plan *p, const struct covey_c
         printf("predicted %.2f ms, alone %.2f ms\n", ms(p->predicted_us), ms(p->local_us));
     }
     if (p->has_coordinator) {
-        printf("planned by %s in term %llu\n", device_name(s, &p->coordinator, hex),
+        printf("planned by %s in term %llu\n", covey__cli_device_name(s, &p->coordinator, hex),
                (unsigned long long)p->term);
     } else {
         printf("planned by the node that was asked\n");
