@@ -341,6 +341,11 @@ static void wait_kept(struct covey_training *t)
 {
     while (unkept_steps(t) >= t->job.every && t->job.every > 0 && !t->unkeepable &&
            asked(t) == COVEY__TRAINING_GO) {
+        uint64_t before = covey_clock_ns();
+        if (!wait_lease(t, 0)) {
+            break; /* one that is cut off is paused, and says so */
+        }
+        t->unkept_ns = covey_clock_ns() - before > SPEED_NS ? 0 : t->unkept_ns;
         bool older = t->saved_step < covey_trainer_steps(t->trainer);
         if (older && may_save(t)) {
             save(t, false);
