@@ -25,6 +25,7 @@ static const struct covey__field infer[] = {
     CONTROL_BOOL(infer, half),
     CONTROL_UINT(infer, batch, COVEY_BATCH_MAX),
     CONTROL_BOOL(infer, exact),
+    CONTROL_BOOL(infer, check_all),
 };
 
 static const struct covey__field error[] = {

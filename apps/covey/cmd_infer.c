@@ -19,6 +19,9 @@ const char covey__help_infer[] =
     "  --devices N        at most N devices (all)\n"
     "  --parity R         devices that may be lost at any moment, 0 to 4 (1)\n"
     "  --coded auto|all   code a layer where that is sooner, or every layer (auto)\n"
+    "  --check all|untrusted  strips of tile runs are made by two devices each, which must agree, "
+    "or\n"
+    "                     believed, sooner: layers are always checked (all)\n"
     "  --half             activations travel as 16-bit numbers\n"
     "  --exact            answers bit for bit those of one device: of quantised networks\n"
     "  --batch N          N inputs in one request, 1 to 256 (1; of a tensor: its first dimension)\n"
@@ -64,7 +67,7 @@ static bool ends_with(const char *text, const char *ending)
 
 static bool parse(struct infer *f, int *argc, char **argv)
 {
-    const char *coded = "auto";
+    const char *coded = "auto", *check = "all";
     double timeout_s = 0;
     uint32_t devices = 0, parity = 1;
     const struct covey__option options[] = {
@@ -77,6 +80,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--skip", COVEY__OPTION_NUMBER, &f->skip, 0, UINT32_MAX, NULL},
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
         {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
+        {"--check", COVEY__OPTION_TEXT, &check, 0, 0, NULL},
         {"--half", COVEY__OPTION_FLAG, &f->request.half, 0, 0, NULL},
         {"--exact", COVEY__OPTION_FLAG, &f->request.exact, 0, 0, NULL},
         {"--batch", COVEY__OPTION_NUMBER, &f->batch, 1, COVEY_BATCH_MAX, NULL},
@@ -114,7 +118,12 @@ static bool parse(struct infer *f, int *argc, char **argv)
         covey__cli_usage(f->cli, "--coded is auto or all");
         return false;
     }
+    if (strcmp(check, "all") != 0 && strcmp(check, "untrusted") != 0) {
+        covey__cli_usage(f->cli, "--check is untrusted or all");
+        return false;
+    }
     f->request.coded_all = strcmp(coded, "all") == 0;
+    f->request.check_all = strcmp(check, "all") == 0;
     f->request.parity = (uint8_t)parity;
     f->request.timeout_ms = (uint32_t)(timeout_s * 1000);
     return covey__prepare_override(f->cli, &f->options, &f->prepare);

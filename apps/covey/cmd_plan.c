@@ -58,10 +58,23 @@ static cJSON *layer_json(const struct covey_control_plan_layer *l)
     return o;
 }
 
+/* Two devices make each row: the same cells are there twice. */
+static bool is_twice(const struct covey_control_plan *p, unsigned run)
+{
+    for (unsigned i = 1; i < p->segment_count; i++) {
+        if (p->segment[i].run == run && p->segment[i - 1].run == run &&
+            p->segment[i].first_cell == p->segment[i - 1].first_cell) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static cJSON *run_json(const struct covey_control_plan *p, unsigned run)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "predicted_ms", ms(p->run_us[run]));
+    cJSON_AddBoolToObject(o, "twice", is_twice(p, run));
     cJSON *segments = cJSON_AddArrayToObject(o, "segments");
     for (unsigned i = 0; i < p->segment_count; i++) {
         const struct covey_control_plan_segment *segment = &p->segment[i];
@@ -245,7 +258,7 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
 {
     uint32_t devices = 0, parity = 1, batch = 1;
-    const char *coded = "auto";
+    const char *coded = "auto", *check = "all";
     struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
         {.name = "--devices",
@@ -258,6 +271,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
          .value = &parity,
          .max = COVEY_PARITY_MAX},
         {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
+        {.name = "--check", .kind = COVEY__OPTION_TEXT, .value = &check},
         {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
         {.name = "--exact", .kind = COVEY__OPTION_FLAG, .value = &infer.exact},
         {.name = "--batch",
@@ -269,14 +283,17 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv)) {
         return COVEY_EXIT_USAGE;
     }
-    if (argc != 2 || (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0)) {
+    if (argc != 2 || (strcmp(coded, "all") != 0 && strcmp(coded, "auto") != 0) ||
+        (strcmp(check, "all") != 0 && strcmp(check, "untrusted") != 0)) {
         return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0..4] "
-                                     "[--coded auto|all] [--half] [--exact] [--batch N]");
+                                     "[--coded auto|all] [--check all|untrusted] [--half] "
+                                     "[--exact] [--batch N]");
     }
     infer.devices = (uint8_t)devices;
     infer.parity = (uint8_t)parity;
     infer.batch = (uint16_t)batch;
     infer.coded_all = strcmp(coded, "all") == 0;
+    infer.check_all = strcmp(check, "all") == 0;
     int len = snprintf(infer.model, sizeof(infer.model), "%s", argv[1]);
     if (len <= 0 || (size_t)len >= sizeof(infer.model)) {
         return covey__cli_usage(cli, "a model's name has 1 to %d characters", COVEY_NAME_MAX);

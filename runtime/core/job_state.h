@@ -169,6 +169,7 @@ struct covey__tiles {
     uint64_t began_ms, overdue_ms;
     uint64_t grace_ms; /* 0: no complaint */
     struct covey_tile_layout layout;
+    struct covey_tile_layout twin;               /* segments 0: rows are made once */
     covey_handle cut[COVEY_PLAN_DEVICES_MAX];    /* until START is sent */
     covey_handle answer[COVEY_PLAN_DEVICES_MAX]; /* until TILES_DONE */
 };

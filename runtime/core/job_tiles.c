@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_state.h"
+#include "plan_private.h"
 
 static uint32_t bit_of(unsigned device)
 {
@@ -14,14 +15,7 @@ static const struct covey_plan_run *run_of(struct covey_job *job,
 
 uint32_t covey__job_tiles_holders(const struct covey_plan *plan, unsigned run)
 {
-    uint32_t mask = 0;
-    for (unsigned s = 0; s < plan->run[run].segments; s++) {
-        const uint16_t *rows = plan->run[run].segment[s].rows;
-        for (unsigned d = 0; d < plan->devices; d++) {
-            mask |= rows[d] < rows[d + 1] ? bit_of(d) : 0;
-        }
-    }
-    return mask;
+    return covey__run_holders(&plan->run[run], plan->devices);
 }
 
 static uint32_t layout_devices(const struct covey_tile_layout *layout)
@@ -33,6 +27,12 @@ static uint32_t layout_devices(const struct covey_tile_layout *layout)
         }
     }
     return mask;
+}
+
+/* The one that the device is part of. */
+static const struct covey_tile_layout *layout_of(const struct covey__tiles *tiles, unsigned device)
+{
+    return (layout_devices(&tiles->twin) & bit_of(device)) != 0 ? &tiles->twin : &tiles->layout;
 }
 
 /* ---- events ---- */
@@ -146,10 +146,8 @@ static uint32_t unanswered(const struct covey__tiles *tiles)
     uint32_t mask = 0;
     unsigned last = tiles->layout.segments - 1u;
     for (unsigned d = 0; d < tiles->layout.devices; d++) {
-        if (tiles->layout.rows[last][d] < tiles->layout.rows[last][d + 1] &&
-            tiles->answer[d] == 0) {
-            mask |= bit_of(d);
-        }
+        struct covey_rows rows = covey_tile_made(layout_of(tiles, d), last, d);
+        mask |= rows.begin < rows.end && tiles->answer[d] == 0 ? bit_of(d) : 0;
     }
     return mask;
 }
@@ -210,7 +208,7 @@ bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incomin
         return false;
     }
     const struct covey_plan_run *run = &version->plan.run[tiles->run];
-    struct covey_rows rows = covey_tile_made(&tiles->layout, run->segments - 1u, d);
+    struct covey_rows rows = covey_tile_made(layout_of(tiles, d), run->segments - 1u, d);
     if (in->body == 0 ||
         in->body_len != covey_tile_piece_bytes(run, run->segments, rows, version->plan.half)) {
         lose_slow(turn, request, bit_of(d));
@@ -222,6 +220,12 @@ bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incomin
         tiles->state = COVEY__TILES_COMPLETE;
     }
     return true;
+}
+
+static void add_layouts(struct covey_action *action, const struct covey__tiles *tiles)
+{
+    action->layout = &tiles->layout;
+    action->twin = tiles->twin.segments > 0 ? &tiles->twin : NULL;
 }
 
 static bool tell_done(struct covey__turn *turn, struct covey__request *request)
@@ -242,7 +246,7 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
     if (is_here) {
         memcpy(done->answer, tiles->answer, sizeof(done->answer));
         memset(tiles->answer, 0, sizeof(tiles->answer));
-        action->layout = &tiles->layout;
+        add_layouts(action, tiles);
         covey__times_add_beside(&session->run_times[tiles->run], turn->now_ms - tiles->began_ms,
                                 request->beside);
     }
@@ -282,6 +286,16 @@ static void rates_of(const struct covey__turn *turn, const struct covey_plan *pl
     }
 }
 
+static void set_layouts(struct covey__tiles *tiles, const struct covey_plan_run *run,
+                        unsigned devices)
+{
+    covey_tile_layout_of(run, devices, &tiles->layout);
+    tiles->twin.segments = 0;
+    if (run->twice) {
+        covey_tile_layout_twin(run, devices, &tiles->twin);
+    }
+}
+
 /* The plan's own rows while all are there, else among those that are left. False: nobody is. */
 static bool choose(const struct covey__turn *turn, struct covey__request *request)
 {
@@ -298,7 +312,7 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
         return false;
     }
     if (mask == all) {
-        covey_tile_layout_of(&plan->run[tiles->run], plan->devices, &tiles->layout);
+        set_layouts(tiles, &plan->run[tiles->run], plan->devices);
         return true;
     }
     struct covey_plan_run run = plan->run[tiles->run];
@@ -307,7 +321,7 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
     if (!covey_plan_share(&run, plan->devices, mask, rate)) {
         return false;
     }
-    covey_tile_layout_of(&run, plan->devices, &tiles->layout);
+    set_layouts(tiles, &run, plan->devices);
     return true;
 }
 
@@ -338,7 +352,7 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
     tiles->grace_ms = 0;
     bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
                   !is_hopeless(turn, request) && choose(turn, request);
-    tiles->used = shared ? layout_devices(&tiles->layout) : 0;
+    tiles->used = shared ? layout_devices(&tiles->layout) | layout_devices(&tiles->twin) : 0;
     /* Who gets a newer attempt drops the older by itself. */
     tiles->drop |= tiles->told & ~tiles->used;
     tiles->told &= tiles->used;
@@ -451,7 +465,7 @@ static bool pump_cut(struct covey__turn *turn, struct covey__request *request)
     action->request = request->id;
     action->run = tiles->run;
     action->attempt = tiles->attempt;
-    action->layout = &tiles->layout;
+    add_layouts(action, tiles);
     tiles->state = COVEY__TILES_CUTTING;
     return true;
 }
@@ -464,7 +478,7 @@ static bool send_start(struct covey__turn *turn, struct covey__request *request,
     struct covey_buf space = {turn->job->scratch, sizeof(turn->job->scratch)};
     size_t len = 0;
     /* A layout always fits: the scratch holds the costs of all layers. */
-    if (covey_tile_layout_encode(&tiles->layout, space, &len) != COVEY_OK) {
+    if (covey_tile_layout_encode(layout_of(tiles, device), space, &len) != COVEY_OK) {
         return false;
     }
     struct covey_work_message message = {.type = COVEY_WORK_START};

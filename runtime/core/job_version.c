@@ -33,8 +33,9 @@ static void plan_alone(struct covey_plan *plan, uint8_t parity)
 static bool is_same_run(const struct covey_plan_run *a, const struct covey_plan_run *b,
                         unsigned devices)
 {
-    bool same =
-        a->first_cell == b->first_cell && a->cells == b->cells && a->segments == b->segments;
+    bool same = a->first_cell == b->first_cell && a->cells == b->cells &&
+                a->segments == b->segments && a->twice == b->twice &&
+                (!a->twice || memcmp(a->twin, b->twin, (devices + 1) * sizeof(a->twin[0])) == 0);
     for (unsigned s = 0; same && s < a->segments; s++) {
         same = a->segment[s].first_cell == b->segment[s].first_cell &&
                a->segment[s].cells == b->segment[s].cells &&

@@ -160,7 +160,9 @@ static bool run_holds(const struct covey_plan *plan, const struct covey_plan_req
                       const struct covey_plan_run *run)
 {
     unsigned cell = run->first_cell;
-    if (run->segments == 0 || run->segments > COVEY_TILE_SEGMENTS_MAX) {
+    if (run->segments == 0 || run->segments > COVEY_TILE_SEGMENTS_MAX ||
+        run->twice != request->check_all ||
+        (run->twice && !covey__twins_hold(run, plan->devices))) {
         return false;
     }
     for (unsigned s = 0; s < run->segments; s++) {

@@ -12,7 +12,8 @@ enum {
     REQUEST_CODED_ALL,
     REQUEST_HALF,
     REQUEST_OWNER_BYTES,
-    REQUEST_KEYS = 7,
+    REQUEST_CHECK_ALL,
+    REQUEST_KEYS = 8,
 };
 enum {
     PLAN_TERM = 1,
@@ -27,7 +28,7 @@ enum {
     PLAN_KEYS = 9,
 };
 enum { COST_ITEMS = 8, CELL_ITEMS = 5, CELL_TILE_ITEMS = 16, MAP_ITEMS = 7, KEYS_MAX = 24 };
-enum { LAYER_LOCAL_ITEMS = 1, LAYER_ITEMS = 4, RUN_ITEMS = 3, SEGMENT_ITEMS = 14 };
+enum { LAYER_LOCAL_ITEMS = 1, LAYER_ITEMS = 4, RUN_ITEMS = 4, SEGMENT_ITEMS = 14 };
 
 static void put_work(struct covey_cbor_writer *w, const struct covey_plan_work *work)
 {
@@ -104,6 +105,8 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
     covey_cbor_put_bool(&w, request->half);
     covey_cbor_put_uint(&w, REQUEST_OWNER_BYTES);
     covey_cbor_put_uint(&w, request->owner_bytes);
+    covey_cbor_put_uint(&w, REQUEST_CHECK_ALL);
+    covey_cbor_put_bool(&w, request->check_all);
     return covey_cbor_writer_done(&w, out_len);
 }
 
@@ -216,6 +219,9 @@ static void get_request_field(struct covey_cbor_reader *r, uint64_t key,
     case REQUEST_OWNER_BYTES:
         request->owner_bytes = covey_cbor_get_uint(r, UINT64_MAX);
         break;
+    case REQUEST_CHECK_ALL:
+        request->check_all = covey_cbor_get_bool(r);
+        break;
     default:
         covey_cbor_skip(r);
         break;
@@ -231,7 +237,7 @@ covey_err covey__plan_request_decode(struct covey_bytes in, struct covey_plan_re
     covey_cbor_reader_init(&r, in);
     (void)covey_cbor_enter_map(&r, KEYS_MAX);
     while (covey_cbor_next_key(&r, &key)) {
-        seen += key >= REQUEST_PARITY && key <= REQUEST_OWNER_BYTES;
+        seen += key >= REQUEST_PARITY && key <= REQUEST_CHECK_ALL;
         get_request_field(&r, key, out);
     }
     covey_err err = covey_cbor_reader_done(&r);
@@ -270,6 +276,14 @@ static void put_layer(struct covey_cbor_writer *w, const struct covey_plan_layer
     }
 }
 
+static void put_rows(struct covey_cbor_writer *w, unsigned devices, const uint16_t *rows)
+{
+    covey_cbor_put_array(w, devices);
+    for (unsigned d = 0; d < devices; d++) {
+        covey_cbor_put_uint(w, rows[d + 1]);
+    }
+}
+
 static void put_segment(struct covey_cbor_writer *w, unsigned devices,
                         const struct covey_plan_segment *segment)
 {
@@ -279,10 +293,7 @@ static void put_segment(struct covey_cbor_writer *w, unsigned devices,
     put_work(w, &segment->row);
     put_work(w, &segment->strip);
     covey_cbor_put_uint(w, segment->predicted_us);
-    covey_cbor_put_array(w, devices);
-    for (unsigned d = 0; d < devices; d++) {
-        covey_cbor_put_uint(w, segment->rows[d + 1]);
-    }
+    put_rows(w, devices, segment->rows);
 }
 
 static void put_runs(struct covey_cbor_writer *w, const struct covey_plan *plan)
@@ -297,6 +308,7 @@ static void put_runs(struct covey_cbor_writer *w, const struct covey_plan *plan)
         for (unsigned k = 0; k < run->segments; k++) {
             put_segment(w, plan->devices, &run->segment[k]);
         }
+        put_rows(w, run->twice ? plan->devices : 0, run->twin);
     }
 }
 
@@ -392,6 +404,29 @@ static void get_layers(struct covey_cbor_reader *r, struct covey_plan *plan)
     covey_cbor_leave(r);
 }
 
+/* Of an array that was entered. */
+static void get_rows(struct covey_cbor_reader *r, unsigned devices, uint16_t *out)
+{
+    for (unsigned d = 0; d < devices && r->err == COVEY_OK; d++) {
+        out[d + 1] = get_u16(r, out[d]);
+    }
+    covey_cbor_leave(r);
+}
+
+/* Empty: each row is made once. */
+static void get_twin(struct covey_cbor_reader *r, unsigned devices, struct covey_plan_run *run)
+{
+    size_t count = covey_cbor_enter_array(r, COVEY_PLAN_DEVICES_MAX);
+    if (r->err == COVEY_OK && count != 0 && count != devices) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+    run->twice = count > 0;
+    get_rows(r, (unsigned)count, run->twin);
+    if (r->err == COVEY_OK && run->twice && !covey__twins_hold(run, devices)) {
+        r->err = COVEY_ERR_RANGE;
+    }
+}
+
 static void get_segment(struct covey_cbor_reader *r, unsigned devices,
                         struct covey_plan_segment *segment)
 {
@@ -402,10 +437,7 @@ static void get_segment(struct covey_cbor_reader *r, unsigned devices,
     get_work(r, &segment->strip);
     segment->predicted_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
     enter_exact(r, devices);
-    for (unsigned d = 0; d < devices && r->err == COVEY_OK; d++) {
-        segment->rows[d + 1] = get_u16(r, segment->rows[d]);
-    }
-    covey_cbor_leave(r);
+    get_rows(r, devices, segment->rows);
     covey_cbor_leave(r);
     if (r->err == COVEY_OK && segment->rows[devices] != segment->map.out_rows) {
         r->err = COVEY_ERR_RANGE;
@@ -436,6 +468,9 @@ static void get_run(struct covey_cbor_reader *r, unsigned devices, unsigned *ino
         }
     }
     covey_cbor_leave(r);
+    if (r->err == COVEY_OK) {
+        get_twin(r, devices, run);
+    }
     covey_cbor_leave(r);
     run->cells = (uint16_t)(cell - run->first_cell);
     *inout_cell = cell;

@@ -17,9 +17,9 @@ enum {
     /* Bytes: map, works and rows of a segment. */
     COVEY__PLAN_SEGMENT_MAX = 96 + COVEY_PLAN_DEVICES_MAX * 3,
     /* Bytes: a holder for each slot of each layer, segments, ids of devices, and some. */
-    COVEY__PLAN_MAX =
-        128 + COVEY_PLAN_DEVICES_MAX * 20 + COVEY_LAYERS_MAX * 144 +
-        COVEY_TILE_RUNS_MAX * (16 + COVEY_TILE_SEGMENTS_MAX * COVEY__PLAN_SEGMENT_MAX),
+    COVEY__PLAN_MAX = 128 + COVEY_PLAN_DEVICES_MAX * 20 + COVEY_LAYERS_MAX * 144 +
+                      COVEY_TILE_RUNS_MAX * (16 + COVEY_PLAN_DEVICES_MAX * 3 +
+                                             COVEY_TILE_SEGMENTS_MAX * COVEY__PLAN_SEGMENT_MAX),
 };
 
 covey_err covey__plan_request_encode(const struct covey_plan_request *request, struct covey_buf out,

@@ -105,9 +105,13 @@ struct covey__crew {
     unsigned count;
     uint64_t memory;                       /* of the one that has least */
     uint64_t rate[COVEY_PLAN_DEVICES_MAX]; /* 0: not one of them */
+    /* Where each row is made twice: of those who make it the second time, and rate is 0 there. */
+    bool twice;
+    uint64_t twin[COVEY_PLAN_DEVICES_MAX];
     unsigned kept, next;
     /* Rows by device, for heights that were asked for lately. */
     uint16_t share[COVEY__SHARES_KEPT][COVEY_PLAN_DEVICES_MAX + 1];
+    uint16_t twin_share[COVEY__SHARES_KEPT][COVEY_PLAN_DEVICES_MAX + 1];
 };
 
 /* Best time at a boundary between cells. */
@@ -149,5 +153,9 @@ void covey__segment_join(const struct covey_plan_request *request,
 /* Rows of a segment's output by device, contiguous; rates below 2^32, one of them at least 1. */
 void covey__rows_share(unsigned out_rows, unsigned devices, const uint64_t *rate,
                        uint16_t *out_rows_of);
+/* Two crews of about the same rate: half of the devices keep theirs, in twin are the others'. */
+void covey__twins_part(unsigned devices, uint64_t *inout_rate, uint64_t *out_twin);
+/* A run of one segment, all of its rows made twice, by different devices. */
+bool covey__twins_hold(const struct covey_plan_run *run, unsigned devices);
 
 #endif /* COVEY_CORE_PLAN_PRIVATE_H */

@@ -60,6 +60,14 @@ bool covey_plan_share(struct covey_plan_run *inout_run, unsigned devices, uint32
             any = true;
         }
     }
+    if (any && inout_run->twice) {
+        uint64_t twin[COVEY_PLAN_DEVICES_MAX];
+        if ((mask & (mask - 1)) == 0) {
+            return false;
+        }
+        covey__twins_part(devices, share, twin);
+        covey__rows_share(inout_run->segment[0].map.out_rows, devices, twin, inout_run->twin);
+    }
     for (unsigned s = 0; any && s < inout_run->segments; s++) {
         struct covey_plan_segment *segment = &inout_run->segment[s];
         covey__rows_share(segment->map.out_rows, devices, share, segment->rows);
@@ -67,19 +75,77 @@ bool covey_plan_share(struct covey_plan_run *inout_run, unsigned devices, uint32
     return any;
 }
 
-static const uint16_t *crew_rows(const struct covey__team *team, struct covey__crew *crew,
-                                 unsigned out_rows)
+/* The fastest that is left goes where less is: what one half has more is less than one device. */
+void covey__twins_part(unsigned devices, uint64_t *inout_rate, uint64_t *out_twin)
+{
+    uint64_t rate[COVEY_PLAN_DEVICES_MAX];
+    uint64_t first = 0, second = 0;
+    memcpy(rate, inout_rate, devices * sizeof(rate[0]));
+    memset(inout_rate, 0, devices * sizeof(inout_rate[0]));
+    memset(out_twin, 0, devices * sizeof(out_twin[0]));
+    for (unsigned given = 0; given < devices; given++) {
+        unsigned best = 0;
+        for (unsigned d = 1; d < devices; d++) {
+            best = rate[d] > rate[best] ? d : best;
+        }
+        if (rate[best] == 0) {
+            return;
+        }
+        uint64_t *half = second < first ? out_twin : inout_rate;
+        first += half == inout_rate ? rate[best] : 0;
+        second += half == out_twin ? rate[best] : 0;
+        half[best] = rate[best];
+        rate[best] = 0;
+    }
+}
+
+bool covey__twins_hold(const struct covey_plan_run *run, unsigned devices)
+{
+    const struct covey_plan_segment *segment = &run->segment[0];
+    bool holds =
+        run->segments == 1 && run->twin[0] == 0 && run->twin[devices] == segment->map.out_rows;
+    for (unsigned d = 0; d < devices && holds; d++) {
+        holds = run->twin[d] <= run->twin[d + 1] &&
+                (run->twin[d] == run->twin[d + 1] || segment->rows[d] == segment->rows[d + 1]);
+    }
+    return holds;
+}
+
+/* Which of the crew's shares is that of this height. */
+static unsigned crew_share(const struct covey__team *team, struct covey__crew *crew,
+                           unsigned out_rows)
 {
     for (unsigned i = 0; i < crew->kept; i++) {
         if (crew->share[i][team->devices] == out_rows) {
-            return crew->share[i];
+            return i;
         }
     }
-    uint16_t *rows = crew->share[crew->next];
-    covey__rows_share(out_rows, team->devices, crew->rate, rows);
+    unsigned made = crew->next;
+    covey__rows_share(out_rows, team->devices, crew->rate, crew->share[made]);
+    if (crew->twice) {
+        covey__rows_share(out_rows, team->devices, crew->twin, crew->twin_share[made]);
+    }
     crew->next = (crew->next + 1) % COVEY__SHARES_KEPT;
     crew->kept += crew->kept < COVEY__SHARES_KEPT;
-    return rows;
+    return made;
+}
+
+static const uint16_t *crew_rows(const struct covey__team *team, struct covey__crew *crew,
+                                 unsigned out_rows)
+{
+    return crew->share[crew_share(team, crew, out_rows)];
+}
+
+/* What each makes of an output of this height, the first time or the second. */
+static void crew_made(const struct covey__team *team, struct covey__crew *crew, unsigned out_rows,
+                      struct covey_rows out[static COVEY_PLAN_DEVICES_MAX])
+{
+    unsigned share = crew_share(team, crew, out_rows);
+    for (unsigned d = 0; d < team->devices; d++) {
+        const uint16_t *rows =
+            crew->twice && crew->twin[d] > 0 ? crew->twin_share[share] : crew->share[share];
+        out[d] = (struct covey_rows){rows[d], rows[d + 1]};
+    }
 }
 
 uint32_t covey__run_holders(const struct covey_plan_run *run, unsigned devices)
@@ -87,7 +153,8 @@ uint32_t covey__run_holders(const struct covey_plan_run *run, unsigned devices)
     uint32_t mask = 0;
     for (unsigned s = 0; s < run->segments; s++) {
         for (unsigned d = 0; d < devices; d++) {
-            bool has = run->segment[s].rows[d + 1] > run->segment[s].rows[d];
+            bool has = run->segment[s].rows[d + 1] > run->segment[s].rows[d] ||
+                       (run->twice && run->twin[d + 1] > run->twin[d]);
             mask |= (uint32_t)has << d;
         }
     }
@@ -191,6 +258,10 @@ static void add_crews(struct covey__table *t, const uint64_t *rate, uint64_t mem
             crew->rate[order[i]] = rate[order[i]];
             crew->memory = has < crew->memory ? has : crew->memory;
         }
+        if (t->request->check_all) {
+            crew->twice = true;
+            covey__twins_part(t->team->devices, crew->rate, crew->twin);
+        }
     }
 }
 
@@ -233,13 +304,13 @@ static unsigned rows_in(struct covey_rows rows)
 
 /* The owner cuts the input and sends a piece to each, then works itself; to the end of the
  * segment. */
-static double start_us(const struct covey__team *team, const struct covey__crew *crew,
-                       const struct covey_plan_cell *first, const struct strip *strip)
+static double start_us(const struct covey__team *team, const struct covey_plan_cell *first,
+                       const struct strip *strip)
 {
     const struct covey__pace *owner = &team->asker;
     double sent = 0, end = 0;
     for (unsigned d = 0; d < team->devices; d++) {
-        if (crew->rate[d] == 0 || d == team->owner) {
+        if (rows_in(strip->need[d]) == 0 || d == team->owner) {
             continue;
         }
         double bytes = body(team, rows_in(strip->need[d]), first->map.in_row_bytes);
@@ -283,12 +354,13 @@ static double exchange_us(const struct covey__team *team, const uint16_t *made, 
 }
 
 /* All send their rows of the result to the owner, which takes one after the other. */
-static double gather_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes)
+static double gather_us(const struct covey__team *team, const struct covey_rows *made,
+                        uint32_t row_bytes)
 {
     const struct covey__pace *owner = &team->asker;
     double first = 0, all = 0;
     for (unsigned d = 0; d < team->devices; d++) {
-        unsigned rows = (unsigned)made[d + 1] - made[d];
+        unsigned rows = rows_in(made[d]);
         if (rows == 0 || d == team->owner) {
             continue;
         }
@@ -304,14 +376,6 @@ static double gather_us(const struct covey__team *team, const uint16_t *made, ui
 }
 
 /* ---- segments ---- */
-
-static void strip_begin(const struct covey__team *team, const uint16_t *rows, struct strip *out)
-{
-    memset(out, 0, sizeof(*out));
-    for (unsigned d = 0; d < team->devices; d++) {
-        out->need[d] = (struct covey_rows){rows[d], rows[d + 1]};
-    }
-}
 
 /* One cell more below; the longest work of anyone. */
 static double strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,
@@ -367,13 +431,14 @@ static void try_segment(struct covey__table *t, unsigned c, const struct strip *
     const struct covey__mark *alone = &t->best[from], *inside = &t->run[c][from];
     struct covey__mark mark = {.from = (uint16_t)from, .crew = (uint8_t)c, .segments = 1};
     if (alone->runs < COVEY_TILE_RUNS_MAX && fits(crew, alone->run_bytes + bytes)) {
-        mark.us = alone->us + start_us(t->team, crew, first, strip);
+        mark.us = alone->us + start_us(t->team, first, strip);
         mark.run_bytes = alone->run_bytes + bytes;
         mark.runs = (uint8_t)(alone->runs + 1);
         mark.begins = true;
         improve(&t->run[c][end], &mark);
     }
-    if (inside->segments > 0 && inside->segments < COVEY_TILE_SEGMENTS_MAX &&
+    /* What goes between neighbours nobody else sees: what is made twice comes from here. */
+    if (!crew->twice && inside->segments > 0 && inside->segments < COVEY_TILE_SEGMENTS_MAX &&
         fits(crew, inside->run_bytes + bytes) && follows(&first[-1].map, &first->map)) {
         const uint16_t *made = crew_rows(t->team, crew, first->map.in_rows);
         mark.us = inside->us + exchange_us(t->team, made, first->map.in_row_bytes, strip);
@@ -393,10 +458,10 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
     const uint64_t weights_max = UINT64_MAX >> 12; /* nobody has that much, and sums stay sums */
     const struct covey_plan_cell *cell = t->request->cell;
     struct covey_row_map map = cell[end - 1].map;
-    struct strip strip;
+    struct strip strip = {0};
     uint64_t weights = 0;
     unsigned worse = 0;
-    strip_begin(t->team, crew_rows(t->team, &t->crew[c], map.out_rows), &strip);
+    crew_made(t->team, &t->crew[c], map.out_rows, strip.need);
     strip.end = end;
     for (unsigned from = end; from > 0 && end - from < CELLS_MAX && worse < WORSE_MAX; from--) {
         const struct covey_plan_cell *added = &cell[from - 1];
@@ -446,7 +511,8 @@ void covey__table_fill(struct covey__table *t)
             }
             grow_segments(t, c, end);
             struct covey__mark mark = t->run[c][end];
-            const uint16_t *made = crew_rows(t->team, &t->crew[c], map->out_rows);
+            struct covey_rows made[COVEY_PLAN_DEVICES_MAX];
+            crew_made(t->team, &t->crew[c], map->out_rows, made);
             mark.us += gather_us(t->team, made, map->out_row_bytes);
             improve(best, &mark);
         }
@@ -498,6 +564,11 @@ unsigned covey__table_run(struct covey__table *t, unsigned end, struct covey_pla
         covey__segment_join(t->request, segment);
         covey__rows_share(segment->map.out_rows, t->team->devices, t->crew[crew].rate,
                           segment->rows);
+        if (t->crew[crew].twice) {
+            out->twice = true;
+            covey__rows_share(segment->map.out_rows, t->team->devices, t->crew[crew].twin,
+                              out->twin);
+        }
         double before = mark->begins ? t->best[mark->from].us : t->run[crew][mark->from].us;
         segment->predicted_us = covey__round_us(mark->us - before);
         at = mark->from;

@@ -63,6 +63,16 @@ void covey_tile_layout_of(const struct covey_plan_run *run, unsigned devices,
     }
 }
 
+void covey_tile_layout_twin(const struct covey_plan_run *run, unsigned devices,
+                            struct covey_tile_layout *out)
+{
+    COVEY_ASSERT(devices <= COVEY_PLAN_DEVICES_MAX && run->twice && run->segments == 1);
+    memset(out, 0, sizeof(*out));
+    out->segments = 1;
+    out->devices = (uint8_t)devices;
+    memcpy(out->rows[0], run->twin, (devices + 1) * sizeof(out->rows[0][0]));
+}
+
 static bool ascending(const struct covey_tile_layout *layout, unsigned segment)
 {
     for (unsigned d = 0; d < layout->devices; d++) {

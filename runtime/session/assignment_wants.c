@@ -180,6 +180,10 @@ static bool has_rows(const struct covey_plan *plan, unsigned device)
                 return true;
             }
         }
+        const uint16_t *twin = plan->run[r].twin;
+        if (plan->run[r].twice && twin[device] < twin[device + 1]) {
+            return true;
+        }
     }
     return false;
 }

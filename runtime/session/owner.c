@@ -176,7 +176,7 @@ static struct covey_session *session_slot(struct covey_owner *o)
 static bool is_same_way(const struct covey_control_infer *a, const struct covey_control_infer *b)
 {
     return a->devices == b->devices && a->parity == b->parity && a->coded_all == b->coded_all &&
-           a->half == b->half && a->exact == b->exact &&
+           a->check_all == b->check_all && a->half == b->half && a->exact == b->exact &&
            covey_control_batch(a) == covey_control_batch(b);
 }
 

@@ -92,15 +92,20 @@ static bool has_exact(const struct covey_model *model)
     return exact;
 }
 
+static void keep_runs(struct covey_plan_request *c)
+{
+    for (size_t i = 0; i < c->cells; i++) {
+        c->cell[i].map = (struct covey_row_map){0};
+    }
+}
+
 /* Where a loss is rounded, or strips would add in another order. */
 static void keep_inexact(const struct covey_model *model, struct covey_plan_request *c)
 {
     for (size_t i = 0; i < c->layers; i++) {
         c->cost[i].here = covey_model_layer(model, i)->exact == 0;
     }
-    for (size_t i = 0; i < c->cells; i++) {
-        c->cell[i].map = (struct covey_row_map){0};
-    }
+    keep_runs(c);
 }
 
 covey_err covey__session_costs(struct covey_session *s)
@@ -117,6 +122,7 @@ covey_err covey__session_costs(struct covey_session *s)
     c->parity = exact && s->options.parity > 1 ? 1 : s->options.parity;
     c->devices_max = s->options.devices;
     c->coded_all = s->options.coded_all;
+    c->check_all = s->options.check_all;
     c->half = s->options.half && !exact;
     /* The other half is for check vectors, parities in the making, and what goes out to others. */
     c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 2 : 0;
@@ -132,6 +138,11 @@ covey_err covey__session_costs(struct covey_session *s)
     }
     if (s->options.exact) {
         keep_inexact(file->model, c);
+    }
+    /* Where two makings differ this node computes the run itself, to say which is right: without
+     * its weights it cannot. */
+    if (c->check_all && file->sparse) {
+        keep_runs(c);
     }
     /* What cannot be placed is computed here: a plan without layers and runs. */
     if (!fits || c->cells == 0) {

@@ -116,11 +116,10 @@ static void ask_tiles(struct covey_request *r)
     covey__owner_feed(owner_of(r), &event);
 }
 
-/* They answered wrong numbers: the layer is asked again of the others. */
-static void accuse(struct covey_request *r)
+/* They answered wrong numbers. */
+static void accuse(struct covey_request *r, uint32_t wrong)
 {
     struct covey_owner *o = owner_of(r);
-    uint32_t wrong = r->wrong;
     for (unsigned d = 0; d < r->version->plan.devices; d++) {
         if ((wrong >> d & 1) == 0) {
             continue;
@@ -136,7 +135,6 @@ static void accuse(struct covey_request *r)
             .type = COVEY_EVENT_LIED, .request = r->id, .layer = r->at.index, .peer = *liar};
         covey__owner_feed(o, &event);
     }
-    ask_layer(r);
 }
 
 static void step_done(struct covey_task *task)
@@ -147,8 +145,9 @@ static void step_done(struct covey_task *task)
         covey__infer_end(r, r->err, covey_strerror(r->err));
         return;
     }
+    accuse(r, r->wrong | r->lied);
     if (r->wrong != 0) {
-        accuse(r);
+        ask_layer(r); /* again, of the others */
         return;
     }
     covey__trace_local(r);
@@ -174,6 +173,17 @@ void covey__request_step(struct covey_request *r, enum covey_request_step step)
     covey__pool_submit(owner_of(r)->services->compute, &r->task);
 }
 
+/* Layers always are, strips where others make the same. */
+static bool is_checked(const struct covey_plan *plan)
+{
+    for (unsigned i = 0; i < plan->runs; i++) {
+        if (!plan->run[i].twice) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void begin(struct covey_request *r, struct covey_version *take_version)
 {
     struct covey_session *s = r->session;
@@ -184,7 +194,7 @@ static void begin(struct covey_request *r, struct covey_version *take_version)
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
     if (!covey_plan_is_local(&r->version->plan)) {
-        r->result->checked = r->version->plan.runs == 0;
+        r->result->checked = is_checked(&r->version->plan);
         struct covey_event event = {
             .type = COVEY_EVENT_REQUEST_BEGIN, .fence = r->version->fence, .request = r->id};
         covey__owner_feed(s->owner, &event);
@@ -317,6 +327,15 @@ void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *a
     covey__request_step(r, COVEY_STEP_COMBINE);
 }
 
+static void set_layouts(struct covey_request *r, const struct covey_action *action)
+{
+    r->layout = *action->layout;
+    r->twin.segments = 0;
+    if (action->twin != NULL) {
+        r->twin = *action->twin;
+    }
+}
+
 void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *action)
 {
     struct covey_request *r = covey__request_of(o, action->request);
@@ -329,7 +348,7 @@ void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *a
         covey__request_step(r, r->alone ? COVEY_STEP_START : COVEY_STEP_LOCAL);
         return;
     }
-    r->layout = *action->layout;
+    set_layouts(r, action);
     covey__request_step(r, COVEY_STEP_JOIN);
 }
 
@@ -338,6 +357,9 @@ static void cut_work(struct covey_task *task, struct covey_scratch *scratch)
     (void)scratch;
     struct covey_request *r = (struct covey_request *)task;
     r->err = covey__version_cut(r->version, r->at.index, &r->layout, r->tile_input, r->cut);
+    if (r->err == COVEY_OK && r->twin.segments > 0) {
+        r->err = covey__version_cut(r->version, r->at.index, &r->twin, r->tile_input, r->cut);
+    }
 }
 
 static void cut_done(struct covey_task *task)
@@ -364,7 +386,7 @@ void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *ac
     struct covey_request *r = covey__request_of(o, action->request);
     COVEY_ASSERT(r != NULL && !r->running && r->at.tiles && r->at.index == action->run);
     r->running = true;
-    r->layout = *action->layout;
+    set_layouts(r, action);
     r->attempt = action->attempt;
     r->task.work = cut_work;
     r->task.done = cut_done;

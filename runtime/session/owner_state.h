@@ -35,11 +35,13 @@ struct covey_request {
     struct covey_body *layer_wire;  /* the same as it is sent */
     const float *tile_input;        /* in the run's memory until it goes on */
     uint32_t wrong;                 /* devices whose answers were: nothing was combined */
+    uint32_t lied;                  /* the same of strips, which were made here then */
     uint32_t local_us;              /* from the stage before to this one */
     covey_err err;
     /* given to the task */
     struct covey_answers answers; /* COMBINE; JOIN: pieces by device */
     struct covey_tile_layout layout;
+    struct covey_tile_layout twin;                  /* segments 0: rows are made once */
     struct covey_body *cut[COVEY_PLAN_DEVICES_MAX]; /* made by it */
     uint8_t attempt;
     covey_handle layer_handle;

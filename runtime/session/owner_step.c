@@ -112,6 +112,55 @@ static covey_err take_input(struct covey_request *r, const float *input)
     return err;
 }
 
+/* float16 has fewer numbers: what the devices were sent, so that this node makes the same of it. */
+static covey_err halve_input(struct covey_request *r)
+{
+    const struct covey_plan_run *run = &r->version->plan.run[r->at.index];
+    const struct covey_cell *cell = &r->session->file->cell[run->first_cell];
+    size_t floats = (size_t)cell->in_planes * cell->in_rows * cell->in_width;
+    struct covey_body *half = NULL, *wide = NULL;
+    covey_err err = covey__body_halve(r->tile_input, floats, &half);
+    if (err == COVEY_OK) {
+        err = covey__body_widen(half, &wide);
+    }
+    if (err == COVEY_OK) {
+        /* It is the run's own memory, and nothing else reads it any more. */
+        memcpy((float *)(uintptr_t)r->tile_input, wide->data, floats * sizeof(float));
+    }
+    covey_body_unref(half);
+    covey_body_unref(wide);
+    return err;
+}
+
+/* Rows that were made twice and are not the same: this node makes them too, which says who was
+ * wrong. Nothing of what came is used. */
+static covey_err settle(struct covey_request *r, const struct covey_version_pieces *pieces)
+{
+    covey_err err = r->version->plan.half ? halve_input(r) : COVEY_OK;
+    if (err != COVEY_OK) {
+        return err;
+    }
+    const float *right = covey_run_answer(r->run);
+    covey_run_local(r->run);
+    return covey__version_wrong(r->version, r->at.index, pieces, right, &r->lied);
+}
+
+static covey_err join(struct covey_request *r)
+{
+    const struct covey_version_pieces pieces = {&r->layout, &r->twin, r->answers.device};
+    bool agree = true;
+    if (r->twin.segments > 0) {
+        covey_err err = covey__version_agree(r->version, r->at.index, &pieces, &agree);
+        if (err != COVEY_OK || !agree) {
+            return err != COVEY_OK ? err : settle(r, &pieces);
+        }
+    }
+    covey__version_join(r->version, r->at.index, &r->layout, r->answers.device,
+                        covey_run_answer(r->run));
+    covey_run_resume(r->run);
+    return COVEY_OK;
+}
+
 static covey_err put_together(struct covey_request *r, struct covey_scratch *scratch)
 {
     switch (r->step) {
@@ -120,10 +169,7 @@ static covey_err put_together(struct covey_request *r, struct covey_scratch *scr
     case COVEY_STEP_COMBINE:
         return combine(r, scratch);
     case COVEY_STEP_JOIN:
-        covey__version_join(r->version, r->at.index, &r->layout, r->answers.device,
-                            covey_run_answer(r->run));
-        covey_run_resume(r->run);
-        break;
+        return join(r);
     case COVEY_STEP_LOCAL:
         covey_run_local(r->run);
         break;
@@ -157,7 +203,7 @@ static covey_err go_on(struct covey_request *r, struct covey_scratch *scratch,
 
 covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch)
 {
-    r->wrong = 0;
+    r->wrong = r->lied = 0;
     covey_err err = put_together(r, scratch);
     drop_answers(r);
     if (err != COVEY_OK || r->wrong != 0) {

@@ -88,11 +88,16 @@ static void report_layer(struct report *r, const struct covey_model *model, unsi
 }
 
 /* What goes from one to another before segment `segment`, for the last one to the owner. */
-static uint64_t report_moves(struct report *r, const struct covey_plan_run *run, unsigned segment)
+static uint64_t report_moves(struct report *r, const struct covey_plan_run *run, unsigned segment,
+                             bool second)
 {
     struct covey_tile_layout layout;
     uint64_t moved = 0;
-    covey_tile_layout_of(run, r->plan->devices, &layout);
+    if (second) {
+        covey_tile_layout_twin(run, r->plan->devices, &layout);
+    } else {
+        covey_tile_layout_of(run, r->plan->devices, &layout);
+    }
     for (unsigned from = 0; from <= COVEY_TILE_OWNER; from++) {
         for (unsigned to = 0; to <= COVEY_TILE_OWNER; to++) {
             struct covey_rows rows = covey_tile_piece(run, &layout, segment, from, to);
@@ -106,6 +111,20 @@ static uint64_t report_moves(struct report *r, const struct covey_plan_run *run,
     return moved;
 }
 
+/* Rows that are made twice are two segments here, of the same cells. */
+static void report_segment(struct report *r, unsigned index, unsigned segment, bool second)
+{
+    const struct covey_plan_run *run = &r->plan->run[index];
+    const struct covey_plan_segment *s = &run->segment[segment];
+    struct covey_control_plan_segment *shown = &r->out->segment[r->out->segment_count++];
+    *shown = (struct covey_control_plan_segment){.run = (uint8_t)index,
+                                                 .first_cell = s->first_cell,
+                                                 .cells = s->cells,
+                                                 .predicted_us = s->predicted_us};
+    memcpy(shown->rows, second ? run->twin : s->rows, sizeof(shown->rows));
+    shown->moved_bytes = report_moves(r, run, segment, second);
+}
+
 static void report_run(struct report *r, unsigned index)
 {
     const struct covey_plan_run *run = &r->plan->run[index];
@@ -113,23 +132,21 @@ static void report_run(struct report *r, unsigned index)
     for (unsigned c = 0; c < run->cells; c++) {
         weights += r->costs->cell[run->first_cell + c].weight_bytes;
     }
-    uint32_t holders = 0;
     for (unsigned s = 0; s < run->segments; s++) {
-        const struct covey_plan_segment *segment = &run->segment[s];
-        struct covey_control_plan_segment *shown = &r->out->segment[r->out->segment_count++];
-        *shown = (struct covey_control_plan_segment){.run = (uint8_t)index,
-                                                     .first_cell = segment->first_cell,
-                                                     .cells = segment->cells,
-                                                     .predicted_us = segment->predicted_us};
-        memcpy(shown->rows, segment->rows, sizeof(shown->rows));
-        shown->moved_bytes = report_moves(r, run, s);
-        for (unsigned d = 0; d < r->plan->devices; d++) {
-            holders |= (uint32_t)(segment->rows[d + 1] > segment->rows[d]) << d;
-        }
+        report_segment(r, index, s, false);
     }
-    (void)report_moves(r, run, run->segments); /* the result: counted for the devices only */
+    (void)report_moves(r, run, run->segments, false); /* the result: counted for the devices only */
+    if (run->twice) {
+        report_segment(r, index, 0, true);
+        (void)report_moves(r, run, run->segments, true);
+    }
     for (unsigned d = 0; d < r->plan->devices; d++) {
-        r->out->device[d].weights_bytes += (holders >> d & 1) != 0 ? weights : 0;
+        bool holds = false;
+        for (unsigned s = 0; s < run->segments; s++) {
+            holds = holds || run->segment[s].rows[d + 1] > run->segment[s].rows[d];
+        }
+        holds = holds || (run->twice && run->twin[d + 1] > run->twin[d]);
+        r->out->device[d].weights_bytes += holds ? weights : 0;
     }
     r->out->run_us[index] = run->predicted_us;
 }

@@ -145,6 +145,9 @@ static bool rows_of(const struct covey_strips *s, unsigned run, unsigned segment
     const struct covey_plan_run *r = &s->plan.run[run];
     struct covey_tile_layout layout;
     covey_tile_layout_of(r, s->plan.devices, &layout);
+    if (r->twice && r->twin[device] < r->twin[device + 1]) {
+        covey_tile_layout_twin(r, s->plan.devices, &layout);
+    }
     covey__strips_like(s, run, segment, out);
     out->out = covey_tile_made(&layout, segment, device);
     out->in = covey_tile_need(r, &layout, segment, device);

@@ -86,8 +86,8 @@ covey_err covey__body_halve(const float *values, size_t floats,
                             struct covey_body **out) COVEY_CHECK;
 covey_err covey__body_widen(const struct covey_body *half, struct covey_body **out) COVEY_CHECK;
 
-/* The pieces of segment 0 of a tile run's input, by device; those made before an error are the
- * caller's too. */
+/* The pieces of segment 0 of a tile run's input, by device, besides those that are there; those
+ * made before an error are the caller's too. */
 covey_err covey__version_cut(const struct covey_version *v, unsigned run,
                              const struct covey_tile_layout *layout, const float *input,
                              struct covey_body *out[static COVEY_PLAN_DEVICES_MAX]) COVEY_CHECK;
@@ -96,5 +96,19 @@ void covey__version_join(const struct covey_version *v, unsigned run,
                          const struct covey_tile_layout *layout,
                          struct covey_body *const pieces[static COVEY_PLAN_DEVICES_MAX],
                          float *output);
+
+/* What came back of a run whose rows are made twice. */
+struct covey_version_pieces {
+    const struct covey_tile_layout *layout, *twin;
+    struct covey_body *const *piece; /* [COVEY_PLAN_DEVICES_MAX]: all that both say */
+};
+/* Whether both makings of all rows are the same within rounding. */
+covey_err covey__version_agree(const struct covey_version *v, unsigned run,
+                               const struct covey_version_pieces *pieces,
+                               bool *out_agree) COVEY_CHECK;
+/* Bit d: the rows of device d, not this owner, are not those of `right`, the run's whole output. */
+covey_err covey__version_wrong(const struct covey_version *v, unsigned run,
+                               const struct covey_version_pieces *pieces, const float *right,
+                               uint32_t *out_wrong) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_VERSION_H */

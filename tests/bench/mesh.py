@@ -36,12 +36,19 @@ WRONG = 1e-4  # relative, end to end
 
 def infer_options(options):
     extra = ["--coded", options.coded] if options.coded else []
+    extra += ["--check", options.check] if options.check else []
     return extra + (["--half"] if options.half else [])
+
+
+def trusting(options):
+    """Strips of devices of full trust are believed, unless it is said otherwise."""
+    options.check = options.check or "untrusted"
+    return infer_options(options)
 
 
 def speed(options, model):
     """Latency of one request: all devices together, and the asking device alone."""
-    extra = infer_options(options)
+    extra = trusting(options)
     variants = {"mesh": [*extra, "--parity", options.parity], "alone": ["--devices", 1]}
     with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
         lab.wait()
@@ -62,7 +69,7 @@ def uneven(options, model):
     """Throughput over devices of 65 percent in all, against as many equal ones. The asker is a
     device of 10 percent in the one and of 8 in the other."""
     shares, equal = "10,20,10,5,5,5,5,5", 8
-    extra = [*infer_options(options), "--parity", options.parity]
+    extra = [*trusting(options), "--parity", options.parity]
     tallies = {"uneven": Tally(), "equal": Tally()}
     with Lab(8, shares, options.rate) as one, Lab(8, equal, options.rate) as other:
         labs = {"uneven": one, "equal": other}
@@ -126,7 +133,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="mesh.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=COMMANDS)
-    parser.add_argument("--model", help="vgg19, alexnet, mlp1024, mlp4096 or mlp8192")
+    parser.add_argument("--model", help="vgg19, alexnet, vgg11small, mlp1024, mlp4096 or mlp8192")
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument("--cpu", default="10", help="percent of a core, one or one a device")
     parser.add_argument("--rate", type=int, default=1000, help="Mbit/s; 0: unshaped")
@@ -139,6 +146,8 @@ def arguments():
     parser.add_argument("--for-good", action="store_true", help="what is lost does not return")
     parser.add_argument("--parity", type=int, default=1)
     parser.add_argument("--coded", choices=["auto", "all"])
+    parser.add_argument("--check", choices=["all", "untrusted"],
+                        help="untrusted, for speed and uneven: strips are believed")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the losses")
     parser.add_argument("--detail", action="store_true", help="of losses: every request, on stderr")

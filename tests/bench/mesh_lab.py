@@ -109,6 +109,7 @@ def networks(folder):
     picture = (3, 224, 224)
     return {
         "vgg19": lambda: Model(folder, "vgg19", "vgg19", picture, 1000),
+        "vgg11small": lambda: Model(folder, "vgg11small", "vgg11", (3, 64, 64), 10),
         "alexnet": lambda: Model(folder, "alexnet", "alexnet", picture, 1000),
         "mlp4096": lambda: mlp(folder, 4096),
         "mlp8192": lambda: mlp(folder, 8192),

@@ -119,6 +119,7 @@ static void fill(struct fixture *f)
     c->infer.trace = true;
     c->infer.half = true;
     c->infer.exact = true;
+    c->infer.check_all = true;
     c->infer.timeout_ms = 12345;
     c->infer.batch = COVEY_BATCH_MAX;
     c->lab.delay_ms = UINT32_MAX;
@@ -262,6 +263,7 @@ static void test_fields_keep_their_places(void **state)
     assert_true(f->out.infer.trace);
     assert_true(f->out.infer.half);
     assert_true(f->out.infer.exact);
+    assert_true(f->out.infer.check_all);
     assert_false(f->out.infer.coded_all);
     assert_int_equal(f->out.infer.timeout_ms, 12345);
     assert_int_equal(f->out.infer.batch, COVEY_BATCH_MAX);

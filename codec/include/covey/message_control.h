@@ -105,6 +105,7 @@ struct covey_control_infer {
     uint8_t devices;     /* 0: all */
     uint8_t parity;      /* 0..COVEY_PARITY_MAX */
     bool coded_all;      /* code every layer that can be, whatever it costs */
+    bool check_all;      /* all that others compute is checked, strips too */
     bool half;           /* activations travel as float16 */
     bool exact;          /* only what is bit for bit as on one device is shared out */
     bool trace;          /* report layers */

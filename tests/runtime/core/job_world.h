@@ -54,7 +54,7 @@ struct world {
     bool no_cut;                     /* TILES_CUT is not answered */
     unsigned cuts, started, dropped; /* started, dropped: masks of devices */
     struct covey_action cut;         /* the last */
-    struct covey_tile_layout layout;
+    struct covey_tile_layout layout, twin;
     struct covey_work_tile start[DEVICES];
     unsigned tiles_done, computed_here;
 };
@@ -77,6 +77,8 @@ void start_layer(struct world *w, uint64_t request, unsigned layer);
 struct world *ready_world(unsigned devices, unsigned parity);
 /* Its model is one tile run of four cells of ROWS rows; request 7 has begun. */
 struct world *tiles_world(unsigned devices);
+/* Each row is made by two devices. */
+struct world *twins_world(unsigned devices);
 void start_tiles(struct world *w, uint64_t request);
 void answer_cut(struct world *w);
 /* The device's rows of the result, of the last START. */

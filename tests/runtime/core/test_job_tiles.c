@@ -241,6 +241,90 @@ static void test_one_loss_after_another(void **state)
     over(w);
 }
 
+/* The devices of a layout. */
+static unsigned makers(const struct covey_tile_layout *layout)
+{
+    unsigned mask = 0;
+    for (unsigned d = 0; d < layout->devices; d++) {
+        mask |= (unsigned)(layout->rows[0][d] < layout->rows[0][d + 1]) << d;
+    }
+    return mask;
+}
+
+static void assert_made_twice(const struct world *w, unsigned devices)
+{
+    assert_int_equal(w->layout.segments, 1);
+    assert_int_equal(w->twin.segments, 1);
+    assert_int_equal(w->layout.rows[0][w->layout.devices], ROWS);
+    assert_int_equal(w->twin.rows[0][w->twin.devices], ROWS);
+    assert_int_equal(makers(&w->layout) & makers(&w->twin), 0);
+    assert_int_equal(makers(&w->layout) | makers(&w->twin), devices);
+}
+
+/* Where strips are checked every row is made by two devices, and the result is only told of when
+ * both makings are here. */
+static void test_rows_are_made_twice(void **state)
+{
+    (void)state;
+    struct world *w = twins_world(4);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    assert_made_twice(w, 15);
+    for (unsigned d = 0; d < 4; d++) {
+        assert_int_equal(w->tiles_done, 0);
+        give_piece(w, d);
+    }
+    assert_int_equal(w->tiles_done, 1);
+    assert_int_equal(w->computed_here, 0);
+    over(w);
+}
+
+/* Whoever is lost: all rows are again made twice by those that are left, and here when only one is.
+ */
+static void test_losses_are_made_twice_again(void **state)
+{
+    (void)state;
+    for (unsigned lost = 2; lost < 16; lost += 2) {
+        struct world *w = twins_world(4);
+        start_tiles(w, 7);
+        for (unsigned d = 1; d < 4; d++) {
+            if ((lost >> d & 1) != 0) {
+                set_peer(w, d, COVEY_PEER_GONE);
+            }
+        }
+        if (lost < 14) {
+            assert_int_equal(w->tiles_done, 0);
+            assert_made_twice(w, 15 & ~lost);
+            give_all(w);
+        }
+        assert_int_equal(w->tiles_done, 1);
+        assert_int_equal(w->computed_here, lost == 14);
+        over(w);
+    }
+}
+
+/* A device whose rows were wrong gets none of the next run. */
+static void test_liars_get_no_rows(void **state)
+{
+    (void)state;
+    struct world *w = twins_world(4);
+    start_tiles(w, 7);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 1);
+    struct covey_plan *plan = malloc(sizeof(*plan));
+    assert_non_null(plan);
+    *plan = w->plan;
+    struct covey_event event = {.type = COVEY_EVENT_LIED, .request = 7, .peer = w->plan.device[2]};
+    assert_int_equal(give(w, &event), COVEY_OK);
+    w->plan = *plan; /* the request goes on with its own, whatever the next ones get */
+    start_tiles(w, 7);
+    assert_made_twice(w, 15 & ~4U);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 2);
+    free(plan);
+    over(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +337,9 @@ int main(void)
         cmocka_unit_test(test_the_owner_is_the_last_resort),
         cmocka_unit_test(test_the_end_drops_tiles),
         cmocka_unit_test(test_one_loss_after_another),
+        cmocka_unit_test(test_rows_are_made_twice),
+        cmocka_unit_test(test_losses_are_made_twice_again),
+        cmocka_unit_test(test_liars_get_no_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

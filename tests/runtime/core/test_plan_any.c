@@ -79,6 +79,7 @@ static void random_devices(uint64_t *seed)
     request.devices_max = (uint8_t)(below(seed, 3) == 0 ? below(seed, 12) : 0);
     request.half = below(seed, 2) == 0;
     request.coded_all = below(seed, 6) == 0;
+    request.check_all = below(seed, 3) == 0;
     request.owner_bytes = below(seed, 4) == 0 ? 1 + below(seed, 64 << 20) : 0;
 }
 
@@ -102,6 +103,7 @@ static void check_memory(void)
             for (unsigned s = 0; s < run->segments; s++) {
                 has = has || run->segment[s].rows[d + 1] > run->segment[s].rows[d];
             }
+            has = has || (run->twice && run->twin[d + 1] > run->twin[d]);
             used[d] += has ? weights + weights / 5 : 0;
         }
     }
@@ -152,7 +154,7 @@ static void test_plan_any_request(void **state)
 {
     (void)state;
     uint64_t seed = 88172645463325252;
-    unsigned with_runs = 0, coded = 0;
+    unsigned with_runs = 0, coded = 0, twice = 0;
     for (unsigned i = 0; i < 4000; i++) {
         random_net(&seed);
         random_devices(&seed);
@@ -164,9 +166,10 @@ static void test_plan_any_request(void **state)
         check_codec();
         check_order(&seed);
         with_runs += plan.runs > 0;
+        twice += plan.runs > 0 && request.check_all;
         coded += plan.layers > 0;
     }
-    assert_true(with_runs > 500 && coded > 500);
+    assert_true(with_runs > 500 && coded > 500 && twice > 100);
 }
 
 /* ---- what a plan from outside may have wrong ---- */
@@ -311,6 +314,9 @@ static void test_plan_largest_encoding(void **state)
     static uint8_t packed[COVEY__PLAN_REQUEST_MAX];
     size_t len = 0;
     memset(&plan, 0xff, sizeof(plan));
+    for (unsigned i = 0; i < COVEY_TILE_RUNS_MAX; i++) {
+        plan.run[i].twice = true;
+    }
     plan.devices = COVEY_PLAN_DEVICES_MAX;
     plan.layers = COVEY_LAYERS_MAX;
     plan.runs = COVEY_TILE_RUNS_MAX;
@@ -325,7 +331,7 @@ static void test_plan_largest_encoding(void **state)
     memset(&request, 0xff, sizeof(request));
     request.layers = COVEY_LAYERS_MAX;
     request.cells = COVEY_CELLS_MAX;
-    request.half = request.coded_all = true;
+    request.half = request.coded_all = request.check_all = true;
     for (unsigned i = 0; i < request.layers; i++) {
         request.cost[i].here = true;
     }

@@ -71,6 +71,80 @@ static void test_plan_alexnet(void **state)
     assert_true(gain() > 1.3);
 }
 
+/* Where strips are checked each row of each run is made by two devices, nothing goes between
+ * neighbours, and it is still sooner than alone. */
+static void test_plan_checked(void **state)
+{
+    (void)state;
+    net_vgg19(&request);
+    request.check_all = true;
+    net_equal(&request, &net_tenth, 8);
+
+    assert_true(gain() > 2);
+    assert_true(plan.runs > 0);
+    for (unsigned i = 0; i < plan.runs; i++) {
+        const struct covey_plan_run *run = &plan.run[i];
+        const uint16_t *rows = run->segment[0].rows;
+        assert_true(run->twice && run->segments == 1);
+        assert_int_equal(rows[plan.devices], run->segment[0].map.out_rows);
+        assert_int_equal(run->twin[plan.devices], run->segment[0].map.out_rows);
+        for (unsigned d = 0; d < plan.devices; d++) {
+            assert_true(rows[d] == rows[d + 1] || run->twin[d] == run->twin[d + 1]);
+        }
+    }
+    net_alexnet(&request);
+    request.check_all = true;
+    net_equal(&request, &net_tenth, 8);
+
+    assert_true(gain() > 1.5);
+    net_equal(&request, &net_tenth, 2);
+    assert_true(gain() >= 1);
+}
+
+/* A plan that checks less than was asked for, or whose second making has holes or devices of the
+ * first, is refused. */
+static void test_plan_checked_is_checked(void **state)
+{
+    (void)state;
+    net_vgg19(&request);
+    request.check_all = true;
+    net_equal(&request, &net_tenth, 8);
+    make();
+    other = plan;
+    struct covey_plan_run *run = &other.run[0];
+    run->twice = false;
+    assert_int_equal(covey_plan_check(&other, &request), COVEY_ERR_RANGE);
+    other = plan;
+    memcpy(run->twin, run->segment[0].rows, sizeof(run->twin));
+    assert_int_equal(covey_plan_check(&other, &request), COVEY_ERR_RANGE);
+    other = plan;
+    run->twin[other.devices]--;
+    assert_int_equal(covey_plan_check(&other, &request), COVEY_ERR_RANGE);
+    size_t len = 0;
+    assert_int_equal(
+        covey__plan_encode(&other, (struct covey_buf){bytes[0], COVEY__PLAN_MAX}, &len), COVEY_OK);
+    assert_int_equal(covey__plan_decode(covey_bytes_of(bytes[0], len), &plan), COVEY_ERR_RANGE);
+    request.check_all = false;
+    make();
+    request.check_all = true;
+    assert_int_equal(covey_plan_check(&plan, &request), COVEY_ERR_RANGE);
+}
+
+/* Shared out anew among those that are left each row is still made by two; one alone is too few. */
+static void test_plan_checked_share(void **state)
+{
+    (void)state;
+    uint32_t rate[COVEY_PLAN_DEVICES_MAX] = {3, 1, 1, 1, 9};
+    struct covey_plan_run run = {.segments = 1, .twice = true};
+    run.segment[0].map.out_rows = 12;
+    assert_true(covey_plan_share(&run, 5, 0xf, rate));
+    const uint16_t rows[] = {0, 12, 12, 12, 12, 12}, twin[] = {0, 0, 4, 8, 12, 12};
+    assert_memory_equal(run.segment[0].rows, rows, sizeof(rows));
+    assert_memory_equal(run.twin, twin, sizeof(twin));
+    assert_true(covey_plan_share(&run, 5, 0x3, rate));
+    assert_false(covey_plan_share(&run, 5, 0x4, rate));
+}
+
 /* The dense networks of the issue, with one parity over 8 + 1: no tiles, coded layers, and not one
  * slot more than a parity of each group. */
 static void test_plan_mlps(void **state)
@@ -391,6 +465,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_vgg19),
         cmocka_unit_test(test_plan_alexnet),
+        cmocka_unit_test(test_plan_checked),
+        cmocka_unit_test(test_plan_checked_is_checked),
+        cmocka_unit_test(test_plan_checked_share),
         cmocka_unit_test(test_plan_mlps),
         cmocka_unit_test(test_plan_resnet50),
         cmocka_unit_test(test_plan_uneven_devices),

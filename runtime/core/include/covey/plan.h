@@ -81,6 +81,10 @@ struct covey_plan_run {
     uint8_t segments;
     struct covey_plan_segment segment[COVEY_TILE_SEGMENTS_MAX];
     uint32_t predicted_us; /* of the whole run, cutting to joining */
+    /* It has one segment, and each row is made by two devices, which must agree: rows of it are
+     * those of the first making, twin (as rows) those of the second. Nobody has rows of both. */
+    bool twice;
+    uint16_t twin[COVEY_PLAN_DEVICES_MAX + 1];
 };
 
 struct covey_plan {
@@ -107,6 +111,7 @@ struct covey_plan_request {
     uint8_t parity;      /* 0..COVEY_PARITY_MAX */
     uint8_t devices_max; /* 0: all */
     bool coded_all;      /* every split layer is coded, no tiles, whatever it costs */
+    bool check_all;      /* all that others compute can be checked: runs are made twice */
     bool half;
     uint64_t owner_bytes; /* what the owner can hold of the model, 0: all of it */
 };
@@ -136,7 +141,8 @@ unsigned covey_plan_group(const struct covey_plan_layer *layer, unsigned parity,
                           unsigned *out_first_unit, unsigned *out_first_slot);
 
 /* Shares a run out anew among the devices in mask (bit d: device d of the plan), each as fast as
- * rate[d] says: segment[].rows of *inout_run. False: none is in mask. */
+ * rate[d] says: segment[].rows of *inout_run, and twin. False: none is in mask, or only one where
+ * two are needed. */
 bool covey_plan_share(struct covey_plan_run *inout_run, unsigned devices, uint32_t mask,
                       const uint32_t rate[static COVEY_PLAN_DEVICES_MAX]);
 

@@ -30,6 +30,10 @@ struct covey_rows covey_row_map_need(const struct covey_row_map *map, struct cov
 
 void covey_tile_layout_of(const struct covey_plan_run *run, unsigned devices,
                           struct covey_tile_layout *out);
+/* Of a run whose rows are made twice: who makes them the second time. A device gets the layout that
+ * it is part of; to it the other is as if there were none. */
+void covey_tile_layout_twin(const struct covey_plan_run *run, unsigned devices,
+                            struct covey_tile_layout *out);
 /* Ascending rows, from 0 to out_rows, as many segments as the run has: else RANGE. */
 covey_err covey_tile_layout_check(const struct covey_tile_layout *layout,
                                   const struct covey_plan_run *run, unsigned devices) COVEY_CHECK;

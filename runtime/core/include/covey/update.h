@@ -53,10 +53,11 @@ enum covey_action_type {
     COVEY_ACTION_FORGET,  /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
     COVEY_ACTION_LAYER_DONE,    /* request, layer, done (takes all its handles) */
-    COVEY_ACTION_TILES_CUT,  /* request, fence, run, attempt, layout: cut the run's input into the
-                                pieces of segment 0 -> EVENT_TILES_CUT */
-    COVEY_ACTION_TILES_DONE, /* request, run, layout, done (takes its answers: the pieces of the
-                                result by device) */
+    COVEY_ACTION_TILES_CUT,  /* request, fence, run, attempt, layout, twin: cut the run's input into
+                                the pieces of segment 0 -> EVENT_TILES_CUT */
+    COVEY_ACTION_TILES_DONE, /* request, run, layout, twin, done (takes its answers: the pieces of
+                                the result by device; with a twin every row is there twice and
+                                must be the same) */
     /* owner of a training session */
     COVEY_ACTION_TRAIN_WORKER, /* peer, fence, err: OK: it pulls; else why it does no more.
                                   index: workers there are now */
@@ -138,6 +139,7 @@ struct covey_action {
     const struct covey_layer_done *done; /* in the update */
     uint8_t run, attempt;
     const struct covey_tile_layout *layout; /* in the node: until the next step */
+    const struct covey_tile_layout *twin;   /* who makes the same rows; NULL: nobody */
     const struct covey_tile_task *tile;     /* in the node: until the next step */
     struct covey_bytes task_spec;           /* as bytes */
     covey_handle shared;
