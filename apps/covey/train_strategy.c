@@ -78,8 +78,9 @@ static const char *check_parts(const struct covey__train_options *o, enum covey_
     if (mode != COVEY_TRAINING_DATA) {
         return "--parts is of --mode data: products have --blocks and --tasks";
     }
-    if (o->batch % o->parts != 0) {
-        return "--parts cuts a batch into equal parts: it divides --batch";
+    uint32_t part = (o->batch + o->parts - 1) / o->parts;
+    if ((o->parts - 1) * part >= o->batch) {
+        return "--parts are too many for --batch: the last would be empty";
     }
     return o->parts > o->spare ? NULL : "--parts are more than --spare";
 }

@@ -276,3 +276,14 @@ void covey_gradient_add(float *to, const float *from, size_t count, float weight
         to[i] = weight * from[i];
     }
 }
+
+void covey_gradient_add_back(float *to, const float *from, size_t count, float weight, bool first)
+{
+    const float *last = from + count;
+    for (size_t i = 0; i < count && first; i++) {
+        to[i] = weight * last[-1 - (ptrdiff_t)i];
+    }
+    for (size_t i = 0; i < count && !first; i++) {
+        to[i] += weight * last[-1 - (ptrdiff_t)i];
+    }
+}

@@ -2,6 +2,9 @@
 #include "train/loss.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "covey/trainer.h"
 
 /* gradient_j = (softmax_j - target_j) / count */
 static double row_loss(const struct covey__loss_call *call, size_t row, uint32_t *inout_correct)
@@ -10,6 +13,12 @@ static double row_loss(const struct covey__loss_call *call, size_t row, uint32_t
     uint32_t label = call->labels[row];
     size_t best = 0;
     double sum = 0.0, all = 0.0;
+    if (label == COVEY_LABEL_NONE) {
+        if (call->gradient != NULL) {
+            memset(call->gradient + row * call->classes, 0, call->classes * sizeof(float));
+        }
+        return 0.0;
+    }
     for (size_t j = 1; j < call->classes; j++) {
         best = z[j] > z[best] ? j : best;
     }

@@ -325,6 +325,22 @@ static void plan_back(struct planner *p, size_t i)
     }
 }
 
+/* What of the gradient later steps still change. */
+static void find_rests(struct planner *p)
+{
+    size_t rest = 0;
+    for (size_t i = p->p.back_count; i-- > 0;) {
+        struct covey__train_back *b = &p->p.backs[i];
+        b->rest = rest;
+        for (uint32_t k = 0; k < b->count; k++) {
+            const struct covey__train_want *w = &p->p.wants[b->first + k];
+            if (w->parameter && w->at + w->count > rest) {
+                rest = w->at + w->count;
+            }
+        }
+    }
+}
+
 /* Numbers of buffers become places in the arena. */
 static covey_err place_buffers(struct planner *p)
 {
@@ -394,6 +410,7 @@ static covey_err plan(struct planner *p, struct covey_nn_error *out_why)
     for (size_t i = p->p.last; i-- > 0;) {
         plan_back(p, i);
     }
+    find_rests(p);
     return place_buffers(p);
 }
 

@@ -21,6 +21,7 @@ struct covey__train_back {
     uint32_t node;
     size_t dy;             /* bytes into the arena */
     uint32_t first, count; /* of wants */
+    size_t rest;           /* behind it, only the first so many of the gradient are still changed */
 };
 
 /* Where a constant lives in the parameter vector or among the running statistics. */

@@ -348,7 +348,7 @@ static float loss_of(const struct covey_trainer *t, const uint32_t *labels, uint
                      float *gradient, uint32_t *out_correct)
 {
     for (uint32_t i = 0; i < count; i++) {
-        COVEY_ASSERT(labels[i] < t->classes);
+        COVEY_ASSERT(labels[i] < t->classes || labels[i] == COVEY_LABEL_NONE);
     }
     struct covey__loss_call call = {.logits = t->tensors[t->plan.logits].data,
                                     .labels = labels,
@@ -375,6 +375,9 @@ covey_err covey_trainer_part(struct covey_trainer *t, const float *input, const 
     }
     for (size_t i = 0; i < t->plan.back_count && err == COVEY_OK; i++) {
         err = backward_node(t, &t->plan.backs[i]);
+        if (err == COVEY_OK && t->hook.made != NULL) {
+            t->hook.made(t->hook.user, t->plan.backs[i].rest, &result);
+        }
     }
     if (err != COVEY_OK) { /* nothing was updated */
         memcpy(covey__trainer_running(t), t->kept, running);

@@ -33,6 +33,7 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
         free(b);
         return COVEY_ERR_NOMEM;
     }
+    atomic_init(&b->ready, COVEY_BODY_WHOLE);
     atomic_init(&b->refs, 1);
     *out = b;
     return COVEY_OK;
@@ -100,6 +101,12 @@ covey_err covey_body_append(struct covey_body *b, struct covey_bytes more)
         b->len += more.len;
     }
     return COVEY_OK;
+}
+
+void covey_body_make_ready(struct covey_body *b, size_t ready)
+{
+    COVEY_ASSERT(b->shared == NULL);
+    atomic_store_explicit(&b->ready, ready, memory_order_release);
 }
 
 struct covey_body *covey_body_ref(struct covey_body *b)

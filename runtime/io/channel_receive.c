@@ -152,6 +152,22 @@ static covey_err feed_mark(struct covey__receiver *r, uint8_t flags, size_t len)
     return COVEY_OK;
 }
 
+/* The message comes without its body. */
+static covey_err feed_given_up(struct covey__receiver *r, uint16_t stream, size_t len)
+{
+    struct covey__in_stream *s = find_stream(r, stream);
+    if (len != COVEY__FRAME_HEAD || covey_load32(r->plain + 3) != 0 || r->partial != NULL ||
+        s == NULL) {
+        return COVEY_ERR_MALFORMED;
+    }
+    covey_body_unref(s->message->body);
+    s->message->body = NULL;
+    finish(r, s->message);
+    r->open_bytes -= s->body_len;
+    covey_wipe(s, sizeof(*s));
+    return COVEY_OK;
+}
+
 static covey_err feed_control(struct covey__receiver *r, const struct covey_record *record)
 {
     enum { KNOWN = COVEY__FRAME_MORE | COVEY__FRAME_BODY | COVEY__FRAME_SHARED };
@@ -163,6 +179,9 @@ static covey_err feed_control(struct covey__receiver *r, const struct covey_reco
     uint32_t body_len = covey_load32(r->plain + 3);
     if (stream != record->stream) {
         return COVEY_ERR_MALFORMED;
+    }
+    if (flags == COVEY__FRAME_GIVEN_UP) {
+        return feed_given_up(r, stream, record->len);
     }
     if ((flags & ~KNOWN) != 0) {
         return feed_mark(r, flags, record->len);

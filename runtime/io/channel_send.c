@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "channel_send.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "body_shared.h"
@@ -130,6 +131,8 @@ bool covey__sender_empty(const struct covey__sender *s)
 
 void covey__sender_done(struct covey__sender *s)
 {
+    free(s->room);
+    s->room = NULL;
     queue_free(&s->control);
     for (unsigned patient = 0; patient < 2; patient++) {
         queue_free(&s->waiting[patient]);
@@ -238,33 +241,92 @@ static bool is_patient_turn(struct covey__sender *s)
     return turn;
 }
 
-static void fill_body(struct covey__sender *s, struct covey__batch *b)
+static void finish(struct covey__sender *s, struct covey__batch *b, struct covey__out_message *m)
 {
-    bool patient = is_patient_turn(s);
-    struct covey__out_queue *active = &s->active[patient];
-    while (b->piece_count < COVEY__BATCH_PIECES && b->body_len < COVEY__BATCH_BODY) {
+    s->active_count--;
+    s->active_bytes -= m->body->len;
+    m->next = b->finished;
+    b->finished = m;
+}
+
+/* Its maker has given it up: its record says so, unless another message's records are under way. */
+static bool take_given_up(struct covey__sender *s, struct covey__batch *b,
+                          struct covey__out_message *m)
+{
+    if (s->partial != NULL) {
+        return false;
+    }
+    m->plain[0] = COVEY__FRAME_GIVEN_UP;
+    covey_store16(m->plain + 1, m->stream);
+    covey_store32(m->plain + 3, 0);
+    take(b, COVEY_RECORD_CONTROL, m->stream, covey_bytes_of(m->plain, COVEY__FRAME_HEAD));
+    b->control_len += COVEY__FRAME_HEAD;
+    b->message_bytes += m->body->len - m->body_off;
+    m->body_off = m->body->len;
+    return true;
+}
+
+/* A piece of the body: a whole record, or its last. false: not that much of it is made yet. */
+static bool take_piece(struct covey__sender *s, struct covey__batch *b,
+                       struct covey__out_message *m)
+{
+    const struct covey_body_shared *shared = m->body->shared;
+    size_t ready = atomic_load_explicit(&m->body->ready, memory_order_acquire);
+    size_t left = m->body->len - m->body_off;
+    size_t n = left > COVEY_RECORD_MAX ? COVEY_RECORD_MAX : left;
+    if (ready == COVEY_BODY_GIVEN_UP) {
+        return take_given_up(s, b, m);
+    }
+    if (ready < m->body_off + n) {
+        return false;
+    }
+    take(b, shared != NULL ? COVEY_RECORD_SHARED : COVEY_RECORD_BODY, m->stream,
+         covey_bytes_of((shared != NULL ? shared->sealed : m->body->data) + m->body_off, n));
+    m->body_off += n;
+    b->body_len += n;
+    b->message_bytes += n;
+    return true;
+}
+
+static size_t batch_body(const struct covey__out_queue *active)
+{
+    const struct covey__out_message *m = active->first;
+    bool large = m != NULL && !m->body->patient && m->body->len - m->body_off >= COVEY__BODY_LARGE;
+    return large ? 2 * COVEY__BATCH_BODY : COVEY__BATCH_BODY;
+}
+
+/* Piece by piece of one body after the other, until none has more. */
+static void fill_from(struct covey__sender *s, struct covey__batch *b,
+                      struct covey__out_queue *active)
+{
+    const struct covey__out_message *idle = NULL; /* since it, none had a piece */
+    const size_t most = batch_body(active);
+    while (b->piece_count < COVEY__BATCH_PIECES && b->body_len < most && active->first != NULL &&
+           active->first != idle) {
         struct covey__out_message *m = queue_pop(active);
-        if (m == NULL) {
-            return;
-        }
-        const struct covey_body_shared *shared = m->body->shared;
-        size_t left = m->body->len - m->body_off;
-        size_t n = left > COVEY_RECORD_MAX ? COVEY_RECORD_MAX : left;
-        take(b, shared != NULL ? COVEY_RECORD_SHARED : COVEY_RECORD_BODY, m->stream,
-             covey_bytes_of((shared != NULL ? shared->sealed : m->body->data) + m->body_off, n));
-        m->body_off += n;
-        b->patient = patient;
-        b->body_len += n;
-        b->message_bytes += n;
-        if (m->body_off < m->body->len) {
+        if (!take_piece(s, b, m)) {
+            idle = idle == NULL ? m : idle;
             queue_push(active, m);
             continue;
         }
-        s->active_count--;
-        s->active_bytes -= m->body->len;
-        m->next = b->finished;
-        b->finished = m;
+        idle = NULL;
+        if (m->body_off < m->body->len) {
+            queue_push(active, m);
+        } else {
+            finish(s, b, m);
+        }
     }
+}
+
+static void fill_body(struct covey__sender *s, struct covey__batch *b)
+{
+    b->patient = is_patient_turn(s);
+    fill_from(s, b, &s->active[b->patient]);
+    if (b->body_len == 0 && (b->patient || !s->hold)) { /* those that are made hold up no others */
+        b->patient = !b->patient;
+        fill_from(s, b, &s->active[b->patient]);
+    }
+    b->patient = b->patient && b->body_len > 0;
 }
 
 covey_err covey__sender_next(struct covey__sender *s, struct covey__batch **out)
@@ -279,13 +341,19 @@ covey_err covey__sender_next(struct covey__sender *s, struct covey__batch **out)
     }
     fill_control(s, b);
     fill_body(s, b);
-    if (b->piece_count == 0) { /* all that is left has to wait */
+    if (b->piece_count == 0) { /* all that is left has to wait or is being made */
         covey__batch_free(b);
         *out = NULL;
         return COVEY_OK;
     }
     b->out_capacity = b->control_len + b->body_len + b->piece_count * COVEY_RECORD_OVERHEAD;
-    b->out = malloc(b->out_capacity);
+    if (s->room != NULL && s->room_bytes >= b->out_capacity) {
+        b->out = s->room;
+        b->out_capacity = s->room_bytes;
+        s->room = NULL;
+    } else {
+        b->out = malloc(b->out_capacity);
+    }
     if (b->out == NULL) {
         covey__batch_free(b);
         return COVEY_ERR_NOMEM;
@@ -308,6 +376,20 @@ void covey__batch_seal(struct covey__batch *b, struct covey_sealer *sealer)
         }
         b->out_len += n;
     }
+}
+
+void covey__sender_written(struct covey__sender *s, struct covey__batch *take_batch)
+{
+    if (covey__sender_empty(s)) {
+        free(s->room);
+        s->room = NULL;
+    } else if (s->room == NULL || s->room_bytes < take_batch->out_capacity) {
+        free(s->room);
+        s->room = take_batch->out;
+        s->room_bytes = take_batch->out_capacity;
+        take_batch->out = NULL;
+    }
+    covey__batch_free(take_batch);
 }
 
 void covey__batch_free(struct covey__batch *b)

@@ -19,7 +19,8 @@ enum covey__frame_flag {
     COVEY__FRAME_BODY = 2,
     COVEY__FRAME_PING = 4, /* no message: answered by a PONG */
     COVEY__FRAME_PONG = 8, /* no message: the acceptor's first record, and the answer to a PING */
-    COVEY__FRAME_SHARED = 16, /* with BODY: sealed once for many */
+    COVEY__FRAME_SHARED = 16,   /* with BODY: sealed once for many */
+    COVEY__FRAME_GIVEN_UP = 32, /* no message: that of this stream is to be delivered without body */
 };
 
 enum {
@@ -30,6 +31,8 @@ enum {
     /* What one batch takes: a control message waits behind no more than two of these. */
     COVEY__BATCH_CONTROL = 64 * 1024,
     COVEY__BATCH_BODY = 128 * 1024,
+    /* A body with this much left is worth batches of twice as much: fewer hand-overs for each. */
+    COVEY__BODY_LARGE = 1024 * 1024,
     COVEY__BATCH_PIECES = 64,
     COVEY__BATCHES_FIRST = 8, /* in front of one of patient bodies */
     /* Sealed and opened on the loop when no larger (docs/decisions/0006). */
@@ -66,6 +69,8 @@ struct covey__sender {
     struct covey__out_message *partial; /* its control is half sent */
     size_t active_count, active_bytes;
     uint16_t next_stream;
+    uint8_t *room; /* of a batch that was written, for the next; or NULL */
+    size_t room_bytes;
 };
 
 struct covey__piece {
@@ -98,5 +103,7 @@ void covey__sender_done(struct covey__sender *s);
 /* Any thread; sets out, out_len and err. */
 void covey__batch_seal(struct covey__batch *b, struct covey_sealer *sealer);
 void covey__batch_free(struct covey__batch *b);
+/* The same for one that was written: what it was sealed into serves the next one. */
+void covey__sender_written(struct covey__sender *s, struct covey__batch *take_batch);
 
 #endif /* COVEY_CHANNEL_SEND_H */

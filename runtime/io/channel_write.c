@@ -30,7 +30,7 @@ static void on_written(uv_write_t *uv, int status)
     if (w->batch != NULL) {
         s->unwritten -= w->batch->out_len;
         s->queued -= w->batch->message_bytes;
-        covey__batch_free(w->batch);
+        covey__sender_written(&s->sender, w->batch);
     }
     free(w);
     if (s->state == COVEY__STREAM_CLOSING) {
@@ -96,7 +96,7 @@ static void put_out(struct covey__stream *s, struct covey__batch *take_batch,
         return;
     }
     s->queued -= take_batch->message_bytes;
-    covey__batch_free(take_batch);
+    covey__sender_written(&s->sender, take_batch);
 }
 
 static void on_leave(struct covey__waiting *waiting, bool dropped)
@@ -252,6 +252,13 @@ void covey__stream_pump(struct covey__stream *s)
     while ((b = next_sealed(s)) != NULL) {
         covey_pace_effect();
         write_batch(s, b);
+    }
+}
+
+void covey_channels_wake(struct covey_channels *c)
+{
+    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
+        covey__stream_pump(s);
     }
 }
 

@@ -232,9 +232,9 @@ static void wait_for(const uint64_t *at_ns)
     }
 }
 
-static void end_compute(void)
+/* Under lock. */
+static void charge_compute(void)
 {
-    pthread_mutex_lock(&ledger.lock);
     uint64_t now = read_clock(CLOCK_MONOTONIC), spent = stretched(take_cpu());
     if (ledger.background > 0) {
         ledger.background_ns += spent;
@@ -242,6 +242,12 @@ static void end_compute(void)
     }
     ledger.compute_ns = later(ledger.compute_ns + spent, now - CREDIT_NS);
     wait_for(&ledger.compute_ns);
+}
+
+static void end_compute(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    charge_compute();
     ledger.compute--;
     ledger.handed_ns = later(ledger.handed_ns, ledger.compute_ns);
     pthread_mutex_unlock(&ledger.lock);
@@ -272,6 +278,14 @@ void covey__pace_step(void)
         charge_background();
         pthread_mutex_unlock(&ledger.lock);
     }
+}
+
+void covey__pace_hand_on(void)
+{
+    pthread_mutex_lock(&ledger.lock);
+    charge_compute();
+    ledger.handed_ns = later(ledger.handed_ns, ledger.compute_ns);
+    pthread_mutex_unlock(&ledger.lock);
 }
 
 void covey__pace_end(const struct covey_pace_work *w)

@@ -2,17 +2,38 @@
 #include "gradient_work.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "covey/gradient_code.h"
 #include "covey/manifest.h"
+#include "covey/pace.h"
 #include "covey/trainer.h"
 
 struct covey_gradient_work {
     struct covey_manifest *manifest; /* the graph is its */
     struct covey_trainer *trainer;   /* a batch is a part */
     uint32_t part;                   /* samples */
-    const _Atomic bool *stop;        /* of the task that is computed */
+    struct gradient_run *run;        /* that is computed */
 };
+
+/* One task: what it is given, and where its answer is written. */
+struct gradient_run {
+    struct covey_gradient_work *w;
+    const struct covey__gradient_task *task;
+    size_t parameters, statistics, values; /* floats; values: of one sample */
+    const float *shared, *input;
+    const uint8_t *labels; /* u32 */
+    uint32_t *label;       /* [part] */
+    struct covey_body *answer;
+    uint8_t index; /* the part of it that is computed */
+    bool headed;   /* what is known before its gradient is in the answer */
+    size_t made;   /* floats of its gradient that are */
+    bool grew;
+};
+
+/* What is less is sent with what comes next. */
+enum { GROWN_BYTES = 64 * 1024 };
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
@@ -25,7 +46,56 @@ static covey_err look_up(void *user, struct covey_product_call *calls, unsigned 
     const struct covey_gradient_work *w = user;
     (void)calls;
     (void)count;
-    return *w->stop ? COVEY_ERR_CLOSED : COVEY_OK;
+    return *w->run->task->stop ? COVEY_ERR_CLOSED : COVEY_OK;
+}
+
+static float *sums_of(const struct gradient_run *r)
+{
+    return (float *)(void *)(r->answer->data +
+                             covey__gradient_answer_bytes(0, r->task->spec->count));
+}
+
+static void put_head(const struct gradient_run *r, const struct covey_train_result *result)
+{
+    const struct covey_task_spec *spec = r->task->spec;
+    uint8_t *head = r->answer->data + covey__gradient_answer_bytes(0, r->index);
+    memcpy(head, &result->loss, sizeof(result->loss));
+    covey_store32(head + sizeof(result->loss), result->correct);
+    covey_gradient_add(sums_of(r), covey_trainer_statistics_values(r->w->trainer), r->statistics,
+                       spec->coefficient[r->index], r->index == 0);
+}
+
+/* Of the last part's gradient: what is in the answer now stays as it is. */
+static void hand_on(struct gradient_run *r)
+{
+    size_t ready = (size_t)((uint8_t *)(sums_of(r) + r->statistics + r->made) - r->answer->data);
+    size_t before = r->grew ? atomic_load_explicit(&r->answer->ready, memory_order_relaxed) : 0;
+    if (ready - before >= GROWN_BYTES && r->made < r->parameters) {
+        covey_pace_hand_on();
+        covey_body_make_ready(r->answer, ready);
+        r->grew = true;
+        r->task->grew(r->task->user);
+    }
+}
+
+/* Backward has made the gradient from rest on. */
+static void made(void *user, size_t rest, const struct covey_train_result *result)
+{
+    struct covey_gradient_work *w = user;
+    struct gradient_run *r = w->run;
+    const struct covey_task_spec *spec = r->task->spec;
+    size_t count = r->parameters - r->made - rest;
+    if (!r->headed) {
+        put_head(r, result);
+        r->headed = true;
+    }
+    covey_gradient_add_back(sums_of(r) + r->statistics + r->made,
+                            covey_trainer_gradient(w->trainer) + rest, count,
+                            spec->coefficient[r->index], r->index == 0);
+    r->made += count;
+    if (r->task->grew != NULL && r->index + 1 == spec->count) {
+        hand_on(r);
+    }
 }
 
 static covey_err load(struct covey_gradient_work *w, const struct covey_services *services,
@@ -54,7 +124,7 @@ static covey_err load(struct covey_gradient_work *w, const struct covey_services
     options.label_smoothing = spec->label_smoothing;
     err = covey_trainer_new(g, &options, &w->trainer, why);
     if (err == COVEY_OK) {
-        covey_trainer_set_hook(w->trainer, &(struct covey_trainer_hook){look_up, w});
+        covey_trainer_set_hook(w->trainer, &(struct covey_trainer_hook){look_up, made, w});
     }
     return err;
 }
@@ -92,39 +162,28 @@ void covey__gradient_work_free(struct covey_gradient_work *w)
     free(w);
 }
 
-/* One task: what it is given, and where its answer is written. */
-struct gradient_task {
-    struct covey_gradient_work *w;
-    uint64_t step;
-    const struct covey_task_spec *spec;
-    size_t parameters, statistics, values; /* floats; values: of one sample */
-    const float *shared, *input;
-    const uint8_t *labels; /* u32 */
-    uint32_t *label;       /* [part] */
-    float *answer;
-};
-
-static covey_err check(const struct gradient_task *t, const struct covey_body *shared,
-                       const struct covey_body *body)
+static covey_err check(const struct gradient_run *r)
 {
+    const struct covey__gradient_task *t = r->task;
     size_t count = 0, bytes = 0;
-    if (t->spec->count == 0 || t->spec->count > COVEY_GRADIENT_SPARE_MAX + 1 || shared == NULL ||
-        body == NULL || shared->len != (t->parameters + t->statistics) * sizeof(float)) {
+    if (t->round->mode != COVEY_TRAIN_DATA || t->spec->count == 0 ||
+        t->spec->count > COVEY_GRADIENT_SPARE_MAX + 1 || t->shared == NULL || t->body == NULL ||
+        t->shared->len != (r->parameters + r->statistics) * sizeof(float)) {
         return COVEY_ERR_RANGE;
     }
-    covey_err err = covey_size_mul(t->spec->count, t->w->part, &count);
+    covey_err err = covey_size_mul(t->spec->count, r->w->part, &count);
     if (err == COVEY_OK) {
-        err = covey_size_mul(count, t->values * sizeof(float) + sizeof(uint32_t), &bytes);
+        err = covey_size_mul(count, r->values * sizeof(float) + sizeof(uint32_t), &bytes);
     }
-    return err == COVEY_OK && bytes == body->len ? COVEY_OK : COVEY_ERR_RANGE;
+    return err == COVEY_OK && bytes == t->body->len ? COVEY_OK : COVEY_ERR_RANGE;
 }
 
-static covey_err read_labels(const struct gradient_task *t, uint8_t index)
+static covey_err read_labels(const struct gradient_run *r)
 {
-    const uint32_t classes = covey_trainer_classes(t->w->trainer);
-    for (uint32_t i = 0; i < t->w->part; i++) {
-        t->label[i] = covey_load32(t->labels + sizeof(uint32_t) * ((size_t)index * t->w->part + i));
-        if (t->label[i] >= classes) {
+    const uint32_t classes = covey_trainer_classes(r->w->trainer), part = r->w->part;
+    for (uint32_t i = 0; i < part; i++) {
+        r->label[i] = covey_load32(r->labels + sizeof(uint32_t) * ((size_t)r->index * part + i));
+        if (r->label[i] >= classes && r->label[i] != COVEY_LABEL_NONE) {
             return COVEY_ERR_RANGE;
         }
     }
@@ -132,81 +191,79 @@ static covey_err read_labels(const struct gradient_task *t, uint8_t index)
 }
 
 /* A loss that is no number any more is an answer: the owner ends the session with it. */
-static covey_err compute_part(const struct gradient_task *t, uint8_t index)
+static void answer_runaway(struct gradient_run *r)
 {
-    struct covey_trainer *trainer = t->w->trainer;
-    struct covey_train_result result = {.loss = NAN};
-    float coefficient = t->spec->coefficient[index];
-    size_t parameters = t->parameters, statistics = t->statistics;
-    uint8_t *tail = (uint8_t *)(t->answer + parameters + statistics) + (size_t)index * 8;
-    covey_err err = read_labels(t, index);
+    const struct covey_train_result none = {.loss = NAN};
+    if (r->index == 0) {
+        memset(sums_of(r), 0, (r->statistics + r->parameters) * sizeof(float));
+    }
+    put_head(r, &none);
+}
+
+static covey_err compute_part(struct gradient_run *r)
+{
+    struct covey_trainer *trainer = r->w->trainer;
+    const struct covey__gradient_task *t = r->task;
+    struct covey_train_result result;
+    covey_err err = read_labels(r);
     if (err != COVEY_OK) {
         return err;
     }
-    memcpy(covey_trainer_values(trainer), t->shared, parameters * sizeof(float));
-    memcpy(covey_trainer_statistics_values(trainer), t->shared + parameters,
-           statistics * sizeof(float));
-    err = covey_trainer_part(trainer, t->input + (size_t)index * t->w->part * t->values, t->label,
-                             t->step, t->spec->part[index], &result);
-    if (err != COVEY_OK && err != COVEY_ERR_RANGE) {
-        return err;
+    memcpy(covey_trainer_values(trainer), r->shared, r->parameters * sizeof(float));
+    memcpy(covey_trainer_statistics_values(trainer), r->shared + r->parameters,
+           r->statistics * sizeof(float));
+    r->made = 0;
+    r->headed = false;
+    err = covey_trainer_part(trainer, r->input + (size_t)r->index * r->w->part * r->values,
+                             r->label, t->round->step, t->spec->part[r->index], &result);
+    if (err == COVEY_ERR_RANGE) {
+        answer_runaway(r);
+        err = COVEY_OK;
     }
-    covey_gradient_add(t->answer, covey_trainer_gradient(trainer), parameters, coefficient,
-                       index == 0);
-    covey_gradient_add(t->answer + parameters, covey_trainer_statistics_values(trainer), statistics,
-                       coefficient, index == 0);
-    memcpy(tail, &result.loss, sizeof(result.loss));
-    covey_store32(tail + sizeof(result.loss), result.correct);
-    return COVEY_OK;
+    return err;
 }
 
-static covey_err compute(const struct gradient_task *t, const _Atomic bool *stop)
+static covey_err compute(struct gradient_run *r)
 {
     covey_err err = COVEY_OK;
-    t->w->stop = stop;
-    for (uint8_t i = 0; i < t->spec->count && err == COVEY_OK; i++) {
-        err = *stop ? COVEY_ERR_CLOSED : compute_part(t, i);
+    for (r->index = 0; r->index < r->task->spec->count && err == COVEY_OK; r->index++) {
+        err = *r->task->stop ? COVEY_ERR_CLOSED : compute_part(r);
     }
     return err;
 }
 
 covey_err covey__gradient_work_compute(struct covey_gradient_work *w,
-                                       const struct covey_round_spec *round,
-                                       const struct covey_task_spec *task,
-                                       const struct covey_body *shared,
-                                       const struct covey_body *body, const _Atomic bool *stop,
+                                       const struct covey__gradient_task *task,
                                        struct covey_body **out)
 {
-    struct gradient_task t = {.w = w,
-                              .step = round->step,
-                              .spec = task,
-                              .parameters = covey_trainer_parameters(w->trainer),
-                              .statistics = covey_trainer_statistics(w->trainer),
-                              .values = covey_trainer_input_floats(w->trainer)};
-    struct covey_body *answer = NULL;
-    if (round->mode != COVEY_TRAIN_DATA) {
-        return COVEY_ERR_RANGE;
-    }
-    covey_err err = check(&t, shared, body);
+    struct gradient_run r = {.w = w,
+                             .task = task,
+                             .parameters = covey_trainer_parameters(w->trainer),
+                             .statistics = covey_trainer_statistics(w->trainer),
+                             .values = covey_trainer_input_floats(w->trainer)};
+    covey_err err = check(&r);
     if (err == COVEY_OK) {
-        err = covey_body_new((t.parameters + t.statistics) * sizeof(float) +
-                                 task->count * (sizeof(float) + sizeof(uint32_t)),
-                             &answer);
+        err = covey_body_new(
+            covey__gradient_answer_bytes(r.parameters + r.statistics, task->spec->count),
+            &r.answer);
     }
     if (err != COVEY_OK) {
         return err;
     }
-    t.shared = (const float *)(const void *)shared->data;
-    t.input = (const float *)(const void *)body->data;
-    t.labels = body->data + (size_t)task->count * w->part * t.values * sizeof(float);
-    t.answer = (float *)(void *)answer->data;
-    t.label = calloc(w->part, sizeof(*t.label));
-    err = t.label != NULL ? compute(&t, stop) : COVEY_ERR_NOMEM;
-    free(t.label);
-    if (err != COVEY_OK) {
-        covey_body_unref(answer);
-        return err;
+    r.shared = (const float *)(const void *)task->shared->data;
+    r.input = (const float *)(const void *)task->body->data;
+    r.labels = task->body->data + (size_t)task->spec->count * w->part * r.values * sizeof(float);
+    r.label = calloc(w->part, sizeof(*r.label));
+    w->run = &r;
+    *out = r.answer;
+    err = r.label != NULL ? compute(&r) : COVEY_ERR_NOMEM;
+    w->run = NULL;
+    free(r.label);
+    if (r.grew) {
+        covey_body_make_ready(r.answer, err == COVEY_OK ? COVEY_BODY_WHOLE : COVEY_BODY_GIVEN_UP);
+    } else if (err != COVEY_OK) {
+        *out = NULL;
+        covey_body_unref(r.answer);
     }
-    *out = answer;
-    return COVEY_OK;
+    return err;
 }

@@ -49,6 +49,13 @@ covey_err covey__lab_set(struct covey_lab *lab, const struct covey_control_lab *
     return COVEY_OK;
 }
 
+bool covey__lab_idle(const struct covey_lab *lab)
+{
+    const struct covey_control_lab *told = &lab->told;
+    return told->delay_ms == 0 && told->lie_percent == 0 &&
+           told->latency.kind == COVEY_LATENCY_NONE;
+}
+
 bool covey__lab_late(struct covey_lab *lab, struct covey_task *task)
 {
     if (task->due_ms != 0) { /* it was late */

@@ -26,6 +26,8 @@ void covey__lab_done(struct covey_lab *lab);
 /* DENIED: the node was not started for a lab. */
 covey_err covey__lab_set(struct covey_lab *lab, const struct covey_control_lab *told) COVEY_CHECK;
 
+/* Nothing was told: answers leave as they are, when they are there. */
+bool covey__lab_idle(const struct covey_lab *lab);
 /* True: the task's done() is called again later, and there is nothing to do now. */
 bool covey__lab_late(struct covey_lab *lab, struct covey_task *task);
 /* Coded training: milliseconds that each task of this round is slept over; rounds of a session are

@@ -2,9 +2,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "gradient_work.h"
 #include "rounds_private.h"
 
-enum { TASKS = COVEY_GRADIENT_TASKS_MAX, TAIL = sizeof(float) + sizeof(uint32_t) };
+enum { TASKS = COVEY_GRADIENT_TASKS_MAX };
 
 /* A round: parts go out, sums of their gradients come back.
  *
@@ -29,9 +30,10 @@ struct round {
     uint64_t decode_ns;
 };
 
-static float *floats_of(const struct covey_body *b)
+/* Statistics, then the gradient back to front. */
+static float *sums_of(const struct round *r, const struct covey_body *b)
 {
-    return (float *)(void *)b->data;
+    return (float *)(void *)(b->data + covey__gradient_answer_bytes(0, r->code.spare + 1));
 }
 
 /* ---- out ---- */
@@ -53,6 +55,13 @@ static covey_err make_shared(const struct round *r, struct covey_body **out)
     return COVEY_OK;
 }
 
+/* The last part may have fewer samples than the others: the rest do not count. */
+static uint32_t samples_of(const struct round *r, uint32_t part)
+{
+    uint32_t before = part * r->part, left = r->io->batch - before;
+    return left < r->part ? left : r->part;
+}
+
 /* Samples of its parts, then their labels. */
 static covey_err make_task(const struct round *r, const struct covey_task_spec *spec,
                            struct covey_body **out)
@@ -68,9 +77,12 @@ static covey_err make_task(const struct round *r, const struct covey_task_spec *
     uint8_t *tail = body->data + spec->count * bytes;
     for (size_t i = 0; i < spec->count; i++) {
         const uint32_t *from = io->labels + (size_t)spec->part[i] * r->part;
-        memcpy(body->data + i * bytes, io->input + spec->part[i] * values, bytes);
+        size_t count = samples_of(r, spec->part[i]), given = bytes / r->part * count;
+        memcpy(body->data + i * bytes, io->input + spec->part[i] * values, given);
+        memset(body->data + i * bytes + given, 0, bytes - given);
         for (size_t k = 0; k < r->part; k++) {
-            covey_store32(tail + i * labels + k * sizeof(uint32_t), from[k]);
+            covey_store32(tail + i * labels + k * sizeof(uint32_t),
+                          k < count ? from[k] : COVEY_LABEL_NONE);
         }
     }
     *out = body;
@@ -144,11 +156,11 @@ static covey_err begin(struct round *r)
 /* ---- back ---- */
 
 /* Losses and hits of the parts that were not known yet. RANGE: a loss is no number. */
-static covey_err read_tail(struct round *r, uint32_t task, const struct covey_body *answer)
+static covey_err read_heads(struct round *r, uint32_t task, const struct covey_body *answer)
 {
     for (uint32_t i = 0; i <= r->code.spare; i++) {
-        const uint8_t *tail = answer->data + r->floats * sizeof(float) + (size_t)i * TAIL;
-        uint32_t part = covey_gradient_part(&r->code, task, i), bits = covey_load32(tail);
+        const uint8_t *head = answer->data + covey__gradient_answer_bytes(0, i);
+        uint32_t part = covey_gradient_part(&r->code, task, i), bits = covey_load32(head);
         float loss;
         memcpy(&loss, &bits, sizeof(loss));
         if (!isfinite(loss)) {
@@ -157,7 +169,7 @@ static covey_err read_tail(struct round *r, uint32_t task, const struct covey_bo
         if (!r->seen[part]) {
             r->seen[part] = true;
             r->loss[part] = loss;
-            r->hits[part] = covey_load32(tail + sizeof(float));
+            r->hits[part] = covey_load32(head + sizeof(float));
         }
     }
     return COVEY_OK;
@@ -179,8 +191,8 @@ static void join(struct round *r, uint32_t group)
             r->width[left] = r->width[left] == width ? 2 * width : r->width[left];
         }
         if (right < groups && r->width[left] == width && r->width[right] == width) {
-            covey_gradient_add(floats_of(r->kept[left]), floats_of(r->kept[right]), r->floats, 1.0f,
-                               false);
+            covey_gradient_add(sums_of(r, r->kept[left]), sums_of(r, r->kept[right]), r->floats,
+                               1.0f, false);
             covey_body_unref(r->kept[right]);
             r->kept[right] = NULL;
             r->width[left] = 2 * width;
@@ -206,7 +218,7 @@ static void take_answer(struct round *r, uint32_t task, struct covey_body *take_
 static covey_err on_answer(struct round *r, const struct covey__round_news *news)
 {
     struct covey_rounds_report count = {.answers = 1};
-    size_t bytes = r->floats * sizeof(float) + (size_t)(r->code.spare + 1) * TAIL;
+    size_t bytes = covey__gradient_answer_bytes(r->floats, r->code.spare + 1);
     uint64_t start = covey_thread_cpu_ns();
     covey_err err = COVEY_OK;
     if (news->round != r->number || news->task >= r->code.tasks || r->answered[news->task]) {
@@ -220,7 +232,7 @@ static covey_err on_answer(struct round *r, const struct covey__round_news *news
         covey__rounds_lied(r->rounds, r->number, &news->peer);
         count = (struct covey_rounds_report){.reissued = 1};
     } else {
-        err = read_tail(r, news->task, news->body);
+        err = read_heads(r, news->task, news->body);
         take_answer(r, news->task, news->body);
     }
     count.decode_ns = covey_thread_cpu_ns() - start;
@@ -249,15 +261,17 @@ static covey_err collect(struct round *r, float weight[TASKS])
 static void finish(struct round *r, const float weight[TASKS])
 {
     struct covey_gradient_round *io = r->io;
-    const float share = 1.0f / (float)r->code.tasks;
+    const float share = (float)r->part / (float)io->batch;
     uint64_t start = covey_thread_cpu_ns();
     bool first = true;
     double loss = 0.0;
     for (uint32_t t = 0; t < r->code.tasks; t++) {
         bool cyclic = r->code.kind == COVEY_GRADIENT_CYCLIC;
         if (r->kept[t] != NULL && (!cyclic || weight[t] != 0.0f)) {
-            covey_gradient_add(io->gradient, floats_of(r->kept[t]), r->floats,
-                               cyclic ? share * weight[t] : share, first);
+            const float *sums = sums_of(r, r->kept[t]), each = cyclic ? share * weight[t] : share;
+            covey_gradient_add_back(io->gradient, sums + io->statistics, io->parameters, each,
+                                    first);
+            covey_gradient_add(io->gradient + io->parameters, sums, io->statistics, each, first);
             first = false;
         }
     }
@@ -281,14 +295,14 @@ covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradi
     if (covey__rounds_workers(rounds, workers) == 0) {
         return COVEY_ERR_UNSUPPORTED;
     }
-    if (inout->parts == 0 || inout->batch % inout->parts != 0) {
+    if (!covey__gradient_parts_fit(inout->batch, inout->parts, inout->statistics)) {
         return COVEY_ERR_RANGE;
     }
     covey_err err = covey_gradient_code_init(&r.code, inout->parts, rounds->config.strategy.spare);
     if (err != COVEY_OK) {
         return err;
     }
-    r.part = inout->batch / inout->parts;
+    r.part = covey__gradient_part(inout->batch, inout->parts);
     err = begin(&r);
     if (err == COVEY_OK) {
         err = collect(&r, weight);

@@ -18,8 +18,12 @@ struct piece {
     struct covey_task_spec what;
     struct covey_body *shared, *body, *out;
     struct covey__enlisted *enlisted; /* of a gradient */
-    uint32_t spent_us;
-    _Atomic bool stop; /* worth nothing any more */
+    uint64_t start_ns;                /* its thread's processor time */
+    uint32_t spent_us;                /* until it was answered */
+    bool streams;                     /* its answer may leave while it is made */
+    _Atomic bool grew;                /* and has begun to be there */
+    bool begun;                       /* it was given away */
+    _Atomic bool stop;                /* worth nothing any more */
 };
 
 struct covey_task_work {
@@ -27,6 +31,7 @@ struct covey_task_work {
     struct covey_threads *threads;    /* of one task at a time; NULL: the pool's thread alone */
     struct covey_timer *timer;        /* of a lab's delay */
     struct piece *computing;          /* on a thread of the pool; or NULL */
+    struct piece *next;               /* when that has made all of an answer that left; or NULL */
     struct piece *late;               /* computed, and answered when the delay is over; or NULL */
     struct covey__enlisted *enlisted; /* sessions of gradients */
 };
@@ -64,6 +69,9 @@ void covey__task_work_free(struct covey_task_work *w)
     }
     if (w->late != NULL) {
         piece_free(w->late);
+    }
+    if (w->next != NULL) {
+        piece_free(w->next);
     }
     while (w->enlisted != NULL) {
         struct covey__enlisted *e = w->enlisted;
@@ -144,31 +152,81 @@ static covey_err compute_product(struct piece *p, struct covey_scratch *scratch,
     return COVEY_OK;
 }
 
+static void note_spent(struct piece *p)
+{
+    p->spent_us = (uint32_t)((covey_thread_cpu_ns() - p->start_ns) / 1000);
+}
+
+static void on_grew(void *user);
+
+/* The loop may come later or, without memory, not at all: the end of the work does the same. */
+static void gradient_grew(void *user)
+{
+    struct piece *p = user;
+    if (!p->grew) {
+        note_spent(p);
+        p->grew = true;
+    }
+    covey_err ignored = covey_loop_post(p->owner->services->loop, on_grew, p->owner);
+    (void)ignored;
+}
+
+static covey_err compute_gradient(struct piece *p)
+{
+    const struct covey__gradient_task task = {.round = &p->spec,
+                                              .spec = &p->what,
+                                              .shared = p->shared,
+                                              .body = p->body,
+                                              .stop = &p->stop,
+                                              .grew = p->streams ? gradient_grew : NULL,
+                                              .user = p};
+    return covey__gradient_work_compute(p->enlisted->work, &task, &p->out);
+}
+
 static void work_on(struct covey_task *task, struct covey_scratch *scratch)
 {
     struct piece *p = (struct piece *)task;
-    uint64_t start = covey_thread_cpu_ns();
+    p->start_ns = covey_thread_cpu_ns();
     if (p->stop) {
         return;
     }
-    covey_err err = p->enlisted == NULL
-                        ? compute_product(p, scratch, &p->out)
-                        : covey__gradient_work_compute(p->enlisted->work, &p->spec, &p->what,
-                                                       p->shared, p->body, &p->stop, &p->out);
-    if (err != COVEY_OK) {
+    covey_err err =
+        p->enlisted == NULL ? compute_product(p, scratch, &p->out) : compute_gradient(p);
+    if (err != COVEY_OK && !p->grew) {
         p->out = NULL; /* refused */
     }
-    p->spent_us = (uint32_t)((covey_thread_cpu_ns() - start) / 1000);
+    if (!p->grew) {
+        note_spent(p);
+    }
 }
 
 /* ---- on the loop ---- */
 
+static void give(struct piece *p)
+{
+    struct covey_body *out = p->stop && !p->grew ? NULL : p->out;
+    p->begun = true;
+    if (out != NULL) {
+        covey_body_ref(out);
+    }
+    covey__lab_lie(&p->owner->services->lab, p->streams ? NULL : out);
+    tell_done(p->owner, &p->peer, p->work, p->spent_us, out);
+}
+
+static void on_grew(void *user)
+{
+    struct covey_task_work *w = user;
+    if (w->computing != NULL && w->computing->grew && !w->computing->begun) {
+        give(w->computing);
+    }
+    covey_channels_wake(w->services->channels);
+}
+
 static void answer(struct piece *p)
 {
-    struct covey_body *out = p->stop ? NULL : p->out;
-    p->out = p->stop ? p->out : NULL;
-    covey__lab_lie(&p->owner->services->lab, out);
-    tell_done(p->owner, &p->peer, p->work, p->spent_us, out);
+    if (!p->begun) {
+        give(p);
+    }
     piece_free(p);
 }
 
@@ -182,12 +240,28 @@ static void on_due(void *user)
     }
 }
 
+static void start(struct covey_task_work *w, struct piece *p)
+{
+    w->computing = p;
+    covey__pool_submit(w->services->compute, &p->task);
+}
+
 static void work_done(struct covey_task *task)
 {
     struct piece *p = (struct piece *)task;
     struct covey_task_work *w = p->owner;
     uint64_t delay_ms = covey__lab_task_delay(&w->services->lab, p->round);
     w->computing = NULL;
+    if (p->grew) {
+        answer(p);
+        covey_channels_wake(w->services->channels);
+        p = w->next;
+        w->next = NULL;
+        if (p != NULL) {
+            start(w, p);
+        }
+        return;
+    }
     bool slept =
         delay_ms > 0 && !p->stop &&
         (w->timer != NULL || covey_timer_new(w->services->loop, on_due, w, &w->timer) == COVEY_OK);
@@ -197,6 +271,13 @@ static void work_done(struct covey_task *task)
     }
     w->late = p;
     covey_timer_set(w->timer, covey_loop_now_ms(w->services->loop) + delay_ms);
+}
+
+/* What it sends itself is never on its way. */
+static bool is_own(const struct covey_services *s, const struct covey_node_id *peer)
+{
+    struct covey_member_info own;
+    return s->member(s->user, NULL, &own) && covey_node_id_equal(&own.id, peer);
 }
 
 static void on_task(struct covey_task_work *w, const struct covey_action *action)
@@ -217,7 +298,8 @@ static void on_task(struct covey_task_work *w, const struct covey_action *action
         tell_done(w, &action->peer, action->work, 0, NULL);
         return;
     }
-    COVEY_ASSERT(w->computing == NULL && w->late == NULL);
+    COVEY_ASSERT((w->computing == NULL || w->computing->begun) && w->next == NULL &&
+                 w->late == NULL);
     p->owner = w;
     p->enlisted = gradient ? covey__enlist_ref(enlisted) : NULL;
     p->peer = action->peer;
@@ -228,8 +310,12 @@ static void on_task(struct covey_task_work *w, const struct covey_action *action
     p->shared = shared != NULL ? covey_body_ref(shared) : NULL;
     p->task.work = work_on;
     p->task.done = work_done;
-    w->computing = p;
-    covey__pool_submit(s->compute, &p->task);
+    p->streams = gradient && covey__lab_idle(&s->lab) && !is_own(s, &action->peer);
+    if (w->computing != NULL) {
+        w->next = p;
+        return;
+    }
+    start(w, p);
 }
 
 static bool is_of(const struct piece *p, const struct covey_action *action)
@@ -245,6 +331,9 @@ static void on_over(struct covey_task_work *w, const struct covey_action *action
 {
     if (w->computing != NULL && is_of(w->computing, action)) {
         w->computing->stop = true;
+    }
+    if (w->next != NULL && is_of(w->next, action)) {
+        w->next->stop = true;
     }
     if (w->late != NULL && is_of(w->late, action)) {
         w->late->stop = true;

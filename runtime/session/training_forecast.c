@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "gradient_work.h"
 #include "rounds_product.h"
 
 /* What devices that have not measured themselves yet are taken for. */
@@ -62,12 +63,15 @@ uint32_t covey__training_parts(const struct covey_training *t, const struct cove
     uint32_t best = 0;
     const uint32_t asked = t->job.mode == COVEY_TRAINING_DATA ? t->job.strategy.blocks : 0;
     *out_us = HUGE_VAL;
-    if (asked > spare && asked <= COVEY_GRADIENT_TASKS_MAX && batch % asked == 0) {
+    const size_t statistics = t->statistics_floats;
+    if (asked > spare && asked <= COVEY_GRADIENT_TASKS_MAX &&
+        covey__gradient_parts_fit(batch, asked, statistics)) {
         *out_us = data_us(t, team, asked);
         return asked;
     }
     for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch; p++) {
-        double us = batch % p == 0 ? data_us(t, team, p) : HUGE_VAL;
+        bool fits = covey__gradient_parts_fit(batch, p, statistics);
+        double us = fits ? data_us(t, team, p) : HUGE_VAL;
         if (us < *out_us) {
             *out_us = us;
             best = p;
@@ -116,8 +120,8 @@ static void say_data(const struct covey_training *t, const struct covey__round_t
         out->why, sizeof(out->why),
         "data: %u parts of %u samples for %u device%s, %u to spare; %.1f ms predicted, %.1f ms "
         "here",
-        out->parts, t->job.train.batch / out->parts, team->count, team->count == 1 ? "" : "s",
-        t->job.strategy.spare, out->data_ms, out->here_ms);
+        out->parts, covey__gradient_part(t->job.train.batch, out->parts), team->count,
+        team->count == 1 ? "" : "s", t->job.strategy.spare, out->data_ms, out->here_ms);
 }
 
 void covey__training_forecast(const struct covey_training *t, const struct covey__round_team *team,

@@ -172,7 +172,8 @@ static covey_err list_products(struct covey_training *t, const char **out_what)
         t->products_flops += covey_train_product_flops(&t->products[i]);
     }
     free(calls);
-    t->values_floats = covey_trainer_parameters(t->trainer) + covey_trainer_statistics(t->trainer);
+    t->statistics_floats = covey_trainer_statistics(t->trainer);
+    t->values_floats = covey_trainer_parameters(t->trainer) + t->statistics_floats;
     return COVEY_OK;
 }
 

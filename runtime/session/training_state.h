@@ -26,6 +26,7 @@ struct covey__training_way {
     bool data;                   /* gradients of parts; else products */
     uint32_t parts;              /* data */
     uint32_t team;               /* workers that there should be */
+    uint64_t await_ns;           /* so long they are waited for, before the first step */
     bool tries;                  /* each way is tried, and the faster one taken */
 };
 
@@ -59,7 +60,7 @@ struct covey_training {
     uint64_t lease_ms;
     /* Fixed once opened: a step's products, and what a model's parameters and statistics take. */
     struct covey_train_product *products;
-    size_t product_count, values_floats;
+    size_t product_count, values_floats, statistics_floats; /* values: these and parameters */
     double products_flops;
     struct covey_training_progress progress;
     struct covey_training_record record;

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "gradient_work.h"
 #include "training_forecast.h"
 
+/* At least, and at most. */
 #define AWAIT_NS UINT64_C(3000000000)
+#define AWAIT_MAX_NS UINT64_C(30000000000)
 
 /* ---- on the loop ---- */
 
@@ -43,7 +46,7 @@ static covey_err open_rounds(struct covey_training *t, const struct covey__train
     struct covey_enlist_spec enlist = {.mode = way->data ? COVEY_TRAIN_DATA : COVEY_TRAIN_PRODUCTS};
     if (way->data) {
         enlist.model = t->job.model;
-        enlist.part = t->job.train.batch / way->parts;
+        enlist.part = covey__gradient_part(t->job.train.batch, way->parts);
         enlist.label_smoothing = t->job.train.label_smoothing;
         enlist.seed = t->job.train.seed;
     }
@@ -60,6 +63,16 @@ static covey_err open_rounds(struct covey_training *t, const struct covey__train
     return covey__rounds_new(&config, &t->way.rounds);
 }
 
+/* A model is brought to the devices that make gradients: to wait for it pays for as long as a step
+ * here would take. */
+static uint64_t await_ns(const struct covey__training_forecast *f)
+{
+    double step_ns = f->data ? f->here_ms * 1e6 : 0;
+    return step_ns > (double)AWAIT_MAX_NS ? AWAIT_MAX_NS
+           : step_ns > (double)AWAIT_NS   ? (uint64_t)step_ns
+                                          : AWAIT_NS;
+}
+
 void covey__training_choose(struct covey_training *t)
 {
     struct covey__training_way way = {.chosen = true};
@@ -70,6 +83,7 @@ void covey__training_choose(struct covey_training *t)
     way.data = f.data;
     way.parts = f.parts;
     way.team = team.count;
+    way.await_ns = await_ns(&f);
     /* Numbers of a field are others than those of floats: such a session stays with one way. */
     way.tries = t->job.mode != COVEY_TRAINING_DATA && !t->job.strategy.all && f.tries;
     covey_err err = open_rounds(t, &way);
@@ -142,7 +156,7 @@ static void await_workers(struct covey_training *t)
 {
     struct covey_rounds_report now = {.workers = 0};
     struct timespec pause = {.tv_nsec = 20000000};
-    uint64_t until = covey_clock_ns() + AWAIT_NS;
+    uint64_t until = covey_clock_ns() + t->way.await_ns;
     while (now.workers < t->way.team && covey_clock_ns() < until) {
         covey__rounds_report(t->way.rounds, &now);
         pthread_mutex_lock(&t->mutex);
@@ -163,7 +177,7 @@ covey_err covey__training_way_begin(struct covey_training *t)
     }
     await_workers(t);
     if (!t->way.data) {
-        covey_trainer_set_hook(t->trainer, &(struct covey_trainer_hook){on_products, t});
+        covey_trainer_set_hook(t->trainer, &(struct covey_trainer_hook){on_products, NULL, t});
         return COVEY_OK;
     }
     t->values = malloc(floats * sizeof(*t->values));

@@ -128,7 +128,7 @@ static covey_err products(void *user, struct covey_product_call *calls, unsigned
 
 static void hang(struct covey_trainer *t, struct hook *h)
 {
-    struct covey_trainer_hook hook = {products, h};
+    struct covey_trainer_hook hook = {products, NULL, h};
     covey_trainer_set_hook(t, &hook);
 }
 

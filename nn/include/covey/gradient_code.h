@@ -40,5 +40,7 @@ bool covey_gradient_weights(const struct covey_gradient_code *code, const bool *
                             float *out_weight);
 /* to = weight from; not first: to += weight from. As many floats each. */
 void covey_gradient_add(float *to, const float *from, size_t count, float weight, bool first);
+/* The same back to front: from's last goes to to's first. */
+void covey_gradient_add_back(float *to, const float *from, size_t count, float weight, bool first);
 
 #endif /* COVEY_GRADIENT_CODE_H */

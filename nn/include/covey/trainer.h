@@ -57,7 +57,11 @@ struct covey_train_result {
     uint32_t correct; /* highest logit at the label */
     float lr;
 };
-/* One step on options.batch samples: input [batch x input], labels below classes (asserted).
+/* The label of a sample that does not count: neither in loss and hits nor in the gradient. The mean
+ * is over the whole batch all the same, and running statistics see it. */
+#define COVEY_LABEL_NONE UINT32_MAX
+/* One step on options.batch samples: input [batch x input], labels below classes or LABEL_NONE
+ * (asserted).
  * RANGE: the loss is not a number any more; nothing was updated. */
 covey_err covey_trainer_step(struct covey_trainer *t, const float *input, const uint32_t *labels,
                              struct covey_train_result *out) COVEY_CHECK;
@@ -81,6 +85,9 @@ struct covey_product_call {
  * was updated, and it is what covey_trainer_step() returns. */
 struct covey_trainer_hook {
     covey_err (*products)(void *user, struct covey_product_call *calls, unsigned count);
+    /* Called as backward goes: of the gradient only the first rest floats are still changed. Falls
+     * to 0; loss and hits are known. NULL: nobody waits for it. */
+    void (*made)(void *user, size_t rest, const struct covey_train_result *result);
     void *user;
 };
 void covey_trainer_set_hook(struct covey_trainer *t, const struct covey_trainer_hook *hook);

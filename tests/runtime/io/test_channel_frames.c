@@ -175,11 +175,11 @@ static void test_frames_sender_to_receiver(void **state)
         }
         covey__batch_seal(batch, &f->sealer);
         assert_int_equal(batch->err, COVEY_OK);
-        assert_int_equal(batch->out_len, batch->out_capacity);
+        assert_true(batch->out_len <= batch->out_capacity);
         assert_true(len + batch->out_len <= sizeof(stream));
         memcpy(stream + len, batch->out, batch->out_len);
         len += batch->out_len;
-        covey__batch_free(batch);
+        covey__sender_written(&s, batch);
     }
     assert_true(covey__sender_empty(&s));
     size_t begin = 0;
@@ -237,7 +237,7 @@ static size_t take_batch(struct covey__sender *s, uint16_t *out_stream)
  * end do not keep it back for ever. */
 static void test_frames_patient_bodies(void **state)
 {
-    enum { SMALL = 1000, LARGE = 100 * COVEY__BATCH_BODY };
+    enum { SMALL = 1000, LARGE = 100 * COVEY__BATCH_BODY, BATCH = 2 * COVEY__BATCH_BODY };
     (void)state;
     struct covey__sender s = {0};
     uint16_t stream = 0;
@@ -250,12 +250,12 @@ static void test_frames_patient_bodies(void **state)
     assert_int_equal(stream, 0);
     push(&s, LARGE, false);
     for (unsigned i = 0; i < COVEY__BATCHES_FIRST; i++) {
-        assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+        assert_int_equal(take_batch(&s, &stream), BATCH);
         assert_int_equal(stream, 2);
     }
     assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
     assert_int_equal(stream, 0);
-    assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+    assert_int_equal(take_batch(&s, &stream), BATCH);
     assert_int_equal(stream, 2);
     assert_false(covey__sender_empty(&s));
     covey__sender_done(&s);
@@ -395,6 +395,107 @@ static void test_gate_limits_sources(void **state)
     assert_int_equal(passed, 5);
 }
 
+static struct covey_body *push_growing(struct covey__sender *s, size_t len)
+{
+    struct covey_body *b = NULL;
+    assert_int_equal(covey_body_new(len, &b), COVEY_OK);
+    memset(b->data, 5, len);
+    covey_body_make_ready(b, 0);
+    assert_int_equal(covey__sender_push(s, covey_bytes_of("grows", 5), b), COVEY_OK);
+    return b;
+}
+
+/* A body that is being made goes out as far as it is ready, in whole records, and keeps up neither
+ * the end of the queue nor other bodies. */
+static void test_frames_growing_body(void **state)
+{
+    enum { LEN = 3 * COVEY_RECORD_MAX + 100 };
+    (void)state;
+    struct covey__sender s = {0};
+    uint16_t stream = 9;
+    struct covey_body *b = push_growing(&s, LEN);
+    assert_int_equal(take_batch(&s, &stream), 0);
+    assert_false(covey__sender_empty(&s));
+    covey_body_make_ready(b, COVEY_RECORD_MAX - 1);
+    assert_int_equal(take_batch(&s, &stream), 0);
+    covey_body_make_ready(b, 2 * COVEY_RECORD_MAX + 7);
+    assert_int_equal(take_batch(&s, &stream), 2 * COVEY_RECORD_MAX);
+    push(&s, 77, false);
+    assert_int_equal(take_batch(&s, &stream), 77);
+    assert_int_equal(stream, 1);
+    push(&s, 78, true);
+    assert_int_equal(take_batch(&s, &stream), 78);
+    assert_int_equal(stream, 2);
+    covey_body_make_ready(b, COVEY_BODY_WHOLE);
+    assert_int_equal(take_batch(&s, &stream), LEN - 2 * COVEY_RECORD_MAX);
+    assert_true(covey__sender_empty(&s));
+    covey_body_unref(b);
+    covey__sender_done(&s);
+}
+
+/* Sends all that is ready. */
+static void pass_on(struct fixture *f, struct covey__sender *s)
+{
+    struct covey__batch *batch = NULL;
+    size_t used = 0;
+    while (covey__sender_next(s, &batch) == COVEY_OK && batch != NULL) {
+        covey__batch_seal(batch, &f->sealer);
+        assert_int_equal(batch->err, COVEY_OK);
+        assert_int_equal(
+            covey__receiver_feed(&f->receiver, covey_bytes_of(batch->out, batch->out_len), &used),
+            COVEY_OK);
+        assert_int_equal(used, batch->out_len);
+        covey__sender_written(s, batch);
+    }
+}
+
+/* The message of a body that was given up arrives without it, and nothing is left of it at either
+ * end; what comes after it is delivered. */
+static void test_frames_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct covey__sender s = {0};
+    struct covey__in_message *m;
+    struct covey_body *b = push_growing(&s, 3 * COVEY_RECORD_MAX);
+    covey_body_make_ready(b, COVEY_RECORD_MAX);
+    pass_on(f, &s);
+    assert_int_equal(f->receiver.open_bytes, 3 * COVEY_RECORD_MAX);
+    covey_body_make_ready(b, COVEY_BODY_GIVEN_UP);
+    pass_on(f, &s);
+    assert_true(covey__sender_empty(&s));
+    assert_int_equal(f->receiver.open_bytes, 0);
+    m = covey__receiver_take(&f->receiver);
+    assert_non_null(m);
+    assert_int_equal(m->control_len, 5);
+    assert_null(m->body);
+    covey__in_message_free(m);
+    push(&s, 500, false);
+    pass_on(f, &s);
+    m = covey__receiver_take(&f->receiver);
+    assert_non_null(m);
+    assert_int_equal(m->body->len, 500);
+    covey__in_message_free(m);
+    covey_body_unref(b);
+    covey__sender_done(&s);
+}
+
+/* Only what is open can be given up, and not in the middle of another message's control. */
+static void test_frames_refuses_given_up(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(control(f, COVEY__FRAME_BODY, 4, 100, 3), COVEY_OK);
+    assert_int_equal(control(f, COVEY__FRAME_GIVEN_UP, 4, 0, 0), COVEY_OK);
+    assert_int_equal(control(f, COVEY__FRAME_GIVEN_UP, 4, 0, 0), COVEY_ERR_MALFORMED);
+}
+
+static void test_frames_refuses_given_up_inside(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(control(f, COVEY__FRAME_BODY, 4, 100, 3), COVEY_OK);
+    assert_int_equal(control(f, COVEY__FRAME_MORE, 5, 0, 3), COVEY_OK);
+    assert_int_equal(control(f, COVEY__FRAME_GIVEN_UP, 4, 0, 0), COVEY_ERR_MALFORMED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -410,6 +511,10 @@ int main(void)
         TEST(test_frames_refuses_mixed_kinds),
         cmocka_unit_test(test_frames_patient_bodies),
         cmocka_unit_test(test_frames_held_bodies),
+        cmocka_unit_test(test_frames_growing_body),
+        TEST(test_frames_given_up),
+        TEST(test_frames_refuses_given_up),
+        TEST(test_frames_refuses_given_up_inside),
         cmocka_unit_test(test_gate_limits_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_gr
     char dir[SCRATCH_PATH];
     *s = (struct gradient_scene){.graph = take_g, .batch = batch_parts[0], .parts = batch_parts[1]};
     s->spec = (struct covey_enlist_spec){
-        .mode = COVEY_TRAIN_DATA, .part = s->batch / s->parts, .label_smoothing = 0.1f, .seed = 99};
+        .mode = COVEY_TRAIN_DATA, .part = covey__gradient_part(s->batch, s->parts), .label_smoothing = 0.1f, .seed = 99};
     scratch_folder(state, dir);
     assert_int_equal(covey__store_open(&s->services.store, dir), COVEY_OK);
     assert_int_equal(covey_loop_new(&s->loop), COVEY_OK);

@@ -27,16 +27,38 @@ static struct covey_graph *normalised(void)
     return g;
 }
 
+/* Dense layers of which each has more than 64 KiB; input [n 8]. */
+static struct covey_graph *wide(void)
+{
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 8, 0, 0));
+    uint64_t seed = 13;
+    uint16_t x = add_dense(g, g->input[0], 8, 200, &seed);
+    x = add_dense(g, x, 200, 150, &seed);
+    x = add_dense(g, x, 150, 150, &seed);
+    x = add_dense(g, x, 150, 150, &seed);
+    add_dense(g, x, 150, GRADIENT_CLASSES, &seed);
+    return g;
+}
+
 static covey_err compute(const struct gradient_scene *s, const struct covey_task_spec *task,
                          struct covey_body **out)
 {
     const struct covey_round_spec round = {.mode = COVEY_TRAIN_DATA};
     const _Atomic bool stop = false;
     struct covey_body *shared = gradient_scene_shared(s), *body = gradient_scene_task(s, task);
-    covey_err err = covey__gradient_work_compute(s->work, &round, task, shared, body, &stop, out);
+    const struct covey__gradient_task t = {
+        .round = &round, .spec = task, .shared = shared, .body = body, .stop = &stop};
+    covey_err err = covey__gradient_work_compute(s->work, &t, out);
     covey_body_unref(shared);
     covey_body_unref(body);
     return err;
+}
+
+/* What an answer of so many parts has behind their losses and hits: statistics, then the gradient
+ * back to front. */
+static const float *sums_of(const struct covey_body *answer, uint32_t parts)
+{
+    return (const float *)(const void *)(answer->data + covey__gradient_answer_bytes(0, parts));
 }
 
 static struct covey_task_spec task_of(const struct covey_gradient_code *code, uint32_t t)
@@ -71,14 +93,14 @@ static void check_code(void **state, const uint32_t batch_parts[2], uint32_t spa
         struct covey_body *answer = NULL;
         assert_int_equal(compute(&s, &task, &answer), COVEY_OK);
         assert_int_equal(answer->len, s.parameters * sizeof(float) + task.count * 8u);
-        covey_gradient_add(sum, (const float *)(const void *)answer->data, s.parameters,
-                           weight[t] / (float)s.parts, false);
+        covey_gradient_add_back(sum, sums_of(answer, task.count), s.parameters,
+                                weight[t] / (float)s.parts, false);
         for (uint32_t i = 0; spare == 0 && i < task.count; i++) {
-            const uint8_t *tail = answer->data + s.parameters * sizeof(float) + i * 8u;
+            const uint8_t *head = answer->data + covey__gradient_answer_bytes(0, i);
             float one;
-            memcpy(&one, tail, sizeof(one));
+            memcpy(&one, head, sizeof(one));
             loss += (double)one / s.parts;
-            hits += covey_load32(tail + 4);
+            hits += covey_load32(head + 4);
         }
         covey_body_unref(answer);
     }
@@ -116,12 +138,77 @@ static void test_statistics(void **state)
     assert_int_equal(compute(&s, &task, &second), COVEY_OK);
     assert_int_equal(first->len, second->len);
     assert_memory_equal(first->data, second->data, first->len);
-    const float *sums = (const float *)(const void *)first->data;
-    assert_memory_equal(sums, covey_trainer_gradient(s.whole), s.parameters * sizeof(float));
-    assert_memory_equal(sums + s.parameters, covey_trainer_statistics_values(s.whole),
+    const float *sums = sums_of(first, 1), *gradient = covey_trainer_gradient(s.whole);
+    assert_memory_equal(sums, covey_trainer_statistics_values(s.whole),
                         s.statistics * sizeof(float));
+    for (size_t i = 0; i < s.parameters; i++) {
+        assert_true(sums[s.statistics + i] == gradient[s.parameters - 1 - i]);
+    }
     covey_body_unref(first);
     covey_body_unref(second);
+    gradient_scene_close(&s);
+}
+
+struct growth {
+    struct covey_body **out, *copy; /* copy: of what was ready */
+    size_t ready;
+    unsigned times, give_up; /* give_up: at which time the task is stopped */
+    _Atomic bool stop;
+};
+
+static void grew(void *user)
+{
+    struct growth *g = user;
+    size_t ready = atomic_load(&(*g->out)->ready);
+    assert_true(ready > g->ready && ready < (*g->out)->len);
+    assert_memory_equal(g->copy->data, (*g->out)->data, g->ready);
+    memcpy(g->copy->data, (*g->out)->data, ready);
+    g->ready = ready;
+    g->stop = ++g->times == g->give_up;
+}
+
+static covey_err compute_growing(const struct gradient_scene *s, struct growth *g)
+{
+    const struct covey_round_spec round = {.mode = COVEY_TRAIN_DATA};
+    const struct covey_task_spec two = {.count = 2, .part = {0, 1}, .coefficient = {1.0f, -0.5f}};
+    struct covey_body *shared = gradient_scene_shared(s), *body = gradient_scene_task(s, &two);
+    const struct covey__gradient_task t = {.round = &round,
+                                           .spec = &two,
+                                           .shared = shared,
+                                           .body = body,
+                                           .stop = &g->stop,
+                                           .grew = grew,
+                                           .user = g};
+    covey_err err = covey__gradient_work_compute(s->work, &t, g->out);
+    covey_body_unref(shared);
+    covey_body_unref(body);
+    return err;
+}
+
+/* An answer grows while it is made, what was ready stays as it was, and at its end it is the one
+ * that comes at once; one that is stopped meanwhile is given up. */
+static void test_grows(void **state)
+{
+    struct gradient_scene s;
+    const struct covey_task_spec two = {.count = 2, .part = {0, 1}, .coefficient = {1.0f, -0.5f}};
+    struct covey_body *whole = NULL, *out = NULL;
+    gradient_scene_open(&s, state, wide(), (const uint32_t[2]){4, 2});
+    assert_int_equal(compute(&s, &two, &whole), COVEY_OK);
+    struct growth g = {.out = &out, .stop = false};
+    assert_int_equal(covey_body_new(whole->len, &g.copy), COVEY_OK);
+    assert_int_equal(compute_growing(&s, &g), COVEY_OK);
+    assert_true(g.times >= 2);
+    assert_true(atomic_load(&out->ready) == COVEY_BODY_WHOLE);
+    assert_memory_equal(out->data, whole->data, whole->len);
+    covey_body_unref(out);
+    g.ready = g.times = 0;
+    g.give_up = 1;
+    assert_int_equal(compute_growing(&s, &g), COVEY_ERR_CLOSED);
+    assert_int_equal(g.times, 1);
+    assert_true(atomic_load(&out->ready) == COVEY_BODY_GIVEN_UP);
+    covey_body_unref(out);
+    covey_body_unref(g.copy);
+    covey_body_unref(whole);
     gradient_scene_close(&s);
 }
 
@@ -135,7 +222,7 @@ static void test_runs_away(void **state)
     float loss;
     s.input[3 * s.values] = NAN;
     assert_int_equal(compute(&s, &task, &answer), COVEY_OK);
-    memcpy(&loss, answer->data + (s.parameters + s.statistics) * sizeof(float), sizeof(loss));
+    memcpy(&loss, answer->data, sizeof(loss));
     assert_true(isnan(loss));
     covey_body_unref(answer);
     gradient_scene_close(&s);
@@ -153,19 +240,27 @@ static void test_refused(void **state)
     const _Atomic bool go = false, stop = true;
     struct covey_body *shared = gradient_scene_shared(&s), *body = gradient_scene_task(&s, &task);
     struct covey_body *out = NULL;
-    covey_err (*run)(struct covey_gradient_work *, const struct covey_round_spec *,
-                     const struct covey_task_spec *, const struct covey_body *,
-                     const struct covey_body *, const _Atomic bool *, struct covey_body **) =
-        covey__gradient_work_compute;
-    assert_int_equal(run(s.work, &products, &task, shared, body, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &none, shared, body, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &task, NULL, body, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &task, shared, NULL, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &task, body, body, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &task, shared, shared, &go, &out), COVEY_ERR_RANGE);
-    assert_int_equal(run(s.work, &round, &task, shared, body, &stop, &out), COVEY_ERR_CLOSED);
+    struct covey__gradient_task t = {
+        .round = &products, .spec = &task, .shared = shared, .body = body, .stop = &go};
+    assert_int_equal(covey__gradient_work_compute(s.work, &t, &out), COVEY_ERR_RANGE);
+    t.round = &round;
+    t.spec = &none;
+    assert_int_equal(covey__gradient_work_compute(s.work, &t, &out), COVEY_ERR_RANGE);
+    t.spec = &task;
+    const struct covey_body *wrong[][2] = {
+        {NULL, body}, {shared, NULL}, {body, body}, {shared, shared}};
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        t.shared = wrong[i][0];
+        t.body = wrong[i][1];
+        assert_int_equal(covey__gradient_work_compute(s.work, &t, &out), COVEY_ERR_RANGE);
+    }
+    t.shared = shared;
+    t.body = body;
+    t.stop = &stop;
+    assert_int_equal(covey__gradient_work_compute(s.work, &t, &out), COVEY_ERR_CLOSED);
+    t.stop = &go;
     covey_store32(body->data + body->len - 4, GRADIENT_CLASSES);
-    assert_int_equal(run(s.work, &round, &task, shared, body, &go, &out), COVEY_ERR_RANGE);
+    assert_int_equal(covey__gradient_work_compute(s.work, &t, &out), COVEY_ERR_RANGE);
     assert_null(out);
     covey_body_unref(shared);
     covey_body_unref(body);
@@ -191,9 +286,9 @@ static void test_no_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),     cmocka_unit_test(test_statistics),
-        cmocka_unit_test(test_runs_away), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_no_model),
+        cmocka_unit_test(test_codes),   cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_grows),   cmocka_unit_test(test_runs_away),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_no_model),
     };
     if (covey_crypto_init() != COVEY_OK) {
         return 1;

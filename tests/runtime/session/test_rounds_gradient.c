@@ -91,9 +91,9 @@ static void answer_one(struct mesh *m, struct held *h)
         tell_result(m, h, NULL);
         return;
     }
-    assert_int_equal(covey__gradient_work_compute(m->scene->work, &m->spec, &h->spec, m->shared,
-                                                  h->body, &stop, &out),
-                     COVEY_OK);
+    const struct covey__gradient_task task = {
+        .round = &m->spec, .spec = &h->spec, .shared = m->shared, .body = h->body, .stop = &stop};
+    assert_int_equal(covey__gradient_work_compute(m->scene->work, &task, &out), COVEY_OK);
     if (fate == CUT_SHORT) {
         out->len -= 4;
     }
@@ -290,12 +290,15 @@ static void check_round(void **state, const uint32_t batch_parts[2], uint32_t sp
 }
 
 /* A round's gradient, loss and hits are those of the whole batch's step: without spare tasks, in
- * groups and cyclic, with as many tasks lost as may be. */
+ * groups and cyclic, with as many tasks lost as may be; also where the last part is smaller. */
 static void test_rounds(void **state)
 {
     for (unsigned i = 0; i < GRADIENT_CASES; i++) {
         check_round(state, gradient_cases[i].batch_parts, gradient_cases[i].spare);
     }
+    check_round(state, (const uint32_t[2]){20, 7}, 0);
+    check_round(state, (const uint32_t[2]){15, 4}, 1);
+    check_round(state, (const uint32_t[2]){13, 5}, 2);
 }
 
 /* In whatever order answers come, the sum is the same, bit for bit. */

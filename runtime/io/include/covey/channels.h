@@ -62,6 +62,8 @@ covey_err covey_channels_send(struct covey_channels *channels, const struct cove
 /* Whether a body that is not patient was sent within the last half second: then patient ones get a
  * eighth of this device's time. */
 bool covey_channels_busy(const struct covey_channels *channels);
+/* On the loop: more of some bodies is ready (covey_body_make_ready()). */
+void covey_channels_wake(struct covey_channels *channels);
 /* Bytes queued and not yet handed to the kernel; 0 without a channel. */
 size_t covey_channels_queued(const struct covey_channels *channels,
                              const struct covey_node_id *peer);

@@ -50,6 +50,7 @@ void covey__pace_begin(const struct covey_pace_work *w);
 void covey__pace_end(const struct covey_pace_work *w);
 void covey__pace_seen(const struct covey_pace_work *w);
 void covey__pace_step(void);
+void covey__pace_hand_on(void);
 
 /* On the loop's thread, which submits. */
 static inline void covey_pace_submit(struct covey_pace_work *w, enum covey_pace_class class)
@@ -89,6 +90,15 @@ static inline void covey_pace_step(void)
 {
     if (covey_pace_on()) {
         covey__pace_step();
+    }
+}
+
+/* In the middle of a piece of computing, before a part of it is handed on: charges what it used so
+ * far and returns when the device would be as far. */
+static inline void covey_pace_hand_on(void)
+{
+    if (covey_pace_on()) {
+        covey__pace_hand_on();
     }
 }
 
