@@ -11,6 +11,8 @@
 enum { LINK_MBYTES = 85, MESSAGE_US = 300, STREAM_MBYTES = 1000 };
 /* Devices that are waited for where none is there. */
 enum { COMING = 4 };
+/* Over all values, to sum up, update and send them again. */
+enum { STEP_PASSES = 8 };
 /* A way must promise this much before it is taken: forecasts err. */
 #define GAIN 0.9
 
@@ -19,39 +21,58 @@ static double or_else(uint32_t rate, double other)
     return rate > 0 ? (double)rate : other;
 }
 
-/* When the answers that are needed are there, each device pulling its next task when it has
- * computed one; and what the owner's link and processor take for all of them. Microseconds; bytes
- * divided by MB/s are microseconds. */
+/* Of the devices those that are to be counted on: as many of the slowest as may fail are not. */
+static uint32_t steady_workers(const struct covey__round_team *team, uint32_t spare,
+                               struct covey_rates out[static COVEY_WORKERS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < team->count; w++) {
+        uint32_t at = count++;
+        for (; at > 0 && out[at - 1].mflops < team->worker[w].rates.mflops; at--) {
+            out[at] = out[at - 1];
+        }
+        out[at] = team->worker[w].rates;
+    }
+    return count > spare ? count - spare : count < 1 ? 0 : 1;
+}
+
+/* Parameters go out to all; then each device pulls its next task when it has computed one, and its
+ * answer leaves meanwhile, which takes its processor's time and the owner's. Until the answers that
+ * are needed are there and the owner has made a step of them. Microseconds; bytes divided by MB/s
+ * are microseconds. */
 static double data_us(const struct covey_training *t, const struct covey__round_team *team,
                       uint32_t parts)
 {
-    const uint32_t spare = t->job.strategy.spare;
+    const uint32_t spare = t->job.strategy.spare, needed = parts - spare;
+    struct covey_rates rates[COVEY_WORKERS_MAX];
     double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX], last = 0;
-    double share = (double)(spare + 1) / parts, values = 4.0 * (double)t->values_floats;
-    double samples = 4.0 * share * t->job.train.batch * (double)covey_samples_values(&t->data);
-    uint32_t needed = parts - spare;
+    uint32_t part = covey__gradient_part(t->job.train.batch, parts), count = 0;
+    double share = (double)(spare + 1) * part / t->job.train.batch;
+    double values = 4.0 * (double)t->values_floats;
+    double samples = 4.0 * (spare + 1) * part * (double)covey_samples_values(&t->data);
     if (team->count == 0) { /* those that will come are taken for as many */
         return fabs((double)parts - COMING);
     }
-    for (uint32_t w = 0; w < team->count; w++) {
-        const struct covey_rates *r = &team->worker[w].rates;
-        double link = or_else(r->link_mbytes, LINK_MBYTES);
-        each[w] = share * t->products_flops / or_else(r->mflops, 1) + (values + samples) / link +
-                  2 * or_else(r->message_us, MESSAGE_US);
-        next[w] = values / link + each[w];
+    double link = or_else(team->own.link_mbytes, LINK_MBYTES);
+    double stream = or_else(team->own.stream_mbytes, STREAM_MBYTES),
+           out = team->count * values / link;
+    count = steady_workers(team, spare, rates);
+    for (uint32_t w = 0; w < count; w++) {
+        double moved = (values + samples) / or_else(rates[w].link_mbytes, LINK_MBYTES);
+        each[w] = share * t->products_flops / or_else(rates[w].mflops, 1) + moved +
+                  2 * or_else(rates[w].message_us, MESSAGE_US);
+        next[w] = out + each[w];
     }
     for (uint32_t i = 0; i < needed; i++) {
         uint32_t first = 0;
-        for (uint32_t w = 1; w < team->count; w++) {
+        for (uint32_t w = 1; w < count; w++) {
             first = next[w] < next[first] ? w : first;
         }
         last = next[first];
         next[first] += each[first];
     }
-    double link = or_else(team->own.link_mbytes, LINK_MBYTES);
-    double moved = team->count * values + needed * (values + samples);
-    double owner = moved / link + needed * values / or_else(team->own.stream_mbytes, STREAM_MBYTES);
-    return owner > last ? owner : last;
+    double owner = out + needed * ((values + samples) / link + values / stream);
+    return (owner > last ? owner : last) + STEP_PASSES * values / stream;
 }
 
 /* Fewer than devices leave some idle; more even out what is uneven, but each costs messages and an

@@ -165,7 +165,7 @@ def refused():
         (["--mode", "data", "--tasks", "6"], "has --parts and --spare"),
         (["--mode", "products", "--spare", "1"], "of --mode data"),
         (["--mode", "products", "--parts", "2"], "of --mode data"),
-        (["--parts", "3", "--batch", "50"], "divides --batch"),
+        (["--parts", "40", "--batch", "50"], "would be empty"),
         (["--parts", "2", "--spare", "2"], "more than --spare"),
         (["--check", "some"], "--check takes"), (["--checkpoint", f"{base}/c"], "--checkpoint is"),
         (["--local", "--spare", "1"], "leave --local out"),
