@@ -19,9 +19,9 @@ const char covey__help_infer[] =
     "  --devices N        at most N devices (all)\n"
     "  --parity R         devices that may be lost at any moment, 0 to 4 (1)\n"
     "  --coded auto|all   code a layer where that is sooner, or every layer (auto)\n"
-    "  --check all|untrusted  strips of tile runs are made by two devices each, which must agree, "
-    "or\n"
-    "                     believed, sooner: layers are always checked (all)\n"
+    "  --check all|untrusted   strips of tile runs are made by two devices each, which must "
+    "agree;\n"
+    "                     or believed, sooner (untrusted). Coded layers are always checked\n"
     "  --half             activations travel as 16-bit numbers\n"
     "  --exact            answers bit for bit those of one device: of quantised networks\n"
     "  --batch N          N inputs in one request, 1 to 256 (1; of a tensor: its first dimension)\n"
@@ -67,7 +67,7 @@ static bool ends_with(const char *text, const char *ending)
 
 static bool parse(struct infer *f, int *argc, char **argv)
 {
-    const char *coded = "auto", *check = "all";
+    const char *coded = "auto", *check = "untrusted";
     double timeout_s = 0;
     uint32_t devices = 0, parity = 1;
     const struct covey__option options[] = {

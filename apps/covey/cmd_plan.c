@@ -258,7 +258,7 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
 enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
 {
     uint32_t devices = 0, parity = 1, batch = 1;
-    const char *coded = "auto", *check = "all";
+    const char *coded = "auto", *check = "untrusted";
     struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
         {.name = "--devices",

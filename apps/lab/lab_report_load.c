@@ -134,8 +134,7 @@ static covey_err read_inputs(struct covey__report *r)
 covey_err covey__report_load(struct covey__report *r)
 {
     char state[COVEY__REPORT_PATH];
-    struct covey_control_infer infer = {.check_all = true,
-                                        .coded_all = strcmp(r->options.coded, "all") == 0,
+    struct covey_control_infer infer = {.coded_all = strcmp(r->options.coded, "all") == 0,
                                         .timeout_ms = TIMEOUT_MS};
     covey__lab_node_dir(&r->lab, 0, state, sizeof(state));
     covey_err err = covey__target_open(&r->target, state, r->model_file, &infer);

@@ -40,15 +40,9 @@ def infer_options(options):
     return extra + (["--half"] if options.half else [])
 
 
-def trusting(options):
-    """Strips of devices of full trust are believed, unless it is said otherwise."""
-    options.check = options.check or "untrusted"
-    return infer_options(options)
-
-
 def speed(options, model):
     """Latency of one request: all devices together, and the asking device alone."""
-    extra = trusting(options)
+    extra = infer_options(options)
     variants = {"mesh": [*extra, "--parity", options.parity], "alone": ["--devices", 1]}
     with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
         lab.wait()
@@ -69,7 +63,7 @@ def uneven(options, model):
     """Throughput over devices of 65 percent in all, against as many equal ones. The asker is a
     device of 10 percent in the one and of 8 in the other."""
     shares, equal = "10,20,10,5,5,5,5,5", 8
-    extra = [*trusting(options), "--parity", options.parity]
+    extra = [*infer_options(options), "--parity", options.parity]
     tallies = {"uneven": Tally(), "equal": Tally()}
     with Lab(8, shares, options.rate) as one, Lab(8, equal, options.rate) as other:
         labs = {"uneven": one, "equal": other}
@@ -147,7 +141,7 @@ def arguments():
     parser.add_argument("--parity", type=int, default=1)
     parser.add_argument("--coded", choices=["auto", "all"])
     parser.add_argument("--check", choices=["all", "untrusted"],
-                        help="untrusted, for speed and uneven: strips are believed")
+                        help="whether strips are believed")
     parser.add_argument("--half", action="store_true")
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the losses")
     parser.add_argument("--detail", action="store_true", help="of losses: every request, on stderr")

@@ -148,7 +148,7 @@ def names_of(lab, ids):
 
 def lie(options, model):
     """The liar is named within a request, and no wrong answer comes."""
-    choice = coded_options(options) + (["--check", options.check] if options.check else [])
+    choice = coded_options(options) + ["--check", options.check or "all"]
     liar = options.devices
     with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
         lab.wait()

@@ -88,7 +88,8 @@ def check(model, picture, right, liar):
     strips = 0
     end = time.monotonic() + 60
     while strips < REQUESTS and time.monotonic() < end:
-        document = json.loads(at_node("infer", model, picture, "--trace", "--timeout", "100"))
+        document = json.loads(at_node("infer", model, picture, "--check", "all", "--trace",
+                                      "--timeout", "100"))
         # Until the plan is ready the node that is asked computes all of it.
         assert document["checked"] or document["devices"] == 1, document
         assert is_right(document["outputs"], right), f"a wrong answer: {document}"
@@ -109,12 +110,12 @@ try:
     covey("lab", "up", "--devices", str(NODES), "--dir", lab_dir, "--mode", "loopback", "--cpu",
           "10", "--wait", "60")
     at_node("model", "add", model, "--name", "net")
-    runs = strips_of("net")
+    runs = strips_of("net", "--check", "all")
     if not runs:
         print("strips gain nothing with this build on this machine: skipped")
         sys.exit(77)
     assert all(run["twice"] for run in runs), runs
-    once = strips_of("net", "--check", "untrusted")
+    once = strips_of("net")
     assert once and not any(run["twice"] for run in once), once
     named, strips = check("net", picture, right, None)
     assert named is None and strips > 0, f"node {named} was named, {strips} requests in strips"
