@@ -13,6 +13,7 @@ enum { LINK_MBYTES = 85, MESSAGE_US = 300, STREAM_MBYTES = 1000 };
 enum { COMING = 4 };
 /* Over all values, to sum up, update and send them again. */
 enum { STEP_PASSES = 8 };
+#define CLOSE 0.85
 /* A way must promise this much before it is taken: forecasts err. */
 #define GAIN 0.9
 
@@ -76,7 +77,8 @@ static double data_us(const struct covey_training *t, const struct covey__round_
 }
 
 /* Fewer than devices leave some idle; more even out what is uneven, but each costs messages and an
- * answer as long as the model. */
+ * answer as long as the model. Where the forecasts are close, as many as devices: what links take
+ * is measured too coarsely to leave one out for it. */
 uint32_t covey__training_parts(const struct covey_training *t, const struct covey__round_team *team,
                                double *out_us)
 {
@@ -96,6 +98,15 @@ uint32_t covey__training_parts(const struct covey_training *t, const struct cove
         if (us < *out_us) {
             *out_us = us;
             best = p;
+        }
+    }
+    for (uint32_t p = team->count; p > best; p--) {
+        double us = p <= batch && covey__gradient_parts_fit(batch, p, statistics)
+                        ? data_us(t, team, p)
+                        : HUGE_VAL;
+        if (us * CLOSE < *out_us) {
+            *out_us = us;
+            return p;
         }
     }
     return best;

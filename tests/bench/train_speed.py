@@ -161,7 +161,7 @@ def data_parallel(options, folder):
     data = Mnist(folder, options.batch * options.steps, 50)
     cpu, devices = options.cpu or "10", options.devices
     slowed = ",".join([str(cpu)] * (devices - 1) + [str(max(1, int(float(cpu) / 10)))])
-    spread = ["--mode", "data", "--own-work"]
+    spread = ["--mode", "data"]
     variants = {
         "alone": (1, cpu, [], None),
         "spare_0": (devices, cpu, [*spread, "--spare", 0], None),
