@@ -100,7 +100,7 @@ uint32_t covey__training_parts(const struct covey_training *t, const struct cove
             best = p;
         }
     }
-    for (uint32_t p = team->count; p > best; p--) {
+    for (uint32_t p = team->count; best > 0 && p > best; p--) {
         double us = p <= batch && covey__gradient_parts_fit(batch, p, statistics)
                         ? data_us(t, team, p)
                         : HUGE_VAL;
