@@ -133,7 +133,7 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
         covey__control_session_stop(client, in);
         break;
     case COVEY_CONTROL_STATUS:
-        covey__control_status(client, in->id);
+        covey__control_tell_status(client, in->id);
         break;
     case COVEY_CONTROL_MODEL_GET:
         covey__control_get_model(client, in);
@@ -191,7 +191,7 @@ static void on_closed(void *user, struct covey_socket_client *socket)
     }
 }
 
-covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
+covey_err covey__control_listen(struct covey_daemon *d, const char *state_dir,
                               char out_why[static 256])
 {
     char path[COVEY_SOCKET_PATH_MAX + 1];
@@ -229,7 +229,7 @@ covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
     return covey_socket_open(d->loop, &config, &d->socket, out_why);
 }
 
-void covey__control_close(struct covey_daemon *d)
+void covey__control_stop(struct covey_daemon *d)
 {
     if (d->socket != NULL) {
         covey_socket_close(d->socket);

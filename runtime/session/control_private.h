@@ -19,7 +19,7 @@ void covey__control_done(struct covey_client *client, uint32_t id,
 struct covey_client *covey__control_client(struct covey_daemon *d, uint64_t serial);
 
 /* control_status.c */
-void covey__control_status(struct covey_client *client, uint32_t id);
+void covey__control_tell_status(struct covey_client *client, uint32_t id);
 
 /* control_models.c. What reads or writes the store, on the storage thread; takes the body. */
 void covey__control_storage(struct covey_client *client, const struct covey_control *in,

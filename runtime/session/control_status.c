@@ -51,7 +51,7 @@ static void visit_session(void *user, const struct covey_plan *plan)
     }
 }
 
-void covey__control_status(struct covey_client *client, uint32_t id)
+void covey__control_tell_status(struct covey_client *client, uint32_t id)
 {
     struct covey_daemon *d = client->daemon;
     struct covey_control_status *s = &d->out->status;

@@ -502,7 +502,7 @@ static covey_err open_all(struct covey_daemon *d, const struct covey_daemon_conf
         err = open_node(d, config->interface);
     }
     if (err == COVEY_OK) {
-        err = covey__control_open(d, config->state_dir, out_why);
+        err = covey__control_listen(d, config->state_dir, out_why);
     }
     if (err == COVEY_OK) {
         err = join(d, config, out_why);
@@ -561,7 +561,7 @@ void covey_daemon_close(struct covey_daemon *d)
     d->benches = NULL;
     covey__task_work_free(d->work);
     covey__lab_done(&d->services.lab);
-    covey__control_close(d);
+    covey__control_stop(d);
     covey_timer_free(d->tick);
     covey_timer_free(d->timer);
     if (d->services.channels != NULL) {

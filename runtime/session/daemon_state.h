@@ -92,9 +92,9 @@ void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
 bool covey__daemon_train(struct covey_daemon *d, const struct covey_action *a);
 
 /* control.c */
-covey_err covey__control_open(struct covey_daemon *d, const char *state_dir,
+covey_err covey__control_listen(struct covey_daemon *d, const char *state_dir,
                               char out_why[static 256]) COVEY_CHECK;
-void covey__control_close(struct covey_daemon *d);
+void covey__control_stop(struct covey_daemon *d);
 /* control_catalogue.c: the node's catalogue changed. */
 void covey__control_catalogue(struct covey_daemon *d);
 
