@@ -64,9 +64,12 @@ static covey_err open_rounds(struct covey_training *t, const struct covey__train
 }
 
 /* A model is brought to the devices that make gradients: to wait for it pays for as long as a step
- * here would take. */
+ * here would take. Nobody is waited for who has nothing to do. */
 static uint64_t await_ns(const struct covey__training_forecast *f)
 {
+    if (!f->data && f->spread == 0) {
+        return 0;
+    }
     double step_ns = f->data ? f->here_ms * 1e6 : 0;
     return step_ns > (double)AWAIT_MAX_NS ? AWAIT_MAX_NS
            : step_ns > (double)AWAIT_NS   ? (uint64_t)step_ns

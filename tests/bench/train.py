@@ -43,7 +43,7 @@ COMMANDS = {
     "vgg8": (train_speed.vgg8, {"devices": 10, "steps": 4, "latency_ms": 500}, True),
     "owner-cpu": (train_speed.owner_cpu, {"devices": 10, "steps": 4, "latency_ms": 0}, True),
     "never-slower": (train_speed.never_slower,
-                     {"devices": 8, "cpu": "10", "rate": 1000, "steps": 4} | LENET, True),
+                     {"devices": 8, "cpu": "10", "rate": 1000, "steps": 300} | LENET, True),
     "data-parallel": (train_speed.data_parallel,
                       {"devices": 8, "cpu": "10", "rate": 1000, "steps": 8, "batch": 256}, True),
     "same-curve": (train_speed.same_curve, {"devices": 4, "samples": 2000, "epochs": 2} | LENET,

@@ -121,18 +121,22 @@ def owner_cpu(options, folder):
 
 
 def never_slower(options, folder):
-    """With the cost model a step is no slower than on the owner alone."""
+    """With the cost model a step is no slower than on the owner alone: a second epoch's steps, since
+    a session begins when its custodians have granted it a lease."""
     data = Mnist(folder, options.batch * options.steps, 50)
-    common = ["--model", options.model, "--epochs", 1, "--batch", options.batch, "--augment",
-              "none", "--test", "none", "--data", data.spec]
-    with Lab(options.devices, options.cpu, options.rate) as lab:
-        lab.wait()
-        mesh = train(lab, OWNER, f"{folder}/mesh.onnx", *common, "--mode", "products")
-    with Lab(1, options.cpu) as lab:
-        alone = train(lab, OWNER, f"{folder}/alone.onnx", *common)
-    ratio = step_seconds(mesh) / step_seconds(alone)
-    return {"mesh": brief(mesh), "alone": brief(alone), "ratio": round(ratio, 3),
-            "holds": ratio <= 1.05}
+    common = ["--model", options.model, "--batch", options.batch, "--augment", "none", "--test",
+              "none", "--data", data.spec]
+    out, step = {}, {}
+    for name, devices, more in (("mesh", options.devices, ["--mode", "products"]),
+                                ("alone", 1, [])):
+        with Lab(devices, options.cpu, options.rate) as lab:
+            lab.wait()
+            runs = [train(lab, OWNER, f"{folder}/{name}.onnx", *common, *more, "--epochs", epochs)
+                    for epochs in (1, 2)]
+        step[name] = (runs[1]["seconds"] - runs[0]["seconds"]) / options.steps
+        out[name] = brief(runs[1]) | {"step_s": round(step[name], 5)}
+    ratio = step["mesh"] / step["alone"]
+    return out | {"ratio": round(ratio, 3), "holds": ratio <= 1.05}
 
 
 # ---- data parallelism ----
