@@ -165,8 +165,9 @@ def lie(options, model):
             count = min(500, options.requests - done)
             tally.add(Requests(lab, ASKER, model, count, choice))
             done += count
+        later = names_of(lab, [])
     wrong = tally.worst > 1e-4
-    return {"all": tally.json(), "liar": f"node{liar}", "named": named,
+    return {"all": tally.json(), "liar": f"node{liar}", "named": named, "named_later": later,
             "named_at_once": named == [f"node{liar}"],
             "any_wrong": wrong or model.error(0, first["outputs"]) > 1e-4}
 
