@@ -71,11 +71,12 @@ static const struct covey__field model_item = COVEY__ITEM(model);
 
 static const struct covey__field layer[] = {
     CONTROL_LINE(layer, name),
-    CONTROL_UINT(layer, mode, COVEY_CONTROL_EXACT),
+    CONTROL_UINT(layer, mode, COVEY_CONTROL_ROWS),
     CONTROL_NUMBER(layer, units),
     CONTROL_NUMBER(layer, parity_units),
     CONTROL_NUMBER(layer, recovered_dead),
     CONTROL_NUMBER(layer, recovered_late),
+    CONTROL_NUMBER(layer, fed),
     CONTROL_NUMBER(layer, us),
     CONTROL_NUMBER(layer, predicted_us),
 };
@@ -162,6 +163,7 @@ static struct part part_of(enum covey_control_type type)
     case COVEY_CONTROL_SESSION_STOP:
     case COVEY_CONTROL_TRAIN_WATCH:
     case COVEY_CONTROL_TRAIN_RESUME:
+    case COVEY_CONTROL_TRAIN_FORK:
         return (struct part){&name_part, 0};
     case COVEY_CONTROL_SESSIONS_REPLY:
         return (struct part){&covey__part_sessions, offsetof(struct covey_control, sessions)};
@@ -214,7 +216,7 @@ static void get_part(struct covey_cbor_reader *r, struct covey_control *out)
 
 static bool known_type(uint64_t type)
 {
-    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_TRAIN_RESUME) ||
+    return (type >= COVEY_CONTROL_STATUS && type <= COVEY_CONTROL_TRAIN_FORK) ||
            type == COVEY_CONTROL_LAB ||
            (type >= COVEY_CONTROL_DONE && type <= COVEY_CONTROL_PRODUCT_REPLY);
 }

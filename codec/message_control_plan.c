@@ -18,7 +18,7 @@ static const struct covey__field device_item = COVEY__ITEM(device);
 
 static const struct covey__field layer[] = {
     CONTROL_LINE(plan_layer, name),
-    CONTROL_UINT(plan_layer, mode, COVEY_CONTROL_EXACT),
+    CONTROL_UINT(plan_layer, mode, COVEY_CONTROL_ROWS),
     CONTROL_UINT(plan_layer, cell, COVEY_CELLS_MAX - 1),
     CONTROL_NUMBER(plan_layer, units),
     CONTROL_NUMBER(plan_layer, groups),
@@ -27,6 +27,7 @@ static const struct covey__field layer[] = {
     CONTROL_NUMBER(plan_layer, input_bytes),
     CONTROL_NUMBER(plan_layer, answer_bytes),
     CONTROL_NUMBER(plan_layer, predicted_us),
+    CONTROL_BOOL(plan_layer, fed),
     COVEY__BYTES(0, struct covey_control_plan_layer, holder, COVEY_LAYER_SLOTS_MAX),
 };
 static const struct covey__field layer_item = COVEY__ITEM(layer);

@@ -5,7 +5,7 @@
 #include "message_control_private.h"
 
 static const struct covey__field custody[] = {
-    CONTROL_UINT(custody, kept, COVEY_CONTROL_KEPT_OVER),
+    CONTROL_UINT(custody, kept, COVEY_CONTROL_KEPT_STOPPED),
     CONTROL_FIXED(custody, id),
     CONTROL_NUMBER(custody, epoch),
     CONTROL_LINE(custody, owner),

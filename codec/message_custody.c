@@ -81,11 +81,17 @@ static const struct covey__field state[] = {HEAD, SET,        JOB,     CHECKPOIN
                                             NEXT, DEED_EPOCH, VERSION, VOTED};
 
 static const struct covey__message all[] = {
-    {COVEY_CUSTODY_APPOINT, COVEY__FIELDS(appoint)}, {COVEY_CUSTODY_ACCEPT, COVEY__FIELDS(accept_)},
-    {COVEY_CUSTODY_LEASE, COVEY__FIELDS(lease)},     {COVEY_CUSTODY_GRANT, COVEY__FIELDS(lease)},
-    {COVEY_CUSTODY_CANVASS, COVEY__FIELDS(canvass)}, {COVEY_CUSTODY_VOTE, COVEY__FIELDS(vote)},
-    {COVEY_CUSTODY_CLOSE, COVEY__FIELDS(head)},      {COVEY_CUSTODY_ABSENT, COVEY__FIELDS(head)},
+    {COVEY_CUSTODY_APPOINT, COVEY__FIELDS(appoint)},
+    {COVEY_CUSTODY_ACCEPT, COVEY__FIELDS(accept_)},
+    {COVEY_CUSTODY_LEASE, COVEY__FIELDS(lease)},
+    {COVEY_CUSTODY_GRANT, COVEY__FIELDS(lease)},
+    {COVEY_CUSTODY_CANVASS, COVEY__FIELDS(canvass)},
+    {COVEY_CUSTODY_VOTE, COVEY__FIELDS(vote)},
+    {COVEY_CUSTODY_CLOSE, COVEY__FIELDS(head)},
+    {COVEY_CUSTODY_ABSENT, COVEY__FIELDS(head)},
     {COVEY_CUSTODY_STATE, COVEY__FIELDS(state)},
+    {COVEY_CUSTODY_APPOINT_STOPPED, COVEY__FIELDS(appoint)},
+    {COVEY_CUSTODY_STATE_STOPPED, COVEY__FIELDS(state)},
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), MESSAGE_MAX};
 
@@ -97,7 +103,10 @@ covey_err covey_custody_decode(struct covey_bytes in, struct covey_custody_messa
     if (err != COVEY_OK) {
         return err;
     }
-    m.type = (enum covey_custody_type)type;
+    m.deed.stopped = type == COVEY_CUSTODY_APPOINT_STOPPED || type == COVEY_CUSTODY_STATE_STOPPED;
+    m.type = type == COVEY_CUSTODY_APPOINT_STOPPED ? COVEY_CUSTODY_APPOINT
+             : type == COVEY_CUSTODY_STATE_STOPPED ? COVEY_CUSTODY_STATE
+                                                   : (enum covey_custody_type)type;
     if (m.type == COVEY_CUSTODY_APPOINT) {
         m.deed.epoch = m.epoch;
     }
@@ -111,5 +120,11 @@ covey_err covey_custody_decode(struct covey_bytes in, struct covey_custody_messa
 covey_err covey_custody_encode(const struct covey_custody_message *message, struct covey_buf out,
                                size_t *out_len)
 {
-    return covey__message_encode(&messages, (unsigned)message->type, message, out, out_len);
+    unsigned type = (unsigned)message->type;
+    if (message->deed.stopped) {
+        type = type == COVEY_CUSTODY_APPOINT ? COVEY_CUSTODY_APPOINT_STOPPED
+               : type == COVEY_CUSTODY_STATE ? COVEY_CUSTODY_STATE_STOPPED
+                                             : type;
+    }
+    return covey__message_encode(&messages, type, message, out, out_len);
 }

@@ -39,9 +39,12 @@ static const struct covey__field answer[] = {
 };
 static const struct covey__field start[] = {
     REQUEST,
+    AT_MOST(5, tile.layer, COVEY_LAYERS_MAX - 1),
+    NUMBER(6, tile.work),
     ATTEMPT,
     BYTES(18, tile.layout, COVEY_WORK_LAYOUT_MAX),
     NUMBER(22, tile.stall_ms),
+    NUMBER(24, tile.fed),
 };
 static const struct covey__field piece[] = {
     REQUEST,

@@ -7,6 +7,7 @@
 
 struct work {
     struct covey_plan_request request;
+    struct covey_plan_held held;
     struct covey_plan plan, again;
     uint8_t out[2][COVEY__PLAN_MAX + COVEY__PLAN_REQUEST_MAX];
 };
@@ -37,7 +38,7 @@ static void try_plan(struct work *w, struct covey_bytes in)
 /* Whatever an owner asks for, a coordinator answers with a plan that holds. */
 static void try_request(struct work *w, struct covey_bytes in, unsigned devices)
 {
-    if (covey__plan_request_decode(in, &w->request) != COVEY_OK) {
+    if (covey__plan_request_decode(in, &w->held, &w->request) != COVEY_OK) {
         return;
     }
     w->request.devices = (uint8_t)devices;

@@ -32,13 +32,22 @@ static void fuzz_progress(struct covey_bytes in)
 static void fuzz_checkpoint(struct covey_bytes in)
 {
     struct covey_training_record r;
-    struct covey_bytes record, state;
-    size_t at = 0, len = 0;
-    if (covey__training_checkpoint_open(in, &record, &state) != COVEY_OK) {
+    struct covey_bytes record;
+    struct covey_checkpoint_pieces pieces;
+    uint8_t *paper = NULL;
+    uint64_t bytes = 0;
+    size_t len = 0;
+    if (covey__training_checkpoint_decode(in, &record, &pieces) != COVEY_OK) {
         return;
     }
+    for (size_t i = 0; i < pieces.count; i++) {
+        (void)covey__checkpoint_piece(&pieces, i);
+        bytes += covey__checkpoint_piece_bytes(&pieces, i);
+    }
+    COVEY_ASSERT(bytes == pieces.bytes && pieces.count <= COVEY_CHECKPOINT_PIECES_MAX);
     if (covey__training_record_decode(record, 8, &r) == COVEY_OK) {
-        COVEY_ASSERT(covey__training_checkpoint_size(&r, state.len, &at, &len) == COVEY_OK);
+        COVEY_ASSERT(covey__training_checkpoint_encode(&r, &pieces, &paper, &len) == COVEY_OK);
+        free(paper);
         covey__training_record_step(&r, 1.0f, 1, 1.0);
         COVEY_ASSERT(r.points <= COVEY_TRAINING_POINTS);
     }

@@ -2,6 +2,7 @@
 #include "covey/tile.h"
 
 #include "kernels/half.h"
+#include "kernels/sparse.h"
 
 static size_t strip_floats(const struct covey_plane_rows *r)
 {
@@ -44,4 +45,33 @@ void covey_rows_join_half(const struct covey_plane_rows *r, const uint16_t *stri
     for (uint32_t p = 0; p < r->planes && count > 0; p++) {
         covey__half_to_floats(strip + p * count, tensor + plane_at(r, p), count);
     }
+}
+
+size_t covey_rows_sparse_most(const struct covey_plane_rows *r)
+{
+    return r->planes * covey__sparse_most(strip_floats(r)) * sizeof(float);
+}
+
+size_t covey_rows_cut_sparse(const struct covey_plane_rows *r, const float *tensor, float *strip)
+{
+    size_t count = strip_floats(r), size = 0;
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        size += covey__sparse_put(tensor + plane_at(r, p), count, strip + size);
+    }
+    return size * sizeof(float);
+}
+
+bool covey_rows_join_sparse(const struct covey_plane_rows *r, const float *strip, size_t bytes,
+                            float *tensor)
+{
+    size_t count = strip_floats(r), left = bytes / sizeof(float);
+    for (uint32_t p = 0; p < r->planes && count > 0; p++) {
+        size_t taken = covey__sparse_take(strip, left, tensor + plane_at(r, p), count);
+        if (taken == 0) {
+            return false;
+        }
+        strip += taken;
+        left -= taken;
+    }
+    return left == 0 && bytes % sizeof(float) == 0;
 }

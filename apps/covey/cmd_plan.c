@@ -24,6 +24,7 @@ static const char *mode_name(uint8_t mode)
         [COVEY_CONTROL_CODED] = "coded",
         [COVEY_CONTROL_TILES] = "tiles",
         [COVEY_CONTROL_EXACT] = "exact",
+        [COVEY_CONTROL_ROWS] = "rows",
     };
     return names[mode];
 }
@@ -51,6 +52,7 @@ static cJSON *layer_json(const struct covey_control_plan_layer *l)
     if (l->mode != COVEY_CONTROL_TILES) {
         cJSON_AddNumberToObject(o, "predicted_ms", ms(l->predicted_us));
     }
+    cJSON_AddBoolToObject(o, "fed", l->fed);
     cJSON *holders = cJSON_AddArrayToObject(o, "holders");
     for (size_t i = 0; i < l->holder.len; i++) {
         cJSON_AddItemToArray(holders, cJSON_CreateNumber(l->holder.ptr[i]));
@@ -162,9 +164,9 @@ static void print_layers(const struct covey_control_plan *p, const struct covey_
         if (l->mode == COVEY_CONTROL_TILES) {
             continue;
         }
-        printf("%-24.24s %4u %5s %6u %6u %10u %10u %9.2f", l->name, l->cell, mode_name(l->mode),
-               l->units, (unsigned)l->slots - l->units, l->input_bytes, l->answer_bytes,
-               ms(l->predicted_us));
+        printf("%-24.24s %4u %4s%c %6u %6u %10u %10u %9.2f", l->name, l->cell, mode_name(l->mode),
+               l->fed ? '<' : ' ', l->units, (unsigned)l->slots - l->units, l->input_bytes,
+               l->answer_bytes, ms(l->predicted_us));
         for (unsigned i = 0; i < p->devices; i++) {
             printf(" %8u", held(l, i));
         }

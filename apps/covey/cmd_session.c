@@ -15,6 +15,9 @@ static const char *state_of(const struct covey_control_session *s)
     if (s->training && s->custody.kept == COVEY_CONTROL_KEPT) {
         return "kept";
     }
+    if (s->training && s->custody.kept == COVEY_CONTROL_KEPT_STOPPED) {
+        return "stopped";
+    }
     if (s->training) {
         return s->running ? "training" : "over";
     }
@@ -280,7 +283,9 @@ enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv
          "usage: covey session stop ID [--json]\n"
          "Ends work that 'covey infer --detach' began, and forgets its answers. A training "
          "session\n"
-         "writes a checkpoint and ends; one that has ended is forgotten.\n",
+         "writes a checkpoint and rests until 'covey train --resume ID'; one that rests or has "
+         "ended\n"
+         "is forgotten, by all devices that keep it.\n",
          run_stop},
         {NULL, NULL, NULL, NULL},
     };

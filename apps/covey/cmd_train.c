@@ -33,9 +33,11 @@ const char covey__help_train[] =
     "  --mode auto|products|data    how the work is shared: products of layers as coded tasks, or\n"
     "                           gradients of parts of each batch (auto: what is faster; what\n"
     "                           follows implies the mode it is of)\n"
-    "  --resume SESSION         goes on with one that was stopped, or whose owner is gone for "
-    "good,\n"
-    "                           from the newest checkpoint on this device\n"
+    "  --resume SESSION         goes on here with one that was stopped, or whose owner is gone:\n"
+    "                           most of the devices that keep it must be up\n"
+    "  --fork                   with --resume: they are not, and will not be; what goes on from "
+    "the\n"
+    "                           newest checkpoint on this device is a session of its own\n"
     "  --strategy uncoded|replication|mds|vandermonde|lt|field   code of products (mds)\n"
     "  --blocks N, --tasks M    a product is cut into N blocks and M tasks; about any N answers "
     "do\n"
@@ -45,7 +47,8 @@ const char covey__help_train[] =
     "                           a product, or of the samples' side of it\n"
     "  --devices N              workers at most; --any-trust: also devices of trust none\n"
     "  --own-work               this device takes tasks too; --coded all: all layers are shared\n"
-    "  --check all              answers of trusted devices are checked too\n"
+    "  --check all              answers of trusted devices are checked too; every gradient is then\n"
+    "                           computed by two devices\n"
     "  --name SESSION, --detach      the session's name; do not wait: see 'covey session'\n";
 
 static enum covey_exit local(struct covey__train *t)

@@ -18,6 +18,7 @@ static const char *kept_name(const struct covey_control_custody *c)
         [COVEY_CONTROL_KEPT] = "for another device",
         [COVEY_CONTROL_KEPT_OWNED] = "as its owner",
         [COVEY_CONTROL_KEPT_OVER] = "after its end",
+        [COVEY_CONTROL_KEPT_STOPPED] = "while it is stopped",
     };
     return names[c->kept];
 }
@@ -70,7 +71,16 @@ void covey__custody_print(const struct covey_control_session *s)
     printf("session %s, owner %s in epoch %u, kept here %s, checkpoint of step %" PRIu64 " here\n",
            id, c->owner[0] != 0 ? c->owner : "none", c->epoch, kept_name(c), c->checkpoint);
     if (c->kept == COVEY_CONTROL_KEPT_OVER) {
-        printf("over: 'covey train --resume %s' goes on from there\n", s->name);
+        printf("over: 'covey train --resume %s --fork' trains on from there as another session\n",
+               s->name);
+    } else if (c->kept == COVEY_CONTROL_KEPT_STOPPED && c->recoverable) {
+        printf("stopped: 'covey train --resume %s' goes on, here or at another of the %u devices "
+               "that keep it\n",
+               s->name, c->keepers);
+    } else if (c->kept == COVEY_CONTROL_KEPT_STOPPED) {
+        printf("stopped: to go on more of the devices that keep it must be up; 'covey train "
+               "--resume %s --fork' trains on from this checkpoint as another session\n",
+               s->name);
     } else if (c->recoverable) {
         printf("recoverable: kept by %u devices, goes on by itself should its owner go\n",
                c->keepers);

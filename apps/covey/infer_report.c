@@ -94,8 +94,8 @@ static cJSON *top_json(const struct covey__target *t, const float *values, size_
 
 static const char *mode_name(const struct covey_control_layer *l)
 {
-    static const char *const names[] = {"local", "coded", "tiles", "exact"};
-    return names[l->mode <= COVEY_CONTROL_EXACT ? l->mode : COVEY_CONTROL_LOCAL];
+    static const char *const names[] = {"local", "coded", "tiles", "exact", "rows"};
+    return names[l->mode <= COVEY_CONTROL_ROWS ? l->mode : COVEY_CONTROL_LOCAL];
 }
 
 cJSON *covey__report_layers(const struct covey_control_result *r)
@@ -110,6 +110,7 @@ cJSON *covey__report_layers(const struct covey_control_result *r)
         cJSON_AddNumberToObject(o, "parity", l->parity_units);
         cJSON_AddNumberToObject(o, "recovered_dead", l->recovered_dead);
         cJSON_AddNumberToObject(o, "recovered_late", l->recovered_late);
+        cJSON_AddNumberToObject(o, "fed", l->fed);
         cJSON_AddNumberToObject(o, "ms", l->us / 1000.0);
         if (l->predicted_us != 0) {
             cJSON_AddNumberToObject(o, "predicted_ms", l->predicted_us / 1000.0);
@@ -241,6 +242,9 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
                l->us / 1000.0);
         if (l->predicted_us != 0) {
             printf(" (predicted %.2f)", l->predicted_us / 1000.0);
+        }
+        if (l->fed != 0) {
+            printf(", input of %u from others", l->fed);
         }
         putchar('\n');
     }

@@ -121,8 +121,9 @@ static enum covey_exit go_on(struct covey__train *t, struct covey__train_mesh *m
     covey_err err = find_name(c, which, m->name);
     if (err == COVEY_OK) {
         snprintf(c->request->name, sizeof(c->request->name), "%s", which);
-        err = covey__control_call(c, COVEY_CONTROL_TRAIN_RESUME, covey_bytes_of(NULL, 0),
-                                  COVEY_CONTROL_DONE, TIMEOUT_MS);
+        err = covey__control_call(
+            c, t->options.fork ? COVEY_CONTROL_TRAIN_FORK : COVEY_CONTROL_TRAIN_RESUME,
+            covey_bytes_of(NULL, 0), COVEY_CONTROL_DONE, TIMEOUT_MS);
     }
     if (err != COVEY_OK) {
         return covey__cli_fail_call(t->cli, c, err);
@@ -171,7 +172,10 @@ enum covey_exit covey__train_mesh(struct covey__train *t)
         end(m);
         return resumed;
     }
-    enum covey_exit code = covey__train_strategy(&t->options, t->cli, &m->job);
+    enum covey_exit code =
+        t->options.fork ? covey__cli_usage(
+                              t->cli, "--fork is of --resume SESSION: it goes on from a checkpoint")
+                        : covey__train_strategy(&t->options, t->cli, &m->job);
     if (code == COVEY_EXIT_DONE && t->options.checkpoint != NULL) {
         code = covey__cli_usage(t->cli, "--checkpoint is of --local: a mesh keeps checkpoints by "
                                         "itself, see --every");

@@ -66,6 +66,7 @@ static const struct row rows[] = {
     {"--own-work", COVEY__OPTION_FLAG, 0, false, FIELD(own_work), 0, 0},
     {"--name", COVEY__OPTION_TEXT, 0, false, FIELD(name), 0, 0},
     {"--detach", COVEY__OPTION_FLAG, 0, false, FIELD(detach), 0, 0},
+    {"--fork", COVEY__OPTION_FLAG, 0, false, FIELD(fork), 0, 0},
 };
 
 /* From here on rows are of training over the mesh. */

@@ -16,7 +16,7 @@
 enum {
     COVEY__TRAIN_BATCH_MAX = 65536, /* beyond it no gradient gets better */
     COVEY__TRAIN_TEXT_MAX = 4095,   /* bytes of a path */
-    COVEY__TRAIN_ROWS = 43,
+    COVEY__TRAIN_ROWS = 44,
 };
 
 #define COVEY__TRAIN_WARMUP_AUTO UINT32_MAX /* not given */
@@ -30,8 +30,8 @@ struct covey__train_options {
     uint32_t blocks, tasks, masks, input_masks, spare, parts, devices; /* over the mesh */
     double lr, momentum, weight_decay, label_smoothing, step_factor, width;
     bool nesterov, local;
-    bool any_trust, own_work, detach; /* over the mesh */
-    bool given[COVEY__TRAIN_ROWS];    /* on the command line */
+    bool any_trust, own_work, detach, fork; /* over the mesh */
+    bool given[COVEY__TRAIN_ROWS];          /* on the command line */
 };
 
 /* Defaults, then the command line. False: said what is wrong. */

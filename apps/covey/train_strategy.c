@@ -82,6 +82,9 @@ static const char *check_parts(const struct covey__train_options *o, enum covey_
     if ((o->parts - 1) * part >= o->batch) {
         return "--parts are too many for --batch: the last would be empty";
     }
+    if (o->check != NULL && o->parts % (o->spare > 0 ? o->spare + 1 : 2) != 0) {
+        return "--check all compares: --parts are a multiple of --spare and 1, of 2 without";
+    }
     return o->parts > o->spare ? NULL : "--parts are more than --spare";
 }
 

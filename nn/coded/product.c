@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, LOOK_FLOATS = 1 << 18 };
+/* Blocks of the kernels for few columns have 6, 5 or 3 rows: what is left of a step is computed row
+ * by row, which takes half as long again. */
+enum { ALIGNMENT = 64, LOOK_FLOATS = 1 << 18, LOOK_ROWS = 30 };
 
 struct covey_product {
     struct covey_layer layer;
@@ -216,5 +218,6 @@ covey_err covey_product_run_wanted(const struct covey_product *p, const float *i
     if (p->exact != NULL || p->layer.kind == COVEY_LAYER_CONV) {
         return covey_product_run(p, input, scratch, out);
     }
-    return run_rows(p, LOOK_FLOATS / p->layer.k + 1, input, wanted, out);
+    size_t step = (LOOK_FLOATS / p->layer.k / LOOK_ROWS + 1) * LOOK_ROWS;
+    return run_rows(p, step, input, wanted, out);
 }

@@ -58,6 +58,8 @@ struct covey__vkernels {
                         size_t first, size_t last);
     void (*half_from_floats)(const float *in, uint16_t *out, size_t count);
     void (*half_to_floats)(const uint16_t *in, float *out, size_t count);
+    size_t (*sparse_put)(const float *in, size_t count, float *out);
+    size_t (*sparse_take)(const float *in, size_t size, float *out, size_t count);
 };
 
 const struct covey__vkernels *covey__vkernels(void);

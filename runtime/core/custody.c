@@ -140,8 +140,13 @@ static covey_err owned(struct covey_custody *c, const struct covey_event *event)
         return COVEY_ERR_NOT_FOUND;
     }
     bool owner = s->role == COVEY__CUSTODY_OWNER;
-    if (event->type == COVEY_EVENT_CUSTODY_CLOSE && event->err == COVEY_ERR_CANCELLED && !owner) {
+    bool close = event->type == COVEY_EVENT_CUSTODY_CLOSE;
+    if (close && event->err == COVEY_ERR_CANCELLED && (!owner || s->deed.stopped)) {
         covey__custody_forget(s); /* by hand: whoever comes back cannot count on this device */
+        return COVEY_OK;
+    }
+    if (close && s->deed.stopped) {
+        covey__custody_end_stopped(c, s);
         return COVEY_OK;
     }
     if (!owner || s->epoch != event->fence.epoch) {
@@ -152,6 +157,8 @@ static covey_err owned(struct covey_custody *c, const struct covey_event *event)
             return COVEY_ERR_RANGE; /* a newer one was there before it */
         }
         covey__custody_checkpoint(s, &event->checkpoint);
+    } else if (event->type == COVEY_EVENT_CUSTODY_STOP) {
+        return covey__custody_stop(c, s);
     } else {
         covey__custody_end(c, s);
     }
@@ -166,7 +173,10 @@ static covey_err handle(struct covey_custody *c, const struct covey_event *event
         return s != NULL ? COVEY_ERR_EXISTS : covey__custody_open(c, event);
     case COVEY_EVENT_CUSTODY_CHECKPOINT:
     case COVEY_EVENT_CUSTODY_CLOSE:
+    case COVEY_EVENT_CUSTODY_STOP:
         return owned(c, event);
+    case COVEY_EVENT_CUSTODY_RESUME:
+        return s == NULL ? COVEY_ERR_NOT_FOUND : covey__custody_resume(c, s);
     case COVEY_EVENT_CUSTODY_HELD:
     case COVEY_EVENT_CUSTODY_STORED:
         if (s != NULL) {
@@ -199,6 +209,7 @@ static void tick(struct covey_custody *c)
         }
         covey__custody_settle(c, s);
     }
+    covey__custody_make_room(c);
 }
 
 static void begin(struct covey_custody *c, const struct covey_custody_view *view,
@@ -285,6 +296,8 @@ static void route(struct covey_custody *c, struct covey__custody_session *s,
         covey__custody_absent(c, s, from, m);
         break;
     case COVEY_CUSTODY_STATE:
+    case COVEY_CUSTODY_APPOINT_STOPPED:
+    case COVEY_CUSTODY_STATE_STOPPED:
     case COVEY_CUSTODY_NONE:
         break;
     }
@@ -354,9 +367,12 @@ static uint64_t deadline_of(const struct covey_custody *c, const struct covey__c
     case COVEY__CUSTODY_CANDIDATE:
         if (!covey__custody_member(c, s)) {
             at = s->heard_ms + COVEY__ORPHAN_MS;
+        } else if (covey__custody_rests(s)) {
+            at = s->wait_ms;
         } else if (!s->owes_canvass) {
             at = s->wait_ms > s->promise_ms ? s->wait_ms : s->promise_ms;
         }
+        at = s->resume_ms != 0 && s->resume_ms < at ? s->resume_ms : at;
         break;
     case COVEY__CUSTODY_ENDING:
         return 0;

@@ -14,6 +14,9 @@
  * - All that custodians must agree about (who they are, the job, the newest checkpoint) is one deed
  *   that the owner writes as a whole. It counts once a majority has it on disk with all it names;
  * so whoever wins has the newest that counts, and writes it again as the first of its own epoch.
+ * - A session that was stopped by hand says so in its deed: nobody canvasses for it before it is
+ *   told to by hand, and then by the same votes. Its owner gets no lease before a majority knows
+ *   that it goes on.
  * - The set changes one step at a time, and while it does both sets decide. A device holds all of
  * it before it is in a set. After a restart a custodian does not know how long its last promise
  * still held: it behaves as if it had made it at its start.
@@ -28,6 +31,7 @@ enum {
     COVEY__LEASE_MS = 3000,
     COVEY__LEASE_ASK_MS = 750,      /* between renewals */
     COVEY__CANVASS_MS = 500,        /* jitter of a candidate, and between its tries at least */
+    COVEY__RESUME_MS = 10000,       /* who was told to go on by hand tries for so long */
     COVEY__CUSTODIANS = 3,          /* wanted: a majority survives one loss */
     COVEY__CUSTODY_STATE_MAX = 512, /* bytes of what is persisted of one session */
 };

@@ -29,9 +29,10 @@ void covey__custody_enter(struct covey_custody *c, struct covey__custody_session
     s->has_target = false; /* told by the owner of an earlier epoch */
 }
 
-/* A word of whoever owns the session, who is told when it is not so any more. */
+/* A word of whoever owns the session, who is told when it is not so any more. One who has stopped
+ * needs no promise. */
 static bool heed(struct covey_custody *c, struct covey__custody_session *s,
-                 const struct covey_node_id *from, uint32_t epoch)
+                 const struct covey_node_id *from, uint32_t epoch, bool runs)
 {
     uint64_t now_ms = c->view->now_ms;
     if (epoch < s->epoch) {
@@ -52,15 +53,18 @@ static bool heed(struct covey_custody *c, struct covey__custody_session *s,
     s->has_owner = true;
     s->owner = *from;
     s->heard_ms = now_ms;
-    s->promise_ms = now_ms + COVEY__PROMISE_MS;
-    s->wait_ms = s->promise_ms + covey__custody_jitter(c);
+    if (runs) {
+        covey__custody_refuse(s, COVEY_ERR_EXISTS);
+        s->promise_ms = now_ms + COVEY__PROMISE_MS;
+        s->wait_ms = s->promise_ms + covey__custody_jitter(c);
+    }
     return true;
 }
 
 void covey__custody_lease(struct covey_custody *c, struct covey__custody_session *s,
                           const struct covey_node_id *from, const struct covey_custody_message *m)
 {
-    if (heed(c, s, from, m->epoch)) {
+    if (heed(c, s, from, m->epoch, true)) {
         s->owes_grant = m->sequence;
     }
 }
@@ -69,7 +73,7 @@ void covey__custody_appoint(struct covey_custody *c, struct covey__custody_sessi
                             const struct covey_node_id *from, const struct covey_custody_message *m)
 {
     const struct covey_custody_deed *deed = &m->deed;
-    if (deed->version == 0 || !heed(c, s, from, m->epoch)) {
+    if (deed->version == 0 || !heed(c, s, from, m->epoch, !deed->stopped)) {
         if (s->epoch == 0) {
             s->role = COVEY__CUSTODY_FREE; /* was made for this message */
         }
@@ -93,6 +97,10 @@ static void take(struct covey__custody_session *s, const struct covey_custody_de
     s->deed = *deed;
     s->dirty = true;
     s->owes_accept = true;
+    if (covey__custody_rests(s)) {
+        s->role = COVEY__CUSTODY_CUSTODIAN; /* what it began by itself is over */
+        s->owes_canvass = false;
+    }
 }
 
 void covey__custody_fetch(struct covey_custody *c, struct covey__custody_session *s)

@@ -156,6 +156,7 @@ static void put_news(struct covey_custody *c, struct covey__custody_session *s)
     action->index = holders;
     action->checkpoint = newest;
     action->settled = settled;
+    action->stopped = s->deed.stopped;
     action->has_peer = s->has_owner;
     action->peer = s->owner;
     s->owes_news = false;
@@ -241,13 +242,26 @@ static void put_answers(struct covey_custody *c, struct covey__custody_session *
     }
 }
 
+/* What became of going on by hand, where it is not that this device leads. */
+static void put_refusal(struct covey_custody *c, struct covey__custody_session *s)
+{
+    struct covey_action *action =
+        s->owes_refusal ? act(c, s, COVEY_ACTION_CUSTODY_REFUSED, s->epoch) : NULL;
+    if (action != NULL) {
+        action->err = s->why_refused;
+        action->has_peer = s->has_owner;
+        action->peer = s->owner;
+        s->owes_refusal = false;
+    }
+}
+
 /* The session and what is on disk of it are forgotten. */
 static void put_end(struct covey_custody *c, struct covey__custody_session *s)
 {
     if (s->owes_end) {
         struct covey_action *action = act(c, s, COVEY_ACTION_CUSTODY_OVER, s->epoch);
         if (action != NULL) {
-            action->err = s->orphaned ? COVEY_ERR_TIMEOUT : COVEY_OK;
+            action->err = s->end;
             s->owes_end = false;
         }
     }
@@ -273,6 +287,7 @@ void covey__custody_settle(struct covey_custody *c, struct covey__custody_sessio
         put_end(c, s);
         return;
     }
+    put_refusal(c, s);
     if (s->role != COVEY__CUSTODY_OWNER) {
         covey__custody_fetch(c, s);
     }

@@ -107,6 +107,9 @@ void covey__custody_win(struct covey_custody *c, struct covey__custody_session *
     s->owner = c->self;
     s->has_target = false;
     s->owned = s->epoch;
+    s->restarts = s->deed.stopped;
+    s->deed.stopped = false;
+    s->resume_ms = 0;
     s->deed.epoch = s->epoch;
     s->deed.version = s->config = s->offered = 1;
     s->dirty = true;
@@ -147,10 +150,11 @@ void covey__custody_checkpoint(struct covey__custody_session *s,
 bool covey__custody_settled(const struct covey_custody *c, const struct covey__custody_session *s)
 {
     bool settled = covey__custody_committed(c, s) >= s->offered;
+    uint64_t learn_ms = COVEY__LEARN_MS + s->deed.checkpoint.len / COVEY__LEARN_BYTES;
     for (unsigned i = 0; i < s->keepers && settled; i++) {
         const struct covey__keeper *k = &s->keeper[i];
         bool waits = k->ready && !k->lost && k->away_ms == 0 && k->version < s->offered &&
-                     c->view->now_ms < k->ready_ms + COVEY__LEARN_MS;
+                     c->view->now_ms < k->ready_ms + learn_ms;
         settled = !waits || covey__custodians_have(&s->deed.set, &k->id);
     }
     return settled;
@@ -286,7 +290,7 @@ static void ask_leases(struct covey_custody *c, struct covey__custody_session *s
     struct covey_custody_message m = {
         .type = COVEY_CUSTODY_LEASE, .session = s->id, .epoch = s->epoch, .sequence = s->asked};
     for (unsigned i = 0; i < s->keepers; i++) {
-        if (s->keeper[i].away_ms == 0) {
+        if (s->keeper[i].away_ms == 0 && !s->deed.stopped) {
             (void)covey__custody_send(c, &s->keeper[i].id, &m); /* asked again soon */
         }
     }
@@ -313,14 +317,30 @@ static void renew(struct covey_custody *c, struct covey__custody_session *s)
         s->both_ms = next_ms != 0 ? c->view->now_ms : s->both_ms;
         lease_ms = next_ms < lease_ms ? next_ms : lease_ms;
     }
+    s->restarts = s->restarts && covey__custody_committed(c, s) == 0;
     /* Not before this device would know of it after a restart. */
-    s->lease_ms = s->disk.epoch == s->epoch ? lease_ms : 0;
+    bool may = s->disk.epoch == s->epoch && !s->restarts && !s->deed.stopped;
+    s->lease_ms = may ? lease_ms : 0;
+}
+
+/* Whoever is in the sets has the deed, or nothing at all. */
+static bool all_told(const struct covey__custody_session *s)
+{
+    bool told = s->deed.next.count == 0 && s->write == 0 && !s->dirty;
+    for (unsigned i = 0; i < s->keepers && told; i++) {
+        const struct covey__keeper *k = &s->keeper[i];
+        told = k->lost || k->version >= s->deed.version ||
+               !covey__custodians_have(&s->deed.set, &k->id);
+    }
+    return told;
 }
 
 void covey__custody_owner_tick(struct covey_custody *c, struct covey__custody_session *s)
 {
     watch_keepers(c, s);
-    covey__custody_sets(c, s);
+    if (!s->deed.stopped || s->deed.next.count > 0) { /* a change that was begun is ended */
+        covey__custody_sets(c, s);
+    }
     renew(c, s);
     /* No lease that came from fewer may be left when the sets have changed. */
     covey__custody_settle(c, s);
@@ -328,6 +348,9 @@ void covey__custody_owner_tick(struct covey_custody *c, struct covey__custody_se
         tell_deed(c, s, &s->keeper[i]);
     }
     ask_leases(c, s);
+    if (s->deed.stopped && all_told(s)) {
+        covey__custody_retire(c, s);
+    }
 }
 
 void covey__custody_closing_tick(struct covey_custody *c, struct covey__custody_session *s)

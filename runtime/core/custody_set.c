@@ -31,8 +31,7 @@ static struct covey__keeper *add_keeper(struct covey_custody *c, struct covey__c
     return k;
 }
 
-/* All in the sets are known, also to an owner that was just elected. */
-static void know_members(struct covey_custody *c, struct covey__custody_session *s)
+void covey__custody_know_members(struct covey_custody *c, struct covey__custody_session *s)
 {
     const struct covey_custodians *sets[] = {&s->deed.set, &s->deed.next};
     for (unsigned n = 0; n < 2; n++) {
@@ -161,13 +160,13 @@ static void change(struct covey_custody *c, struct covey__custody_session *s)
 
 void covey__custody_sets(struct covey_custody *c, struct covey__custody_session *s)
 {
-    know_members(c, s);
+    covey__custody_know_members(c, s);
     if (s->deed.next.count == 0) {
         change(c, s);
     } else if (covey__custody_committed(c, s) >= s->config) {
         conclude(c, s);
     } else if (c->view->now_ms >= s->both_ms + COVEY__AWAY_MS &&
-               covey__custody_lease_of(c, s, &s->deed.set) != 0) {
+               (s->deed.stopped || covey__custody_lease_of(c, s, &s->deed.set) != 0)) {
         give_up(c, s); /* the next set is not there: the old one goes on */
     }
 }

@@ -19,12 +19,14 @@ enum {
     COVEY__SEEN_MS = 2000,     /* away no longer than this: it still counts as holding everything */
     COVEY__RESEND_MS = 2000,   /* of a deed that was not accepted yet */
     COVEY__AGAIN_MS = 250,     /* of one that somebody asks for */
-    COVEY__LEARN_MS = 30000,   /* the next checkpoint waits so long for one who is to join */
+    COVEY__LEARN_MS = 30000,   /* the next checkpoint waits so long for one who is to join, ... */
+    COVEY__LEARN_BYTES = 2000, /* ... and a ms more for each so many bytes of the present one */
     COVEY__REFUSED_MS = 60000, /* a device that would not is asked again */
     COVEY__ORPHAN_MS = 60000,  /* without a word one who is not in the set forgets the session */
     COVEY__CLOSE_MS = 60000,   /* an end is told for so long */
     COVEY__CLOSE_AGAIN_MS = 1000,
     COVEY__DISK_AGAIN_MS = 1000,
+    COVEY__REST_ASK_MS = 60000,      /* of one that was stopped: is it still kept? */
     COVEY__EPOCH_JUMP_MAX = 1 << 16, /* an epoch more than this above the own is no epoch */
     COVEY__KEEPERS_MAX = 4 * COVEY_CUSTODIANS_MAX,
     COVEY__REFUSALS_MAX = 8,
@@ -86,7 +88,9 @@ struct covey__custody_session {
     struct covey_custody_deed fetch, target; /* under way; the newest, to be fetched then */
     struct covey_digest job;                 /* held */
     struct covey_node_id source;
-    bool owes_vote, owes_accept, owes_canvass, owes_ready;
+    uint64_t resume_ms; /* until then it goes on by hand; 0: it does not */
+    bool owes_vote, owes_accept, owes_canvass, owes_ready, owes_refusal;
+    covey_err why_refused;
     struct covey_node_id vote_to;
     uint64_t owes_grant; /* sequence; 0: none */
     /* as the owner */
@@ -96,6 +100,7 @@ struct covey__custody_session {
     uint64_t both_ms;         /* the next set could grant a lease then */
     uint64_t asked_ms, asked; /* sequence of the last LEASE; 0: none */
     uint64_t lease_ms, told_lease_ms;
+    bool restarts; /* it was stopped: no lease before a majority knows that it goes on */
     struct covey__keeper keeper[COVEY__KEEPERS_MAX];
     uint8_t keepers;
     struct {
@@ -106,7 +111,7 @@ struct covey__custody_session {
     uint64_t close_ms, close_until_ms;
     /* to be told to session */
     bool owes_lead, owes_loss, owes_end, owes_erase, owes_news;
-    bool orphaned; /* its end is only that no owner was heard of */
+    covey_err end; /* TIMEOUT: only that no owner was heard of; LIMIT: its place is needed */
     uint8_t news_held;
     uint32_t news_number;
     uint64_t news_settled; /* the value of `offered` that was said to be settled */
@@ -173,6 +178,9 @@ void covey__custody_absent(struct covey_custody *c, struct covey__custody_sessio
 /* Its own vote is on disk. */
 void covey__custody_own_vote(struct covey_custody *c, struct covey__custody_session *s);
 void covey__custody_vote_tick(struct covey_custody *c, struct covey__custody_session *s);
+/* Of all in the sets: would they vote for it, or, binding, do they? */
+void covey__custody_ask(struct covey_custody *c, const struct covey__custody_session *s,
+                        bool binding);
 uint64_t covey__custody_jitter(struct covey_custody *c);
 
 /* custody_owner.c */
@@ -208,7 +216,27 @@ uint64_t covey__custody_lease_of(const struct covey_custody *c,
                                  const struct covey__custody_session *s,
                                  const struct covey_custodians *set);
 
+/* custody_stop.c: sessions that were stopped by hand, and go on by hand. */
+covey_err covey__custody_stop(const struct covey_custody *c,
+                              struct covey__custody_session *s) COVEY_CHECK;
+covey_err covey__custody_resume(struct covey_custody *c,
+                                struct covey__custody_session *s) COVEY_CHECK;
+/* It goes on by hand no more. */
+void covey__custody_refuse(struct covey__custody_session *s, covey_err why);
+/* Of a session that was stopped: an end that all are told, said by any of them. */
+void covey__custody_end_stopped(struct covey_custody *c, struct covey__custody_session *s);
+/* It waits for a hand, and does nothing by itself. */
+bool covey__custody_rests(const struct covey__custody_session *s);
+/* Its owner has told all who keep it, and is one of them from now on. */
+void covey__custody_retire(struct covey_custody *c, struct covey__custody_session *s);
+/* It may have ended while this device was away. */
+void covey__custody_rest_tick(struct covey_custody *c, struct covey__custody_session *s);
+/* A session that runs finds a place: of those that rest the oldest is forgotten here. */
+void covey__custody_make_room(struct covey_custody *c);
+
 /* custody_set.c: who shall keep the session. */
+/* All in the sets are known, also to an owner that was just elected. */
+void covey__custody_know_members(struct covey_custody *c, struct covey__custody_session *s);
 void covey__custody_sets(struct covey_custody *c, struct covey__custody_session *s);
 bool covey__custody_gone(const struct covey_custody *c, const struct covey__keeper *k);
 

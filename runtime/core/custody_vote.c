@@ -103,7 +103,8 @@ static bool majorities(const struct covey__custody_session *s, const struct cove
     return majority(&s->deed.set, list, count) && majority(&s->deed.next, list, count);
 }
 
-static void ask(struct covey_custody *c, const struct covey__custody_session *s, bool binding)
+void covey__custody_ask(struct covey_custody *c, const struct covey__custody_session *s,
+                        bool binding)
 {
     struct covey_custody_message m = {.type = COVEY_CUSTODY_CANVASS,
                                       .session = s->id,
@@ -149,7 +150,7 @@ static void poll(struct covey_custody *c, struct covey__custody_session *s)
     if (majorities(s, s->yes, s->yes_count)) {
         stand(c, s);
     } else {
-        ask(c, s, false);
+        covey__custody_ask(c, s, false);
     }
 }
 
@@ -164,7 +165,7 @@ void covey__custody_own_vote(struct covey_custody *c, struct covey__custody_sess
     if (majorities(s, s->yes, s->yes_count)) {
         covey__custody_win(c, s);
     } else {
-        ask(c, s, true);
+        covey__custody_ask(c, s, true);
     }
 }
 
@@ -212,7 +213,7 @@ void covey__custody_absent(struct covey_custody *c, struct covey__custody_sessio
             k->lost = true;
             k->version = k->granted = 0;
         }
-    } else if (s->role == COVEY__CUSTODY_POLLING) {
+    } else if (s->role == COVEY__CUSTODY_POLLING || covey__custody_rests(s)) {
         /* It has ended while this device was away. */
         note(s->absent, &s->absent_count, from);
         if (majorities(s, s->absent, s->absent_count)) {
@@ -227,14 +228,19 @@ void covey__custody_vote_tick(struct covey_custody *c, struct covey__custody_ses
     if (s->role == COVEY__CUSTODY_ENDING) {
         return;
     }
+    if (s->resume_ms != 0 && now_ms >= s->resume_ms) {
+        covey__custody_refuse(s, COVEY_ERR_TIMEOUT);
+    }
     if (!covey__custody_member(c, s)) {
         if (now_ms >= s->heard_ms + COVEY__ORPHAN_MS) {
             covey__custody_forget(s);
-            s->orphaned = true;
+            s->end = COVEY_ERR_TIMEOUT;
         }
         return;
     }
-    if (!s->owes_canvass && now_ms >= s->promise_ms && now_ms >= s->wait_ms) {
+    if (covey__custody_rests(s)) {
+        covey__custody_rest_tick(c, s);
+    } else if (!s->owes_canvass && now_ms >= s->promise_ms && now_ms >= s->wait_ms) {
         poll(c, s);
     }
 }

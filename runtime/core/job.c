@@ -246,9 +246,11 @@ covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *vi
         return COVEY_OK;
     }
     if (index != COVEY__JOB_NO_PEER && job->peer[index].state != state) {
+        bool was_up = job->peer[index].state == COVEY_PEER_UP;
         job->peer[index].state = state;
         job->peer[index].late = 0;
-        job->peer[index].dial_ms = 0;
+        /* Requests that go on without it go first. */
+        job->peer[index].dial_ms = was_up ? turn.now_ms + COVEY__JOB_DIAL_MS : 0;
         if (state != COVEY_PEER_UP) {
             covey__request_peer(job, index);
             covey__session_peer(job, index);

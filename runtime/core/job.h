@@ -59,9 +59,15 @@ covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *vi
 bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *peer);
 /* It did, to a training session of this owner. */
 void covey__job_distrust(struct covey_job *job, const struct covey_node_id *peer);
+/* Whether all devices that the session's plan names are there and have what it gives them, none is
+ * left out, and no other plan is due: another loss would cost nothing. */
+bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view *view,
+                             const struct covey_fence *fence);
 covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey__job_deadline_ms(const struct covey_job *job);
+/* What was asked has left this device: deadlines count from here. */
+void covey__job_sent(struct covey_job *job, uint64_t now_ms);
 
 /* node.c's way to put a message into an update; encodes into its arena. */
 covey_err covey__update_send(struct covey_update *out, const struct covey_node_id *peer,

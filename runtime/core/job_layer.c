@@ -23,16 +23,30 @@ struct covey__version *covey__request_version(struct covey_job *job,
     return &job->session[request->session].version[request->version];
 }
 
-/* Losses within the parity are nothing to wait for. With more, what is missing costs this device
- * about what the layer takes: as long it may wait for whom it counted on. What is asked beside
- * others waits for them at every device. */
-static uint64_t patience_ms(const struct covey__session *session,
-                            const struct covey__request *request)
+/* Losses within the parity are nothing to wait for. With more, what is missing is computed here
+ * once it is late: see overdue_ms(). At most it costs this device about what the layer takes. What
+ * is asked beside others waits for them at every device. */
+static void set_patience(const struct covey__turn *turn, struct covey__request *request)
 {
-    uint64_t ms = covey__times_patience(&session->layer_times[request->layer]);
-    uint64_t twice = 2 * (uint64_t)covey__times_median(&session->layer_times[request->layer]);
+    struct covey__session *session = covey__request_session(turn->job, request);
+    const struct covey__times *times = covey__request_times(session, request);
+    uint64_t ms = covey__times_patience(times);
+    uint64_t twice = 2 * (uint64_t)covey__times_median(times);
     ms = ms > twice ? ms : twice;
-    return (ms != 0 ? ms : COVEY__JOB_OVERDUE_MS) * request->beside;
+    request->latest_ms = (ms != 0 ? ms : COVEY__JOB_OVERDUE_MS) * request->beside;
+    uint64_t usual_ms = (uint64_t)covey__times_usual(times) * request->beside;
+    request->usual_ms = usual_ms != 0 ? usual_ms : request->latest_ms;
+    request->unit_us = UINT64_MAX / COVEY_LAYER_SLOTS_MAX;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey_plan_cost cost;
+    bool fits = covey_plan_slot_cost(&session->costs.cost[request->layer],
+                                     &version->plan.layer[request->layer], &cost);
+    for (unsigned i = 0; fits && i < turn->view->devices; i++) {
+        const struct covey_plan_device *device = &turn->view->device[i];
+        if (device->owner) {
+            request->unit_us = covey_plan_work_us(device, &cost.unit);
+        }
+    }
 }
 
 /* Asking a device that answers nothing any more only fills buffers. The slowest of many healthy
@@ -55,8 +69,8 @@ static void count_late(struct covey__turn *turn, uint16_t peer)
     }
 }
 
-static bool may_ask(const struct covey__turn *turn, const struct covey__request *request,
-                    unsigned device)
+bool covey__request_may_ask(const struct covey__turn *turn, const struct covey__request *request,
+                            unsigned device)
 {
     const struct covey__session *session = covey__request_session(turn->job, request);
     const struct covey__version *version = covey__request_version(turn->job, request);
@@ -66,13 +80,24 @@ static bool may_ask(const struct covey__turn *turn, const struct covey__request 
            !turn->job->peer[peer].lied && !is_behind(turn, session, request->layer, peer);
 }
 
+/* It owes its answer to a layer before, for longer than one takes: nobody can say when this one's
+ * comes. */
+static bool is_doubted(const struct covey__turn *turn, const struct covey__request *request,
+                       unsigned device)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    const struct covey__job_peer_entry *peer = &turn->job->peer[version->peer[device]];
+    bool twice = peer->late > 1 && request->beside == 1;
+    return device != version->self && peer->late > 0 &&
+           (twice || turn->now_ms > peer->asked_ms + request->usual_ms);
+}
+
 covey_err covey__request_layer(struct covey__turn *turn, const struct covey_event *event)
 {
     struct covey__request *request = covey__request_find(turn->job, event->request);
     if (request == NULL) {
         return COVEY_ERR_NOT_FOUND;
     }
-    struct covey__session *session = covey__request_session(turn->job, request);
     const struct covey__version *version = covey__request_version(turn->job, request);
     if (request->running || request->tiles.state != COVEY__TILES_NONE) {
         return COVEY_ERR_STATE;
@@ -80,21 +105,40 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
     if (event->layer >= version->plan.layers || version->plan.layer[event->layer].slots == 0) {
         return COVEY_ERR_RANGE;
     }
+    bool by_rows = version->plan.layer[event->layer].by_rows;
+    if (by_rows && event->pieces == NULL) {
+        return COVEY_ERR_RANGE;
+    }
+    bool fed = covey__feed_layer(turn, request, event->layer);
     request->running = true;
     request->beside = 0;
     (void)covey__request_beside(turn->job, request);
     request->complete = request->overdue = request->rescued = false;
     request->layer = event->layer;
-    request->input = event->body;
+    request->input = by_rows ? 0 : event->body;
+    memset(request->part, 0, sizeof(request->part));
+    if (by_rows) {
+        memcpy(request->part, event->pieces, sizeof(request->part));
+    }
+    request->leaving = false;
     request->began_ms = turn->now_ms;
-    request->overdue_ms = turn->now_ms + patience_ms(session, request);
+    request->look_ms = 0;
+    request->looks = 0;
+    set_patience(turn, request);
     request->local = COVEY__LOCAL_NONE;
     memset(request->local_slots, 0, sizeof(request->local_slots));
-    memset(request->out, 0, sizeof(request->out));
+    if (!fed) {
+        memset(request->out, 0, sizeof(request->out));
+    }
     const struct covey_plan_layer *layer = &version->plan.layer[event->layer];
     for (unsigned slot = 0; slot < layer->slots; slot++) {
         unsigned d = layer->holder[slot];
-        request->out[d].state = may_ask(turn, request, d) ? COVEY__OUT_TO_ASK : COVEY__OUT_FAILED;
+        if (request->out[d].state != COVEY__OUT_NONE) {
+            continue; /* asked before, or another slot's holder too */
+        }
+        bool asked = covey__request_may_ask(turn, request, d);
+        request->out[d].state = asked ? COVEY__OUT_TO_ASK : COVEY__OUT_FAILED;
+        request->out[d].doubted = asked && is_doubted(turn, request, d);
         request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
     return COVEY_OK;
@@ -134,8 +178,9 @@ static bool send_work(struct covey__turn *turn, const struct covey__request *req
     message.execute.request = request->id;
     message.execute.layer = request->layer;
     message.execute.work = request->out[device].work;
-    return covey__update_send(turn->out, &version->plan.device[device], &message,
-                              type == COVEY_WORK_EXECUTE ? request->input : 0) == COVEY_OK;
+    covey_handle part = request->part[device];
+    covey_handle body = type != COVEY_WORK_EXECUTE ? 0 : part != 0 ? part : request->input;
+    return covey__update_send(turn->out, &version->plan.device[device], &message, body) == COVEY_OK;
 }
 
 static bool ask(struct covey__turn *turn, struct covey__request *request, unsigned device)
@@ -155,6 +200,7 @@ static bool ask(struct covey__turn *turn, struct covey__request *request, unsign
         peer->work++;
         peer->asked_ms = turn->now_ms;
         request->stale[device] = 0;
+        request->leaving = true;
     }
     out->state = COVEY__OUT_ASKED;
     return true;
@@ -173,18 +219,31 @@ static bool slot_is_here(const struct covey__request *request, const struct cove
            (request->local == COVEY__LOCAL_DONE && has_bit(request->local_slots, slot));
 }
 
+static bool is_asked(const struct covey__request *request, unsigned device)
+{
+    enum covey__out_state state = request->out[device].state;
+    return state == COVEY__OUT_TO_ASK || state == COVEY__OUT_ASKED;
+}
+
+/* What this node computes itself. */
+static bool slot_is_own(const struct covey__request *request, const struct covey__version *version,
+                        unsigned slot)
+{
+    unsigned d = version->plan.layer[request->layer].holder[slot];
+    if (d == version->self && is_asked(request, d)) {
+        return true;
+    }
+    return (request->local == COVEY__LOCAL_WANTED || request->local == COVEY__LOCAL_ASKED) &&
+           has_bit(request->local_slots, slot);
+}
+
 /* What is overdue is not counted on any more; what this node computes itself always is. */
 static bool slot_is_coming(const struct covey__request *request,
                            const struct covey__version *version, unsigned slot)
 {
     unsigned d = version->plan.layer[request->layer].holder[slot];
-    enum covey__out_state state = request->out[d].state;
-    bool asked = state == COVEY__OUT_TO_ASK || state == COVEY__OUT_ASKED;
-    if (asked && (d == version->self || !request->overdue)) {
-        return true;
-    }
-    return (request->local == COVEY__LOCAL_WANTED || request->local == COVEY__LOCAL_ASKED) &&
-           has_bit(request->local_slots, slot);
+    bool counted = !request->overdue && !request->out[d].doubted;
+    return (is_asked(request, d) && counted) || slot_is_own(request, version, slot);
 }
 
 static void look_at_group(const struct covey__request *request,
@@ -219,6 +278,84 @@ static bool add_missing(const struct covey__request *request, const struct covey
         }
     }
     return count > 0;
+}
+
+/* Units that would have to be computed here if nothing came any more. */
+static unsigned count_lacking(const struct covey__request *request,
+                              const struct covey__version *version)
+{
+    const struct covey_plan_layer *layer = &version->plan.layer[request->layer];
+    unsigned lacking = 0;
+    for (unsigned g = 0; g < layer->groups; g++) {
+        unsigned unit, first_slot, sure = 0;
+        unsigned units = covey_plan_group(layer, version->plan.parity, g, &unit, &first_slot);
+        for (unsigned slot = first_slot; slot < first_slot + units + version->plan.parity; slot++) {
+            sure += slot_is_here(request, layer, slot) || slot_is_own(request, version, slot);
+        }
+        lacking += units > sure ? units - sure : 0;
+    }
+    return lacking;
+}
+
+/* Once the layer should be over, it waits no longer than computing what it lacks would take: then
+ * waiting was at most as long again as not to have waited (as when to buy skis that are rented by
+ * the day). So the last answer of many is soon made up for, and many that are missing are given
+ * time: those devices are slow, or this one is. */
+static uint64_t overdue_ms(const struct covey__turn *turn, const struct covey__request *request)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    uint64_t here_us = request->unit_us * count_lacking(request, version);
+    uint64_t ms = request->usual_ms + (here_us / 1000 + COVEY__JOB_RESCUE_MS) * request->beside;
+    return request->began_ms + (ms < request->latest_ms ? ms : request->latest_ms);
+}
+
+/* What came while this device was busy is read before anybody is taken for late: there must be a
+ * look at the deadline, and soon after it another one. */
+static bool looks_again(const struct covey__turn *turn, struct covey__request *request)
+{
+    uint64_t before_ms = request->look_ms;
+    if (turn->now_ms == before_ms) {
+        return true;
+    }
+    bool held_up = turn->now_ms > before_ms + COVEY__JOB_HELD_UP_MS;
+    if (!held_up || request->looks == COVEY__JOB_LOOKS_MAX) {
+        return false;
+    }
+    request->look_ms = turn->now_ms;
+    request->looks++;
+    return true;
+}
+
+static void watch_layer(struct covey__turn *turn, struct covey__request *request)
+{
+    if (request->overdue) {
+        return;
+    }
+    uint64_t at_ms = overdue_ms(turn, request);
+    if (turn->now_ms >= at_ms && covey__request_beside(turn->job, request)) {
+        set_patience(turn, request);
+        at_ms = overdue_ms(turn, request);
+    }
+    if (turn->now_ms + 1 < at_ms) {
+        covey__job_wake(turn->job, at_ms - 1);
+    } else if (looks_again(turn, request) || turn->now_ms < at_ms) {
+        covey__job_wake(turn->job, turn->now_ms < at_ms ? at_ms : turn->now_ms + 1);
+    } else {
+        request->overdue = true;
+    }
+}
+
+void covey__job_sent(struct covey_job *job, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < job->request_end; i++) {
+        struct covey__request *request = &job->request[i];
+        if (request->used && request->leaving) {
+            request->leaving = false;
+            request->began_ms = now_ms;
+            request->look_ms = 0;
+            request->looks = 0;
+        }
+    }
 }
 
 static void look_at_layer(struct covey__turn *turn, struct covey__request *request)
@@ -268,15 +405,7 @@ static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
             return false;
         }
     }
-    if (turn->now_ms >= request->overdue_ms && covey__request_beside(turn->job, request)) {
-        const struct covey__session *session = covey__request_session(turn->job, request);
-        request->overdue_ms = request->began_ms + patience_ms(session, request);
-    }
-    if (turn->now_ms >= request->overdue_ms) {
-        request->overdue = true;
-    } else {
-        covey__job_wake(turn->job, request->overdue_ms);
-    }
+    watch_layer(turn, request);
     look_at_layer(turn, request);
     if (!release_dropped(turn, request)) {
         return false;
@@ -315,6 +444,12 @@ static void count_recovered(const struct covey__request *request,
     }
 }
 
+/* The driver's clock may be a little ahead of that of the events. */
+static uint64_t since_ms(const struct covey__turn *turn, uint64_t at_ms)
+{
+    return turn->now_ms > at_ms ? turn->now_ms - at_ms : 0;
+}
+
 static void close_layer(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__session *session = covey__request_session(turn->job, request);
@@ -331,13 +466,14 @@ static void close_layer(struct covey__turn *turn, struct covey__request *request
     }
     /* A rescue that was not needed after all means that the deadline was too short. */
     if (!request->ending && (!request->rescued || request->local != COVEY__LOCAL_DONE)) {
-        covey__times_add_beside(&session->layer_times[request->layer],
-                                turn->now_ms - request->began_ms, request->beside);
+        covey__times_add_beside(covey__request_times(session, request),
+                                since_ms(turn, request->began_ms), request->beside);
     }
     request->local_body = 0;
     request->local = COVEY__LOCAL_NONE;
-    request->running = request->complete = false;
+    request->running = request->complete = request->feeding = request->leaving = false;
     request->input = 0;
+    memset(request->part, 0, sizeof(request->part));
 }
 
 static bool tell_done(struct covey__turn *turn, struct covey__request *request)
@@ -361,6 +497,7 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
         memcpy(done->local_slots, request->local_slots, sizeof(done->local_slots));
     }
     count_recovered(request, version, done);
+    done->fed = request->fed;
     action->fence = covey__job_fence(covey__request_session(turn->job, request), version);
     action->request = request->id;
     action->layer = request->layer;
@@ -398,7 +535,7 @@ static bool pump_end(struct covey__turn *turn, struct covey__request *request)
         return false;
     }
     request->local_body = 0;
-    if (request->running) {
+    if (request->running || request->feeding) {
         close_layer(turn, request);
     }
     if (!cancel_stale(turn, request) || !covey__job_tiles_end(turn, request)) {

@@ -120,7 +120,9 @@ static bool is_right(const struct covey__turn *turn, const struct covey__request
     for (unsigned slot = 0; slot < layer->slots; slot++) {
         slots += layer->holder[slot] == device;
     }
-    size_t bytes = slots * (size_t)session->costs.cost[request->layer].answer_bytes;
+    struct covey_plan_cost cost;
+    bool fits = covey_plan_slot_cost(&session->costs.cost[request->layer], layer, &cost);
+    size_t bytes = fits ? slots * (size_t)cost.answer_bytes : SIZE_MAX;
     return answer->status == COVEY_WORK_STATUS_DONE && answer->layer == request->layer &&
            covey_session_id_equal(&answer->fence.session, &session->id) &&
            answer->fence.epoch == session->epoch && answer->fence.version == version->number &&
@@ -133,7 +135,7 @@ static bool take_answer(struct covey__turn *turn, struct covey__request *request
 {
     struct covey__version *version = covey__request_version(turn->job, request);
     uint8_t d = covey__version_device(turn->job, version, &in->peer);
-    if (!request->running || d == COVEY__JOB_NO_DEVICE ||
+    if ((!request->running && !request->feeding) || d == COVEY__JOB_NO_DEVICE ||
         request->out[d].state != COVEY__OUT_ASKED ||
         request->out[d].work != in->message->answer.work) {
         return false;
@@ -143,7 +145,7 @@ static bool take_answer(struct covey__turn *turn, struct covey__request *request
         turn->job->peer[version->peer[d]].late = 0;
         request->out[d].state = COVEY__OUT_ANSWERED;
         request->out[d].answer = in->body;
-    } else {
+    } else if (!covey__feed_refused(request, d)) {
         refuse(turn, version, d, &request->out[d]);
     }
     turn->job->peer[version->peer[d]].heard_ms = turn->now_ms;

@@ -82,10 +82,14 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     session->closing = session->alone = session->distrust = session->stray = false;
     session->id = event->fence.session;
     session->epoch = event->fence.epoch;
-    session->versions = session->retired_version = 0;
+    session->versions = session->retired_version = session->fed_wrong = 0;
     session->generation = turn->view->device_generation;
     session->costs = *event->costs;
+    session->costs.held = &session->held;
+    session->held.devices = 0;
+    session->held.layers = 0;
     memset(session->layer_times, 0, sizeof(session->layer_times));
+    memset(session->fed_times, 0, sizeof(session->fed_times));
     memset(session->run_times, 0, sizeof(session->run_times));
     memset(session->touched, 0, sizeof(session->touched));
     memset(session->retire, 0, sizeof(session->retire));
@@ -200,6 +204,7 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
     if (in->message->type != COVEY_WORK_READY) {
         return;
     }
+    struct covey__session *session = covey__session_find(turn->job, &in->message->fence);
     struct covey__version *version = covey__version_find(turn->job, &in->message->fence);
     if (version == NULL) {
         return;
@@ -210,6 +215,7 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
     }
     if (version->holder[d] == COVEY__HOLDER_ASSIGNED) {
         version->holder[d] = COVEY__HOLDER_READY;
+        covey_plan_hold(&session->held, &version->plan, UINT32_C(1) << d);
     }
 }
 
@@ -289,6 +295,16 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
     }
     covey__version_start(turn, session);
     covey__job_wake(turn->job, session->replan_ms);
+}
+
+bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view *view,
+                             const struct covey_fence *fence)
+{
+    struct covey__session *session = covey__session_find(job, fence);
+    const struct covey__version *active = session != NULL ? covey__version_active(session) : NULL;
+    return active != NULL && covey__version_is_whole(active) &&
+           version_in_making(session) == NULL && session->replan_ms == UINT64_MAX &&
+           session->generation == view->device_generation;
 }
 
 static bool pump_retire_messages(struct covey__turn *turn, struct covey__session *session)

@@ -28,10 +28,14 @@ enum {
     COVEY__JOB_ASSIGN_SHARE = 8,        /* of it where requests go on: they take most of the time */
     COVEY__JOB_DEBOUNCE_MS = 150,
     COVEY__JOB_REPLAN_MS = 1000, /* after a plan that could not be used as it is */
+    COVEY__JOB_DIAL_MS = 100,    /* after a channel's end */
     COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
     COVEY__JOB_AVOID_MS = 30000, /* a device that could not be made ready is tried again */
     COVEY__JOB_OVERDUE_MS = 250, /* before there are times to adapt to */
     COVEY__JOB_OVERDUE_MIN_MS = 30,
+    COVEY__JOB_HELD_UP_MS = 2, /* who looks at a deadline this late was busy meanwhile */
+    COVEY__JOB_LOOKS_MAX = 3,
+    COVEY__JOB_RESCUE_MS = 3,  /* one more task here, and what clocks of whole milliseconds miss */
     COVEY__JOB_DEVIATIONS = 6, /* median deviations above the median that are still in time */
     /* tile runs */
     COVEY__JOB_ATTEMPTS = 6,         /* at one run; then it is computed here */
@@ -112,8 +116,11 @@ struct covey__session {
     uint64_t retire[COVEY__JOB_PEERS / 64];  /* of these: must still hear of retired_version */
     uint32_t retired_version;
     struct covey_plan_request costs;
+    struct covey_plan_held held; /* by whoever was ready once */
     struct covey__times layer_times[COVEY_LAYERS_MAX];
     struct covey__times run_times[COVEY_TILE_RUNS_MAX];
+    struct covey__times fed_times[COVEY_TILE_RUNS_MAX]; /* of the layer that the run fed */
+    uint32_t fed_wrong; /* the version whose runs feed no more: something was wrong once */
     struct covey__version version[COVEY__JOB_VERSIONS];
 };
 
@@ -134,7 +141,8 @@ enum covey__local_state {
 
 struct covey__out {
     enum covey__out_state state;
-    bool dead; /* FAILED because there was no channel, whatever came later */
+    bool dead;    /* FAILED because there was no channel, whatever came later */
+    bool doubted; /* asked, but owes an answer of before: not counted on until it comes */
     uint32_t work;
     covey_handle answer; /* ANSWERED: owned until LAYER_DONE */
 };
@@ -180,12 +188,24 @@ struct covey__request {
     bool complete; /* LAYER_DONE is due */
     bool overdue;
     bool rescued; /* units were computed here: its time says nothing of the devices */
+    bool leaving; /* the layer was asked for, and it has not left this device yet */
     uint64_t id;
     uint8_t session, version;
     uint16_t layer;
-    covey_handle input; /* borrowed from session until LAYER_DONE */
-    uint64_t began_ms, overdue_ms;
+    covey_handle input;                        /* borrowed from session until LAYER_DONE */
+    covey_handle part[COVEY_PLAN_DEVICES_MAX]; /* the same, of a layer by rows: by device */
+    uint64_t began_ms;
+    uint64_t look_ms; /* the last look at a layer whose deadline has come */
+    uint8_t looks;
+    /* Of the layer, from its beginning: when nothing is late yet, and when all is that is missing;
+     * and what one unit takes here. */
+    uint64_t usual_ms, latest_ms, unit_us;
     uint16_t beside; /* most requests in flight during its layer or run, itself among them */
+    /* Devices that get the input of `layer` from those who make it; feeding: before the layer, they
+     * are asked in out already. */
+    uint32_t fed;
+    bool feeding;
+    uint8_t fed_runs; /* bit r: run r fed once */
     struct covey__out out[COVEY_PLAN_DEVICES_MAX];
     /* By device: the work that its layer ended without, 0: none. What is asked next of the same
      * request cancels it at the holder; what is left at the request's end is cancelled then. */
@@ -262,6 +282,8 @@ void covey__version_retire(struct covey__version *version);
 /* Whether each group has N holders that are ready, or (hope) that may become so. */
 bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
                                bool hope);
+/* Whether nothing of its redundancy is lost. */
+bool covey__version_is_whole(const struct covey__version *version);
 /* Whether the active version's devices are those that are there again, all of them ready, so that
  * what is being made for others would only move weights. */
 bool covey__version_is_needless(const struct covey__turn *turn, const struct covey__version *making,
@@ -293,6 +315,28 @@ covey_err covey__request_layer(struct covey__turn *turn,
 covey_err covey__request_lied(struct covey__turn *turn,
                               const struct covey_event *event) COVEY_CHECK;
 bool covey__request_pump(struct covey__turn *turn, struct covey__request *request);
+bool covey__request_may_ask(const struct covey__turn *turn, const struct covey__request *request,
+                            unsigned device);
+
+/* job_feed.c: holders of a layer that get its input from those who make it */
+/* A run is shared out: who is fed, if anybody. */
+void covey__feed_begin(struct covey__turn *turn, struct covey__request *request);
+/* What START says of it, and once it is sent. */
+void covey__feed_start(struct covey__turn *turn, struct covey__request *request, unsigned device,
+                       struct covey_work_tile *out);
+void covey__feed_started(struct covey__turn *turn, struct covey__request *request, unsigned device);
+/* Before the layer: forgets who was asked. False: the update is full. */
+bool covey__feed_give_up(struct covey__turn *turn, struct covey__request *request);
+/* The layer begins. True: those who were fed are asked already. */
+bool covey__feed_layer(struct covey__turn *turn, struct covey__request *request, unsigned layer);
+/* What this device answered is of no use: it gets the whole input. False: it was not fed. */
+bool covey__feed_refused(struct covey__request *request, unsigned device);
+/* False: it is a stall of the run. */
+bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *request, unsigned device,
+                         const struct covey_work_tile *said);
+/* What the request's layer is measured by. */
+struct covey__times *covey__request_times(struct covey__session *session,
+                                          const struct covey__request *request);
 
 /* job_times.c */
 void covey__times_add(struct covey__times *times, uint64_t ms);
@@ -301,9 +345,19 @@ void covey__times_add(struct covey__times *times, uint64_t ms);
 void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned beside);
 /* The middle one; 0 while there are too few to tell. */
 uint32_t covey__times_median(const struct covey__times *times);
-/* Until when something that began now is not late yet: the median, some median deviations and a
- * quarter above; 0 while there are too few to tell. */
+/* How long most take: the median, some median deviations and a quarter above; 0 while there are too
+ * few to tell. */
+uint32_t covey__times_usual(const struct covey__times *times);
+/* Until when something that began now is not late yet: the same, but no blink of an eye. */
 uint32_t covey__times_patience(const struct covey__times *times);
+
+/* How long this attempt at a tile run may take before it is tried again, and how long its holders
+ * may wait for one segment's rows before they say so; milliseconds. */
+uint64_t covey__run_patience_ms(const struct covey__session *session,
+                                const struct covey_plan_run *run,
+                                const struct covey__request *request);
+uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
+                             const struct covey__request *request);
 
 /* How long holders may take to get what the plan gives them beyond the one before (NULL: none). */
 uint64_t covey__assign_ms(const struct covey__session *session, const struct covey_plan *plan,

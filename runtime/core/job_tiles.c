@@ -56,6 +56,7 @@ covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_ev
     request->tiles.reached_ms = turn->now_ms;
     request->tiles.state = COVEY__TILES_TO_SHARE;
     request->beside = 0;
+    (void)covey__request_beside(turn->job, request);
     return COVEY_OK;
 }
 
@@ -165,16 +166,16 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
 {
     const struct covey_work_tile *said = &in->message->tile;
     struct covey__request *request = covey__request_find(turn->job, said->request);
-    if (request == NULL || request->tiles.state != COVEY__TILES_WAITING ||
-        request->tiles.attempt != said->attempt || request->tiles.run != said->run ||
-        said->missing.len != 4) {
+    if (request == NULL || request->tiles.attempt != said->attempt ||
+        request->tiles.run != said->run || said->missing.len != 4) {
         return;
     }
     struct covey__tiles *tiles = &request->tiles;
     const struct covey__version *version = covey__request_version(turn->job, request);
     uint8_t d = covey__version_device(turn->job, version, &in->peer);
     if (d == COVEY__JOB_NO_DEVICE || (tiles->used & bit_of(d)) == 0 ||
-        version->number != said->fence.version) {
+        version->number != said->fence.version || covey__feed_stalled(turn, request, d, said) ||
+        tiles->state != COVEY__TILES_WAITING) {
         return;
     }
     uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
@@ -252,6 +253,7 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
     }
     const struct covey__version *version = covey__request_version(turn->job, request);
     done->recovered_dead = (uint16_t)count_of(tiles->lost);
+    done->fed = request->feeding ? request->fed : 0;
     action->fence = covey__job_fence(session, version);
     action->request = request->id;
     action->run = tiles->run;
@@ -337,6 +339,9 @@ static bool is_hopeless(const struct covey__turn *turn, struct covey__request *r
 static bool share(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
+    if (!covey__feed_give_up(turn, request)) {
+        return false;
+    }
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
         if (!covey__job_release(turn, tiles->cut[d])) {
             return false;
@@ -363,45 +368,12 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
     tiles->drop &= ~tiles->used;
     tiles->tries++;
     tiles->attempt = request->attempts++;
+    covey__feed_begin(turn, request);
     tiles->state = COVEY__TILES_TO_CUT;
     return true;
 }
 
 /* ---- deadlines ---- */
-
-static uint64_t patience_ms(const struct covey__session *session, const struct covey_plan_run *run,
-                            const struct covey__request *request)
-{
-    const struct covey__tiles *tiles = &request->tiles;
-    uint64_t ms = covey__times_patience(&session->run_times[tiles->run]);
-    if (ms == 0) {
-        ms = (uint64_t)run->predicted_us * 3 / 1000 + 50;
-    }
-    /* A second deadline that is too short would make it worse. */
-    return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
-}
-
-/* How long a holder may wait for one segment's rows: half of the longest segment longer than that
- * one takes, in the proportion of what was measured to what was predicted. */
-static uint16_t stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
-                         const struct covey__request *request)
-{
-    const struct covey__tiles *tiles = &request->tiles;
-    uint64_t longest = run->predicted_us / (run->segments > 0 ? run->segments : 1);
-    for (unsigned s = 0; s < run->segments; s++) {
-        longest = run->segment[s].predicted_us > longest ? run->segment[s].predicted_us : longest;
-    }
-    uint64_t ms = longest * 3 / 2 / 1000;
-    uint64_t median_us = (uint64_t)covey__times_median(&session->run_times[tiles->run]) * 1000;
-    if (median_us == 0) {
-        ms *= 3;
-    } else if (median_us > run->predicted_us && run->predicted_us > 0) {
-        ms = ms * median_us / run->predicted_us;
-    }
-    ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS)
-         << (tiles->tries > 0 ? tiles->tries - 1 : 0);
-    return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
-}
 
 /* Nobody complained of anyone, and rows are missing. When few are, it is those devices; when most
  * are, all may be slower than thought: once they get more time. */
@@ -439,7 +411,7 @@ static void watch(struct covey__turn *turn, struct covey__request *request)
     if (turn->now_ms >= tiles->overdue_ms && covey__request_beside(turn->job, request)) {
         const struct covey__session *session = covey__request_session(turn->job, request);
         tiles->overdue_ms =
-            tiles->began_ms + patience_ms(session, run_of(turn->job, request), request);
+            tiles->began_ms + covey__run_patience_ms(session, run_of(turn->job, request), request);
     }
     if (turn->now_ms >= tiles->overdue_ms) {
         overdue(turn, request);
@@ -486,14 +458,16 @@ static bool send_start(struct covey__turn *turn, struct covey__request *request,
     message.tile.request = request->id;
     message.tile.attempt = tiles->attempt;
     message.tile.run = tiles->run;
-    message.tile.stall_ms = stall_ms(session, run_of(turn->job, request), request);
+    message.tile.stall_ms = covey__run_stall_ms(session, run_of(turn->job, request), request);
     message.tile.layout = covey_bytes_of(space.ptr, len);
+    covey__feed_start(turn, request, device, &message.tile);
     if (covey__update_send(turn->out, &version->plan.device[device], &message,
                            tiles->cut[device]) != COVEY_OK) {
         return false;
     }
     tiles->tell &= ~bit_of(device);
     tiles->told |= bit_of(device);
+    covey__feed_started(turn, request, device);
     return true;
 }
 
@@ -512,7 +486,8 @@ static bool pump_start(struct covey__turn *turn, struct covey__request *request)
     }
     const struct covey__session *session = covey__request_session(turn->job, request);
     tiles->began_ms = turn->now_ms;
-    tiles->overdue_ms = turn->now_ms + patience_ms(session, run_of(turn->job, request), request);
+    tiles->overdue_ms =
+        turn->now_ms + covey__run_patience_ms(session, run_of(turn->job, request), request);
     tiles->state = COVEY__TILES_WAITING;
     return true;
 }

@@ -31,7 +31,7 @@ uint32_t covey__times_median(const struct covey__times *times)
     return middle(sorted, times->count);
 }
 
-uint32_t covey__times_patience(const struct covey__times *times)
+uint32_t covey__times_usual(const struct covey__times *times)
 {
     uint32_t away[COVEY__JOB_TIMES];
     if (times->count < COVEY__JOB_TIMES_MIN) {
@@ -44,8 +44,14 @@ uint32_t covey__times_patience(const struct covey__times *times)
     uint64_t spread = (uint64_t)middle(away, times->count) * COVEY__JOB_DEVIATIONS;
     spread = spread > median / 4 ? spread : median / 4;
     uint64_t ms = median + spread;
-    ms = ms > COVEY__JOB_OVERDUE_MIN_MS ? ms : COVEY__JOB_OVERDUE_MIN_MS;
+    ms = ms > 0 ? ms : 1;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+uint32_t covey__times_patience(const struct covey__times *times)
+{
+    uint32_t ms = covey__times_usual(times);
+    return ms == 0 || ms > COVEY__JOB_OVERDUE_MIN_MS ? ms : COVEY__JOB_OVERDUE_MIN_MS;
 }
 
 void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned beside)
@@ -55,20 +61,47 @@ void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned b
     covey__times_add(times, usual > least ? usual : least);
 }
 
-/* Slots are numbered anew when the groups change: then all of them count. */
-static uint64_t layer_bytes(const struct covey_plan_layer *layer, const struct covey_plan *plan,
-                            const struct covey_plan_layer *before, const struct covey_plan *old,
-                            uint64_t unit_bytes)
+/* Trying again costs a whole run more, and its devices their rows for a while. Until a run has
+ * taken as long again as it usually does, waiting is the better bet (at most twice the time of
+ * whoever knows what will come; Karlin et al. 1988), and what holders wait for they say before. */
+uint64_t covey__run_patience_ms(const struct covey__session *session,
+                                const struct covey_plan_run *run,
+                                const struct covey__request *request)
 {
-    bool same = before != NULL && before->slots == layer->slots &&
-                before->groups == layer->groups && old->parity == plan->parity;
-    uint64_t bytes = 0;
-    for (unsigned s = 0; s < layer->slots; s++) {
-        bool kept = same && covey_node_id_equal(&plan->device[layer->holder[s]],
-                                                &old->device[before->holder[s]]);
-        bytes += kept ? 0 : unit_bytes;
+    const struct covey__tiles *tiles = &request->tiles;
+    const struct covey__times *times = &session->run_times[tiles->run];
+    uint64_t ms = covey__times_patience(times), twice = 2 * (uint64_t)covey__times_median(times);
+    ms = ms > twice ? ms : twice;
+    if (ms == 0) {
+        ms = (uint64_t)run->predicted_us * 3 / 1000 + 50;
     }
-    return bytes;
+    /* A second deadline that is too short would make it worse. */
+    return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+}
+
+/* How long a holder may wait for one segment's rows: half of the longest segment longer than that
+ * one takes, in the proportion of what was measured to what was predicted, and no less than half of
+ * a run, since that is what is lost at least when it is tried again. */
+uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
+                             const struct covey__request *request)
+{
+    const struct covey__tiles *tiles = &request->tiles;
+    uint64_t longest = run->predicted_us / (run->segments > 0 ? run->segments : 1);
+    for (unsigned s = 0; s < run->segments; s++) {
+        longest = run->segment[s].predicted_us > longest ? run->segment[s].predicted_us : longest;
+    }
+    uint64_t ms = longest * 3 / 2 / 1000;
+    uint64_t median_us = (uint64_t)covey__times_median(&session->run_times[tiles->run]) * 1000;
+    if (median_us == 0) {
+        ms *= 3;
+    } else if (median_us > run->predicted_us && run->predicted_us > 0) {
+        ms = ms * median_us / run->predicted_us;
+    }
+    uint64_t half_ms = (median_us != 0 ? median_us : run->predicted_us) / 2000;
+    ms = ms > half_ms ? ms : half_ms;
+    ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS)
+         << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+    return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
 }
 
 static bool had_run(const struct covey_plan *old, const struct covey_plan_run *run,
@@ -105,12 +138,7 @@ static uint64_t run_bytes(const struct covey__session *session, const struct cov
 uint64_t covey__assign_ms(const struct covey__session *session, const struct covey_plan *plan,
                           const struct covey_plan *before)
 {
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < plan->layers; i++) {
-        const struct covey_plan_layer *old =
-            before != NULL && i < before->layers ? &before->layer[i] : NULL;
-        bytes += layer_bytes(&plan->layer[i], plan, old, before, session->costs.cost[i].unit_bytes);
-    }
+    uint64_t bytes = covey_plan_missing(&session->costs, plan);
     for (unsigned i = 0; i < plan->runs; i++) {
         bytes += run_bytes(session, plan, i, before);
     }

@@ -336,8 +336,7 @@ static bool all_ready(const struct covey__turn *turn, const struct covey__versio
     return true;
 }
 
-/* Whether nothing of its redundancy is lost. */
-static bool is_whole(const struct covey__version *version)
+bool covey__version_is_whole(const struct covey__version *version)
 {
     for (unsigned d = 0; d < version->plan.devices; d++) {
         if (version->holder[d] != COVEY__HOLDER_NONE && version->holder[d] != COVEY__HOLDER_READY) {
@@ -352,7 +351,7 @@ bool covey__version_is_needless(const struct covey__turn *turn, const struct cov
 {
     const struct covey_plan *plan = &active->plan;
     if (making->state == COVEY__VERSION_PLACING || plan->devices == 0 ||
-        turn->view->devices != plan->devices || !is_whole(active) ||
+        turn->view->devices != plan->devices || !covey__version_is_whole(active) ||
         is_same_placement(plan, &making->plan)) {
         return false;
     }
@@ -418,7 +417,7 @@ static bool pump_assigning(struct covey__turn *turn, struct covey__session *sess
         avoid_unready(turn, version);
     }
     const struct covey__version *active = covey__version_active(session);
-    bool is_better = active == NULL || !is_whole(active) || ready;
+    bool is_better = active == NULL || !covey__version_is_whole(active) || ready;
     if (covey__version_has_enough(turn, version, false) && is_better) {
         activate(session, version);
         done = pump_active(turn, session, version);

@@ -19,6 +19,36 @@ size_t covey_node_size(const struct covey_node_config *config)
            covey__node_train_size();
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When a machine that requests have nothing to do with is to be looked at. */
+static uint64_t chores_deadline_ms(const struct covey_node *node)
+{
+    uint64_t at = covey__membership_deadline_ms(&node->members);
+    at = sooner(at, covey__election_deadline_ms(&node->election));
+    at = sooner(at, covey__custody_deadline_ms(node->custody));
+    at = sooner(at, covey__taskpool_deadline_ms(node->pool));
+    at = sooner(at, sooner(node->push_pull_ms, node->expiry_ms));
+    if (!covey__queue_empty(&node->queue) && node->members.alive > 1) {
+        at = sooner(at, node->gossip_ms);
+    }
+    if (node->leave_ms != UINT64_MAX) {
+        return node->leave_told > COVEY_LEAVE_TIMES ? at : sooner(at, node->leave_ms);
+    }
+    at = sooner(at, covey__discovery_deadline_ms(&node->discovery));
+    for (uint16_t i = 1; i < node->members.used; i++) {
+        const struct covey__member_cold *cold = &node->members.cold[i];
+        if (covey__member_is(&node->members, i, COVEY_MEMBER_ALIVE) &&
+            !node->members.hot[i].channel && cold->gossip_addr.port != 0) {
+            at = sooner(at, cold->dial_ms);
+        }
+    }
+    return at;
+}
+
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
                           struct covey_node **out)
 {
@@ -59,6 +89,7 @@ covey_err covey_node_init(void *memory, const struct covey_node_config *config, 
     covey__custody_init(node->custody, self, covey__random_next(&node->rng));
     covey__node_train_init(node, (uint8_t *)node->custody + aligned(covey__custody_size()));
     covey_err err = covey__node_sign_record(node);
+    node->chores_ms = chores_deadline_ms(node);
     if (err == COVEY_OK) {
         *out = node;
     }
@@ -235,6 +266,8 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_CUSTODY_OPEN:
     case COVEY_EVENT_CUSTODY_CHECKPOINT:
     case COVEY_EVENT_CUSTODY_CLOSE:
+    case COVEY_EVENT_CUSTODY_STOP:
+    case COVEY_EVENT_CUSTODY_RESUME:
     case COVEY_EVENT_CUSTODY_HELD:
     case COVEY_EVENT_CUSTODY_STORED:
     case COVEY_EVENT_CUSTODY_STATE:
@@ -274,15 +307,23 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     node->wall_s = event->wall_s;
     /* A gap is noticed before what piled up behind it is believed. */
     covey__membership_gap(&node->members, node->now_ms);
+    node->of_requests = false;
     covey_err err = dispatch(node, event);
-    tick(node);
+    /* A request has several messages a millisecond: each would look through every machine. */
+    bool chores = !node->of_requests || node->now_ms >= node->chores_ms;
+    if (chores) {
+        tick(node);
+    }
     covey__node_view(node);
     covey_err worked = covey__worker_tick(node->worker, node->now_ms, out);
     covey_err owned = covey__job_tick(node->job, &node->view, out);
-    covey_err kept = covey__node_custody_tick(node);
-    covey_err trained = covey__node_train_tick(node);
+    covey_err kept = chores ? covey__node_custody_tick(node) : COVEY_OK;
+    covey_err trained = chores ? covey__node_train_tick(node) : COVEY_OK;
     covey__node_fetch_tick(node);
-    covey__catalogue_tick(node->catalogue, out);
+    if (chores) {
+        covey__catalogue_tick(node->catalogue, out);
+        node->chores_ms = chores_deadline_ms(node);
+    }
     place_dials(node, out);
     node->out = NULL;
     err = err != COVEY_OK ? err : worked;
@@ -291,34 +332,16 @@ covey_err covey_node_step(struct covey_node *node, const struct covey_event *eve
     return err != COVEY_OK ? err : kept;
 }
 
-static uint64_t sooner(uint64_t a, uint64_t b)
+void covey_node_sent(struct covey_node *node, uint64_t now_ms)
 {
-    return a < b ? a : b;
+    if (node != NULL) {
+        covey__job_sent(node->job, now_ms);
+    }
 }
 
 uint64_t covey_node_deadline_ms(const struct covey_node *node)
 {
-    uint64_t at = covey__membership_deadline_ms(&node->members);
-    at = sooner(at, covey__election_deadline_ms(&node->election));
-    at = sooner(at, covey__job_deadline_ms(node->job));
+    uint64_t at = sooner(node->chores_ms, covey__job_deadline_ms(node->job));
     at = sooner(at, covey__worker_deadline_ms(node->worker));
-    at = sooner(at, covey__fetch_deadline_ms(node->fetch));
-    at = sooner(at, covey__custody_deadline_ms(node->custody));
-    at = sooner(at, covey__taskpool_deadline_ms(node->pool));
-    at = sooner(at, sooner(node->push_pull_ms, node->expiry_ms));
-    if (!covey__queue_empty(&node->queue) && node->members.alive > 1) {
-        at = sooner(at, node->gossip_ms);
-    }
-    if (node->leave_ms != UINT64_MAX) {
-        return node->leave_told > COVEY_LEAVE_TIMES ? at : sooner(at, node->leave_ms);
-    }
-    at = sooner(at, covey__discovery_deadline_ms(&node->discovery));
-    for (uint16_t i = 1; i < node->members.used; i++) {
-        const struct covey__member_cold *cold = &node->members.cold[i];
-        if (covey__member_is(&node->members, i, COVEY_MEMBER_ALIVE) &&
-            !node->members.hot[i].channel && cold->gossip_addr.port != 0) {
-            at = sooner(at, cold->dial_ms);
-        }
-    }
-    return at;
+    return sooner(at, covey__fetch_deadline_ms(node->fetch));
 }

@@ -88,6 +88,11 @@ bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id 
     return true;
 }
 
+bool covey_node_is_redundant(const struct covey_node *node, const struct covey_fence *session)
+{
+    return covey__job_is_redundant(node->job, &node->view, session);
+}
+
 covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
                           struct covey_plan *out)
 {

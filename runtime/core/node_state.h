@@ -40,6 +40,8 @@ struct covey_node {
     uint64_t now_ms, wall_s;
     uint64_t rng;
     struct covey_update *out; /* of the running step */
+    bool of_requests;         /* the step's event: only job and worker have to do with it */
+    uint64_t chores_ms;       /* no other machine has anything to do before */
     struct covey__membership members;
     struct covey__election election;
     struct covey__discovery discovery;
@@ -67,6 +69,7 @@ struct covey_node {
     struct covey_job_view view;
     bool view_stale;
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
+    struct covey_plan_held place_held;
     struct covey_plan place_plan;
     uint8_t place_payload[COVEY__PLAN_MAX];
 };

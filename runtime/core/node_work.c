@@ -108,7 +108,7 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     struct covey_plan_request *request = &node->place_request;
     struct covey_plan *plan = &node->place_plan;
     if (!covey__election_leads(&node->election) ||
-        covey__plan_request_decode(asked->payload, request) != COVEY_OK) {
+        covey__plan_request_decode(asked->payload, &node->place_held, request) != COVEY_OK) {
         node->dropped++;
         return COVEY_OK; /* the owner plans itself when no answer comes */
     }
@@ -165,9 +165,16 @@ static covey_err probed(struct covey_node *node, const struct covey_incoming *in
     return covey__update_send(node->out, &in->peer, &answer, 0);
 }
 
+static bool is_of_requests(enum covey_work_type type)
+{
+    return type == COVEY_WORK_EXECUTE || type == COVEY_WORK_ANSWER || type == COVEY_WORK_CANCEL ||
+           type == COVEY_WORK_START || type == COVEY_WORK_PIECE;
+}
+
 static covey_err route(struct covey_node *node, uint16_t from, const struct covey_incoming *in)
 {
     bool owner_allowed = node->members.cold[from].cert.trust == COVEY_TRUST_FULL;
+    node->of_requests = is_of_requests(in->message->type);
     switch (in->message->type) {
     case COVEY_WORK_PLACE:
         release(node, in->body);
@@ -297,16 +304,20 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
         return covey__worker_event(node->worker, event, node->out);
     case COVEY_EVENT_COMPUTED:
     case COVEY_EVENT_TILE_COMPUTED:
+        node->of_requests = true;
         return covey__worker_event(node->worker, event, node->out);
     case COVEY_EVENT_SESSION_OPEN:
     case COVEY_EVENT_SESSION_CLOSE:
     case COVEY_EVENT_PREPARED:
+        covey__node_view(node);
+        return covey__job_event(node->job, &node->view, event, node->out);
     case COVEY_EVENT_REQUEST_BEGIN:
     case COVEY_EVENT_LAYER:
     case COVEY_EVENT_COMPUTED_LOCAL:
     case COVEY_EVENT_REQUEST_END:
     case COVEY_EVENT_TILES:
     case COVEY_EVENT_TILES_CUT:
+        node->of_requests = true;
         covey__node_view(node);
         return covey__job_event(node->job, &node->view, event, node->out);
     case COVEY_EVENT_LIED:

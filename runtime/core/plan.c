@@ -13,6 +13,7 @@ struct making {
     struct covey__deal deal;
     double local_us[COVEY_LAYERS_MAX]; /* of each split layer, at the owner */
     double coded_us[COVEY_LAYERS_MAX]; /* at best; not less than local_us: not worth it */
+    double fed_us[COVEY_LAYERS_MAX];   /* the same, of a layer that a run of all devices feeds */
     double rest_us[COVEY_CELLS_MAX];   /* of each cell, without its split layers */
     double alone_us;
     double byte_price_us; /* what each byte of weights at the owner counts as, if it has too few */
@@ -82,7 +83,21 @@ static bool same_cost(const struct covey_plan_cost *a, const struct covey_plan_c
 {
     return a->units == b->units && a->unit_bytes == b->unit_bytes &&
            a->input_bytes == b->input_bytes && a->answer_bytes == b->answer_bytes &&
-           a->unit.flops == b->unit.flops && a->unit.bytes == b->unit.bytes;
+           a->unit.flops == b->unit.flops && a->unit.bytes == b->unit.bytes &&
+           memcmp(&a->by_rows, &b->by_rows, sizeof(a->by_rows)) == 0;
+}
+
+static void weigh_fed(struct making *m, unsigned layer)
+{
+    const struct covey_plan_cost *cost = &m->request->cost[layer];
+    struct covey__hand hand;
+    double us = 0;
+    m->deal.fed = (uint32_t)((UINT64_C(1) << m->team.devices) - 1);
+    m->fed_us[layer] = m->coded_us[layer];
+    if (cost->back > 0 && covey__coded_choose(&m->deal, cost, m->coded_us[layer], &hand, &us)) {
+        m->fed_us[layer] = us;
+    }
+    m->deal.fed = 0;
 }
 
 static void weigh_coded(struct making *m)
@@ -94,25 +109,71 @@ static void weigh_coded(struct making *m)
             m->coded_us[i] = m->coded_us[i - 1];
             continue;
         }
-        if (!covey__coded_choose(&m->deal, cost, limit_us(m, i), &hand, &m->coded_us[i])) {
+        if (!covey__layer_choose(&m->deal, cost, limit_us(m, i), &hand, &m->coded_us[i])) {
             m->coded_us[i] = m->local_us[i] + price_us(m, i);
         }
+    }
+    for (unsigned i = 0; i < m->request->layers; i++) {
+        weigh_fed(m, i);
     }
 }
 
 /* ---- putting it together ---- */
 
+/* The run whose result is the layer's input. */
+static struct covey_plan_run *feeding_run(const struct making *m, unsigned layer,
+                                          struct covey_plan *plan)
+{
+    for (unsigned i = 0; i < plan->runs; i++) {
+        struct covey_plan_run *run = &plan->run[i];
+        if (covey__fed_layer(m->request, run->first_cell + (unsigned)run->cells) == layer) {
+            return run;
+        }
+    }
+    return NULL;
+}
+
+/* The layer as it was dealt. */
+static double take_hand(struct making *m, unsigned layer, struct covey__hand *hand,
+                        struct covey_plan *out)
+{
+    struct covey_plan_cost cost;
+    bool fits = covey_plan_slot_cost(&m->request->cost[layer], &hand->layer, &cost);
+    COVEY_ASSERT(fits); /* it was dealt by it */
+    if (!hand->layer.by_rows) {
+        covey__coded_keep(&m->deal, layer, &cost, hand);
+    }
+    double us = covey__coded_us(&m->team, &cost, hand);
+    covey__deal_take(&m->deal, &cost, hand);
+    out->layer[layer] = hand->layer;
+    out->layer[layer].predicted_us = covey__round_us(us);
+    return us;
+}
+
 /* False: no way to hold the layer in what memory is left is worth it. */
 static bool code_layer(struct making *m, unsigned layer, struct covey_plan *out)
 {
-    struct covey__hand hand;
-    double us = 0;
-    if (!covey__coded_choose(&m->deal, &m->request->cost[layer], limit_us(m, layer), &hand, &us)) {
+    const struct covey_plan_cost *cost = &m->request->cost[layer];
+    struct covey__hand hand, fed;
+    double us = 0, fed_us = 0;
+    bool is_good = covey__layer_choose(&m->deal, cost, limit_us(m, layer), &hand, &us);
+    struct covey_plan_run *run = feeding_run(m, layer, out);
+    if (run != NULL) {
+        m->deal.fed = covey__run_holders(run, m->team.devices);
+        double limit = is_good ? us : limit_us(m, layer);
+        if (covey__coded_choose(&m->deal, cost, limit, &fed, &fed_us)) {
+            hand = fed;
+            us = fed_us;
+            run->feeds = (uint16_t)(layer + 1);
+            is_good = true;
+        }
+    }
+    m->deal.fed = is_good ? hand.fed : 0;
+    if (!is_good) {
         return false;
     }
-    covey__deal_take(&m->deal, &m->request->cost[layer], &hand);
-    out->layer[layer] = hand.layer;
-    out->layer[layer].predicted_us = covey__round_us(us);
+    (void)take_hand(m, layer, &hand, out);
+    m->deal.fed = 0;
     out->layers = m->request->layers;
     return true;
 }
@@ -174,7 +235,7 @@ static void make_priced(struct making *m, struct covey_plan *out)
     bool in_run[COVEY_CELLS_MAX] = {false};
     table.request = m->request;
     table.team = &m->team;
-    m->deal = (struct covey__deal){.team = &m->team};
+    m->deal = (struct covey__deal){.team = &m->team, .held = m->request->held};
     begin(m, out);
     weigh_coded(m);
     for (unsigned c = 0; c < m->request->cells; c++) {
@@ -183,6 +244,11 @@ static void make_priced(struct making *m, struct covey_plan *out)
         for (unsigned i = 0; i < cell->layers; i++) {
             table.cell_us[c] += m->coded_us[cell->first_layer + i];
         }
+    }
+    for (unsigned end = 0; end <= m->request->cells; end++) {
+        unsigned fed = covey__fed_layer(m->request, end);
+        bool some = fed < m->request->layers;
+        table.saved_us[end] = some ? m->coded_us[fed] - m->fed_us[fed] : 0;
     }
     covey__table_fill(&table);
     set_devices(m, out);
@@ -250,7 +316,7 @@ static void limit_owner(struct making *m)
 }
 
 /* The lowest price of a byte at the owner at which it can hold what is left there. False: it
- * cannot at any. */
+ * cannot at any; then the plan is for reading the rest in each request. */
 static bool make_small(struct making *m, struct covey_plan *out)
 {
     enum { PRICES = 5, DEARER = 16 };
@@ -258,6 +324,8 @@ static bool make_small(struct making *m, struct covey_plan *out)
     m->byte_price_us = 1e6;
     make_priced(m, out);
     if (!fits_owner(m, out)) {
+        m->byte_price_us = price;
+        make_priced(m, out);
         return false;
     }
     for (unsigned i = 0; i < PRICES; i++) {
@@ -273,14 +341,16 @@ static bool make_small(struct making *m, struct covey_plan *out)
     return true;
 }
 
-/* What ends soonest; never slower than alone, if the owner can hold it all. */
-static void make_fast(struct making *m, struct covey_plan *out)
+/* What ends soonest; never slower than alone, if the owner can hold it all. What is too large for
+ * all devices together may spill: others hold what they can, the owner reads the rest as it goes.
+ */
+static void make_fast(struct making *m, bool spill, struct covey_plan *out)
 {
     limit_owner(m);
     begin(m, out);
     bool may_stay = fits_owner(m, out);
     make_priced(m, out);
-    bool good = fits_owner(m, out) || make_small(m, out);
+    bool good = fits_owner(m, out) || make_small(m, out) || spill;
     bool slow = may_stay && out->predicted_us > m->alone_us * worth;
     if (!good || slow || covey_plan_is_local(out)) {
         begin(m, out);
@@ -294,18 +364,15 @@ static void make_coded(struct making *m, struct covey_plan *out)
     set_devices(m, out);
     for (unsigned i = 0; i < m->request->layers; i++) {
         struct covey__hand hand;
+        double coded = 0;
         if (m->request->cost[i].here) {
             continue;
         }
-        if (!covey__coded_all(&m->deal, &m->request->cost[i], &hand)) {
+        if (!covey__layer_all(&m->deal, &m->request->cost[i], &hand, &coded)) {
             begin(m, out);
             return;
         }
-        covey__deal_take(&m->deal, &m->request->cost[i], &hand);
-        out->layer[i] = hand.layer;
-        double coded = covey__coded_us(&m->team, &m->request->cost[i], &hand);
-        out->layer[i].predicted_us = covey__round_us(coded);
-        us += coded - m->local_us[i];
+        us += take_hand(m, i, &hand, out) - m->local_us[i];
     }
     out->layers = m->request->layers;
     out->predicted_us = covey__round_us(us);
@@ -314,13 +381,13 @@ static void make_coded(struct making *m, struct covey_plan *out)
     }
 }
 
-static void make_with(const struct covey_plan_request *request, unsigned parity,
+static void make_with(const struct covey_plan_request *request, unsigned parity, bool spill,
                       struct covey_plan *out)
 {
     struct making m = {.request = request};
     covey__team_choose(request, &m.team);
     m.team.parity = parity;
-    m.deal.team = &m.team;
+    m.deal = (struct covey__deal){.team = &m.team, .held = request->held};
     weigh_alone(&m);
     begin(&m, out);
     /* A single device gains nothing from units and parities of its own. */
@@ -330,7 +397,7 @@ static void make_with(const struct covey_plan_request *request, unsigned parity,
     if (request->coded_all || request->cells == 0) {
         make_coded(&m, out);
     } else {
-        make_fast(&m, out);
+        make_fast(&m, spill, out);
     }
 }
 
@@ -341,10 +408,13 @@ covey_err covey_plan_make(const struct covey_plan_request *request, struct covey
         return err;
     }
     unsigned parity = request->parity;
-    make_with(request, parity, out);
+    make_with(request, parity, false, out);
     /* What the owner cannot hold goes to others, if need be with less to lose. */
     while (covey_plan_is_local(out) && request->owner_bytes != 0 && parity > 0) {
-        make_with(request, --parity, out);
+        make_with(request, --parity, false, out);
+    }
+    if (covey_plan_is_local(out) && request->owner_bytes != 0) {
+        make_with(request, request->parity, true, out);
     }
     return COVEY_OK;
 }

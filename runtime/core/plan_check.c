@@ -45,7 +45,11 @@ covey_err covey__plan_request_check(const struct covey_plan_request *request)
         return COVEY_ERR_RANGE;
     }
     for (unsigned i = 0; i < request->layers; i++) {
-        if (request->cost[i].units == 0 || request->cost[i].units > COVEY_LAYER_UNITS_MAX) {
+        if (request->cost[i].units == 0 || request->cost[i].units > COVEY_LAYER_UNITS_MAX ||
+            request->cost[i].back > request->cost[i].cell + 1U ||
+            (request->cost[i].by_rows.rows > 0 &&
+             (request->cost[i].by_rows.in_rows == 0 || request->cost[i].by_rows.stride == 0 ||
+              request->cost[i].by_rows.span == 0))) {
             return COVEY_ERR_RANGE;
         }
     }
@@ -97,6 +101,17 @@ static covey_err check_holders(const struct covey_plan *plan, const struct covey
     return COVEY_OK;
 }
 
+/* One group, and nothing rounded on its way: the parities are of the inputs. */
+static covey_err check_rows(const struct covey_plan *plan, const struct covey_plan_layer *layer,
+                            const struct covey_plan_cost *cost)
+{
+    struct covey_plan_cost block;
+    bool holds = !cost->here && !plan->half && covey_plan_slot_cost(cost, layer, &block) &&
+                 layer->groups == 1 && layer->group_units == layer->units &&
+                 layer->slots == layer->units + plan->parity;
+    return holds ? check_holders(plan, layer) : COVEY_ERR_RANGE;
+}
+
 static covey_err check_layer(const struct covey_plan *plan, const struct covey_plan_layer *layer,
                              const struct covey_plan_cost *cost)
 {
@@ -104,6 +119,9 @@ static covey_err check_layer(const struct covey_plan *plan, const struct covey_p
     if (layer->slots == 0) {
         return layer->units == 0 && layer->groups == 0 && layer->group_units == 0 ? COVEY_OK
                                                                                   : COVEY_ERR_RANGE;
+    }
+    if (layer->by_rows) {
+        return check_rows(plan, layer, cost);
     }
     if (cost->here || layer->units != cost->units || layer->group_units == 0 ||
         layer->group_units > covey__group_units_max(plan->devices, plan->parity, cost->units)) {
@@ -189,6 +207,12 @@ static covey_err check_runs(const struct covey_plan *plan, const struct covey_pl
             return COVEY_ERR_RANGE;
         }
         free_from = run->first_cell + (unsigned)run->cells;
+        if (run->feeds != 0 &&
+            (run->feeds > plan->layers || run->twice || plan->layer[run->feeds - 1].slots == 0 ||
+             plan->layer[run->feeds - 1].by_rows ||
+             covey__fed_layer(request, free_from) != run->feeds - 1U)) {
+            return COVEY_ERR_RANGE;
+        }
         for (unsigned k = 0; k < plan->layers; k++) {
             unsigned cell = request->cost[k].cell;
             if (plan->layer[k].slots > 0 && cell >= run->first_cell && cell < free_from) {
@@ -209,8 +233,10 @@ static covey_err check_memory(const struct covey_plan *plan,
 {
     uint64_t used[COVEY_PLAN_DEVICES_MAX] = {0};
     for (unsigned i = 0; i < plan->layers; i++) {
-        for (unsigned s = 0; s < plan->layer[i].slots; s++) {
-            add_bytes(&used[plan->layer[i].holder[s]], request->cost[i].unit_bytes);
+        struct covey_plan_cost cost;
+        bool fits = covey_plan_slot_cost(&request->cost[i], &plan->layer[i], &cost);
+        for (unsigned s = 0; fits && s < plan->layer[i].slots; s++) {
+            add_bytes(&used[plan->layer[i].holder[s]], cost.unit_bytes);
         }
     }
     for (unsigned i = 0; i < plan->runs; i++) {

@@ -13,6 +13,7 @@ enum {
     REQUEST_HALF,
     REQUEST_OWNER_BYTES,
     REQUEST_CHECK_ALL,
+    REQUEST_HELD, /* may be missing */
     REQUEST_KEYS = 8,
 };
 enum {
@@ -27,14 +28,21 @@ enum {
     PLAN_HALF,
     PLAN_KEYS = 9,
 };
-enum { COST_ITEMS = 8, CELL_ITEMS = 5, CELL_TILE_ITEMS = 16, MAP_ITEMS = 7, KEYS_MAX = 24 };
-enum { LAYER_LOCAL_ITEMS = 1, LAYER_ITEMS = 4, RUN_ITEMS = 4, SEGMENT_ITEMS = 14 };
-
-static void put_work(struct covey_cbor_writer *w, const struct covey_plan_work *work)
-{
-    covey_cbor_put_uint(w, work->flops);
-    covey_cbor_put_uint(w, work->bytes);
-}
+enum {
+    COST_ITEMS = 9,
+    COST_ROWS_ITEMS = 17,
+    CELL_ITEMS = 5,
+    CELL_TILE_ITEMS = 16,
+    MAP_ITEMS = 7,
+    KEYS_MAX = 24
+};
+enum {
+    LAYER_LOCAL_ITEMS = 1,
+    LAYER_ITEMS = 4,
+    LAYER_ROWS_ITEMS = 5,
+    RUN_ITEMS = 5,
+    SEGMENT_ITEMS = 14
+};
 
 static void put_map(struct covey_cbor_writer *w, const struct covey_row_map *map)
 {
@@ -43,22 +51,6 @@ static void put_map(struct covey_cbor_writer *w, const struct covey_row_map *map
                                       map->out_row_bytes};
     for (unsigned i = 0; i < MAP_ITEMS; i++) {
         covey_cbor_put_uint(w, item[i]);
-    }
-}
-
-static void put_costs(struct covey_cbor_writer *w, const struct covey_plan_request *request)
-{
-    covey_cbor_put_array(w, request->layers);
-    for (unsigned i = 0; i < request->layers; i++) {
-        const struct covey_plan_cost *cost = &request->cost[i];
-        covey_cbor_put_array(w, COST_ITEMS);
-        covey_cbor_put_uint(w, cost->cell);
-        covey_cbor_put_uint(w, cost->units);
-        covey_cbor_put_uint(w, cost->unit_bytes);
-        covey_cbor_put_uint(w, cost->input_bytes);
-        covey_cbor_put_uint(w, cost->answer_bytes);
-        put_work(w, &cost->unit);
-        covey_cbor_put_bool(w, cost->here);
     }
 }
 
@@ -73,10 +65,10 @@ static void put_cells(struct covey_cbor_writer *w, const struct covey_plan_reque
         covey_cbor_put_uint(w, cell->first_layer);
         covey_cbor_put_uint(w, cell->layers);
         covey_cbor_put_uint(w, cell->weight_bytes);
-        put_work(w, &cell->whole);
+        covey__plan_put_work(w, &cell->whole);
         if (tiles) {
-            put_work(w, &cell->row);
-            put_work(w, &cell->strip);
+            covey__plan_put_work(w, &cell->row);
+            covey__plan_put_work(w, &cell->strip);
             put_map(w, &cell->map);
         }
     }
@@ -90,13 +82,14 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
         return COVEY_ERR_RANGE;
     }
     covey_cbor_writer_init(&w, out);
-    covey_cbor_put_map(&w, REQUEST_KEYS);
+    bool held = request->held != NULL && request->held->devices > 0;
+    covey_cbor_put_map(&w, REQUEST_KEYS + held);
     covey_cbor_put_uint(&w, REQUEST_PARITY);
     covey_cbor_put_uint(&w, request->parity);
     covey_cbor_put_uint(&w, REQUEST_DEVICES_MAX);
     covey_cbor_put_uint(&w, request->devices_max);
     covey_cbor_put_uint(&w, REQUEST_COSTS);
-    put_costs(&w, request);
+    covey__plan_costs_put(&w, request);
     covey_cbor_put_uint(&w, REQUEST_CELLS);
     put_cells(&w, request);
     covey_cbor_put_uint(&w, REQUEST_CODED_ALL);
@@ -107,6 +100,10 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
     covey_cbor_put_uint(&w, request->owner_bytes);
     covey_cbor_put_uint(&w, REQUEST_CHECK_ALL);
     covey_cbor_put_bool(&w, request->check_all);
+    if (held) {
+        covey_cbor_put_uint(&w, REQUEST_HELD);
+        covey__plan_held_put(&w, request->held);
+    }
     return covey_cbor_writer_done(&w, out_len);
 }
 
@@ -118,24 +115,9 @@ static void enter_exact(struct covey_cbor_reader *r, size_t items)
     }
 }
 
-static uint64_t get_range(struct covey_cbor_reader *r, uint64_t min, uint64_t max)
-{
-    uint64_t v = covey_cbor_get_uint(r, max);
-    if (r->err == COVEY_OK && v < min) {
-        r->err = COVEY_ERR_RANGE;
-    }
-    return v;
-}
-
-static void get_work(struct covey_cbor_reader *r, struct covey_plan_work *work)
-{
-    work->flops = covey_cbor_get_uint(r, UINT64_MAX);
-    work->bytes = covey_cbor_get_uint(r, UINT64_MAX);
-}
-
 static uint16_t get_u16(struct covey_cbor_reader *r, uint16_t min)
 {
-    return (uint16_t)get_range(r, min, UINT16_MAX);
+    return (uint16_t)covey__plan_get_range(r, min, UINT16_MAX);
 }
 
 static void get_map(struct covey_cbor_reader *r, struct covey_row_map *map)
@@ -149,37 +131,16 @@ static void get_map(struct covey_cbor_reader *r, struct covey_row_map *map)
     map->out_row_bytes = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
 }
 
-static void get_costs(struct covey_cbor_reader *r, struct covey_plan_request *request)
-{
-    request->layers = (uint16_t)covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
-    for (unsigned i = 0; i < request->layers && r->err == COVEY_OK; i++) {
-        struct covey_plan_cost *cost = &request->cost[i];
-        enter_exact(r, COST_ITEMS);
-        cost->cell = (uint16_t)covey_cbor_get_uint(r, COVEY_CELLS_MAX - 1);
-        cost->units = (uint16_t)get_range(r, 1, COVEY_LAYER_UNITS_MAX);
-        cost->unit_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
-        cost->input_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
-        cost->answer_bytes = (uint32_t)covey_cbor_get_uint(r, COVEY_BODY_MAX);
-        get_work(r, &cost->unit);
-        cost->here = covey_cbor_get_bool(r);
-        covey_cbor_leave(r);
-    }
-    covey_cbor_leave(r);
-}
-
 static void get_cell(struct covey_cbor_reader *r, struct covey_plan_cell *cell)
 {
-    size_t items = covey_cbor_enter_array(r, CELL_TILE_ITEMS);
-    if (r->err == COVEY_OK && items != CELL_ITEMS && items != CELL_TILE_ITEMS) {
-        r->err = COVEY_ERR_MALFORMED;
-    }
+    size_t items = covey__plan_enter(r, CELL_ITEMS, CELL_TILE_ITEMS);
     cell->first_layer = (uint16_t)covey_cbor_get_uint(r, COVEY_LAYERS_MAX);
     cell->layers = (uint16_t)covey_cbor_get_uint(r, COVEY_LAYERS_MAX);
     cell->weight_bytes = covey_cbor_get_uint(r, UINT64_MAX);
-    get_work(r, &cell->whole);
+    covey__plan_get_work(r, &cell->whole);
     if (r->err == COVEY_OK && items == CELL_TILE_ITEMS) {
-        get_work(r, &cell->row);
-        get_work(r, &cell->strip);
+        covey__plan_get_work(r, &cell->row);
+        covey__plan_get_work(r, &cell->strip);
         get_map(r, &cell->map);
     }
     covey_cbor_leave(r);
@@ -205,7 +166,7 @@ static void get_request_field(struct covey_cbor_reader *r, uint64_t key,
         request->devices_max = (uint8_t)covey_cbor_get_uint(r, UINT8_MAX);
         break;
     case REQUEST_COSTS:
-        get_costs(r, request);
+        covey__plan_costs_get(r, request);
         break;
     case REQUEST_CELLS:
         get_cells(r, request);
@@ -228,7 +189,8 @@ static void get_request_field(struct covey_cbor_reader *r, uint64_t key,
     }
 }
 
-covey_err covey__plan_request_decode(struct covey_bytes in, struct covey_plan_request *out)
+covey_err covey__plan_request_decode(struct covey_bytes in, struct covey_plan_held *held,
+                                     struct covey_plan_request *out)
 {
     struct covey_cbor_reader r;
     uint64_t key = 0;
@@ -238,6 +200,11 @@ covey_err covey__plan_request_decode(struct covey_bytes in, struct covey_plan_re
     (void)covey_cbor_enter_map(&r, KEYS_MAX);
     while (covey_cbor_next_key(&r, &key)) {
         seen += key >= REQUEST_PARITY && key <= REQUEST_CHECK_ALL;
+        if (key == REQUEST_HELD) {
+            covey__plan_held_get(&r, held);
+            out->held = held;
+            continue;
+        }
         get_request_field(&r, key, out);
     }
     covey_err err = covey_cbor_reader_done(&r);
@@ -267,12 +234,16 @@ static bool fits(const struct covey_plan *plan)
 
 static void put_layer(struct covey_cbor_writer *w, const struct covey_plan_layer *layer)
 {
-    covey_cbor_put_array(w, layer->slots == 0 ? LAYER_LOCAL_ITEMS : LAYER_ITEMS);
+    size_t items = layer->by_rows ? LAYER_ROWS_ITEMS : LAYER_ITEMS;
+    covey_cbor_put_array(w, layer->slots == 0 ? LAYER_LOCAL_ITEMS : items);
     covey_cbor_put_uint(w, layer->predicted_us);
     if (layer->slots > 0) {
         covey_cbor_put_uint(w, layer->units);
         covey_cbor_put_uint(w, layer->group_units);
         covey_cbor_put_bytes(w, covey_bytes_of(layer->holder, layer->slots));
+        if (layer->by_rows) {
+            covey_cbor_put_bool(w, true);
+        }
     }
 }
 
@@ -290,8 +261,8 @@ static void put_segment(struct covey_cbor_writer *w, unsigned devices,
     covey_cbor_put_array(w, SEGMENT_ITEMS);
     covey_cbor_put_uint(w, segment->cells);
     put_map(w, &segment->map);
-    put_work(w, &segment->row);
-    put_work(w, &segment->strip);
+    covey__plan_put_work(w, &segment->row);
+    covey__plan_put_work(w, &segment->strip);
     covey_cbor_put_uint(w, segment->predicted_us);
     put_rows(w, devices, segment->rows);
 }
@@ -309,6 +280,7 @@ static void put_runs(struct covey_cbor_writer *w, const struct covey_plan *plan)
             put_segment(w, plan->devices, &run->segment[k]);
         }
         put_rows(w, run->twice ? plan->devices : 0, run->twin);
+        covey_cbor_put_uint(w, run->feeds);
     }
 }
 
@@ -369,8 +341,8 @@ static bool are_devices(struct covey_bytes holder, unsigned devices)
 static void get_coded(struct covey_cbor_reader *r, const struct covey_plan *plan,
                       struct covey_plan_layer *layer)
 {
-    unsigned units = (unsigned)get_range(r, 1, COVEY_LAYER_UNITS_MAX);
-    unsigned group_units = (unsigned)get_range(r, 1, COVEY_GROUP_UNITS_MAX);
+    unsigned units = (unsigned)covey__plan_get_range(r, 1, COVEY_LAYER_UNITS_MAX);
+    unsigned group_units = (unsigned)covey__plan_get_range(r, 1, COVEY_GROUP_UNITS_MAX);
     struct covey_bytes holder = covey_cbor_get_bytes(r, COVEY_LAYER_SLOTS_MAX);
     if (r->err != COVEY_OK) {
         return;
@@ -391,13 +363,21 @@ static void get_layers(struct covey_cbor_reader *r, struct covey_plan *plan)
 {
     plan->layers = (uint16_t)covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
     for (unsigned i = 0; i < plan->layers && r->err == COVEY_OK; i++) {
-        size_t items = covey_cbor_enter_array(r, LAYER_ITEMS);
-        if (r->err == COVEY_OK && items != LAYER_LOCAL_ITEMS && items != LAYER_ITEMS) {
+        size_t items = covey_cbor_enter_array(r, LAYER_ROWS_ITEMS);
+        if (r->err == COVEY_OK && items != LAYER_LOCAL_ITEMS && items != LAYER_ITEMS &&
+            items != LAYER_ROWS_ITEMS) {
             r->err = COVEY_ERR_MALFORMED;
         }
         plan->layer[i].predicted_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
-        if (items == LAYER_ITEMS) {
+        if (items >= LAYER_ITEMS) {
             get_coded(r, plan, &plan->layer[i]);
+        }
+        if (items == LAYER_ROWS_ITEMS) {
+            plan->layer[i].by_rows = covey_cbor_get_bool(r);
+            /* Its blocks are one group. */
+            if (r->err == COVEY_OK && plan->layer[i].groups != 1) {
+                r->err = COVEY_ERR_MALFORMED;
+            }
         }
         covey_cbor_leave(r);
     }
@@ -431,10 +411,10 @@ static void get_segment(struct covey_cbor_reader *r, unsigned devices,
                         struct covey_plan_segment *segment)
 {
     enter_exact(r, SEGMENT_ITEMS);
-    segment->cells = (uint16_t)get_range(r, 1, COVEY_CELLS_MAX);
+    segment->cells = (uint16_t)covey__plan_get_range(r, 1, COVEY_CELLS_MAX);
     get_map(r, &segment->map);
-    get_work(r, &segment->row);
-    get_work(r, &segment->strip);
+    covey__plan_get_work(r, &segment->row);
+    covey__plan_get_work(r, &segment->strip);
     segment->predicted_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
     enter_exact(r, devices);
     get_rows(r, devices, segment->rows);
@@ -449,7 +429,7 @@ static void get_run(struct covey_cbor_reader *r, unsigned devices, unsigned *ino
                     struct covey_plan_run *run)
 {
     enter_exact(r, RUN_ITEMS);
-    unsigned cell = (unsigned)get_range(r, *inout_cell, COVEY_CELLS_MAX - 1);
+    unsigned cell = (unsigned)covey__plan_get_range(r, *inout_cell, COVEY_CELLS_MAX - 1);
     run->first_cell = (uint16_t)cell;
     run->predicted_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
     run->segments = (uint8_t)covey_cbor_enter_array(r, COVEY_TILE_SEGMENTS_MAX);
@@ -470,6 +450,7 @@ static void get_run(struct covey_cbor_reader *r, unsigned devices, unsigned *ino
     covey_cbor_leave(r);
     if (r->err == COVEY_OK) {
         get_twin(r, devices, run);
+        run->feeds = (uint16_t)covey_cbor_get_uint(r, COVEY_LAYERS_MAX);
     }
     covey_cbor_leave(r);
     run->cells = (uint16_t)(cell - run->first_cell);

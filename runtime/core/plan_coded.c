@@ -22,11 +22,12 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
         }
         const struct covey__pace *pace = &team->pace[d];
         double begun = *inout_owner_us + owner->message_us + covey__first_record_us(owner, in);
-        *inout_owner_us += owner->message_us + in * owner->body_us;
+        *inout_owner_us += covey__input_us(team, cost, hand->fed, d, owner);
         double here = begun + pace->message_us + in * pace->body_us;
         double last = *inout_owner_us + pace->message_us + covey__first_record_us(pace, in);
-        double made = (here > last ? here : last) + pace->delay_us +
-                      hand->slots[d] * covey__work_us(pace, &cost->unit);
+        double got = (here > last ? here : last) + pace->delay_us;
+        got = (hand->fed >> d & 1) != 0 ? covey__fed_us(team, cost, hand, d) : got;
+        double made = got + hand->slots[d] * covey__work_us(pace, &cost->unit);
         double bytes = (double)covey__wire_bytes(team, cost->answer_bytes) * hand->slots[d];
         made += pace->message_us + pace->turn_us + pace->delay_us;
         out[count++] = (struct answer){made + covey__first_record_us(pace, bytes),
@@ -68,7 +69,7 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
 {
     struct answer answer[COVEY_PLAN_DEVICES_MAX];
     uint8_t open[COVEY_LAYER_UNITS_MAX];
-    double us = 0;
+    double us = hand->layer.by_rows ? covey__rows_cut_us(team, cost, &hand->layer) : 0;
     unsigned count = ask(team, cost, hand, answer, &us);
     sort_answers(answer, count);
     for (unsigned g = 0; g < hand->layer.groups; g++) {
@@ -104,7 +105,7 @@ static double share_us(const struct covey__team *team, const struct covey_plan_c
 }
 
 /* The best first, without the owner; ties by id. */
-static unsigned sort_holders(const struct covey__team *team, const struct covey_plan_cost *cost,
+unsigned covey__holders_sort(const struct covey__team *team, const struct covey_plan_cost *cost,
                              const struct covey__seats *seats, unsigned *out)
 {
     double us[COVEY_PLAN_DEVICES_MAX];
@@ -124,19 +125,18 @@ static unsigned sort_holders(const struct covey__team *team, const struct covey_
 }
 
 /* Rough: what each device has to do beside its units, so that whoever has much gets fewer. */
-static void set_bases(const struct covey__team *team, const struct covey_plan_cost *cost,
-                      unsigned holders, struct covey__seats *seats)
+void covey__seats_base(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       unsigned holders, double sent, struct covey__seats *seats)
 {
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     double all = (double)covey__wire_bytes(team, cost->answer_bytes) * cost->units;
     const struct covey__pace *owner = &team->asker;
-    double send = owner->message_us + in * owner->body_us;
     for (unsigned d = 0; d < team->devices; d++) {
         const struct covey__pace *pace = &team->pace[d];
-        seats->base_us[d] = d == team->owner
-                                ? holders * (send + owner->message_us) + all * owner->body_us
-                                : holders * send / 2 + 2 * pace->message_us + in * pace->body_us +
-                                      2 * pace->delay_us;
+        seats->base_us[d] =
+            d == team->owner
+                ? sent + holders * owner->message_us + all * owner->body_us
+                : sent / 2 + 2 * pace->message_us + in * pace->body_us + 2 * pace->delay_us;
     }
 }
 
@@ -170,8 +170,13 @@ struct search {
     double best_us;
     struct covey__hand *best;
     bool found;
-    bool all; /* the answers of all devices are waited for */
 };
+
+double covey__hand_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                      const struct covey__hand *hand)
+{
+    return hand->seats.all ? last_us(team, &hand->seats, hand) : covey__coded_us(team, cost, hand);
+}
 
 /* The largest groups cost least, but give all devices of a group equal shares: smaller ones are
  * tried, all of them where devices differ, else the few that leave the busy owner out of some. */
@@ -190,7 +195,7 @@ static void try_seats(struct search *search, struct covey__seats *seats)
     bool even = is_even(team, seats);
     unsigned tried = even ? TRIED_IF_EVEN : most;
     /* Where all devices shall have a part, small groups would leave most of them out. */
-    unsigned least = search->all && even ? most - most / 4 : 1;
+    unsigned least = seats->all && even ? most - most / 4 : 1;
     for (unsigned n = most; n > 0 && tried > 0 && (n >= least || !search->found); n--) {
         struct covey__hand hand;
         seats->group_units = n;
@@ -198,8 +203,7 @@ static void try_seats(struct search *search, struct covey__seats *seats)
             continue;
         }
         tried--;
-        double us =
-            search->all ? last_us(team, seats, &hand) : covey__coded_us(team, search->cost, &hand);
+        double us = covey__hand_us(team, search->cost, &hand);
         if (us < search->best_us) {
             search->best_us = us;
             *search->best = hand;
@@ -208,7 +212,7 @@ static void try_seats(struct search *search, struct covey__seats *seats)
     }
 }
 
-static void set_units(const struct covey__team *team, const struct covey_plan_cost *cost,
+void covey__seats_set(const struct covey__team *team, const struct covey_plan_cost *cost,
                       struct covey__seats *seats)
 {
     for (unsigned d = 0; d < team->devices; d++) {
@@ -222,11 +226,14 @@ bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_co
                       struct covey__hand *out)
 {
     const struct covey__team *team = deal->team;
-    struct search search = {.deal = deal, .cost = cost, .best_us = 1e300, .best = out, .all = true};
-    struct covey__seats seats = {.mask = (uint32_t)((UINT64_C(1) << team->devices) - 1)};
-    set_units(team, cost, &seats);
+    struct search search = {.deal = deal, .cost = cost, .best_us = 1e300, .best = out};
+    struct covey__seats seats = {.mask = (uint32_t)((UINT64_C(1) << team->devices) - 1),
+                                 .all = true};
+    covey__seats_set(team, cost, &seats);
     if (is_even(team, &seats)) {
-        set_bases(team, cost, team->devices - (team->owner < team->devices), &seats);
+        unsigned holders = team->devices - (team->owner < team->devices);
+        double each = covey__input_us(team, cost, 0, 0, &team->asker);
+        covey__seats_base(team, cost, holders, holders * each, &seats);
     }
     try_seats(&search, &seats);
     return search.found;
@@ -241,19 +248,17 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
     unsigned holder[COVEY_PLAN_DEVICES_MAX];
     uint32_t owner_bit = team->owner < team->devices ? UINT32_C(1) << team->owner : 0;
     uint32_t mask = 0;
-    set_units(team, cost, &seats);
-    unsigned count = sort_holders(team, cost, &seats, holder);
-    double in = (double)covey__wire_bytes(team, cost->input_bytes);
-    double answers = (double)covey__wire_bytes(team, cost->answer_bytes);
+    covey__seats_set(team, cost, &seats);
+    unsigned count = covey__holders_sort(team, cost, &seats, holder);
+    double answers = (double)covey__wire_bytes(team, cost->answer_bytes), sent = 0;
     for (unsigned k = 1; k <= count; k++) {
         mask |= UINT32_C(1) << holder[k - 1];
         /* Each one more costs the owner a message: at some number nothing is left to gain. */
-        if (k * (team->asker.message_us + in * team->asker.body_us) +
-                answers * team->asker.body_us >=
-            search.best_us) {
+        sent += covey__input_us(team, cost, deal->fed, holder[k - 1], &team->asker);
+        if (sent + answers * team->asker.body_us >= search.best_us) {
             break;
         }
-        set_bases(team, cost, k, &seats);
+        covey__seats_base(team, cost, k, sent, &seats);
         seats.mask = mask;
         try_seats(&search, &seats);
         if (owner_bit != 0) {
@@ -263,4 +268,21 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
     }
     *out_us = search.best_us;
     return search.found;
+}
+
+bool covey__layer_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                         double limit_us, struct covey__hand *out, double *out_us)
+{
+    bool filters = covey__coded_choose(deal, cost, limit_us, out, out_us);
+    double limit = filters ? *out_us : limit_us;
+    return covey__rows_choose(deal, cost, limit, out, out_us) || filters;
+}
+
+bool covey__layer_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                      struct covey__hand *out, double *out_us)
+{
+    bool filters = covey__coded_all(deal, cost, out);
+    double limit = filters ? covey__coded_us(deal->team, cost, out) : 1e300;
+    *out_us = limit;
+    return covey__rows_all(deal, cost, limit, out, out_us) || filters;
 }

@@ -136,6 +136,8 @@ bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_c
 {
     unsigned parity = deal->team->parity;
     memset(out, 0, sizeof(*out));
+    out->fed = deal->fed;
+    out->seats = *seats;
     covey__layer_shape(cost->units, seats->group_units, parity, &out->layer);
     if (out->layer.slots > COVEY_LAYER_SLOTS_MAX) {
         return false;

@@ -35,6 +35,8 @@ struct covey__deal {
     uint32_t slots[COVEY_PLAN_DEVICES_MAX];    /* dealt so far */
     uint32_t parities[COVEY_PLAN_DEVICES_MAX]; /* of these: parities */
     uint64_t used_bytes[COVEY_PLAN_DEVICES_MAX];
+    const struct covey_plan_held *held; /* or NULL */
+    uint32_t fed; /* devices that have the input of the next layer from those who made it */
 };
 
 /* Who may hold slots of one layer, and how fast each is. */
@@ -43,6 +45,7 @@ struct covey__seats {
     unsigned group_units;
     double unit_us[COVEY_PLAN_DEVICES_MAX];
     double base_us[COVEY_PLAN_DEVICES_MAX]; /* before and after its units */
+    bool all;                               /* the answers of all devices are waited for */
 };
 
 /* One layer dealt in one way. */
@@ -50,6 +53,15 @@ struct covey__hand {
     struct covey_plan_layer layer;
     uint32_t slots[COVEY_PLAN_DEVICES_MAX];
     uint32_t parities[COVEY_PLAN_DEVICES_MAX];
+    uint32_t fed;              /* the deal's */
+    struct covey__seats seats; /* it was dealt to */
+};
+
+/* Who of a team has what of a layer. */
+struct covey__keep {
+    unsigned group_units; /* the parities below are of such groups; 0: none is known */
+    uint32_t unit[COVEY_LAYER_UNITS_MAX];   /* bit d: device d of the team */
+    uint32_t parity[COVEY_LAYER_SLOTS_MAX]; /* by slot */
 };
 
 /* ---- plan_check.c ---- */
@@ -81,6 +93,52 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
 bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
                       struct covey__hand *out);
 
+/* How long the layer takes, dealt so: until the answers that suffice, or all, are there. */
+double covey__hand_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                      const struct covey__hand *hand);
+
+/* By filters or by rows, whichever ends sooner. Of the hand that comes out covey_plan_slot_cost()
+ * is the cost. */
+bool covey__layer_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                         double limit_us, struct covey__hand *out, double *out_us);
+bool covey__layer_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                      struct covey__hand *out, double *out_us);
+/* Without the owner, the best first. */
+unsigned covey__holders_sort(const struct covey__team *team, const struct covey_plan_cost *cost,
+                             const struct covey__seats *seats, unsigned *out);
+/* unit_us, and roughly base_us: `sent` is what the owner has sent to `holders` before. */
+void covey__seats_set(const struct covey__team *team, const struct covey_plan_cost *cost,
+                      struct covey__seats *seats);
+void covey__seats_base(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       unsigned holders, double sent, struct covey__seats *seats);
+
+/* ---- plan_rows.c ---- */
+
+/* The layer split by rows, in time. False: not before limit_us. */
+bool covey__rows_choose(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                        double limit_us, struct covey__hand *out, double *out_us);
+/* Over all devices. */
+bool covey__rows_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                     double limit_us, struct covey__hand *out, double *out_us);
+/* Cutting the input, and making the parities' of it. */
+double covey__rows_cut_us(const struct covey__team *team, const struct covey_plan_cost *block,
+                          const struct covey_plan_layer *layer);
+
+/* ---- plan_keep.c ---- */
+
+/* The same layer, dealt so that devices keep what they hold, as far as that takes hardly longer. */
+void covey__coded_keep(const struct covey__deal *deal, unsigned layer,
+                       const struct covey_plan_cost *cost, struct covey__hand *inout);
+
+/* ---- plan_held.c ---- */
+
+/* False: nobody holds anything of it. */
+bool covey__keep_of(const struct covey_plan_held *held, const struct covey__team *team,
+                    unsigned layer, unsigned units, struct covey__keep *out);
+/* Who holds what a slot of this shape has in it. */
+uint32_t covey__keep_mask(const struct covey__keep *keep, const struct covey_plan_layer *layer,
+                          unsigned parity, unsigned slot);
+
 /* ---- plan_deal.c ---- */
 
 unsigned covey__group_units_max(unsigned devices, unsigned parity, unsigned units);
@@ -91,6 +149,19 @@ bool covey__deal_layer(const struct covey__deal *deal, const struct covey_plan_c
                        const struct covey__seats *seats, struct covey__hand *out);
 void covey__deal_take(struct covey__deal *deal, const struct covey_plan_cost *cost,
                       const struct covey__hand *hand);
+
+/* ---- plan_feeds.c ---- */
+
+/* The layer whose input is what comes out of cells [..end) of a run, byte for byte, and that its
+ * devices may be sent by those who make it; layers: none. */
+unsigned covey__fed_layer(const struct covey_plan_request *request, unsigned end);
+unsigned covey__count_of(uint32_t mask);
+/* What giving the input to one holder costs the owner, or, where it is fed, each device. */
+double covey__input_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       uint32_t fed, unsigned holder, const struct covey__pace *sender);
+/* When a holder that is fed has its input, by the clock of an owner that has it at 0. */
+double covey__fed_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                     const struct covey__hand *hand, unsigned device);
 
 /* ---- plan_runs.c ---- */
 
@@ -128,6 +199,8 @@ struct covey__table {
     const struct covey_plan_request *request;
     const struct covey__team *team;
     double cell_us[COVEY_CELLS_MAX]; /* not in a run */
+    double
+        saved_us[COVEY_CELLS_MAX + 1]; /* of the layers behind, where a run ends at the boundary */
     unsigned crews;
     struct covey__crew crew[COVEY__CREWS_MAX];
     struct covey__mark best[COVEY_CELLS_MAX + 1];

@@ -513,7 +513,7 @@ void covey__table_fill(struct covey__table *t)
             struct covey__mark mark = t->run[c][end];
             struct covey_rows made[COVEY_PLAN_DEVICES_MAX];
             crew_made(t->team, &t->crew[c], map->out_rows, made);
-            mark.us += gather_us(t->team, made, map->out_row_bytes);
+            mark.us += gather_us(t->team, made, map->out_row_bytes) - t->saved_us[end];
             improve(best, &mark);
         }
     }
@@ -575,6 +575,7 @@ unsigned covey__table_run(struct covey__table *t, unsigned end, struct covey_pla
     }
     out->first_cell = (uint16_t)at;
     out->cells = (uint16_t)(end - at);
-    out->predicted_us = covey__round_us(t->best[end].us - t->best[at].us);
+    /* What is saved is the layer's behind it. */
+    out->predicted_us = covey__round_us(t->best[end].us + t->saved_us[end] - t->best[at].us);
     return at;
 }

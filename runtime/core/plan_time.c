@@ -167,6 +167,13 @@ double covey__work_us(const struct covey__pace *pace, const struct covey_plan_wo
     return (double)work->flops * pace->flop_us + (double)work->bytes * pace->byte_us;
 }
 
+uint64_t covey_plan_work_us(const struct covey_plan_device *device,
+                            const struct covey_plan_work *work)
+{
+    uint64_t stream = work->bytes / rate_stream(device);
+    return work->flops / rate_mflops(device) + stream;
+}
+
 uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes)
 {
     return team->half ? float_bytes / 2 : float_bytes;

@@ -227,6 +227,20 @@ static bool holds_one(const struct covey__pool_session *session,
     return false;
 }
 
+/* Its answer to the same question would say nothing new. */
+static bool has_answered(const struct covey__pool_round *round, const struct covey__pool_task *task,
+                         uint16_t peer)
+{
+    for (uint16_t i = 0; task->same != 0 && i < round->tasks; i++) {
+        const struct covey__pool_task *other = &round->task[i];
+        if (other->same == task->same && other->state != COVEY__POOL_WAITING &&
+            other->peer == peer) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Who gets this task: of those with most credit the one that has waited longest. A round's last
  * tasks, one for each worker (scarce), are not handed out ahead: they are for whoever is idle
  * first, and would else wait behind what a slow device has already. */
@@ -240,8 +254,8 @@ static uint8_t choose(const struct turn *turn, const struct covey__pool_round *r
         const struct covey__pool_worker *worker = &session->worker[w];
         bool had = session->one_each && worker->peer != 0 && has_bit(round->had, worker->peer);
         if (worker->state != COVEY__POOL_WORKER_PULLS || worker->credit == 0 || had ||
-            (others &&
-             (task->avoid == worker->peer || (scarce && holds_one(session, round, worker))))) {
+            (others && (task->avoid == worker->peer || has_answered(round, task, worker->peer) ||
+                        (scarce && holds_one(session, round, worker))))) {
             continue;
         }
         const struct covey__pool_worker *than = &session->worker[best % COVEY_WORKERS_MAX];

@@ -70,6 +70,7 @@ covey_err covey__pool_round_task(struct covey_taskpool *pool, struct covey__pool
                                       .spec_len = (uint16_t)event->bytes.len,
                                       .spec_at = round->specs,
                                       .index = event->index,
+                                      .same = event->work,
                                       .body = event->body};
     if (event->bytes.len > 0) {
         memcpy(round->task_specs + round->specs, event->bytes.ptr, event->bytes.len);

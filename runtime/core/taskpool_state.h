@@ -45,6 +45,7 @@ struct covey__pool_task {
     uint16_t spec_len;
     uint32_t spec_at;
     uint32_t index; /* as session names it */
+    uint32_t same;  /* of tasks that ask the same; 0: no other does */
     uint32_t spent_us;
     covey_handle body, answer;
 };

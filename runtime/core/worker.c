@@ -359,6 +359,7 @@ static void cancel_others(struct covey_worker *worker, const struct covey_node_i
             cancel_task(task);
         }
     }
+    covey__tiles_cancel(worker->tiles, owner, execute, true);
 }
 
 static bool take_execute(struct covey_worker *worker, const struct covey_incoming *in)
@@ -403,6 +404,7 @@ static void take_cancel(struct covey_worker *worker, const struct covey_incoming
             cancel_task(task);
         }
     }
+    covey__tiles_cancel(worker->tiles, &in->peer, cancel, false);
 }
 
 covey_err covey__worker_message(struct covey_worker *worker, const struct covey_incoming *in,

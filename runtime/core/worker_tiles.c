@@ -253,26 +253,32 @@ static bool fits(const struct covey__tiles_plan *plan, const struct covey_tile_l
     }
     struct covey_rows rows = covey_tile_need(run, layout, 0, plan->me);
     size_t bytes = covey_tile_piece_bytes(run, 0, rows, plan->plan.half);
-    return in->body_len == bytes && (in->body != 0) == (bytes > 0);
+    bool whole = plan->plan.half || bytes == 0; /* else its zeros may have been left out */
+    return (whole ? in->body_len == bytes : in->body_len <= bytes) &&
+           (in->body != 0) == (bytes > 0);
 }
 
 /* Whether the job wants this piece; then it is its own. */
 static bool put_piece(struct covey__tiles_job *job, const struct covey__tiles_early *piece)
 {
     const struct covey_plan *plan = &job->plan->plan;
-    if (piece->segment >= job->layout.segments || piece->segment < job->segment ||
+    if (piece->segment < job->segment ||
         (piece->segment == job->segment && job->state != COVEY__TILES_WAITING) ||
         piece->source == job->plan->me || job->piece[piece->segment][piece->source] != 0) {
         return false;
     }
-    struct covey_rows rows = covey_tile_piece(covey__tiles_run(job), &job->layout, piece->segment,
-                                              piece->source, job->plan->me);
+    struct covey_rows rows = covey__tiles_rows(job, piece->segment, piece->source);
     size_t bytes = covey_tile_piece_bytes(covey__tiles_run(job), piece->segment, rows, plan->half);
-    if (bytes == 0 || piece->body_len != bytes) {
+    /* A result goes to the owner too, whole. */
+    bool whole = plan->half || piece->segment == job->layout.segments;
+    if (bytes == 0 || piece->body_len > bytes || (whole && piece->body_len != bytes)) {
         return false;
     }
+    /* Of a result that it is fed, the first piece says that the others are due. */
+    bool waits = covey__tiles_is_waiting(job);
     job->piece[piece->segment][piece->source] = piece->body;
     job->heard = true;
+    job->moved = job->moved || (!waits && covey__tiles_is_waiting(job));
     return true;
 }
 
@@ -324,6 +330,7 @@ static bool begin_job(struct covey_tiles *tiles, const struct covey__tiles_plan 
     job->layout = layout;
     job->piece[0][COVEY_TILE_OWNER] = in->body;
     job->heard = true;
+    covey__tiles_fed(job, start);
     covey__tiles_enter(job, 0);
     take_early(tiles, job);
     return true;
@@ -391,7 +398,8 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
     const struct covey__tiles_plan *plan = find_plan(tiles, NULL, &tile->fence);
     if (plan == NULL || !plan->ready || in->body == 0 || tile->run >= plan->plan.runs ||
         tile->source >= plan->plan.devices || tile->segment == 0 ||
-        tile->segment >= plan->plan.run[tile->run].segments ||
+        tile->segment >=
+            plan->plan.run[tile->run].segments + (plan->plan.run[tile->run].feeds > 0) ||
         !covey_node_id_equal(&plan->plan.device[tile->source], &in->peer)) {
         return false;
     }
@@ -413,7 +421,7 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
         return order == 0 && put_piece(job, &piece);
     }
     const struct covey_plan_run *run = &plan->plan.run[tile->run];
-    struct covey_rows all = {0, run->segment[tile->segment].map.in_rows};
+    struct covey_rows all = {0, run->segment[tile->segment - 1].map.out_rows};
     if (in->body_len > covey_tile_piece_bytes(run, tile->segment, all, plan->plan.half)) {
         return false;
     }

@@ -4,8 +4,10 @@
  *
  * A job is one attempt at one tile run of one request. It waits for the pieces of its segment, has
  * it computed, sends out what others need of it, and goes on, until its run's last segment. A piece
- * is taken only from the device that the assignment's plan names as its source, and only with
- * exactly the bytes that the layout says. Pieces may come before their START.
+ * is taken only from the device that the assignment's plan names as its source, and only with as
+ * many bytes as the layout says, or fewer: then it came without zeros. Pieces may come before their
+ * START. Where the run feeds a layer, the result is the input of one segment more at those who hold
+ * units of that layer; what they compute with it is an ANSWER to the owner.
  */
 #ifndef COVEY_CORE_WORKER_TILES_H
 #define COVEY_CORE_WORKER_TILES_H
@@ -49,6 +51,10 @@ bool covey__tiles_pump(struct covey_tiles *tiles, unsigned room, struct covey_up
 /* How many are being computed, and whether one could be. */
 unsigned covey__tiles_running(const struct covey_tiles *tiles);
 bool covey__tiles_waiting(const struct covey_tiles *tiles);
+
+/* EXECUTE (others: what the request's layer before was fed for) and CANCEL. */
+void covey__tiles_cancel(struct covey_tiles *tiles, const struct covey_node_id *owner,
+                         const struct covey_work_execute *execute, bool others);
 
 /* After each step: what is new counts from now on; what waits too long complains. Pump after it. */
 void covey__tiles_tick(struct covey_tiles *tiles, uint64_t now_ms);

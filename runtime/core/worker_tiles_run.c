@@ -17,8 +17,9 @@ void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment)
             break;
         }
     }
+    bool open = segment < layout->segments || (segment == layout->segments && job->is_fed);
     job->segment = (uint8_t)segment;
-    job->state = segment < layout->segments ? COVEY__TILES_WAITING : COVEY__TILES_DONE;
+    job->state = open ? COVEY__TILES_WAITING : COVEY__TILES_DONE;
     job->moved = true;
     job->stalled = false;
     job->kept = job->kept && job->state == COVEY__TILES_WAITING;
@@ -29,8 +30,7 @@ static uint32_t missing_of(const struct covey__tiles_job *job)
 {
     uint32_t missing = 0;
     for (unsigned d = 0; d < job->layout.devices && job->segment > 0; d++) {
-        struct covey_rows rows =
-            covey_tile_piece(covey__tiles_run(job), &job->layout, job->segment, d, job->plan->me);
+        struct covey_rows rows = covey__tiles_rows(job, job->segment, d);
         if (rows.begin < rows.end && d != job->plan->me && job->piece[job->segment][d] == 0) {
             missing |= 1U << d;
         }
@@ -45,7 +45,7 @@ bool covey__tiles_has_out(const struct covey__tiles_job *job)
             return true;
         }
     }
-    return false;
+    return job->answer_due;
 }
 
 static bool is_startable(const struct covey__tiles_job *job)
@@ -89,7 +89,7 @@ static bool release_all(struct covey_update *out, struct covey__tiles_job *job)
         if (!release(out, &job->out[d])) {
             return false;
         }
-        for (unsigned s = 0; s < COVEY_TILE_SEGMENTS_MAX; s++) {
+        for (unsigned s = 0; s <= COVEY_TILE_SEGMENTS_MAX; s++) {
             if (!release(out, &job->piece[s][d])) {
                 return false;
             }
@@ -131,7 +131,8 @@ static bool tell_stalled(struct covey_update *out, struct covey__tiles_job *job)
 /* In this order: session forgets an attempt before anything of the next one reaches it. */
 static bool end_job(struct covey_update *out, struct covey__tiles_job *job)
 {
-    if (!tell_dropped(out, job) || !tell_stalled(out, job) || !release_all(out, job)) {
+    if (!tell_dropped(out, job) || !tell_stalled(out, job) || !covey__tiles_answer(out, job) ||
+        !release_all(out, job)) {
         return false;
     }
     if (!job->running) {
@@ -143,26 +144,24 @@ static bool end_job(struct covey_update *out, struct covey__tiles_job *job)
 /* Sends what was computed to those who need it. The driver keeps a body while it sends it. */
 static bool send_out(struct covey_update *out, struct covey__tiles_job *job)
 {
-    struct covey_work_message message = {.type = COVEY_WORK_PIECE};
-    message.tile.fence = job->fence;
-    message.tile.request = job->request;
-    message.tile.attempt = job->attempt;
-    message.tile.run = job->run;
-    message.tile.segment = job->out_segment;
+    if (job->answer_due) {
+        return covey__tiles_answer(out, job);
+    }
+    if (job->out_segment == job->layout.segments) {
+        return covey__tiles_send_result(out, job);
+    }
     for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
         if (job->out[d] == 0) {
             continue;
         }
         const struct covey_node_id *to =
             d == COVEY_TILE_OWNER ? &job->owner : &job->plan->plan.device[d];
-        message.tile.source = job->plan->me;
         /* Both or none: a body that was sent must not be sent again. */
         if (out->count + 2 > COVEY_UPDATE_ACTIONS_MAX) {
             out->more = true;
             return false;
         }
-        if (covey__update_send(out, to, &message, job->out[d]) != COVEY_OK ||
-            !release(out, &job->out[d])) {
+        if (!covey__tiles_send_piece(out, job, to, job->out[d]) || !release(out, &job->out[d])) {
             return false;
         }
     }
@@ -180,6 +179,8 @@ static bool start_tile(struct covey_tiles *tiles, struct covey__tiles_job *job,
                                          .attempt = job->attempt,
                                          .segment = job->segment,
                                          .device = job->plan->me,
+                                         .layer = job->layer,
+                                         .fed = job->fed,
                                          .layout = &job->layout,
                                          .plan = &job->plan->plan};
     memcpy(job->task.piece, job->piece[job->segment], sizeof(job->task.piece));
@@ -274,6 +275,17 @@ bool covey__tiles_pump(struct covey_tiles *tiles, unsigned room, struct covey_up
 
 /* Events */
 
+static void computed(struct covey__tiles_job *job, const struct covey_event *event)
+{
+    job->answer_due = job->segment == job->layout.segments;
+    job->status = event->err == COVEY_OK ? COVEY_WORK_STATUS_DONE : COVEY_WORK_STATUS_REFUSED;
+    job->spent_us = event->spent_us;
+    job->out_segment = (uint8_t)(job->segment + 1);
+    job->to_owner = job->out_segment == job->layout.segments;
+    job->to_feed = job->to_owner ? job->fed & ~(1U << job->plan->me) : 0;
+    covey__tiles_enter(job, job->out_segment);
+}
+
 void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *event,
                         struct covey_update *out)
 {
@@ -291,14 +303,13 @@ void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *eve
         if (job->state != COVEY__TILES_RUNNING) {
             return;
         }
-        if (event->err != COVEY_OK) {
+        if (event->err != COVEY_OK && job->segment < job->layout.segments) {
             job->complain = true;
-            job->missing = 1U << job->plan->me;
+            job->missing = event->index != 0 ? event->index : 1U << job->plan->me;
             covey__tiles_drop(job);
             return;
         }
-        job->out_segment = (uint8_t)(job->segment + 1);
-        covey__tiles_enter(job, job->out_segment);
+        computed(job, event);
         return;
     }
     for (unsigned d = 0; event->pieces != NULL && d <= COVEY_PLAN_DEVICES_MAX; d++) {
@@ -313,8 +324,7 @@ static void tick_job(struct covey__tiles_job *job, uint64_t now_ms)
     job->heard_ms = job->heard ? now_ms : job->heard_ms;
     job->since_ms = job->moved ? now_ms : job->since_ms;
     job->heard = job->moved = false;
-    if (job->state == COVEY__TILES_WAITING && !job->stalled && job->stall_ms > 0 &&
-        now_ms - job->since_ms >= job->stall_ms) {
+    if (covey__tiles_is_waiting(job) && now_ms - job->since_ms >= job->stall_ms) {
         job->missing = missing_of(job);
         job->complain = job->missing != 0;
         job->stalled = true;
@@ -349,7 +359,7 @@ uint64_t covey__tiles_deadline_ms(const struct covey_tiles *tiles)
     uint64_t at = UINT64_MAX;
     for (unsigned i = 0; i < tiles->jobs; i++) {
         const struct covey__tiles_job *job = &tiles->job[i];
-        if (job->state == COVEY__TILES_WAITING && !job->stalled && job->stall_ms > 0) {
+        if (covey__tiles_is_waiting(job)) {
             at = sooner(at, job->since_ms + job->stall_ms);
         }
         if (job->state == COVEY__TILES_WAITING || job->state == COVEY__TILES_DONE) {

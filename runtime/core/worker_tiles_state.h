@@ -46,6 +46,14 @@ struct covey__tiles_job {
     bool stalled;  /* told already, for this segment */
     bool moved;    /* waits since the next tick */
     bool heard;    /* heard of at the next tick */
+    /* Fed: gets the run's result too, as if it were the input of one segment more, computes its
+     * share of a layer with it, and answers that. */
+    bool is_fed;
+    bool answer_due, to_owner;     /* the owner is still to be told, is still to get its rows */
+    enum covey_work_status status; /* of the answer */
+    uint32_t fed, to_feed;         /* who gets the result; who is still to get these rows of it */
+    uint16_t layer;
+    uint32_t work, spent_us;
     uint8_t run, attempt, segment, out_segment;
     uint16_t stall_ms;
     const struct covey__tiles_plan *plan; /* valid unless dropped */
@@ -57,7 +65,7 @@ struct covey__tiles_job {
     uint32_t missing; /* to complain of */
     uint64_t since_ms, heard_ms;
     struct covey_tile_layout layout;
-    covey_handle piece[COVEY_TILE_SEGMENTS_MAX][COVEY_PLAN_DEVICES_MAX + 1]; /* by source */
+    covey_handle piece[COVEY_TILE_SEGMENTS_MAX + 1][COVEY_PLAN_DEVICES_MAX + 1]; /* by source */
     covey_handle out[COVEY_PLAN_DEVICES_MAX + 1]; /* by destination, of out_segment's input */
     struct covey_tile_task task;
 };
@@ -98,6 +106,25 @@ void covey__tiles_drop(struct covey__tiles_job *job);
 /* The next segment, from this one on, in which this device has rows. */
 void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment);
 bool covey__tiles_has_out(const struct covey__tiles_job *job);
+/* worker_tiles_feed.c: a run's result at the holders of the layer behind it */
+
+/* Rows of this segment's input that device `from` made for this one. */
+struct covey_rows covey__tiles_rows(const struct covey__tiles_job *job, unsigned segment,
+                                    unsigned from);
+/* What START says of it. */
+void covey__tiles_fed(struct covey__tiles_job *job, const struct covey_work_tile *start);
+/* Whether somebody may be late: a fed device without rows begins to wait long before the others
+ * can have made theirs. */
+bool covey__tiles_is_waiting(const struct covey__tiles_job *job);
+/* Rows of out_segment to one who needs them. False: no room for it now. */
+bool covey__tiles_send_piece(struct covey_update *out, const struct covey__tiles_job *job,
+                             const struct covey_node_id *to, covey_handle body);
+/* The last segment is computed: its rows go to the owner and to all that are fed. False: the update
+ * is full. */
+bool covey__tiles_send_result(struct covey_update *out, struct covey__tiles_job *job);
+/* The layer's part is computed, refused or cancelled. False: the update is full. */
+bool covey__tiles_answer(struct covey_update *out, struct covey__tiles_job *job);
+
 /* False: the update is full. */
 bool covey__tiles_stalled(struct covey_update *out, const struct covey_node_id *owner,
                           const struct covey_work_tile *tile, uint32_t devices);

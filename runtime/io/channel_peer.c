@@ -138,6 +138,7 @@ void covey__peer_established(struct covey__stream *s)
         return;
     }
     s->peer = p;
+    p->streams++;
     covey_err lost = close_replaced(s);
     struct covey__stream *other = other_open(s);
     if (lost != COVEY_OK || other == NULL) {
@@ -163,7 +164,8 @@ void covey__peer_established(struct covey__stream *s)
 
 void covey__peer_record(struct covey__stream *s)
 {
-    struct covey__stream *other = s->peer == NULL ? NULL : other_open(s);
+    bool alone = s->peer == NULL || s->peer->streams < 2; /* as it nearly always is */
+    struct covey__stream *other = alone ? NULL : other_open(s);
     if (other != NULL && preferred(s) && !preferred(other) && !other->finishing) {
         settle(s, other);
     }
@@ -201,6 +203,7 @@ void covey__peer_closed(struct covey__stream *s)
         }
         p->primary = p->primary == s ? NULL : p->primary;
         s->peer = NULL;
+        p->streams--;
         if (last) {
             covey_err why = s->why == COVEY_OK ? COVEY_ERR_CLOSED : s->why;
             tell_down(c, p, why);
@@ -209,6 +212,7 @@ void covey__peer_closed(struct covey__stream *s)
         return;
     }
     s->peer = NULL;
+    p->streams--;
     if (s->why != COVEY_OK && !s->reported) {
         tell_down(c, p, s->why);
         if (other->state == COVEY__STREAM_OPEN) {

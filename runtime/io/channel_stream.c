@@ -25,6 +25,7 @@ void covey__stream_maybe_free(struct covey__stream *s)
         return;
     }
     covey__peer_closed(s);
+    covey__stream_unready(s);
     while (s->held_first != NULL) {
         struct covey__in_message *m = s->held_first;
         s->held_first = m->next;

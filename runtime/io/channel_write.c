@@ -262,33 +262,69 @@ void covey_channels_wake(struct covey_channels *c)
     }
 }
 
+void covey__stream_ready(struct covey__stream *s)
+{
+    struct covey_channels *c = s->owner;
+    if (s->ready) {
+        return;
+    }
+    s->ready = true;
+    s->ready_next = NULL;
+    if (c->ready == NULL) {
+        c->ready = s;
+    } else {
+        c->ready_last->ready_next = s;
+    }
+    c->ready_last = s;
+}
+
+void covey__stream_unready(struct covey__stream *s)
+{
+    struct covey_channels *c = s->owner;
+    struct covey__stream *before = NULL;
+    for (struct covey__stream *t = c->ready; s->ready && t != NULL; t = t->ready_next) {
+        if (t == s) {
+            *(before == NULL ? &c->ready : &before->ready_next) = s->ready_next;
+            c->ready_last = c->ready_last == s ? before : c->ready_last;
+            s->ready = false;
+        }
+        before = t;
+    }
+}
+
+/* Only streams that have something are looked at: all of them are spread over the memory. */
 void covey__channels_flush(void *user)
 {
     struct covey_channels *c = user;
+    struct covey__stream *first = c->ready, *next = NULL;
     unsigned count = 0;
-    if (!c->ready) {
+    if (first == NULL) {
         return;
     }
-    c->ready = false;
-    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
-        if (s->ready) {
-            s->ready_batch = next_sealed(s);
-            count += s->ready_batch != NULL;
-        }
+    c->ready = c->ready_last = NULL;
+    for (struct covey__stream *s = first; s != NULL; s = s->ready_next) {
+        s->ready_batch = next_sealed(s);
+        count += s->ready_batch != NULL;
     }
     covey_pace_writes(count);
-    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
+    for (struct covey__stream *s = first; s != NULL; s = s->ready_next) {
         if (s->ready_batch != NULL) {
             write_batch(s, s->ready_batch);
             s->ready_batch = NULL;
         }
     }
     covey_pace_written(count);
-    for (struct covey__stream *s = c->streams; s != NULL; s = s->next) {
-        if (s->ready) {
-            s->ready = false;
-            covey__stream_pump(s);
+    if (count > 0) {
+        /* It may have slept: else what is due in a while would be waited for from before. */
+        uv_update_time(covey__loop_uv(c->loop));
+        if (c->config.on_sent != NULL) {
+            c->config.on_sent(c->config.user);
         }
+    }
+    for (struct covey__stream *s = first; s != NULL; s = next) {
+        next = s->ready_next;
+        s->ready = false;
+        covey__stream_pump(s);
     }
 }
 

@@ -325,7 +325,7 @@ covey_err covey_channels_send(struct covey_channels *channels, const struct cove
     }
     covey__patience_sent(channels, body);
     s->queued += bytes;
-    s->ready = channels->ready = true;
+    covey__stream_ready(s);
     return COVEY_OK;
 }
 

@@ -49,7 +49,7 @@ struct covey__stream {
     enum covey__stream_state state;
     bool dialled, has_expected, half_open;
     bool sealing, opening;
-    bool ready;     /* something was put in to be sent in this turn of the loop */
+    bool ready;     /* among the owner's: something is to be sent in this turn of the loop */
     bool finishing; /* no new messages: shut down once drained */
     bool shut, eof; /* our end is shut; the peer's is */
     bool hold;      /* messages are kept back until the older stream has ended */
@@ -74,6 +74,7 @@ struct covey__stream {
     struct covey_sealer sealer;
     struct covey__batch *batch;       /* with the sealing worker */
     struct covey__batch *ready_batch; /* sealed, written with those of other streams */
+    struct covey__stream *ready_next;
     size_t queued, unwritten;
     size_t delayed; /* writes that wait where the link is played slow */
     struct covey__receiver receiver;
@@ -90,6 +91,7 @@ struct covey__peer {
     struct covey_node_id id;
     bool up;
     struct covey__stream *primary; /* carries what is sent; among the peer's streams */
+    unsigned streams;              /* that are its own */
 };
 
 struct covey_channels {
@@ -101,7 +103,7 @@ struct covey_channels {
     unsigned handles;
     uint16_t port;
     bool closing;
-    bool ready; /* some stream is */
+    struct covey__stream *ready, *ready_last;
     struct covey__before_wait before_wait;
     struct covey__gate gate;
     struct covey__stream *streams;
@@ -135,6 +137,9 @@ void covey__stream_release(struct covey__stream *s); /* delivers what was held *
 void covey__stream_finish(struct covey__stream *s); /* drain, then shut down */
 /* Frees the stream once its handles are closed, nothing waits and no worker holds a part of it. */
 void covey__stream_maybe_free(struct covey__stream *s);
+/* Something was put in: it is sealed and written at the end of the loop's turn. */
+void covey__stream_ready(struct covey__stream *s);
+void covey__stream_unready(struct covey__stream *s);
 
 /* channel_write.c */
 /* Takes the batch. bytes: copied; used for the handshake, when batch is NULL. */

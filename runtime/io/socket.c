@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "body_shared.h"
 #include "covey/pace.h"
 #include "loop_internal.h"
 
@@ -22,6 +23,8 @@ enum {
     CLIENTS_MAX = 64,
     GROUPS_MAX = 256,
     READ_SIZE = 64 * 1024,
+    /* Of a body, taken before it arrives: what a client has only announced stays small. */
+    BODY_AT_ONCE = 1024 * 1024,
     /* A client that reads nothing may hold back this much. */
     QUEUE_MAX = 2 * COVEY_FRAME_MAX,
     PATH_BYTES_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
@@ -119,6 +122,10 @@ static covey_err begin_frame(struct covey_socket_client *c)
     if (err == COVEY_OK && c->body_want > 0) {
         err = covey_body_new(0, &c->body);
     }
+    if (err == COVEY_OK && c->body_want > 0) {
+        err =
+            covey__body_reserve(c->body, c->body_want < BODY_AT_ONCE ? c->body_want : BODY_AT_ONCE);
+    }
     return err;
 }
 
@@ -179,16 +186,30 @@ static covey_err feed(struct covey_socket_client *c, struct covey_bytes in)
     return COVEY_OK;
 }
 
+/* What is left of a body is read into its place: copying it would take as long again. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct covey_socket_client *c = handle->data;
+    struct covey_body *body = c->body;
     *buf = uv_buf_init((char *)c->in, sizeof(c->in));
+    if (body == NULL || c->header->len < c->header_want || body->len >= body->capacity) {
+        return;
+    }
+    size_t missing = c->body_want - body->len, room = body->capacity - body->len;
+    if (missing > 0) {
+        *buf = uv_buf_init((char *)body->data + body->len,
+                           (unsigned)(missing < room ? missing : room));
+    }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct covey_socket_client *c = stream->data;
+    if (n > 0 && buf->base != (char *)c->in) {
+        c->body->len += (size_t)n;
+        n = 0;
+    }
     if (n < 0 || feed(c, covey_bytes_of(buf->base, (size_t)n)) != COVEY_OK) {
         close_client(c);
     }

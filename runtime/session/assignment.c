@@ -4,7 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "covey/tile.h"
 #include "layers_codec.h"
+#include "version.h"
 
 enum { SLOT_ENTRY_BYTES = 36 };
 
@@ -164,7 +166,42 @@ covey_err covey__assignment_pin(struct covey_assignment *a, const struct covey_s
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer, size_t input_bytes)
 {
     return layer < COVEY_LAYERS_MAX && a->held[layer] > 0 &&
-           input_bytes == covey_layer_input_floats(&a->layer[layer]) * sizeof(float);
+           input_bytes <= covey_layer_input_floats(&a->layer[layer]) * sizeof(float);
+}
+
+static bool is_half(const struct covey_layer *l, const struct covey_body *input)
+{
+    return input->len == covey_layer_input_floats(l) * sizeof(uint16_t);
+}
+
+/* The layer's input from float16, or from what came without zeros. */
+static covey_err whole_input(const struct covey_layer *l, const struct covey_body *input,
+                             struct covey_body **out)
+{
+    if (is_half(l, input)) {
+        return covey__body_widen(input, out);
+    }
+    size_t floats = covey_layer_input_floats(l);
+    const struct covey_plane_rows all = {1, 1, (uint32_t)floats, 0, 1};
+    struct covey_body *body = NULL;
+    covey_err err = covey_body_new(floats * sizeof(float), &body);
+    if (err == COVEY_OK && !covey_rows_join_sparse(&all, (const float *)(const void *)input->data,
+                                                   input->len, (float *)(void *)body->data)) {
+        covey_body_unref(body);
+        return COVEY_ERR_MALFORMED;
+    }
+    *out = body;
+    return err;
+}
+
+/* Who asks with float16 is answered with it. */
+static covey_err halve_answer(struct covey_body **inout)
+{
+    struct covey_body *wide = *inout;
+    covey_err err = covey__body_halve((const float *)(const void *)wide->data,
+                                      wide->len / sizeof(float), inout);
+    covey_body_unref(wide);
+    return err;
 }
 
 covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t layer,
@@ -177,9 +214,18 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
         return COVEY_ERR_NOMEM;
     }
     size_t floats = a->held[layer] * covey_layer_answer_floats(l);
-    struct covey_body *body = NULL;
-    covey_err err = covey_body_new(floats * sizeof(float), &body);
+    struct covey_body *body = NULL, *whole = NULL;
+    covey_err err = COVEY_OK;
+    bool half = is_half(l, input);
+    if (input->len < covey_layer_input_floats(l) * sizeof(float)) {
+        err = whole_input(l, input, &whole);
+        input = whole;
+    }
+    if (err == COVEY_OK) {
+        err = covey_body_new(floats * sizeof(float), &body);
+    }
     if (err != COVEY_OK) {
+        covey_body_unref(whole);
         return err;
     }
     float *to = (float *)(void *)body->data;
@@ -188,10 +234,14 @@ covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t l
         err = covey_product_run(part->product, (const float *)(const void *)input->data, room, to);
         to += part->slots * covey_layer_answer_floats(l);
     }
+    covey_body_unref(whole);
     if (err != COVEY_OK) {
         covey_body_unref(body);
         return err;
     }
-    *out = body;
-    return COVEY_OK;
+    if (half) {
+        err = halve_answer(&body);
+    }
+    *out = err == COVEY_OK ? body : *out;
+    return err;
 }

@@ -77,7 +77,9 @@ covey_err covey__assignment_fill(struct covey_assignment *a,
                                  const struct covey_store *store) COVEY_CHECK;
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
                                size_t input_bytes);
-/* All held slots of layer as one product. */
+/* All held slots of layer as one product. The input may have come without zeros (covey/tile.h); then
+ * it has fewer bytes. Of half the bytes it is float16, and so is the answer. MALFORMED: it is none
+ * of these. */
 covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t layer,
                                     const struct covey_body *input, struct covey_scratch *scratch,
                                     struct covey_body **out) COVEY_CHECK;

@@ -265,6 +265,11 @@ static void key_of(const struct covey_node_id *device, const struct covey_coded_
     }
     covey_hasher_update(&hasher,
                         covey_bytes_of(slots->digests, slots->count * sizeof(*slots->digests)));
+    /* A product is of one height; s and c are the same for all. */
+    if (device == NULL) {
+        covey_hasher_update(
+            &hasher, covey_bytes_of(&slots->shape->out_height, sizeof(slots->shape->out_height)));
+    }
     covey_hasher_final(&hasher, out);
 }
 
@@ -274,9 +279,9 @@ static float *floats_new(size_t count)
                                                  : covey_large_new(count * sizeof(float) + 64);
 }
 
-static covey_err own_make(const struct covey_layer *layer, const struct covey_coded_slots *slots,
-                          struct own_entry *e)
+static covey_err own_make(const struct covey_coded_slots *slots, struct own_entry *e)
 {
+    const struct covey_layer *layer = slots->shape;
     size_t floats = covey_layer_unit_floats(layer);
     e->weights = floats_new(slots->count * floats);
     covey_err err = e->weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
@@ -315,7 +320,7 @@ covey_err covey__coded_own(struct covey_coded *coded, const struct covey_coded_s
     if (e == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    covey_err err = own_make(covey_model_layer(coded->file->model, slots->layer), slots, e);
+    covey_err err = own_make(slots, e);
     if (err != COVEY_OK) {
         own_free(e);
         return err;

@@ -49,6 +49,7 @@ typedef covey_err (*covey_weights_fn)(const void *user, size_t index, float *roo
                                       const float **out);
 struct covey_coded_slots {
     size_t layer, count;
+    const struct covey_layer *shape;    /* what the product computes */
     const struct covey_digest *digests; /* of the slots, in order */
     covey_weights_fn weights;
     const void *user;

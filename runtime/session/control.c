@@ -118,6 +118,7 @@ static void dispatch(struct covey_client *client, const struct covey_control *in
         covey__control_train(client, in, take_body);
         return;
     case COVEY_CONTROL_TRAIN_RESUME:
+    case COVEY_CONTROL_TRAIN_FORK:
         covey__control_custody_resume(client, in);
         break;
     case COVEY_CONTROL_TRAIN_WATCH:
@@ -192,7 +193,7 @@ static void on_closed(void *user, struct covey_socket_client *socket)
 }
 
 covey_err covey__control_listen(struct covey_daemon *d, const char *state_dir,
-                              char out_why[static 256])
+                                char out_why[static 256])
 {
     char path[COVEY_SOCKET_PATH_MAX + 1];
     if (covey_socket_path(state_dir, path) != COVEY_OK) {

@@ -139,10 +139,18 @@ static struct covey_control_session *add(struct covey_daemon *d,
     }
     struct covey_control_session *shown = &list->session[list->count++];
     *shown = (struct covey_control_session){.training = true};
-    shown->running = s->row.state != COVEY_JOURNAL_OVER;
+    shown->running = s->row.state != COVEY_JOURNAL_OVER && s->row.state != COVEY_JOURNAL_STOPPED;
     shown->answered = s->step < UINT32_MAX ? (uint32_t)s->step : UINT32_MAX;
     memcpy(shown->name, s->row.name, sizeof(shown->name));
     return shown;
+}
+
+static enum covey_control_kept kept_as(const struct covey_custodian_session *s)
+{
+    return s->row.state == COVEY_JOURNAL_STOPPED ? COVEY_CONTROL_KEPT_STOPPED
+           : s->owns                             ? COVEY_CONTROL_KEPT_OWNED
+           : s->row.state == COVEY_JOURNAL_OVER  ? COVEY_CONTROL_KEPT_OVER
+                                                 : COVEY_CONTROL_KEPT;
 }
 
 void covey__control_custody_list(struct covey_daemon *d, struct covey_control_sessions *list)
@@ -158,9 +166,7 @@ void covey__control_custody_list(struct covey_daemon *d, struct covey_control_se
             continue;
         }
         shown->custody = (struct covey_control_custody){
-            .kept = s.owns                              ? COVEY_CONTROL_KEPT_OWNED
-                    : s.row.state == COVEY_JOURNAL_OVER ? COVEY_CONTROL_KEPT_OVER
-                                                        : COVEY_CONTROL_KEPT,
+            .kept = kept_as(&s),
             .id = s.row.id,
             .epoch = s.row.epoch,
             .checkpoint = s.newest.step,
@@ -176,10 +182,15 @@ void covey__control_custody_list(struct covey_daemon *d, struct covey_control_se
 
 void covey__control_custody_resume(struct covey_client *client, const struct covey_control *in)
 {
-    const struct covey_custodian_resumed ask = {.client = client->serial, .tag = in->id};
+    const struct covey_digest none = {.bytes = {0}};
+    const bool fork = in->type == COVEY_CONTROL_TRAIN_FORK;
+    const struct covey_custodian_resumed ask = {
+        .client = client->serial, .tag = in->id, .fork = fork};
     char why[256];
     covey_err err = covey__custodian_resume(client->daemon->custodian, in->name, ask, why);
-    if (err != COVEY_OK) {
+    if (err == COVEY_ERR_EXISTS && !fork) {
+        covey__control_done(client, in->id, &none); /* it goes on here: that is what was asked */
+    } else if (err != COVEY_OK) {
         covey__control_error(client, in->id, err, why);
     }
 }

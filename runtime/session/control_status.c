@@ -20,35 +20,11 @@ static void fill_member(const struct covey_daemon *d, const struct covey_member_
     covey_addr_format(info->self ? &d->own_addr : &info->gossip_addr, m->address);
 }
 
-struct redundancy {
-    struct covey_daemon *daemon;
-    struct covey_control_status *status;
-    unsigned usable; /* devices a plan could have now */
-};
-
-/* Redundant: every device of the active plan is alive and reachable, and no usable one is left out
- * (but for a limit the person set, which makes the plan smaller than what is there). */
-static void visit_session(void *user, const struct covey_plan *plan)
+static void visit_session(void *user, const struct covey_fence *session)
 {
-    struct redundancy *r = user;
-    r->status->sessions++;
-    if (plan == NULL) {
-        return;
-    }
-    if (covey_plan_is_local(plan)) {
-        r->status->sessions_redundant++; /* there is nothing to lose */
-        return;
-    }
-    for (unsigned i = 0; i < plan->devices; i++) {
-        struct covey_member_info info;
-        if (!covey_node_find(r->daemon->node, &plan->device[i], &info) ||
-            info.state != COVEY_MEMBER_ALIVE || (!info.self && !info.channel)) {
-            return;
-        }
-    }
-    if (plan->devices >= r->usable) {
-        r->status->sessions_redundant++;
-    }
+    struct covey_daemon *d = user;
+    d->out->status.sessions++;
+    d->out->status.sessions_redundant += covey_node_is_redundant(d->node, session);
 }
 
 void covey__control_tell_status(struct covey_client *client, uint32_t id)
@@ -59,17 +35,12 @@ void covey__control_tell_status(struct covey_client *client, uint32_t id)
     d->out->id = id;
     *s = (struct covey_control_status){.version = COVEY_VERSION};
     s->has_coordinator = covey_node_coordinator(d->node, &s->coordinator, &s->term);
-    struct redundancy redundancy = {.daemon = d, .status = s};
     size_t count = covey_node_members(d->node);
     for (size_t i = 0; i < count && s->member_count < COVEY_MEMBERS_MAX; i++) {
         struct covey_member_info info;
         covey_node_member(d->node, i, &info);
         fill_member(d, &info, &s->member[s->member_count++]);
-        redundancy.usable += info.state == COVEY_MEMBER_ALIVE && info.trust == COVEY_TRUST_FULL &&
-                             !info.incompatible;
     }
-    redundancy.usable =
-        redundancy.usable < COVEY_PLAN_DEVICES_MAX ? redundancy.usable : COVEY_PLAN_DEVICES_MAX;
-    covey__owner_visit(d->owner, visit_session, &redundancy);
+    covey__owner_visit(d->owner, visit_session, d);
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }

@@ -143,6 +143,12 @@ static void reply_end(struct covey_client *client, uint32_t id, const char *name
     }
 }
 
+static bool has_ended(const struct covey_training_progress *p)
+{
+    return p->state == COVEY_TRAINING_DONE || p->state == COVEY_TRAINING_FAILED ||
+           p->state == COVEY_TRAINING_STOPPED;
+}
+
 /* A session that goes on has no name until its job was read. */
 static bool any_opening(const struct covey_trainings *all)
 {
@@ -169,8 +175,7 @@ static bool tell(struct covey_client *client, uint32_t id, const char *name)
         return true;
     }
     (void)covey__trainings_get(all, index, &p);
-    bool ended = p.state == COVEY_TRAINING_DONE || p.state == COVEY_TRAINING_FAILED ||
-                 p.state == COVEY_TRAINING_STOPPED;
+    bool ended = has_ended(&p);
     reply_progress(client, id, &p);
     if (ended) {
         reply_end(client, id, name, &p);
@@ -234,8 +239,7 @@ void covey__control_train_list(const struct covey_daemon *d, struct covey_contro
         struct covey_control_session *s = &list->session[list->count++];
         uint64_t total = (uint64_t)p.epochs * p.steps;
         *s = (struct covey_control_session){.training = true};
-        s->running = p.state != COVEY_TRAINING_DONE && p.state != COVEY_TRAINING_FAILED &&
-                     p.state != COVEY_TRAINING_STOPPED;
+        s->running = !has_ended(&p);
         s->total = total < UINT32_MAX ? (uint32_t)total : UINT32_MAX;
         s->answered = p.total_steps < UINT32_MAX ? (uint32_t)p.total_steps : UINT32_MAX;
         memcpy(s->name, job->name, sizeof(s->name));
@@ -262,10 +266,27 @@ bool covey__control_train_get(struct covey_client *client, const struct covey_co
     return true;
 }
 
+static bool is_running(const struct covey_trainings *all, const char *name)
+{
+    struct covey_training_progress p;
+    size_t index = 0;
+    if (!covey__trainings_find(all, name, &index)) {
+        return false;
+    }
+    (void)covey__trainings_get(all, index, &p);
+    return !has_ended(&p);
+}
+
 bool covey__control_train_stop(struct covey_client *client, const struct covey_control *in)
 {
     const struct covey_digest none = {.bytes = {0}};
-    if (covey__trainings_stop(client->daemon->trainings, in->name) != COVEY_OK) {
+    struct covey_daemon *d = client->daemon;
+    bool runs = is_running(d->trainings, in->name);
+    covey_err err = covey__trainings_stop(d->trainings, in->name);
+    if (!runs && covey__custodian_forget(d->custodian, in->name) == COVEY_OK) {
+        err = COVEY_OK; /* it was stopped before, perhaps at another device */
+    }
+    if (err != COVEY_OK) {
         return false;
     }
     covey__control_done(client, in->id, &none);

@@ -166,10 +166,13 @@ static void keep(struct covey_custodian *c, const struct covey_action *a)
 }
 
 static void write_checkpoint(struct covey_custodian *c, const struct covey_gather_ask *ask,
-                             enum covey_event_type event)
+                             enum covey_event_type event, struct covey_gather_pins pins)
 {
-    struct covey__chore chore = {
-        .kind = COVEY__CHORE_WRITE, .fence = ask->fence, .ref = ask->checkpoint, .event = event};
+    struct covey__chore chore = {.kind = COVEY__CHORE_WRITE,
+                                 .fence = ask->fence,
+                                 .ref = ask->checkpoint,
+                                 .event = event,
+                                 .pins = pins};
     covey__custodian_chore(c, &chore);
 }
 
@@ -210,20 +213,17 @@ static void hold_done(struct covey_custodian *c, struct covey__custodian_entry *
     } else {
         covey__custodian_log(c, e, "this device keeps all of it, up to step %llu",
                              (unsigned long long)g->ask->checkpoint.step);
-        write_checkpoint(c, g->ask, COVEY_EVENT_CUSTODY_HELD);
+        write_checkpoint(c, g->ask, COVEY_EVENT_CUSTODY_HELD, (struct covey_gather_pins){NULL, 0});
     }
 }
 
 static void checkpoint_done(struct covey_custodian *c, const struct covey_gathered *g)
 {
-    struct covey_gather_pins pins = g->pins;
     if (g->err != COVEY_OK) {
         stored(c, g->ask, g->err);
-    } else {
-        write_checkpoint(c, g->ask, COVEY_EVENT_CUSTODY_STORED);
+    } else { /* what is in the journal has pins of its own */
+        write_checkpoint(c, g->ask, COVEY_EVENT_CUSTODY_STORED, g->pins);
     }
-    covey__gather_unpin(c->config.services,
-                        &pins); /* what is in the journal has a pin of its own */
 }
 
 static void gathered(void *user, const struct covey_gathered *g)
@@ -242,11 +242,16 @@ static void gathered(void *user, const struct covey_gathered *g)
         hold_pins(c, e, g);
         break;
     case COVEY__GATHER_LEAD:
-    case COVEY__GATHER_RESUME:
         if (g->err == COVEY_OK) {
             hold_pins(c, e, g);
         }
         covey__custodian_led(c, g);
+        break;
+    case COVEY__GATHER_FORK:
+        if (g->err == COVEY_OK) {
+            hold_pins(c, e, g);
+        }
+        covey__custodian_forked(c, g);
         break;
     }
 }
@@ -278,6 +283,27 @@ static void lease(struct covey_custodian *c, const struct covey_action *a)
     }
 }
 
+/* Of a session that another device owns, or nobody does. */
+static void kept_news(struct covey_custodian *c, struct covey__custodian_entry *e,
+                      const struct covey_action *a)
+{
+    bool changed = (e->row.state == COVEY_JOURNAL_STOPPED) != a->stopped;
+    if (changed) {
+        covey__custodian_log(
+            c, e, a->stopped ? "stopped, kept here until it goes on by hand" : "goes on");
+        e->row.state = a->stopped ? COVEY_JOURNAL_STOPPED : COVEY_JOURNAL_KEPT;
+    }
+    if (a->has_peer &&
+        (e->row.epoch != a->fence.epoch || !covey_node_id_equal(&e->row.owner, &a->peer))) {
+        e->row.epoch = a->fence.epoch;
+        e->row.owner = a->peer;
+        changed = true;
+    }
+    if (changed) {
+        covey__custodian_note(c, e);
+    }
+}
+
 static void news(struct covey_custodian *c, const struct covey_action *a)
 {
     struct covey__custodian_entry *e = covey__custodian_find(c, &a->fence.session);
@@ -287,12 +313,7 @@ static void news(struct covey_custodian *c, const struct covey_action *a)
     e->set = a->set;
     e->live = true;
     if (!e->owns) {
-        if (a->has_peer &&
-            (e->row.epoch != a->fence.epoch || !covey_node_id_equal(&e->row.owner, &a->peer))) {
-            e->row.epoch = a->fence.epoch;
-            e->row.owner = a->peer;
-            covey__custodian_note(c, e);
-        }
+        kept_news(c, e, a);
         return;
     }
     uint8_t wanted =
@@ -312,6 +333,25 @@ static void news(struct covey_custodian *c, const struct covey_action *a)
     }
 }
 
+/* err LIMIT: only its place was needed, and what is here may still be gone on with by hand. */
+static void ended(struct covey_custodian *c, struct covey__custodian_entry *e,
+                  const struct covey_action *a)
+{
+    bool room = a->err == COVEY_ERR_LIMIT;
+    if (room) {
+        covey__custodian_log(c, e, "kept here no more: others need its place");
+    } else if (e->row.state != COVEY_JOURNAL_OVER) {
+        struct covey__chore chore = {.kind = COVEY__CHORE_ERASE, .fence = a->fence};
+        covey__custodian_chore(c, &chore);
+        e->newest = (struct covey_checkpoint_ref){.epoch = 0};
+        covey__custodian_log(c, e, "over, kept here no more");
+    }
+    e->row.state = COVEY_JOURNAL_OVER;
+    covey__gather_unpin(c->config.services, &e->pins);
+    covey__custodian_note(c, e);
+    covey__custodian_resumed(c, e, COVEY_ERR_STATE, "those who keep it say that it has ended");
+}
+
 /* err STATE: only not owned here any more. */
 static void over(struct covey_custodian *c, const struct covey_action *a)
 {
@@ -323,13 +363,13 @@ static void over(struct covey_custodian *c, const struct covey_action *a)
     e->live = a->err == COVEY_ERR_STATE;
     if (owned) {
         struct covey_fence fence = {.session = e->row.id, .epoch = e->row.epoch};
-        e->owns = e->runs = false;
+        e->owns = e->runs = e->stopping = false;
         e->lease_ms = 0;
         e->retry_ms = 0;
         c->config.lost(c->config.user, &fence);
     }
     if (a->err == COVEY_ERR_STATE) {
-        if (e->row.state == COVEY_JOURNAL_OWNED) {
+        if (e->row.state == COVEY_JOURNAL_OWNED || owned) {
             covey__custodian_log(c, e, "not owned here any more, epoch %u", a->fence.epoch);
             e->row.state = COVEY_JOURNAL_KEPT;
             e->row.owner = a->has_peer ? a->peer : (struct covey_node_id){{0}};
@@ -341,15 +381,7 @@ static void over(struct covey_custodian *c, const struct covey_action *a)
         covey__custodian_log(c, e, "its owner is gone, and too few keep it to go on by themselves");
         return;
     }
-    if (e->row.state == COVEY_JOURNAL_KEPT) {
-        struct covey__chore chore = {.kind = COVEY__CHORE_ERASE, .fence = a->fence};
-        covey__custodian_chore(c, &chore);
-        e->newest = (struct covey_checkpoint_ref){.epoch = 0};
-        covey__custodian_log(c, e, "over, kept here no more");
-    }
-    e->row.state = COVEY_JOURNAL_OVER;
-    covey__gather_unpin(c->config.services, &e->pins);
-    covey__custodian_note(c, e);
+    ended(c, e, a);
 }
 
 void covey__custodian_action(struct covey_custodian *c, const struct covey_action *action)
@@ -376,6 +408,9 @@ void covey__custodian_action(struct covey_custodian *c, const struct covey_actio
     case COVEY_ACTION_CUSTODY_OVER:
         over(c, action);
         break;
+    case COVEY_ACTION_CUSTODY_REFUSED:
+        covey__custodian_refused(c, action);
+        break;
     default:
         COVEY_ASSERT(!"no action of custody");
     }
@@ -384,76 +419,6 @@ void covey__custodian_action(struct covey_custodian *c, const struct covey_actio
 bool covey__custodian_fetched(struct covey_custodian *c, const struct covey_action *action)
 {
     return covey__gather_fetched(c->gatherer, action);
-}
-
-/* ---- for the trainings of this device ---- */
-
-static void keeper_opened(void *user, const struct covey_fence *fence,
-                          const struct covey_digest *job, const struct covey_checkpoint_ref *newest)
-{
-    struct covey_custodian *c = user;
-    struct covey__custodian_entry *e = covey__custodian_entry(c, &fence->session);
-    if (e == NULL) {
-        return; /* without a lease it waits, and says so */
-    }
-    if (e->owns && e->row.epoch == fence->epoch) {
-        return; /* it was led here: the machine knows */
-    }
-    e->row.state = COVEY_JOURNAL_OWNED;
-    e->row.epoch = fence->epoch;
-    e->row.owner = c->config.self;
-    e->row.job = *job;
-    e->owns = e->runs = true;
-    covey__custodian_note(c, e);
-    struct covey_gather_ask ask = {
-        .kind = COVEY__GATHER_PIN, .fence = *fence, .job = *job, .here = true};
-    covey_err ignored = covey__gather_start(c->gatherer, &ask); /* it is here in any case */
-    (void)ignored;
-    struct covey_event event = {.type = COVEY_EVENT_CUSTODY_OPEN, .fence = *fence, .digest = *job};
-    if (newest != NULL) {
-        struct covey__chore chore = {.kind = COVEY__CHORE_WRITE, .fence = *fence, .ref = *newest};
-        covey__custodian_chore(c, &chore);
-        event.checkpoint = *newest;
-    }
-    feed(c, &event);
-}
-
-static void keeper_checkpoint(void *user, const struct covey_fence *fence,
-                              const struct covey_checkpoint_ref *ref)
-{
-    struct covey__chore chore = {.kind = COVEY__CHORE_WRITE,
-                                 .fence = *fence,
-                                 .ref = *ref,
-                                 .event = COVEY_EVENT_CUSTODY_CHECKPOINT};
-    struct covey__custodian_entry *e = covey__custodian_find(user, &fence->session);
-    if (e != NULL) {
-        e->made_step = ref->step;
-    }
-    covey__custodian_chore(user, &chore);
-}
-
-static void keeper_closed(void *user, const struct covey_fence *fence)
-{
-    struct covey_custodian *c = user;
-    struct covey__custodian_entry *e = covey__custodian_find(c, &fence->session);
-    struct covey_event event = {.type = COVEY_EVENT_CUSTODY_CLOSE, .fence = *fence};
-    if (e == NULL || !e->owns || e->row.epoch != fence->epoch) {
-        return;
-    }
-    e->owns = e->runs = false;
-    e->lease_ms = 0;
-    e->row.state = COVEY_JOURNAL_OVER;
-    covey__gather_unpin(c->config.services, &e->pins);
-    covey__custodian_note(c, e);
-    if (e->made_step > e->kept_step) {
-        c->config.kept(c->config.user, fence, e->made_step); /* by this device, for going on */
-    }
-    feed(c, &event);
-}
-
-const struct covey_training_keeper *covey__custodian_keeper(struct covey_custodian *c)
-{
-    return &c->keeper;
 }
 
 /* ---- life ---- */
@@ -522,10 +487,7 @@ covey_err covey__custodian_new(const struct covey_custodian_config *config,
         return COVEY_ERR_NOMEM;
     }
     c->config = *config;
-    c->keeper = (struct covey_training_keeper){.user = c,
-                                               .checkpoint = keeper_checkpoint,
-                                               .opened = keeper_opened,
-                                               .closed = keeper_closed};
+    covey__custodian_keeper_init(c);
     const struct covey_gather_config gather = {
         .services = config->services, .sources = sources, .done = gathered, .user = c};
     covey_err err = covey__gather_new(&gather, &c->gatherer);

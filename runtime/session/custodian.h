@@ -18,6 +18,7 @@ struct covey_custodian;
 struct covey_custodian_resumed {
     uint64_t client; /* as it was asked */
     uint32_t tag;
+    bool fork; /* asked for: as a session of its own */
     covey_err err;
     const char *why;
     const char *name; /* of the session; empty: not known */
@@ -62,12 +63,17 @@ bool covey__custodian_fetched(struct covey_custodian *c, const struct covey_acti
 /* Retries what could not be had; some times a second. */
 void covey__custodian_tick(struct covey_custodian *c);
 
-/* A session that was stopped, or whose owner is gone for good, goes on here from its newest
- * checkpoint, as a session of its own: name, or the first 8 or more digits of its id. resumed
- * follows, never at once. NOT_FOUND; EXISTS: it runs here; DENIED: its owner is up; out_why. */
+/* A session that was stopped, or whose owner is gone, goes on here: name, or the first 8 or more
+ * digits of its id. It is the same session, in a later epoch, by the votes of a majority of those
+ * who keep it; to fork, without them, begins a session of its own from the newest checkpoint here.
+ * resumed follows, never at once. NOT_FOUND; EXISTS: it runs here; BUSY; DENIED: others go on with
+ * it, or could; STATE: it has ended, or too few of those who keep it are up; out_why. */
 covey_err covey__custodian_resume(struct covey_custodian *c, const char *which,
                                   struct covey_custodian_resumed ask,
                                   char out_why[static 256]) COVEY_CHECK;
+
+/* One that was stopped is kept no more, here and by all others. NOT_FOUND: none of this name. */
+covey_err covey__custodian_forget(struct covey_custodian *c, const char *which) COVEY_CHECK;
 
 /* Looking in: the newest first. */
 struct covey_custodian_session {
@@ -79,7 +85,9 @@ struct covey_custodian_session {
     uint8_t held;                       /* of them that hold everything; at the owner */
     uint64_t lease_ms;                  /* at the owner */
     bool owns;                          /* this device, now */
-    bool recoverable; /* three devices or more keep it, and at the owner: a majority holds all */
+    /* Three devices or more keep it, and at the owner: a majority holds all. Of one that was
+     * stopped: a majority of those who keep it is up. */
+    bool recoverable;
 };
 size_t covey__custodian_count(const struct covey_custodian *c);
 void covey__custodian_get(const struct covey_custodian *c, size_t index,

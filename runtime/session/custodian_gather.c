@@ -7,12 +7,13 @@
 #include "covey/manifest.h"
 #include "data_blob.h"
 #include "fetching.h"
-#include "store_index.h"
+#include "training_checkpoint.h"
 
 enum {
     GATHERS = 2 * COVEY_TRAININGS_MAX, /* of each session all of it, and a newer checkpoint */
-    ITEMS_MAX = 1 << 16,               /* blobs: two data sets, and a model of some thousand */
-    PAPERS = 4,                        /* job, manifest, two headers: what names other blobs */
+    ITEMS_MAX = 1 << 16,  /* blobs: two data sets, a checkpoint, and a model of some thousand */
+    PAPERS = 5,           /* job, manifest, two headers, a checkpoint's: what names other blobs */
+    LOOK_BYTES = 1 << 26, /* that are read again after a start, before others get the disk */
 };
 
 struct item {
@@ -21,7 +22,7 @@ struct item {
     bool here;
 };
 
-enum paper_kind { PAPER_JOB, PAPER_MODEL, PAPER_DATA };
+enum paper_kind { PAPER_JOB, PAPER_MODEL, PAPER_DATA, PAPER_CHECKPOINT };
 struct paper {
     enum paper_kind kind;
     struct covey_digest digest;
@@ -44,6 +45,7 @@ struct gather {
     bool has_job;
     struct covey_training_job job;
     size_t have;
+    bool more; /* to be looked at still */
     covey_err err;
     char why[200];
 };
@@ -150,6 +152,18 @@ static covey_err read_data(struct gather *j, struct covey_bytes bytes)
     return err;
 }
 
+static covey_err read_checkpoint(struct gather *j, struct covey_bytes bytes)
+{
+    struct covey_bytes record;
+    struct covey_checkpoint_pieces pieces;
+    covey_err err = covey__training_checkpoint_decode(bytes, &record, &pieces);
+    for (size_t i = 0; err == COVEY_OK && i < pieces.count; i++) {
+        struct covey_digest digest = covey__checkpoint_piece(&pieces, i);
+        err = add(j, &digest, covey__checkpoint_piece_bytes(&pieces, i));
+    }
+    return err;
+}
+
 /* One that is here names what it needs; one that is not is asked for like any blob. */
 static covey_err read_paper(struct gather *j, struct paper *paper)
 {
@@ -173,42 +187,29 @@ static covey_err read_paper(struct gather *j, struct paper *paper)
     case PAPER_DATA:
         err = read_data(j, bytes);
         break;
+    case PAPER_CHECKPOINT:
+        err = read_checkpoint(j, bytes);
+        break;
     }
     covey_body_unref(body);
     if (err == COVEY_ERR_MALFORMED || err == COVEY_ERR_RANGE || err == COVEY_ERR_UNSUPPORTED) {
-        snprintf(j->why, sizeof(j->why), "what the session's job names cannot be read: %s",
+        snprintf(j->why, sizeof(j->why), "what the session needs cannot be read: %s",
                  covey_strerror(err));
     }
     return err;
 }
 
-/* Its bytes are looked at once: a crash may have torn them. */
-static bool is_here(const struct gather *j, const struct covey_digest *digest)
-{
-    const struct covey_store *store = store_of(j);
-    struct covey_body *body = NULL;
-    if (store->index != NULL && covey__store_has(store, digest) &&
-        covey__index_verified(store->index, digest, false)) {
-        return true;
-    }
-    covey_err err = covey__store_body(store, digest, &body);
-    covey_body_unref(body);
-    return err == COVEY_OK;
-}
-
 static covey_err begin(struct gather *j)
 {
     covey_err err = add_paper(j, PAPER_JOB, &j->ask.job);
-    if (err == COVEY_OK && !is_zero(&j->ask.checkpoint.digest, sizeof(struct covey_digest))) {
-        err = add(j, &j->ask.checkpoint.digest, j->ask.checkpoint.len);
-    }
-    return err;
+    return err == COVEY_OK ? add_paper(j, PAPER_CHECKPOINT, &j->ask.checkpoint.digest) : err;
 }
 
 static void look_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct gather *j = (struct gather *)task;
+    size_t looked = 0;
     j->have = 0;
     j->err = j->items == 0 ? begin(j) : COVEY_OK;
     for (size_t i = 0; i < j->papers && j->err == COVEY_OK; i++) {
@@ -216,15 +217,18 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
             j->err = read_paper(j, &j->paper[i]);
         }
     }
-    for (size_t i = 0; i < j->items && j->err == COVEY_OK; i++) {
+    for (size_t i = 0; i < j->items && j->err == COVEY_OK && looked < LOOK_BYTES; i++) {
         struct item *item = &j->item[i];
-        item->here = item->here || is_here(j, &item->digest);
+        bool known = item->here;
+        item->here = known || covey__store_whole(store_of(j), &item->digest);
+        looked += item->here && !known ? item->len : 0;
         if (item->here) {
             j->have++;
         } else {
             covey__fetching_want(&j->fetching, &item->digest, item->len);
         }
     }
+    j->more = looked >= LOOK_BYTES;
 }
 
 /* ---- on the loop ---- */
@@ -334,6 +338,8 @@ static void look_done(struct covey_task *task)
         restart(j);
     } else if (j->err != COVEY_OK) {
         end(j, j->err, j->why[0] != 0 ? j->why : covey_strerror(j->err));
+    } else if (j->more) {
+        look(j); /* what is here is known: it gets further */
     } else if (j->fetching.missing == 0) {
         end(j, COVEY_OK, "");
     } else if (is_alone(j)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * custodian_gather.h - all that a training session needs, brought to this device and pinned in its
- * store: the job, the model's manifest and weights, the data sets, a checkpoint. Asked for round by
- * round, since what is missing is known only once the job, then manifest and headers, are here.
- * Calls are on the loop.
+ * store: the job, the model's manifest and weights, the data sets, a checkpoint and its pieces.
+ * Asked for round by round, since what is missing is known only once the papers that name it are
+ * here. Calls are on the loop.
  */
 #ifndef COVEY_SESSION_CUSTODIAN_GATHER_H
 #define COVEY_SESSION_CUSTODIAN_GATHER_H

@@ -41,4 +41,7 @@ void covey__custodian_get(const struct covey_custodian *c, size_t index,
         .recoverable = e->row.state != COVEY_JOURNAL_OVER && enough &&
                        (!e->owns || e->held > e->set.count / 2),
     };
+    if (e->row.state == COVEY_JOURNAL_STOPPED) {
+        out->recoverable = e->live && covey__custodian_majority(c, e);
+    }
 }

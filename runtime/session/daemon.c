@@ -308,6 +308,12 @@ static void on_message(void *user, const struct covey_node_id *peer, struct cove
     feed(d, &event);
 }
 
+static void on_sent(void *user)
+{
+    const struct covey_daemon *d = user;
+    covey_node_sent(d->node, covey_loop_now_ms(d->loop));
+}
+
 static void log_line(void *user, const char *line)
 {
     covey__daemon_log(user, "%s", line);
@@ -416,6 +422,7 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
         .on_down = on_down,
         .on_dial_failed = on_dial_failed,
         .on_message = on_message,
+        .on_sent = on_sent,
         .on_log = log_line,
     };
     covey_err err = covey_coap_open(d->loop, &coap, &d->coap, out_why);

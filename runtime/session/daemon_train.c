@@ -35,6 +35,7 @@ bool covey__daemon_train(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_CUSTODY_LEAD:
     case COVEY_ACTION_CUSTODY_NEWS:
     case COVEY_ACTION_CUSTODY_OVER:
+    case COVEY_ACTION_CUSTODY_REFUSED:
         covey__custodian_action(d->custodian, a);
         return true;
     default:

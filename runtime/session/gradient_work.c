@@ -152,6 +152,11 @@ covey_err covey__gradient_work_new(const struct covey_services *services,
     return COVEY_OK;
 }
 
+const struct covey_trainer *covey__gradient_work_trainer(const struct covey_gradient_work *w)
+{
+    return w->trainer;
+}
+
 void covey__gradient_work_free(struct covey_gradient_work *w)
 {
     if (w == NULL) {

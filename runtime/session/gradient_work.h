@@ -10,8 +10,10 @@
 #include "pool.h"
 #include "services.h"
 #include "train_spec.h"
+#include "training_job.h"
 
 struct covey_gradient_work;
+struct covey_trainer;
 
 enum { COVEY__GRADIENT_HEAD = sizeof(float) + sizeof(uint32_t) }; /* bytes, of each part */
 
@@ -40,6 +42,8 @@ struct covey__gradient_task {
 covey_err covey__gradient_work_compute(struct covey_gradient_work *w,
                                        const struct covey__gradient_task *task,
                                        struct covey_body **out) COVEY_CHECK;
+/* What it computes with: for its sizes. */
+const struct covey_trainer *covey__gradient_work_trainer(const struct covey_gradient_work *w);
 /* Samples of a part: the last may hold fewer that count. */
 static inline uint32_t covey__gradient_part(uint32_t batch, uint32_t parts)
 {
@@ -52,6 +56,12 @@ static inline bool covey__gradient_parts_fit(uint32_t batch, uint32_t parts, siz
     return parts > 0 && parts <= batch &&
            (parts - 1) * covey__gradient_part(batch, parts) < batch &&
            (statistics == 0 || batch % parts == 0);
+}
+/* Answers that may be missing; each part is computed once more often. Where all are checked none is
+ * used that nobody else has said as well. */
+static inline uint32_t covey__gradient_spare(const struct covey_strategy *s)
+{
+    return s->check_all && s->spare == 0 ? 1 : s->spare;
 }
 /* Bytes of an answer; floats: statistics and parameters. */
 static inline size_t covey__gradient_answer_bytes(size_t floats, uint32_t parts)

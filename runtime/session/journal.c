@@ -502,7 +502,7 @@ static bool take_session(sqlite3_stmt *s, struct covey_journal_session *out)
     bool ok = name != NULL && len <= COVEY_NAME_MAX &&
               take(s, 0, out->id.bytes, sizeof(out->id.bytes)) &&
               take(s, 2, out->job.bytes, sizeof(out->job.bytes)) &&
-              take_number(s, 3, COVEY_JOURNAL_OVER, &state) && state >= COVEY_JOURNAL_KEPT &&
+              take_number(s, 3, COVEY_JOURNAL_STOPPED, &state) && state >= COVEY_JOURNAL_KEPT &&
               take_number(s, 4, UINT32_MAX, &epoch) &&
               take(s, 5, out->owner.bytes, sizeof(out->owner.bytes));
     if (ok) {

@@ -25,6 +25,7 @@ enum covey_journal_state {
     COVEY_JOURNAL_KEPT = 1,  /* another device owns it */
     COVEY_JOURNAL_OWNED = 2, /* this device does, or did when it was last seen running */
     COVEY_JOURNAL_OVER = 3,
+    COVEY_JOURNAL_STOPPED = 4, /* nobody owns it until it goes on by hand */
 };
 
 struct covey_journal_session {

@@ -57,22 +57,22 @@ static void fields_layer(const uint32_t f[static LAYER_FIELDS], struct covey_lay
     };
 }
 
-covey_err covey__layers_encode(const struct covey_model *model, const bool *which, size_t count,
+covey_err covey__layers_encode(const struct covey_layer *const *layers, size_t count,
                                struct covey_buf out, size_t *out_len)
 {
     size_t chosen = 0;
     for (size_t i = 0; i < count; i++) {
-        chosen += which[i];
+        chosen += layers[i] != NULL;
     }
     struct covey_cbor_writer w;
     covey_cbor_writer_init(&w, out);
     covey_cbor_put_array(&w, chosen);
     for (size_t i = 0; i < count; i++) {
-        if (!which[i]) {
+        if (layers[i] == NULL) {
             continue;
         }
         uint32_t f[LAYER_FIELDS];
-        layer_fields(covey_model_layer(model, i), f);
+        layer_fields(layers[i], f);
         f[0] = (uint32_t)i;
         covey_cbor_put_array(&w, LAYER_FIELDS);
         for (size_t j = 0; j < LAYER_FIELDS; j++) {

@@ -10,8 +10,8 @@
 
 #include "covey/model.h"
 
-/* The layers of model for which which[index] is set; count = number of layers. */
-covey_err covey__layers_encode(const struct covey_model *model, const bool *which, size_t count,
+/* By index; NULL: not among them. */
+covey_err covey__layers_encode(const struct covey_layer *const *layers, size_t count,
                                struct covey_buf out, size_t *out_len) COVEY_CHECK;
 /* layers[index] is filled and present[index] set; each is checked with covey_layer_check. */
 covey_err covey__layers_decode(struct covey_bytes in, struct covey_layer *layers, bool *present,

@@ -8,17 +8,55 @@
 #include "owner_state.h"
 
 enum {
-    SESSION_IDLE_MS = 120 * 1000,
+    /* What was prepared lasts: a large model's weights take minutes to get to others. */
+    SESSION_IDLE_MS = 600 * 1000,
+    /* Weights that are still on their way would all have to be sent again. */
+    SESSION_PREPARED_MS = 900 * 1000,
     /* The first weights of a large model take long to get to others: then requests are computed
-     * here meanwhile. */
+     * here meanwhile, and only the first ones wait in vain. */
     WAIT_FOR_PLAN_MS = 1500,
 };
+
+/* From when on requests are computed here although the plan is not ready. */
+static uint64_t alone_from_ms(const struct covey_session *s)
+{
+    uint64_t from_ms = s->planless_ms + WAIT_FOR_PLAN_MS;
+    return from_ms > s->alone_ms ? from_ms : s->alone_ms;
+}
+
+/* Begins those that have waited for a plan long enough. */
+static void begin_alone(void *user)
+{
+    struct covey_owner *o = user;
+    uint64_t now_ms = covey_loop_now_ms(o->services->loop), next_ms = UINT64_MAX;
+    for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
+        struct covey_request *r = &o->request[i];
+        if (!r->used || r->running || r->version != NULL || r->session->active != NULL ||
+            r->session->state != COVEY_SESSION_OPEN) {
+            continue;
+        }
+        uint64_t from_ms = alone_from_ms(r->session);
+        if (from_ms <= now_ms) {
+            covey__infer_alone(r);
+        } else {
+            next_ms = from_ms < next_ms ? from_ms : next_ms;
+        }
+    }
+    if (next_ms != UINT64_MAX) {
+        covey_timer_set(o->alone, next_ms);
+    }
+}
 
 covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
                            struct covey_owner **out)
 {
     struct covey_owner *o = calloc(1, sizeof(*o));
     if (o == NULL || covey__model_table_init(&o->models, &services->store) != COVEY_OK) {
+        free(o);
+        return COVEY_ERR_NOMEM;
+    }
+    if (covey_timer_new(services->loop, begin_alone, o, &o->alone) != COVEY_OK) {
+        covey__model_table_done(&o->models);
         free(o);
         return COVEY_ERR_NOMEM;
     }
@@ -59,6 +97,9 @@ void covey__owner_free(struct covey_owner *o)
             covey_body_unref(r->input);
             covey_body_unref(r->layer_input);
             covey_body_unref(r->layer_wire);
+            covey__parts_drop(r);
+            covey__answers_drop(&r->answers);
+            covey__check_free(r->check);
             free(r->result);
         }
     }
@@ -66,6 +107,7 @@ void covey__owner_free(struct covey_owner *o)
         session_free(&o->session[i]);
     }
     covey__model_table_done(&o->models);
+    covey_timer_free(o->alone);
     free(o);
 }
 
@@ -135,6 +177,7 @@ static void load_done(struct covey_task *task)
         return;
     }
     s->state = COVEY_SESSION_OPEN;
+    s->planless_ms = covey_loop_now_ms(s->owner->services->loop);
     tell_costs(s);
     struct covey_event event = {
         .type = COVEY_EVENT_SESSION_OPEN, .fence = s->fence, .costs = &s->costs};
@@ -242,6 +285,8 @@ covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *in
     *link = r;
     if (s->active != NULL) {
         covey__session_start_waiting(s);
+    } else {
+        begin_alone(o);
     }
     return COVEY_OK;
 }
@@ -365,6 +410,7 @@ void covey__owner_active(struct covey_owner *o, const struct covey_action *actio
     struct covey_version *v = covey__session_version(s, &action->fence);
     if (v != NULL) {
         s->active = v;
+        s->used_ms = covey_loop_now_ms(o->services->loop);
         covey__session_start_waiting(s);
     }
 }
@@ -379,7 +425,10 @@ void covey__owner_forget_version(struct covey_owner *o, const struct covey_actio
         struct covey_version *v = *link;
         if (v->fence.version == action->fence.version) {
             *link = v->next;
-            s->active = s->active == v ? NULL : s->active;
+            if (s->active == v) {
+                s->active = NULL;
+                s->planless_ms = covey_loop_now_ms(o->services->loop);
+            }
             covey__version_unref(v);
             return;
         }
@@ -404,7 +453,7 @@ void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, vo
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         const struct covey_session *s = &o->session[i];
         if (s->used) {
-            fn(user, s->active != NULL ? &s->active->plan : NULL);
+            fn(user, &s->fence);
         }
     }
 }
@@ -412,19 +461,17 @@ void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, vo
 void covey__owner_tick(struct covey_owner *o)
 {
     uint64_t now_ms = covey_loop_now_ms(o->services->loop);
+    begin_alone(o);
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
-        if (r->used && !r->running && r->version == NULL && r->session->active == NULL &&
-            r->session->state == COVEY_SESSION_OPEN &&
-            covey_clock_ns() - r->start_ns > WAIT_FOR_PLAN_MS * UINT64_C(1000000)) {
-            covey__infer_alone(r);
-        } else if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
+        if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
             covey__infer_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
         }
     }
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         struct covey_session *s = &o->session[i];
-        if (idle(s) && now_ms - s->used_ms > SESSION_IDLE_MS) {
+        uint64_t most_ms = s->active != NULL ? SESSION_IDLE_MS : SESSION_PREPARED_MS;
+        if (idle(s) && now_ms - s->used_ms > most_ms) {
             session_close(s);
         }
     }

@@ -74,8 +74,8 @@ void covey__owner_sessions(const struct covey_owner *o,
                            void (*fn)(void *user, const struct covey_owner_session *session),
                            void *user);
 
-/* Active plans, for STATUS. */
-typedef void (*covey_owner_visit_fn)(void *user, const struct covey_plan *active_or_null);
+/* Sessions, for STATUS. */
+typedef void (*covey_owner_visit_fn)(void *user, const struct covey_fence *session);
 void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user);
 
 #endif /* COVEY_SESSION_OWNER_H */

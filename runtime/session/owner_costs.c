@@ -59,6 +59,56 @@ static struct covey_plan_work layer_work(const struct covey_model_file *file, si
     return work_of(&work);
 }
 
+static bool passes_on(const struct covey_model_file *file, const struct covey_cell *cell)
+{
+    const struct covey_graph_node *node = &file->graph->nodes[cell->first_node];
+    bool same = node->op == COVEY_OP_RESHAPE || node->op == COVEY_OP_FLATTEN ||
+                node->op == COVEY_OP_IDENTITY || node->op == COVEY_OP_DROPOUT;
+    return same && cell->last_node == cell->first_node + 1 && node->input[0] == cell->in;
+}
+
+/* From how far before the layer its input comes as it is. One picture is the same bytes however it
+ * is shaped; of several a layer may want others. */
+static uint16_t input_back(const struct covey_model_file *file, size_t layer, uint16_t cell)
+{
+    const struct covey_cell *c = &file->cell[cell];
+    const struct covey_graph_node *node = &file->graph->nodes[c->first_node];
+    bool direct = file->batch == 1 && covey_model_layer(file->model, layer)->exact == 0 &&
+                  node->inputs > 1 && node->input[0] == c->in &&
+                  node->input[1] == covey_model_layer_weights(file->model, layer);
+    uint16_t back = direct ? 1 : 0;
+    while (back > 0 && back <= cell && passes_on(file, &file->cell[cell - back])) {
+        back++;
+    }
+    return back;
+}
+
+/* A convolution of floats. The work is that of strips of its cell, if these are nothing else; else
+ * rows share it evenly. */
+static void fill_rows(const struct covey_model_file *file, size_t layer, uint16_t cell,
+                      struct covey_plan_cost *out)
+{
+    const struct covey_layer *l = covey_model_layer(file->model, layer);
+    const struct covey_cell *c = &file->cell[cell];
+    uint64_t span = (uint64_t)(l->kernel[0] - 1) * l->dilation[0] + 1;
+    if (l->kind != COVEY_LAYER_CONV || l->exact != 0 || l->height > UINT16_MAX ||
+        l->out_height > UINT16_MAX || l->stride[0] > UINT16_MAX || span > UINT16_MAX) {
+        return;
+    }
+    struct covey_plan_rows *by = &out->by_rows;
+    by->rows = (uint16_t)l->out_height;
+    by->in_rows = (uint16_t)l->height;
+    by->stride = (uint16_t)l->stride[0];
+    by->span = (uint16_t)span;
+    if (c->tiles && c->layers == 1 && c->out_rows == l->out_height) {
+        by->row = work_of(&c->row);
+        by->block = work_of(&c->strip);
+    } else {
+        by->row.flops = out->unit.flops * out->units / l->out_height;
+        by->block.bytes = out->unit.bytes * out->units;
+    }
+}
+
 /* False: it does not fit a message. */
 static bool fill_layer(const struct covey_model_file *file, size_t layer, uint16_t cell,
                        struct covey_plan_cost *out)
@@ -77,8 +127,10 @@ static bool fill_layer(const struct covey_model_file *file, size_t layer, uint16
         .unit_bytes = (uint32_t)unit,
         .input_bytes = (uint32_t)input,
         .answer_bytes = (uint32_t)answer,
+        .back = input_back(file, layer, cell),
         .unit = {work.flops / l->units, work.bytes / l->units},
     };
+    fill_rows(file, layer, cell, out);
     return true;
 }
 

@@ -36,6 +36,38 @@ static void unlink_waiting(struct covey_request *r)
     }
 }
 
+/* ---- the inputs of a layer by rows ---- */
+
+static void take_parts(struct covey_request *r)
+{
+    struct covey_handles *handles = &owner_of(r)->services->handles;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        covey_body_unref(covey__handles_take(handles, r->part_handle[d]));
+        r->part_handle[d] = 0;
+    }
+}
+
+void covey__parts_drop(struct covey_request *r)
+{
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        covey_body_unref(r->part_wire[d]);
+        r->part_wire[d] = NULL;
+    }
+}
+
+static bool put_parts(struct covey_request *r)
+{
+    struct covey_handles *handles = &owner_of(r)->services->handles;
+    bool any = false;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        any = any || r->answers.block[d] != NULL;
+        if (r->part_wire[d] != NULL) {
+            r->part_handle[d] = covey__handles_put(handles, covey_body_ref(r->part_wire[d]));
+        }
+    }
+    return any;
+}
+
 /* ---- the end ---- */
 
 static void tell(struct covey_request *r, covey_err err, const char *why)
@@ -65,8 +97,11 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     tell(r, err, why);
     bool begun = r->version != NULL && !covey_plan_is_local(&r->version->plan);
     bool is_over = err == COVEY_OK; /* else the run stands in the middle */
-    uint64_t id = r->id;
+    uint64_t id = r->id, alone_ms = r->alone_ms;
     covey_body_unref(covey__handles_take(&s->owner->services->handles, r->layer_handle));
+    take_parts(r);
+    covey__parts_drop(r);
+    covey__answers_drop(&r->answers);
     covey__version_unref(r->version);
     if (r->run != NULL && is_over && s->free_run == NULL) {
         s->free_run = r->run;
@@ -76,10 +111,14 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     covey_body_unref(r->input);
     covey_body_unref(r->layer_input);
     covey_body_unref(r->layer_wire);
+    covey__check_free(r->check);
     free(r->result);
     *r = (struct covey_request){0};
     s->requests--;
     s->used_ms = covey_loop_now_ms(s->owner->services->loop);
+    if (alone_ms != 0) { /* as long again is for what the plan is waiting for */
+        s->alone_ms = 2 * s->used_ms - alone_ms;
+    }
     if (begun) {
         struct covey_event event = {.type = COVEY_EVENT_REQUEST_END, .request = id};
         covey__owner_feed(s->owner, &event);
@@ -97,13 +136,17 @@ static void step_work(struct covey_task *task, struct covey_scratch *scratch)
 static void ask_layer(struct covey_request *r)
 {
     struct covey_handles *handles = &owner_of(r)->services->handles;
-    r->layer_handle = covey__handles_put(handles, covey_body_ref(r->layer_wire));
     struct covey_event event = {.type = COVEY_EVENT_LAYER,
                                 .request = r->id,
                                 .fence = r->version->fence,
-                                .layer = r->at.index,
-                                .body = r->layer_handle,
-                                .body_len = r->layer_wire->len};
+                                .layer = r->at.index};
+    if (put_parts(r)) {
+        event.pieces = r->part_handle;
+    } else {
+        r->layer_handle = covey__handles_put(handles, covey_body_ref(r->layer_wire));
+        event.body = r->layer_handle;
+        event.body_len = r->layer_wire->len;
+    }
     covey__owner_feed(owner_of(r), &event);
 }
 
@@ -145,7 +188,12 @@ static void step_done(struct covey_task *task)
         covey__infer_end(r, r->err, covey_strerror(r->err));
         return;
     }
-    accuse(r, r->wrong | r->lied);
+    /* What others gave may have been wrong: with this node's own input it shows. */
+    accuse(r, (r->wrong & ~r->unsure) | r->lied);
+    if (r->again) {
+        covey__request_step(r, COVEY_STEP_START);
+        return;
+    }
     if (r->wrong != 0) {
         ask_layer(r); /* again, of the others */
         return;
@@ -161,6 +209,7 @@ static void step_done(struct covey_task *task)
     } else {
         ask_layer(r);
     }
+    covey__check_later(r);
 }
 
 void covey__request_step(struct covey_request *r, enum covey_request_step step)
@@ -170,7 +219,19 @@ void covey__request_step(struct covey_request *r, enum covey_request_step step)
     r->step = step;
     r->task.work = step_work;
     r->task.done = step_done;
-    covey__pool_submit(owner_of(r)->services->compute, &r->task);
+    covey__check_later(r);
+    r->held = r->checking;
+    if (!r->held) {
+        covey__pool_submit(owner_of(r)->services->compute, &r->task);
+    }
+}
+
+void covey__request_checked(struct covey_request *r)
+{
+    if (r->held) {
+        r->held = false;
+        covey__pool_submit(owner_of(r)->services->compute, &r->task);
+    }
 }
 
 /* Layers always are, strips where others make the same. */
@@ -218,6 +279,7 @@ void covey__infer_alone(struct covey_request *r)
     }
     free(plan);
     r->alone = true;
+    r->alone_ms = covey_loop_now_ms(r->session->owner->services->loop);
     if (v == NULL) {
         covey__infer_end(r, COVEY_ERR_NOMEM, "out of memory");
         return;
@@ -275,13 +337,25 @@ static void local_done(struct covey_task *task)
     }
     covey__version_unref(t->version);
     covey_body_unref(t->input);
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        covey_body_unref(t->work.block[d]);
+    }
     free(t);
+}
+
+static bool has_input(const struct covey_request *r)
+{
+    bool has = r->layer_input != NULL;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        has = has || r->answers.block[d] != NULL;
+    }
+    return has;
 }
 
 void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action)
 {
     struct covey_request *r = covey__request_of(o, action->request);
-    if (r == NULL || r->version == NULL || r->layer_input == NULL || r->running) {
+    if (r == NULL || r->version == NULL || !has_input(r) || r->running) {
         return;
     }
     struct local_task *t = calloc(1, sizeof(*t));
@@ -293,11 +367,15 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
     t->owner = o;
     t->session = r->session;
     t->version = covey__version_ref(r->version);
-    t->input = covey_body_ref(r->layer_input);
+    t->input = r->layer_input != NULL ? covey_body_ref(r->layer_input) : NULL;
     t->request = r->id;
     t->work =
         (struct covey_version_work){.layer = action->layer, .input = t->input, .wanted = wanted(r)};
     memcpy(t->work.slots, action->slots, sizeof(t->work.slots));
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        struct covey_body *block = r->answers.block[d];
+        t->work.block[d] = block != NULL ? covey_body_ref(block) : NULL;
+    }
     r->session->tasks++;
     covey__pool_submit(o->services->compute, &t->task);
 }
@@ -321,9 +399,11 @@ void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *a
     COVEY_ASSERT(r != NULL && !r->running && !r->at.tiles && r->at.index == action->layer);
     atomic_fetch_add(stage_of(r), 1);
     take_answers(o, action->done, &r->answers);
+    r->fed = action->done->fed;
     covey__trace_layer(r, action->done);
     covey_body_unref(covey__handles_take(&o->services->handles, r->layer_handle));
     r->layer_handle = 0;
+    take_parts(r);
     covey__request_step(r, COVEY_STEP_COMBINE);
 }
 
@@ -341,6 +421,7 @@ void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *a
     struct covey_request *r = covey__request_of(o, action->request);
     COVEY_ASSERT(r != NULL && !r->running && r->at.tiles && r->at.index == action->run);
     take_answers(o, action->done, &r->answers);
+    r->fed = action->done->fed;
     covey__trace_tiles(r, action->done);
     if (action->layout == NULL) {
         /* What is not in memory cannot be run as one piece: all layers are streamed. */

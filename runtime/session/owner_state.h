@@ -9,12 +9,30 @@
 #include "model_share.h"
 #include "owner.h"
 
+/* What a layer was put together from and is not checked yet. */
+struct covey_check {
+    struct covey_task task;
+    struct covey_owner *owner;
+    struct covey_session *session;
+    struct covey_version *version;
+    uint64_t request;
+    uint16_t layer;
+    struct covey_body *input;
+    struct covey_answers answers;
+    uint32_t fed; /* as the request's */
+    uint32_t wrong;
+    covey_err err;
+};
+
 struct covey_request {
     struct covey_task task; /* the one step that runs now: advance, combine, join, or cut */
     bool used;
-    bool running; /* the task is on the pool */
-    bool alone;   /* whatever the plan says */
+    bool running;  /* the task is on the pool, or held back */
+    bool alone;    /* whatever the plan says */
+    bool checking; /* answers of a layer before are on the pool: no step begins meanwhile */
+    bool held;     /* a step waits for that */
     uint64_t id;
+    uint64_t alone_ms; /* when it began without waiting for a plan any longer; 0: it did not */
     struct covey_infer infer;
     struct covey_session *session;
     struct covey_version *version; /* NULL: not begun */
@@ -33,18 +51,28 @@ struct covey_request {
     struct covey_version_stage at;
     struct covey_body *layer_input; /* float32; numbers that float16 has when half */
     struct covey_body *layer_wire;  /* the same as it is sent */
-    const float *tile_input;        /* in the run's memory until it goes on */
-    uint32_t wrong;                 /* devices whose answers were: nothing was combined */
-    uint32_t lied;                  /* the same of strips, which were made here then */
-    uint32_t local_us;              /* from the stage before to this one */
+    /* Of a layer by rows instead, by device; as float32 they are in answers.block. */
+    struct covey_body *part_wire[COVEY_PLAN_DEVICES_MAX];
+    const float *tile_input;   /* in the run's memory until it goes on */
+    uint32_t fed;              /* devices that have this layer's input from others */
+    struct covey_check *check; /* not begun yet */
+    uint32_t wrong;            /* devices whose answers were: what is there is not used */
+    bool again;                /* all of it is to be computed again then, not the layer only */
+    uint32_t unsure;           /* of the wrong ones may be others' doing */
+    uint32_t lied;             /* the same of strips, which were made here then */
+    uint32_t local_us;         /* from the stage before to this one */
     covey_err err;
     /* given to the task */
-    struct covey_answers answers; /* COMBINE; JOIN: pieces by device */
+    uint32_t found;               /* wrong answers of a layer before */
+    uint32_t found_fed;           /* whose input there came from others */
+    covey_err found_err;          /* it could not be checked */
+    struct covey_answers answers; /* COMBINE; JOIN: pieces by device. block: from the step before */
     struct covey_tile_layout layout;
     struct covey_tile_layout twin;                  /* segments 0: rows are made once */
     struct covey_body *cut[COVEY_PLAN_DEVICES_MAX]; /* made by it */
     uint8_t attempt;
     covey_handle layer_handle;
+    covey_handle part_handle[COVEY_PLAN_DEVICES_MAX + 1];
     struct covey_control_result *result;
 };
 
@@ -76,7 +104,9 @@ struct covey_session {
     struct covey_run *free_run; /* one, kept for the next request */
     unsigned requests;          /* begun or waiting */
     unsigned tasks;             /* that point at this session */
-    uint64_t used_ms;
+    uint64_t used_ms;           /* last by a request, or when a plan became ready */
+    uint64_t planless_ms;       /* since when it is open and no plan is ready */
+    uint64_t alone_ms;          /* no request begins without a plan before */
 };
 
 struct covey_owner {
@@ -85,6 +115,7 @@ struct covey_owner {
     uint64_t next_request;
     uint32_t epoch;
     struct covey_model_table models;
+    struct covey_timer *alone; /* then requests wait for a plan no longer */
     struct covey_session session[COVEY_SESSIONS_MAX];
     struct covey_request request[COVEY_REQUESTS_MAX];
     /* Of each request, counted on at each layer's end: what is computed here for one before stops.
@@ -111,6 +142,20 @@ void covey__session_start_waiting(struct covey_session *s);
 struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id);
 /* The next step on the pool. */
 void covey__request_step(struct covey_request *r, enum covey_request_step step);
+/* The check of what came before is done. */
+void covey__request_checked(struct covey_request *r);
+/* owner_check.c; on the compute pool. Of exact layers every answer is checked before it is used. */
+bool covey__layer_is_exact(const struct covey_request *r);
+/* Takes the layer's answers and input to check them later; whether that may be after what it has
+ * stopped at was asked for; and checks them at once. */
+covey_err covey__check_keep(struct covey_request *r) COVEY_CHECK;
+bool covey__check_may_wait(const struct covey_request *r);
+covey_err covey__check_now(struct covey_request *r, struct covey_scratch *scratch) COVEY_CHECK;
+void covey__answers_drop(struct covey_answers *answers);
+/* On the loop: begins the check of what was kept, if anything. */
+void covey__check_later(struct covey_request *r);
+void covey__check_free(struct covey_check *c);
+void covey__parts_drop(struct covey_request *r);
 /* owner_step.c; on the compute pool */
 covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch);
 /* owner_trace.c */

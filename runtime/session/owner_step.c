@@ -4,17 +4,9 @@
 /* One step of a request, on the pool: what came is put together, and the run goes on to the next
  * stage. One task does it all: every task costs a device its processor. */
 
-static void drop_answers(struct covey_request *r)
-{
-    for (size_t i = 0; i < COVEY_PLAN_DEVICES_MAX; i++) {
-        covey_body_unref(r->answers.device[i]);
-    }
-    covey_body_unref(r->answers.local);
-    r->answers = (struct covey_answers){0};
-}
-
 static void drop_input(struct covey_request *r)
 {
+    covey__parts_drop(r);
     covey_body_unref(r->layer_input);
     covey_body_unref(r->layer_wire);
     r->layer_input = r->layer_wire = NULL;
@@ -57,8 +49,9 @@ static covey_err widen_answers(struct covey_request *r)
 
 static covey_err combine(struct covey_request *r, struct covey_scratch *scratch)
 {
+    bool later = !covey__layer_is_exact(r);
     covey_err err = r->version->plan.half ? widen_answers(r) : COVEY_OK;
-    if (err == COVEY_OK) {
+    if (err == COVEY_OK && !later) {
         err = covey__version_check(r->version, r->at.index, r->layer_input, &r->answers, scratch,
                                    &r->wrong);
     }
@@ -66,9 +59,36 @@ static covey_err combine(struct covey_request *r, struct covey_scratch *scratch)
         return err;
     }
     err = covey__version_combine(r->version, r->at.index, &r->answers, covey_run_answer(r->run));
+    if (err == COVEY_OK && later) {
+        err = covey__check_keep(r);
+    }
     if (err == COVEY_OK) {
         covey_run_resume(r->run);
         drop_input(r);
+        r->fed = 0;
+    }
+    return err;
+}
+
+static bool is_by_rows(const struct covey_request *r)
+{
+    return r->version != NULL && !r->at.tiles && r->at.index < r->version->plan.layers &&
+           r->version->plan.layer[r->at.index].by_rows;
+}
+
+/* To each device its own, without zeros where that is less. */
+static covey_err cut_rows(struct covey_request *r, const float *input)
+{
+    const struct covey_layer *shape = &r->version->layer[r->at.index].shape;
+    size_t floats = covey_layer_input_floats(shape);
+    const struct covey_plane_rows all = {1, 1, (uint32_t)floats, 0, 1};
+    covey_err err = covey__version_blocks(r->version, r->at.index, input, r->answers.block);
+    for (unsigned d = 0; d < r->version->plan.devices && err == COVEY_OK; d++) {
+        const struct covey_body *block = r->answers.block[d];
+        if (block != NULL && d != r->version->self) {
+            err = covey__body_sparse(&all, (const float *)(const void *)block->data,
+                                     &r->part_wire[d]);
+        }
     }
     return err;
 }
@@ -81,6 +101,7 @@ static void share(const struct covey_request *r)
     for (unsigned s = 0; s < layer->slots; s++) {
         holders |= layer->holder[s] == r->version->self ? 0 : UINT32_C(1) << layer->holder[s];
     }
+    holders &= ~r->fed; /* unless they miss something */
     if ((holders & (holders - 1)) != 0) {
         covey_err ignored = covey_body_share(r->layer_wire);
         (void)ignored; /* without memory it is sealed for each, as always */
@@ -98,13 +119,17 @@ static covey_err copy_input(struct covey_request *r, const float *input)
     covey_err err = covey_body_new(floats * sizeof(float), &r->layer_input);
     if (err == COVEY_OK) {
         memcpy(r->layer_input->data, input, floats * sizeof(float));
-        r->layer_wire = covey_body_ref(r->layer_input);
+        const struct covey_plane_rows all = {1, 1, (uint32_t)floats, 0, 1};
+        err = covey__body_sparse(&all, input, &r->layer_wire);
     }
     return err;
 }
 
 static covey_err take_input(struct covey_request *r, const float *input)
 {
+    if (is_by_rows(r)) {
+        return cut_rows(r, input);
+    }
     covey_err err = copy_input(r, input);
     if (err == COVEY_OK) {
         share(r);
@@ -163,6 +188,13 @@ static covey_err join(struct covey_request *r)
 
 static covey_err put_together(struct covey_request *r, struct covey_scratch *scratch)
 {
+    if (r->found_err != COVEY_OK || r->found != 0) {
+        r->wrong = r->found;
+        r->unsure = r->found_fed;
+        r->again = true;
+        drop_input(r);
+        return r->found_err;
+    }
     switch (r->step) {
     case COVEY_STEP_START:
         return start(r);
@@ -203,9 +235,11 @@ static covey_err go_on(struct covey_request *r, struct covey_scratch *scratch,
 
 covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch)
 {
-    r->wrong = r->lied = 0;
+    r->wrong = r->lied = r->unsure = 0;
+    r->again = false;
     covey_err err = put_together(r, scratch);
-    drop_answers(r);
+    covey__answers_drop(&r->answers);
+    r->found = 0;
     if (err != COVEY_OK || r->wrong != 0) {
         return err;
     }
@@ -215,6 +249,12 @@ covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *
         err = go_on(r, scratch, &input);
     } while (err == COVEY_OK && r->stopped && r->at.streamed);
     r->local_us = (uint32_t)((covey_clock_ns() - begin_ns) / 1000);
+    if (r->check != NULL && (err != COVEY_OK || !covey__check_may_wait(r))) {
+        covey_err checked = covey__check_now(r, scratch);
+        if (checked != COVEY_OK || r->wrong != 0) {
+            return checked;
+        }
+    }
     if (err != COVEY_OK || !r->stopped) {
         return err;
     }

@@ -46,7 +46,9 @@ void covey__trace_layer(struct covey_request *r, const struct covey_layer_done *
     const struct covey_model *model = r->session->file->model;
     bool exact = covey_model_layer(model, r->at.index)->exact != 0;
     *l = (struct covey_control_layer){
-        .mode = exact ? COVEY_CONTROL_EXACT : COVEY_CONTROL_CODED,
+        .mode = exact         ? COVEY_CONTROL_EXACT
+                : pl->by_rows ? COVEY_CONTROL_ROWS
+                              : COVEY_CONTROL_CODED,
         .units = pl->units,
         .parity_units = (uint16_t)(pl->slots - pl->units),
         .recovered_dead = done->recovered_dead,
@@ -54,6 +56,9 @@ void covey__trace_layer(struct covey_request *r, const struct covey_layer_done *
         .us = since_us(r->stage_ns),
         .predicted_us = pl->predicted_us,
     };
+    for (uint32_t fed = done->fed; fed != 0; fed &= fed - 1) {
+        l->fed++;
+    }
     snprintf(l->name, sizeof(l->name), "%s", covey_model_layer_name(model, r->at.index));
 }
 

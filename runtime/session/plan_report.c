@@ -44,6 +44,42 @@ static bool in_run(const struct covey_plan *plan, unsigned cell)
     return false;
 }
 
+static const struct covey_plan_run *feeding_run(const struct covey_plan *plan, unsigned layer)
+{
+    for (unsigned i = 0; i < plan->runs; i++) {
+        if (plan->run[i].feeds == layer + 1U) {
+            return &plan->run[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_rows(const struct covey_plan_run *run, unsigned device)
+{
+    bool has = false;
+    for (unsigned s = 0; s < run->segments; s++) {
+        has = has || run->segment[s].rows[device + 1] > run->segment[s].rows[device];
+    }
+    return has;
+}
+
+/* From the owner, or, to a device of the run that feeds the layer, from whoever made each row. */
+static void count_input(struct report *r, const struct covey_plan_run *run,
+                        const struct covey_plan_cost *cost, unsigned device)
+{
+    if (run == NULL || !has_rows(run, device)) {
+        count_sent(r, COVEY_TILE_OWNER, device, on_wire(r, cost->input_bytes));
+        return;
+    }
+    struct covey_tile_layout layout;
+    covey_tile_layout_of(run, r->plan->devices, &layout);
+    for (unsigned from = 0; from < r->plan->devices && device != r->owner; from++) {
+        struct covey_rows rows = covey_tile_made(&layout, run->segments - 1U, from);
+        count_sent(r, from, device,
+                   covey_tile_piece_bytes(run, run->segments, rows, r->plan->half));
+    }
+}
+
 static void report_layer(struct report *r, const struct covey_model *model, unsigned index)
 {
     const struct covey_plan_cost *cost = &r->costs->cost[index];
@@ -70,7 +106,13 @@ static void report_layer(struct report *r, const struct covey_model *model, unsi
     }
     uint32_t slots[COVEY_PLAN_DEVICES_MAX] = {0};
     bool exact = covey_model_layer(model, index)->exact != 0;
-    l->mode = exact ? COVEY_CONTROL_EXACT : COVEY_CONTROL_CODED;
+    struct covey_plan_cost slot = *cost;
+    if (pl->by_rows && covey_plan_slot_cost(cost, pl, &slot)) {
+        l->unit_bytes = slot.unit_bytes;
+        l->input_bytes = slot.input_bytes;
+        l->answer_bytes = slot.answer_bytes;
+    }
+    l->mode = exact ? COVEY_CONTROL_EXACT : pl->by_rows ? COVEY_CONTROL_ROWS : COVEY_CONTROL_CODED;
     l->units = pl->units;
     l->groups = pl->groups;
     l->slots = pl->slots;
@@ -78,11 +120,13 @@ static void report_layer(struct report *r, const struct covey_model *model, unsi
     for (unsigned s = 0; s < pl->slots; s++) {
         slots[pl->holder[s]]++;
     }
+    const struct covey_plan_run *run = feeding_run(r->plan, index);
+    l->fed = run != NULL;
     for (unsigned d = 0; d < r->plan->devices; d++) {
         if (slots[d] > 0) {
-            r->out->device[d].weights_bytes += (uint64_t)slots[d] * cost->unit_bytes;
-            count_sent(r, COVEY_TILE_OWNER, d, on_wire(r, cost->input_bytes));
-            count_sent(r, d, COVEY_TILE_OWNER, on_wire(r, (uint64_t)slots[d] * cost->answer_bytes));
+            r->out->device[d].weights_bytes += (uint64_t)slots[d] * slot.unit_bytes;
+            count_input(r, run, &slot, d);
+            count_sent(r, d, COVEY_TILE_OWNER, on_wire(r, (uint64_t)slots[d] * slot.answer_bytes));
         }
     }
 }
@@ -141,11 +185,7 @@ static void report_run(struct report *r, unsigned index)
         (void)report_moves(r, run, run->segments, true);
     }
     for (unsigned d = 0; d < r->plan->devices; d++) {
-        bool holds = false;
-        for (unsigned s = 0; s < run->segments; s++) {
-            holds = holds || run->segment[s].rows[d + 1] > run->segment[s].rows[d];
-        }
-        holds = holds || (run->twice && run->twin[d + 1] > run->twin[d]);
+        bool holds = has_rows(run, d) || (run->twice && run->twin[d + 1] > run->twin[d]);
         r->out->device[d].weights_bytes += holds ? weights : 0;
     }
     r->out->run_us[index] = run->predicted_us;

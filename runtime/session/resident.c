@@ -7,7 +7,7 @@
 
 enum {
     /* Beyond what it has at its start: tables, messages under way, what allocation wastes. */
-    LATER_BYTES = 7 << 20,
+    LATER_BYTES = 10 << 20,
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "gradient_check.h"
 #include "rounds_private.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ static void rounds_destroy(struct covey_rounds *r)
         free(n);
     }
     covey__product_cache_free(r->products);
+    covey__gradient_check_free(r->check);
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->mutex);
     free(r);
@@ -175,8 +177,11 @@ covey_err covey__rounds_task(struct covey_rounds *r, uint64_t round, uint32_t ta
 {
     uint8_t bytes[COVEY_TASK_SPEC_BYTES];
     covey__task_spec_encode(spec, bytes);
-    const struct covey_event event = {
-        .type = COVEY_EVENT_ROUND_TASK, .request = round, .index = task};
+    /* Of gradients those that begin with the same part have the same parts. */
+    const struct covey_event event = {.type = COVEY_EVENT_ROUND_TASK,
+                                      .request = round,
+                                      .index = task,
+                                      .work = spec->count > 0 ? spec->part[0] + 1 : 0};
     covey_err err = post(r, &event, covey_bytes_of(bytes, sizeof(bytes)), take_body);
     if (err == COVEY_OK) {
         covey__rounds_count(r, &(struct covey_rounds_report){.tasks = 1});
@@ -193,17 +198,38 @@ static void post_or_stop(struct covey_rounds *r, const struct covey_event *event
     }
 }
 
+bool covey__rounds_has_lied(struct covey_rounds *r, const struct covey_node_id *peer)
+{
+    bool known = false;
+    pthread_mutex_lock(&r->mutex);
+    for (uint8_t i = 0; i < r->report.liars && !known; i++) {
+        known = covey_node_id_equal(&r->report.liar[i], peer);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return known;
+}
+
+bool covey__rounds_doubts(struct covey_rounds *r, const struct covey_node_id *peer)
+{
+    bool doubts = true; /* gone already */
+    pthread_mutex_lock(&r->mutex);
+    for (uint32_t i = 0; i < r->workers; i++) {
+        if (covey_node_id_equal(&r->worker[i].id, peer)) {
+            doubts = r->worker[i].checked;
+        }
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return doubts;
+}
+
 void covey__rounds_lied(struct covey_rounds *r, uint64_t round, const struct covey_node_id *peer)
 {
     const struct covey_event event = {
         .type = COVEY_EVENT_ROUND_LIED, .request = round, .peer = *peer};
     struct covey_rounds_report *report = &r->report;
     const uint8_t most = sizeof(report->liar) / sizeof(report->liar[0]);
-    bool known = false;
+    bool known = covey__rounds_has_lied(r, peer);
     pthread_mutex_lock(&r->mutex);
-    for (uint8_t i = 0; i < report->liars && !known; i++) {
-        known = covey_node_id_equal(&report->liar[i], peer);
-    }
     if (!known && report->liars < most) {
         report->liar[report->liars++] = *peer;
     }

@@ -287,18 +287,6 @@ covey_err covey__product_begin(struct covey_rounds *r, struct covey__product *p)
 
 /* ---- answers ---- */
 
-static bool is_checked(struct covey_rounds *r, const struct covey_node_id *peer)
-{
-    struct covey__round_worker worker[COVEY_WORKERS_MAX];
-    uint32_t count = covey__rounds_workers(r, worker);
-    for (uint32_t i = 0; i < count; i++) {
-        if (covey_node_id_equal(&worker[i].id, peer)) {
-            return worker[i].checked;
-        }
-    }
-    return true; /* gone already */
-}
-
 /* Nobody knows s before the answers are in: it is drawn when the first one came. */
 static covey_err start_check(struct covey__product *p)
 {
@@ -313,7 +301,7 @@ static covey_err start_check(struct covey__product *p)
 static covey_err is_right(struct covey_rounds *r, struct covey__product *p,
                           const struct covey__round_news *news, bool *out)
 {
-    bool check = is_checked(r, &news->peer);
+    bool check = covey__rounds_doubts(r, &news->peer);
     uint32_t t = news->task;
     if (news->body->len != covey_code_answer_floats(&p->code, t) * sizeof(float)) {
         *out = false;

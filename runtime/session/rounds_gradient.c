@@ -1,44 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+#include "rounds_gradient.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "gradient_work.h"
-#include "rounds_private.h"
-
-enum { TASKS = COVEY_GRADIENT_TASKS_MAX };
-
-/* A round: parts go out, sums of their gradients come back.
- *
- * In groups (fractional repetition) one answer of each group is as good as another, so answers are
- * added at once, in a tree of groups: neighbours first, then neighbouring pairs, and so on. The sum
- * is thereby the same whatever the order in which they come, and what is left to do behind the last
- * answer is the logarithm of their number. A cyclic code's weights depend on which answers there
- * are: those are kept until they suffice. */
-struct round {
-    struct covey_rounds *rounds;
-    struct covey_gradient_round *io;
-    struct covey_gradient_code code;
-    uint64_t number;
-    size_t floats; /* of a sum: parameters and statistics */
-    uint32_t part; /* samples */
-    bool answered[TASKS];
-    struct covey_body *kept[TASKS]; /* fractional: of a group, and those behind it */
-    uint32_t width[TASKS];          /* fractional: groups that are summed there; 0: none yet */
-    bool seen[TASKS];               /* parts whose loss is known */
-    float loss[TASKS];
-    uint32_t hits[TASKS];
-    uint64_t decode_ns;
-};
+enum { TASKS = COVEY__GRADIENT_TASKS };
 
 /* Statistics, then the gradient back to front. */
-static float *sums_of(const struct round *r, const struct covey_body *b)
+static float *sums_of(const struct covey__gradient_sum *r, const struct covey_body *b)
 {
     return (float *)(void *)(b->data + covey__gradient_answer_bytes(0, r->code.spare + 1));
 }
 
 /* ---- out ---- */
 
-static covey_err make_shared(const struct round *r, struct covey_body **out)
+static covey_err make_shared(const struct covey__gradient_sum *r, struct covey_body **out)
 {
     struct covey_body *body = NULL;
     covey_err err = covey_body_new(r->floats * sizeof(float), &body);
@@ -56,14 +32,14 @@ static covey_err make_shared(const struct round *r, struct covey_body **out)
 }
 
 /* The last part may have fewer samples than the others: the rest do not count. */
-static uint32_t samples_of(const struct round *r, uint32_t part)
+static uint32_t samples_of(const struct covey__gradient_sum *r, uint32_t part)
 {
     uint32_t before = part * r->part, left = r->io->batch - before;
     return left < r->part ? left : r->part;
 }
 
 /* Samples of its parts, then their labels. */
-static covey_err make_task(const struct round *r, const struct covey_task_spec *spec,
+static covey_err make_task(const struct covey__gradient_sum *r, const struct covey_task_spec *spec,
                            struct covey_body **out)
 {
     const struct covey_gradient_round *io = r->io;
@@ -89,17 +65,24 @@ static covey_err make_task(const struct round *r, const struct covey_task_spec *
     return COVEY_OK;
 }
 
-static covey_err send_task(struct round *r, uint32_t task, struct covey_body **inout_group)
+covey_err covey__gradient_task_of(const struct covey__gradient_sum *r, uint32_t task,
+                                  struct covey_task_spec *out_spec, struct covey_body **out)
 {
     struct covey_task_spec spec = {.count = (uint8_t)(r->code.spare + 1)};
     for (uint32_t i = 0; i <= r->code.spare; i++) {
         spec.part[i] = covey_gradient_part(&r->code, task, i);
         spec.coefficient[i] = r->code.coefficient[task][i];
     }
-    covey_err err = COVEY_OK;
-    if (*inout_group == NULL) {
-        err = make_task(r, &spec, inout_group);
-    }
+    *out_spec = spec;
+    return out != NULL ? make_task(r, &spec, out) : COVEY_OK;
+}
+
+static covey_err send_task(struct covey__gradient_sum *r, uint32_t task,
+                           struct covey_body **inout_group)
+{
+    struct covey_task_spec spec;
+    covey_err err =
+        covey__gradient_task_of(r, task, &spec, *inout_group == NULL ? inout_group : NULL);
     return err == COVEY_OK
                ? covey__rounds_task(r->rounds, r->number, task, &spec, covey_body_ref(*inout_group))
                : err;
@@ -107,7 +90,7 @@ static covey_err send_task(struct round *r, uint32_t task, struct covey_body **i
 
 /* Of each group one task, then of each the next: with fewer workers than tasks, none does what
  * another has done before all have been begun. */
-static covey_err send_groups(struct round *r)
+static covey_err send_groups(struct covey__gradient_sum *r)
 {
     uint32_t size = r->code.spare + 1, groups = r->code.tasks / size;
     struct covey_body *body[TASKS] = {NULL};
@@ -122,7 +105,7 @@ static covey_err send_groups(struct round *r)
     return err;
 }
 
-static covey_err send_cyclic(struct round *r)
+static covey_err send_cyclic(struct covey__gradient_sum *r)
 {
     covey_err err = COVEY_OK;
     for (uint32_t t = 0; t < r->code.tasks && err == COVEY_OK; t++) {
@@ -133,7 +116,7 @@ static covey_err send_cyclic(struct round *r)
     return err;
 }
 
-static covey_err begin(struct round *r)
+static covey_err begin(struct covey__gradient_sum *r)
 {
     const struct covey_round_spec spec = {.mode = COVEY_TRAIN_DATA, .step = r->io->step};
     struct covey_body *shared = NULL;
@@ -156,7 +139,8 @@ static covey_err begin(struct round *r)
 /* ---- back ---- */
 
 /* Losses and hits of the parts that were not known yet. RANGE: a loss is no number. */
-static covey_err read_heads(struct round *r, uint32_t task, const struct covey_body *answer)
+static covey_err read_heads(struct covey__gradient_sum *r, uint32_t task,
+                            const struct covey_body *answer)
 {
     for (uint32_t i = 0; i <= r->code.spare; i++) {
         const uint8_t *head = answer->data + covey__gradient_answer_bytes(0, i);
@@ -175,14 +159,14 @@ static covey_err read_heads(struct round *r, uint32_t task, const struct covey_b
     return COVEY_OK;
 }
 
-static void keep(struct round *r, uint32_t place, struct covey_body *take_body)
+static void keep(struct covey__gradient_sum *r, uint32_t place, struct covey_body *take_body)
 {
     r->kept[place] = take_body;
     r->width[place] = 1;
 }
 
 /* A group's answer is there: sums of as many groups, side by side, become one. */
-static void join(struct round *r, uint32_t group)
+static void join(struct covey__gradient_sum *r, uint32_t group)
 {
     uint32_t groups = r->code.tasks / (r->code.spare + 1);
     for (uint32_t width = 1; width < groups; width *= 2) {
@@ -201,7 +185,7 @@ static void join(struct round *r, uint32_t group)
     }
 }
 
-static void take_answer(struct round *r, uint32_t task, struct covey_body *take_body)
+static void take_answer(struct covey__gradient_sum *r, uint32_t task, struct covey_body *take_body)
 {
     uint32_t group = task / (r->code.spare + 1);
     if (r->code.kind == COVEY_GRADIENT_CYCLIC) {
@@ -215,11 +199,11 @@ static void take_answer(struct round *r, uint32_t task, struct covey_body *take_
     r->answered[task] = true;
 }
 
-static covey_err on_answer(struct round *r, const struct covey__round_news *news)
+static covey_err on_answer(struct covey__gradient_sum *r, const struct covey__round_news *news)
 {
     struct covey_rounds_report count = {.answers = 1};
     size_t bytes = covey__gradient_answer_bytes(r->floats, r->code.spare + 1);
-    uint64_t start = covey_thread_cpu_ns();
+    uint64_t start = covey_thread_cpu_ns(), check_ns = 0;
     covey_err err = COVEY_OK;
     if (news->round != r->number || news->task >= r->code.tasks || r->answered[news->task]) {
         covey_body_unref(news->body);
@@ -227,6 +211,9 @@ static covey_err on_answer(struct round *r, const struct covey__round_news *news
     } else if (news->body == NULL) { /* it is given to another; or it never left */
         count = (struct covey_rounds_report){.refused = 1};
         err = news->count > 0 ? COVEY_ERR_NOMEM : COVEY_OK;
+    } else if (r->doubted) {
+        err = covey__doubt_answer(r, news);
+        check_ns = covey_thread_cpu_ns() - start;
     } else if (news->body->len != bytes) {
         covey_body_unref(news->body);
         covey__rounds_lied(r->rounds, r->number, &news->peer);
@@ -235,17 +222,24 @@ static covey_err on_answer(struct round *r, const struct covey__round_news *news
         err = read_heads(r, news->task, news->body);
         take_answer(r, news->task, news->body);
     }
-    count.decode_ns = covey_thread_cpu_ns() - start;
+    count.check_ns = check_ns;
+    count.decode_ns = covey_thread_cpu_ns() - start - check_ns;
     covey__rounds_count(r->rounds, &count);
     return err;
 }
 
+static bool is_complete(const struct covey__gradient_sum *r, float weight[TASKS])
+{
+    return covey_gradient_weights(&r->code, r->answered, weight) &&
+           (!r->doubted || covey__doubt_settled(r));
+}
+
 /* Until the answers suffice. */
-static covey_err collect(struct round *r, float weight[TASKS])
+static covey_err collect(struct covey__gradient_sum *r, float weight[TASKS])
 {
     struct covey__round_worker workers[COVEY_WORKERS_MAX];
     covey_err err = COVEY_OK;
-    while (err == COVEY_OK && !covey_gradient_weights(&r->code, r->answered, weight)) {
+    while (err == COVEY_OK && !is_complete(r, weight)) {
         struct covey__round_news news;
         err = covey__rounds_wait(r->rounds, &news);
         if (err == COVEY_OK && news.type == COVEY__NEWS_ANSWER) {
@@ -257,8 +251,26 @@ static covey_err collect(struct round *r, float weight[TASKS])
     return err;
 }
 
+/* What is kept of a doubted round, as if it came now. */
+static covey_err take_kept(struct covey__gradient_sum *r)
+{
+    covey_err err = COVEY_OK;
+    for (uint32_t t = 0; t < r->code.tasks && err == COVEY_OK; t++) {
+        uint32_t place = covey__gradient_place(r, t);
+        if (t != covey__gradient_first(r, place) || r->kept[place] == NULL) {
+            continue;
+        }
+        err = read_heads(r, t, r->kept[place]);
+        r->width[place] = 1;
+        if (r->code.kind == COVEY_GRADIENT_FRACTIONAL) {
+            join(r, place);
+        }
+    }
+    return err;
+}
+
 /* The mean over the parts. */
-static void finish(struct round *r, const float weight[TASKS])
+static void finish(struct covey__gradient_sum *r, const float weight[TASKS])
 {
     struct covey_gradient_round *io = r->io;
     const float share = (float)r->part / (float)io->batch;
@@ -288,31 +300,41 @@ static void finish(struct round *r, const float weight[TASKS])
 covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradient_round *inout)
 {
     struct covey__round_worker workers[COVEY_WORKERS_MAX];
-    struct round r = {
-        .rounds = rounds, .io = inout, .floats = inout->parameters + inout->statistics};
+    const struct covey_strategy *s = &rounds->config.strategy;
+    struct covey__gradient_sum r = {.rounds = rounds,
+                                    .io = inout,
+                                    .floats = inout->parameters + inout->statistics,
+                                    .doubted = s->any_trust || s->check_all};
     float weight[TASKS];
     uint64_t start = covey_clock_ns();
-    if (covey__rounds_workers(rounds, workers) == 0) {
-        return COVEY_ERR_UNSUPPORTED;
+    if (covey__rounds_workers(rounds, workers) < (s->check_all ? 2 : 1)) {
+        return COVEY_ERR_UNSUPPORTED; /* one alone has nobody beside it to be compared with */
     }
     if (!covey__gradient_parts_fit(inout->batch, inout->parts, inout->statistics)) {
         return COVEY_ERR_RANGE;
     }
-    covey_err err = covey_gradient_code_init(&r.code, inout->parts, rounds->config.strategy.spare);
+    covey_err err = covey_gradient_code_init(&r.code, inout->parts, covey__gradient_spare(s));
     if (err != COVEY_OK) {
         return err;
     }
     r.part = covey__gradient_part(inout->batch, inout->parts);
     err = begin(&r);
+    if (err == COVEY_OK && r.doubted) {
+        err = covey__doubt_begin(&r);
+    }
     if (err == COVEY_OK) {
         err = collect(&r, weight);
     }
     if (r.number != 0) {
         covey__rounds_end(rounds, r.number);
     }
+    if (err == COVEY_OK && r.doubted) {
+        err = take_kept(&r);
+    }
     if (err == COVEY_OK) {
         finish(&r, weight);
     }
+    covey__doubt_end(&r);
     for (uint32_t t = 0; t < r.code.tasks; t++) {
         covey_body_unref(r.kept[t]);
     }

@@ -15,6 +15,7 @@
 #include "train_spec.h"
 
 struct covey__product_cache;
+struct covey_gradient_check;
 
 /* A device that pulls. */
 struct covey__round_worker {
@@ -62,12 +63,14 @@ struct covey_rounds {
     uint8_t enlist[COVEY_ENLIST_SPEC_BYTES];
     uint64_t next_round;                   /* the thread's */
     struct covey__product_cache *products; /* the thread's */
+    struct covey_gradient_check *check;    /* the thread's; made when it is first needed */
     bool orphan; /* freed while a post is on its way to the loop: that frees it. The loop's */
 
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* under mutex */
-    bool stopped, posted;
+    bool posted;
+    _Atomic bool stopped; /* seen without it in the middle of work */
     struct covey__round_post *out_first, *out_last;
     struct covey__round_news *news_first, *news_last;
     struct covey__round_worker worker[COVEY_WORKERS_MAX];
@@ -96,6 +99,9 @@ bool covey__rounds_poll(struct covey_rounds *r, struct covey__round_news *out);
 /* Who pulls now; returns how many were written. */
 uint32_t covey__rounds_workers(struct covey_rounds *r,
                                struct covey__round_worker out[static COVEY_WORKERS_MAX]);
+/* Its answers are not believed: its trust is none, or all are checked, or it went already. */
+bool covey__rounds_doubts(struct covey_rounds *r, const struct covey_node_id *peer);
+bool covey__rounds_has_lied(struct covey_rounds *r, const struct covey_node_id *peer);
 /* Adds the counters of `more` to the report; what is no counter is left alone. */
 void covey__rounds_count(struct covey_rounds *r, const struct covey_rounds_report *more);
 

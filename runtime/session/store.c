@@ -126,17 +126,10 @@ static covey_err write_blob(const struct covey_store *store, const struct covey_
     return err;
 }
 
-covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
-                           struct covey_bytes blob)
+/* Its bytes are its own. */
+static covey_err put(const struct covey_store *store, const struct covey_digest *digest,
+                     struct covey_bytes blob)
 {
-    struct covey_digest found;
-    covey_hash(&found, blob);
-    if (!covey_digest_equal(&found, digest)) {
-        return COVEY_ERR_AUTH;
-    }
-    if (covey__store_has(store, digest)) {
-        return COVEY_OK;
-    }
     covey_err err = COVEY_OK;
     if (store->index != NULL) {
         err = covey__index_room(store->index, digest, blob.len);
@@ -149,6 +142,38 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
     }
     covey_pace_step();
     return err;
+}
+
+covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
+                           struct covey_bytes blob)
+{
+    struct covey_digest found;
+    covey_hash(&found, blob);
+    if (!covey_digest_equal(&found, digest)) {
+        return COVEY_ERR_AUTH;
+    }
+    return covey__store_has(store, digest) ? COVEY_OK : put(store, digest, blob);
+}
+
+/* What a crash tore is written anew: the same bytes may well be made again after it. */
+covey_err covey__store_make(const struct covey_store *store, struct covey_bytes blob,
+                            struct covey_digest *out)
+{
+    struct covey_digest digest;
+    covey_hash(&digest, blob);
+    covey_err err = covey__store_pin(store, &digest);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (!covey__store_whole(store, &digest)) {
+        err = put(store, &digest, blob);
+    }
+    if (err != COVEY_OK) {
+        covey__store_unpin(store, &digest);
+        return err;
+    }
+    *out = digest;
+    return COVEY_OK;
 }
 
 static covey_err sync_path(const char *path, int flags)
@@ -352,6 +377,18 @@ covey_err covey__store_body(const struct covey_store *store, const struct covey_
         err = body_of(store, path, digest, out);
     }
     return err;
+}
+
+bool covey__store_whole(const struct covey_store *store, const struct covey_digest *digest)
+{
+    struct covey_body *body = NULL;
+    if (store->index != NULL && covey__store_has(store, digest) &&
+        covey__index_verified(store->index, digest, false)) {
+        return true;
+    }
+    covey_err err = covey__store_body(store, digest, &body);
+    covey_body_unref(body);
+    return err == COVEY_OK;
 }
 
 static covey_err keep_model(const struct covey_store *store, struct covey_bytes manifest)

@@ -36,6 +36,11 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
 /* The same for a blob of a model of this node: it stays, and does not count. */
 covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob) COVEY_CHECK;
+/* A blob made here: named, put, and pinned once. */
+covey_err covey__store_make(const struct covey_store *store, struct covey_bytes blob,
+                            struct covey_digest *out) COVEY_CHECK;
+/* It is here, and its bytes are its own: looked at once, since a crash may have torn them. */
+bool covey__store_whole(const struct covey_store *store, const struct covey_digest *digest);
 /* A blob that is there is on the disk when this returns, whatever happens to the device. */
 covey_err covey__store_sync(const struct covey_store *store,
                             const struct covey_digest *digest) COVEY_CHECK;

@@ -42,13 +42,21 @@ struct covey_strip_task {
     const struct covey_tile_layout *layout;
     struct covey_body *piece[COVEY_PLAN_DEVICES_MAX + 1]; /* by source; borrowed */
     const struct covey_kept *kept; /* of the segment before, where its own rows are needed */
+    bool whole;                    /* what goes out has its zeros, too */
 };
 struct covey_strip_result {
     struct covey_body *piece[COVEY_PLAN_DEVICES_MAX + 1]; /* by destination; the caller's */
     struct covey_kept *kept; /* where the next segment needs rows of it; the caller's */
+    uint32_t wrong;          /* on an error: devices whose pieces are the reason */
 };
-/* RANGE: pieces that are not the layout's. On an error nothing is the caller's. */
+/* RANGE: pieces that are not the layout's; MALFORMED: one that is not what it has to be. Rows for
+ * other devices are sent without zeros where that has fewer bytes (covey/tile.h). On an error
+ * nothing is the caller's, and only wrong is set. */
 covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip_task *task,
                                 struct covey_strip_result *out) COVEY_CHECK;
+/* The whole result of the task's run, float32, of pieces that are all here, one's own among them.
+ * RANGE: they are not the layout's. */
+covey_err covey__strips_join(const struct covey_strips *s, const struct covey_strip_task *task,
+                             struct covey_body **out) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_STRIPS_H */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "strips_state.h"
+#include "version.h"
 
 /* Where rows lie: [planes x rows.end - rows.begin x width]. */
 struct area {
@@ -43,9 +44,22 @@ static bool is_kept(const struct covey_strip_task *task, struct covey_rows rows)
            k->rows.begin == rows.begin && k->rows.end == rows.end;
 }
 
-/* The strip's input: pieces, and what was kept. Every row of it comes from exactly one. */
+/* What has fewer bytes than its rows came without zeros. */
+static covey_err join(const struct covey_body *piece, size_t bytes,
+                      const struct covey_plane_rows *r, float *input)
+{
+    const float *strip = (const float *)(const void *)piece->data;
+    if (piece->len == bytes) {
+        covey_rows_join(r, strip, input);
+        return COVEY_OK;
+    }
+    return covey_rows_join_sparse(r, strip, piece->len, input) ? COVEY_OK : COVEY_ERR_MALFORMED;
+}
+
+/* The strip's input: pieces, and what was kept. Every row of it comes from exactly one. from: whose
+ * is not what it has to be. */
 static covey_err gather(const struct covey_strips *s, const struct covey_strip_task *task,
-                        const struct area *area, float *input)
+                        const struct area *area, float *input, unsigned *out_from)
 {
     const struct covey_plan_run *run = run_of(s, task);
     for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
@@ -63,15 +77,16 @@ static covey_err gather(const struct covey_strips *s, const struct covey_strip_t
             covey_rows_join(&own, task->kept->data, input);
             continue;
         }
-        if (piece == NULL ||
-            piece->len != covey_tile_piece_bytes(run, task->segment, rows, s->plan.half)) {
+        size_t bytes = covey_tile_piece_bytes(run, task->segment, rows, s->plan.half);
+        if (piece == NULL || piece->len > bytes || (s->plan.half && piece->len != bytes)) {
             return COVEY_ERR_RANGE;
         }
         struct covey_plane_rows part = part_of(area, rows);
         if (s->plan.half) {
             covey_rows_join_half(&part, (const uint16_t *)(const void *)piece->data, input);
-        } else {
-            covey_rows_join(&part, (const float *)(const void *)piece->data, input);
+        } else if (join(piece, bytes, &part, input) != COVEY_OK) {
+            *out_from = d;
+            return COVEY_ERR_MALFORMED;
         }
     }
     return COVEY_OK;
@@ -112,12 +127,15 @@ static covey_err cut(const struct covey_strips *s, const struct covey_strip_task
         return COVEY_OK;
     }
     struct covey_body *body = NULL;
-    covey_err err =
-        covey_body_new(covey_tile_piece_bytes(run, task->segment + 1, rows, s->plan.half), &body);
+    struct covey_plane_rows part = part_of(area, rows);
+    if (!task->whole && to != COVEY_TILE_OWNER && !s->plan.half) {
+        return covey__body_sparse(&part, output, out);
+    }
+    size_t bytes = covey_tile_piece_bytes(run, task->segment + 1, rows, s->plan.half);
+    covey_err err = covey_body_new(bytes, &body);
     if (err != COVEY_OK) {
         return err;
     }
-    struct covey_plane_rows part = part_of(area, rows);
     if (s->plan.half) {
         covey_rows_cut_half(&part, output, (uint16_t *)(void *)body->data);
     } else {
@@ -158,8 +176,10 @@ static covey_err run_strip(struct covey_strips *s, const struct covey_strip_task
     const struct area in = {first->in_planes, first->in_width, own->model->in};
     const struct area out = {last->out_planes, last->out_width, own->model->out};
     const void *const inputs[1] = {NULL}; /* it lies there already */
-    covey_err err = gather(s, task, &in, covey_run_input(own->run, 0));
+    unsigned from = COVEY_TILE_OWNER;
+    covey_err err = gather(s, task, &in, covey_run_input(own->run, 0), &from);
     if (err != COVEY_OK) {
+        result->wrong = from < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << from : 0;
         return err;
     }
     covey_run_inputs(own->run, inputs);
@@ -171,9 +191,10 @@ static covey_err run_strip(struct covey_strips *s, const struct covey_strip_task
 covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip_task *task,
                                 struct covey_strip_result *out)
 {
-    struct covey_strip_result result = {{NULL}, NULL};
+    struct covey_strip_result result = {.wrong = 0};
     struct strip_run *own = NULL;
     covey_err err = check(s, task);
+    out->wrong = 0;
     if (err != COVEY_OK) {
         return err;
     }
@@ -196,6 +217,7 @@ covey_err covey__strips_compute(struct covey_strips *s, const struct covey_strip
             covey_body_unref(result.piece[d]);
         }
         covey__kept_free(result.kept);
+        out->wrong = result.wrong;
         return err;
     }
     *out = result;

@@ -13,6 +13,8 @@ struct tile {
     uint64_t request;
     uint32_t work;
     uint8_t run, attempt, segment;
+    uint16_t layer; /* whose input is the run's result, where segment is behind its last */
+    bool share;     /* several get the same rows */
     bool running;
     _Atomic bool dropped;
     struct tile *before; /* whose output is needed; this one's alone now */
@@ -76,14 +78,45 @@ void covey__tiling_free(struct covey_tiling *t)
     free(t);
 }
 
+/* This device's part of the layer that the run feeds. */
+static covey_err multiply(struct tile *tile, struct covey_scratch *scratch)
+{
+    const struct covey_assignment *a = tile->assignment;
+    struct covey_body *input = NULL;
+    covey_err err = covey__strips_join(a->strips, &tile->strip, &input);
+    if (err == COVEY_OK && !covey__assignment_accepts(a, tile->layer, input->len)) {
+        err = COVEY_ERR_RANGE;
+    }
+    if (err == COVEY_OK) {
+        struct covey_body **answer = &tile->result.piece[COVEY_TILE_OWNER];
+        err = covey__assignment_compute(a, tile->layer, input, scratch, answer);
+    }
+    covey_body_unref(input);
+    return err;
+}
+
+static covey_err compute(struct tile *tile, struct covey_scratch *scratch)
+{
+    struct covey_strips *strips = tile->assignment->strips;
+    if (atomic_load(&tile->dropped)) {
+        return COVEY_ERR_CANCELLED;
+    }
+    if (tile->segment == tile->layout.segments) {
+        return multiply(tile, scratch);
+    }
+    covey_err err = covey__strips_compute(strips, &tile->strip, &tile->result);
+    if (err == COVEY_OK && tile->share && tile->result.piece[COVEY_TILE_OWNER] != NULL) {
+        covey_err ignored = covey_body_share(tile->result.piece[COVEY_TILE_OWNER]);
+        (void)ignored; /* without memory it is sealed for each, as always */
+    }
+    return err;
+}
+
 static void work(struct covey_task *task, struct covey_scratch *scratch)
 {
     struct tile *tile = (struct tile *)task;
-    (void)scratch;
     uint64_t start = covey_thread_cpu_ns();
-    tile->err = atomic_load(&tile->dropped)
-                    ? COVEY_ERR_CANCELLED
-                    : covey__strips_compute(tile->assignment->strips, &tile->strip, &tile->result);
+    tile->err = compute(tile, scratch);
     tile->spent_us = (uint32_t)((covey_thread_cpu_ns() - start) / 1000);
 }
 
@@ -105,6 +138,7 @@ static void tell(struct covey_tiling *t, const struct covey_node_id *owner, uint
         }
     }
     event.spent_us = tile != NULL ? tile->spent_us : 0;
+    event.index = tile != NULL ? tile->result.wrong : 0;
     event.pieces = tile != NULL ? pieces : NULL;
     t->services->feed(t->services->user, &event);
 }
@@ -166,11 +200,16 @@ static struct tile *new_tile(struct covey_tiling *t, struct covey_assignment *a,
     tile->attempt = action->tile->attempt;
     tile->segment = action->tile->segment;
     tile->layout = *action->tile->layout;
+    tile->layer = action->tile->layer;
+    /* A body that is sealed must not change any more, and a lie is told when it is done. */
+    tile->share = (action->tile->fed & ~(1U << action->tile->device)) != 0 &&
+                  tile->segment + 1U == tile->layout.segments && covey__lab_idle(&t->services->lab);
     tile->before = take_kept(t, a, action);
     tile->strip.run = tile->run;
     tile->strip.segment = tile->segment;
     tile->strip.device = action->tile->device;
     tile->strip.layout = &tile->layout;
+    tile->strip.whole = !covey__lab_idle(&t->services->lab); /* whoever lies lies about numbers */
     tile->strip.kept = tile->before != NULL ? tile->before->result.kept : NULL;
     tile->task.work = work;
     tile->task.done = done;

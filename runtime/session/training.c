@@ -88,8 +88,9 @@ static void over(struct covey_training *t)
              t->err == COVEY_OK || t->err == COVEY_ERR_CLOSED ? "" : ": ",
              t->err == COVEY_OK || t->err == COVEY_ERR_CLOSED ? "" : t->progress.why);
     t->services->log(t->services->user, line);
+    bool goes_on = t->err != COVEY_OK && (t->opened || t->resumed);
     if (keeper != NULL && !t->leaving && t->ask != COVEY__TRAINING_DROP) {
-        keeper->closed(keeper->user, &t->fence);
+        (goes_on ? keeper->stopped : keeper->closed)(keeper->user, &t->fence);
     }
 }
 
@@ -156,9 +157,8 @@ static void release(struct covey_training *t)
 {
     const struct covey_store *store = &t->services->store;
     for (size_t i = 0; i < sizeof(t->kept) / sizeof(t->kept[0]); i++) {
-        if (t->kept[i].len > 0) {
-            covey__store_unpin(store, &t->kept[i].digest);
-        }
+        covey__checkpoint_unpin(store, &t->kept[i]);
+        covey__checkpoint_parts_done(&t->kept[i]);
     }
     pthread_mutex_lock(&t->mutex);
     bool posted = t->posted;
@@ -222,6 +222,17 @@ static void make_room(struct covey_trainings *all)
     }
 }
 
+/* What it was before goes on in the new one. */
+static void drop_ended(struct covey_trainings *all, const struct covey_session_id *session)
+{
+    for (struct covey_training *t = all->first, *link = NULL; t != NULL; t = link) {
+        link = t->link;
+        if (t->joined && covey_session_id_equal(&t->fence.session, session)) {
+            drop(all, t);
+        }
+    }
+}
+
 static size_t running(const struct covey_trainings *all)
 {
     size_t count = 0;
@@ -273,6 +284,7 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
     if (running(all) >= COVEY_TRAININGS_MAX) {
         return COVEY_ERR_LIMIT;
     }
+    drop_ended(all, &start->fence.session);
     make_room(all);
     struct covey_training *t = calloc(1, sizeof(*t));
     if (t == NULL) {

@@ -46,7 +46,10 @@ struct covey_training_keeper {
                        const struct covey_checkpoint_ref *ref);
     void (*opened)(void *user, const struct covey_fence *fence, const struct covey_digest *job,
                    const struct covey_checkpoint_ref *newest); /* newest NULL: none yet */
+    /* Done, or never begun: nobody needs to keep it any more. */
     void (*closed)(void *user, const struct covey_fence *fence);
+    /* Ended by hand or by a failure, after its last checkpoint: kept until it goes on by hand. */
+    void (*stopped)(void *user, const struct covey_fence *fence);
 };
 
 struct covey_training_config {

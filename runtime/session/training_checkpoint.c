@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 1, DIGEST = sizeof(struct covey_digest), STATE = sizeof(uint64_t) };
 
 enum key {
     KEY_VERSION = 1,
@@ -201,38 +201,91 @@ covey_err covey__training_record_decode(struct covey_bytes in, uint32_t epochs,
                                                                              : err;
 }
 
-covey_err covey__training_checkpoint_size(const struct covey_training_record *r, size_t state,
-                                          size_t *out_at, size_t *out_len)
+/* ---- the paper ---- */
+
+covey_err covey__checkpoint_count(uint64_t bytes, size_t *out)
+{
+    const uint64_t most = (uint64_t)COVEY_CHECKPOINT_PIECES_MAX * COVEY_CHECKPOINT_PIECE;
+    if (bytes == 0) {
+        return COVEY_ERR_RANGE;
+    }
+    if (bytes > most) {
+        return COVEY_ERR_LIMIT;
+    }
+    *out = (size_t)((bytes + COVEY_CHECKPOINT_PIECE - 1) / COVEY_CHECKPOINT_PIECE);
+    return COVEY_OK;
+}
+
+size_t covey__checkpoint_piece_bytes(const struct covey_checkpoint_pieces *pieces, size_t index)
+{
+    COVEY_ASSERT(index < pieces->count);
+    uint64_t left = pieces->bytes - (uint64_t)index * COVEY_CHECKPOINT_PIECE;
+    return left < COVEY_CHECKPOINT_PIECE ? (size_t)left : COVEY_CHECKPOINT_PIECE;
+}
+
+struct covey_digest covey__checkpoint_piece(const struct covey_checkpoint_pieces *pieces,
+                                            size_t index)
+{
+    struct covey_digest digest;
+    COVEY_ASSERT(index < pieces->count);
+    memcpy(digest.bytes, pieces->digests + index * DIGEST, DIGEST);
+    return digest;
+}
+
+covey_err covey__training_checkpoint_encode(const struct covey_training_record *r,
+                                            const struct covey_checkpoint_pieces *pieces,
+                                            uint8_t **out, size_t *out_len)
 {
     struct covey_buf none = {NULL, 0};
-    size_t record = 0, len = 0;
+    size_t record = 0, written = 0, digests = pieces->count * DIGEST;
     covey_err err = covey__training_record_encode(r, none, &record);
     if (err == COVEY_OK && record > COVEY_TRAINING_RECORD_MAX) {
         err = COVEY_ERR_LIMIT;
     }
-    if (err == COVEY_OK) {
-        err = covey_size_add(state, COVEY_TRAINING_RECORD_START + record, &len);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    size_t len = COVEY_TRAINING_RECORD_START + record + STATE + digests;
+    uint8_t *paper = malloc(len);
+    if (paper == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    uint8_t *at = paper + COVEY_TRAINING_RECORD_START;
+    covey_training_start_put(paper, magic, record);
+    err = covey__training_record_encode(r, (struct covey_buf){at, record}, &written);
+    if (err != COVEY_OK) {
+        free(paper);
+        return err;
+    }
+    covey_store64(at + record, pieces->bytes);
+    memcpy(at + record + STATE, pieces->digests, digests);
+    *out = paper;
+    *out_len = len;
+    return COVEY_OK;
+}
+
+covey_err covey__training_checkpoint_decode(struct covey_bytes paper,
+                                            struct covey_bytes *out_record,
+                                            struct covey_checkpoint_pieces *out)
+{
+    struct covey_bytes record, rest;
+    struct covey_checkpoint_pieces pieces;
+    covey_err err = covey_training_start_get(paper, magic, &record, &rest);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (rest.len < STATE) {
+        return COVEY_ERR_MALFORMED;
+    }
+    pieces.bytes = covey_load64(rest.ptr);
+    pieces.digests = rest.ptr + STATE;
+    err = covey__checkpoint_count(pieces.bytes, &pieces.count);
+    if (err == COVEY_OK && rest.len - STATE != pieces.count * DIGEST) {
+        err = COVEY_ERR_MALFORMED;
     }
     if (err == COVEY_OK) {
-        *out_at = COVEY_TRAINING_RECORD_START + record;
-        *out_len = len;
+        *out_record = record;
+        *out = pieces;
     }
     return err;
-}
-
-covey_err covey__training_checkpoint_begin(const struct covey_training_record *r, uint8_t *blob,
-                                           size_t at)
-{
-    size_t len = 0;
-    COVEY_ASSERT(at > COVEY_TRAINING_RECORD_START);
-    struct covey_buf room = {blob + COVEY_TRAINING_RECORD_START, at - COVEY_TRAINING_RECORD_START};
-    covey_training_start_put(blob, magic, room.len);
-    covey_err err = covey__training_record_encode(r, room, &len);
-    return err == COVEY_OK && len != room.len ? COVEY_ERR_SPACE : err;
-}
-
-covey_err covey__training_checkpoint_open(struct covey_bytes blob, struct covey_bytes *out_record,
-                                          struct covey_bytes *out_state)
-{
-    return covey_training_start_get(blob, magic, out_record, out_state);
 }

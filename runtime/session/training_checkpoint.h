@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * training_checkpoint.h - where a training session stands, as a blob from which any device goes on
- * bit for bit.
+ * training_checkpoint.h - where a training session stands, as blobs of the content store from which
+ * any device goes on bit for bit: pieces of the trainer's state, and a paper that names them. The
+ * paper's digest is the checkpoint's name.
  *
  *   "COVEYTCP"  8 bytes
  *   record_len  4 bytes, little-endian
  *   record      CBOR in deterministic form; schema: docs/messages.cddl
- *   state       the trainer's own, to the end
+ *   state       8 bytes, little-endian: its bytes
+ *   digests     32 bytes of each piece; all pieces but the last are COVEY_CHECKPOINT_PIECE long
  *
- * The record alone is what a session tells of its past (SESSION_GET). A blob's digest is its name,
- * so there is none in it.
+ * The record alone is what a session tells of its past (SESSION_GET). A model of any size is cut in
+ * the same way: what is small is one piece. Of a piece whose bytes have not changed since the last
+ * checkpoint neither disk nor network see anything.
  */
 #ifndef COVEY_SESSION_TRAINING_CHECKPOINT_H
 #define COVEY_SESSION_TRAINING_CHECKPOINT_H
@@ -18,7 +21,11 @@
 #include "covey/ids.h"
 #include "covey/training_history.h"
 
-enum { COVEY_TRAINING_POINTS = 512 }; /* of the curve of losses */
+enum {
+    COVEY_TRAINING_POINTS = 512, /* of the curve of losses */
+    COVEY_CHECKPOINT_PIECE = 4 * 1024 * 1024,
+    COVEY_CHECKPOINT_PIECES_MAX = 4096, /* 16 GiB: of two billion parameters with momentum */
+};
 
 /* step of the epoch's steps are done; all of them: its test is still to come. The sums are those of
  * the epoch that is under way. Zeroed to begin with, then covey__training_record_init(). */
@@ -50,14 +57,24 @@ covey_err covey__training_record_encode(const struct covey_training_record *r, s
 covey_err covey__training_record_decode(struct covey_bytes in, uint32_t epochs,
                                         struct covey_training_record *out) COVEY_CHECK;
 
-/* Where the state goes in a blob of that record: *out_len bytes in all with it. */
-covey_err covey__training_checkpoint_size(const struct covey_training_record *r, size_t state,
-                                          size_t *out_at, size_t *out_len) COVEY_CHECK;
-/* Writes all in front of the state. */
-covey_err covey__training_checkpoint_begin(const struct covey_training_record *r, uint8_t *blob,
-                                           size_t at) COVEY_CHECK;
-/* The parts of a blob, borrowed: MALFORMED. */
-covey_err covey__training_checkpoint_open(struct covey_bytes blob, struct covey_bytes *out_record,
-                                          struct covey_bytes *out_state) COVEY_CHECK;
+struct covey_checkpoint_pieces {
+    uint64_t bytes;         /* of the state */
+    size_t count;           /* covey__checkpoint_count() of them */
+    const uint8_t *digests; /* [count][32]; borrowed */
+};
+/* 1 to COVEY_CHECKPOINT_PIECES_MAX. RANGE: nothing; LIMIT: too large. */
+covey_err covey__checkpoint_count(uint64_t bytes, size_t *out) COVEY_CHECK;
+size_t covey__checkpoint_piece_bytes(const struct covey_checkpoint_pieces *pieces, size_t index);
+struct covey_digest covey__checkpoint_piece(const struct covey_checkpoint_pieces *pieces,
+                                            size_t index);
+
+/* The paper: heap, freed by the caller. */
+covey_err covey__training_checkpoint_encode(const struct covey_training_record *r,
+                                            const struct covey_checkpoint_pieces *pieces,
+                                            uint8_t **out, size_t *out_len) COVEY_CHECK;
+/* Its parts, borrowed; the record as it is. MALFORMED, RANGE, LIMIT. */
+covey_err covey__training_checkpoint_decode(struct covey_bytes paper,
+                                            struct covey_bytes *out_record,
+                                            struct covey_checkpoint_pieces *out) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_TRAINING_CHECKPOINT_H */

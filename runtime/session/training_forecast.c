@@ -44,7 +44,7 @@ static uint32_t steady_workers(const struct covey__round_team *team, uint32_t sp
 static double data_us(const struct covey_training *t, const struct covey__round_team *team,
                       uint32_t parts)
 {
-    const uint32_t spare = t->job.strategy.spare, needed = parts - spare;
+    const uint32_t spare = covey__gradient_spare(&t->job.strategy), needed = parts - spare;
     struct covey_rates rates[COVEY_WORKERS_MAX];
     double next[COVEY_WORKERS_MAX], each[COVEY_WORKERS_MAX], last = 0;
     uint32_t part = covey__gradient_part(t->job.train.batch, parts), count = 0;
@@ -82,17 +82,19 @@ static double data_us(const struct covey_training *t, const struct covey__round_
 uint32_t covey__training_parts(const struct covey_training *t, const struct covey__round_team *team,
                                double *out_us)
 {
-    const uint32_t spare = t->job.strategy.spare, batch = t->job.train.batch;
+    const uint32_t spare = covey__gradient_spare(&t->job.strategy), batch = t->job.train.batch;
     uint32_t best = 0;
     const uint32_t asked = t->job.mode == COVEY_TRAINING_DATA ? t->job.strategy.blocks : 0;
     *out_us = HUGE_VAL;
     const size_t statistics = t->statistics_floats;
-    if (asked > spare && asked <= COVEY_GRADIENT_TASKS_MAX &&
+    /* Answers are compared within groups. */
+    const uint32_t step = t->job.strategy.check_all ? spare + 1 : 1;
+    if (asked > spare && asked <= COVEY_GRADIENT_TASKS_MAX && asked % step == 0 &&
         covey__gradient_parts_fit(batch, asked, statistics)) {
         *out_us = data_us(t, team, asked);
         return asked;
     }
-    for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch; p++) {
+    for (uint32_t p = spare + 1; p <= COVEY_GRADIENT_TASKS_MAX && p <= batch; p += step) {
         bool fits = covey__gradient_parts_fit(batch, p, statistics);
         double us = fits ? data_us(t, team, p) : HUGE_VAL;
         if (us < *out_us) {
@@ -100,7 +102,7 @@ uint32_t covey__training_parts(const struct covey_training *t, const struct cove
             best = p;
         }
     }
-    for (uint32_t p = team->count; best > 0 && p > best; p--) {
+    for (uint32_t p = team->count / step * step; best > 0 && p > best; p -= step) {
         double us = p <= batch && covey__gradient_parts_fit(batch, p, statistics)
                         ? data_us(t, team, p)
                         : HUGE_VAL;
@@ -153,7 +155,8 @@ static void say_data(const struct covey_training *t, const struct covey__round_t
         "data: %u parts of %u samples for %u device%s, %u to spare; %.1f ms predicted, %.1f ms "
         "here",
         out->parts, covey__gradient_part(t->job.train.batch, out->parts), team->count,
-        team->count == 1 ? "" : "s", t->job.strategy.spare, out->data_ms, out->here_ms);
+        team->count == 1 ? "" : "s", covey__gradient_spare(&t->job.strategy), out->data_ms,
+        out->here_ms);
 }
 
 void covey__training_forecast(const struct covey_training *t, const struct covey__round_team *team,

@@ -6,6 +6,7 @@
 
 #include "covey/manifest.h"
 #include "data_blob.h"
+#include "training_save.h"
 
 static covey_err get_blob(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
@@ -105,18 +106,19 @@ static covey_err open_trainer(struct covey_training *t, struct covey_nn_error *w
 }
 
 /* Progress and state of the checkpoint must be of the same step, one that can be. */
-static covey_err take_checkpoint(struct covey_training *t, struct covey_bytes blob)
+static covey_err take_checkpoint(struct covey_training *t, struct covey_bytes paper)
 {
-    struct covey_bytes bytes, state;
+    struct covey_bytes bytes;
+    struct covey_checkpoint_pieces pieces;
     struct covey_training_record r = {.epoch = 0};
-    covey_err err = covey__training_checkpoint_open(blob, &bytes, &state);
+    covey_err err = covey__training_checkpoint_decode(paper, &bytes, &pieces);
     if (err != COVEY_OK) {
         return err;
     }
     err = covey__training_record_decode(bytes, t->job.epochs, &r);
     bool fits = r.step <= t->batches.steps && (r.epoch < t->job.epochs || r.step == 0);
     if (err == COVEY_OK) {
-        err = fits ? covey_trainer_load(t->trainer, state) : COVEY_ERR_RANGE;
+        err = fits ? covey__training_restore(t, &pieces) : COVEY_ERR_RANGE;
     }
     if (err == COVEY_OK &&
         covey_trainer_steps(t->trainer) != (uint64_t)r.epoch * t->batches.steps + r.step) {

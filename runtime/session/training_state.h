@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "checkpoint_parts.h"
 #include "covey/samples.h"
 #include "training.h"
 #include "training_checkpoint.h"
@@ -75,10 +76,11 @@ struct covey_training {
     struct covey_samples data, test;
     struct covey_batches batches;
     struct covey_trainer *trainer;
-    struct covey_checkpoint_ref kept[2]; /* newest first; len 0: none. Pinned */
-    uint64_t saved_step;                 /* of the last one made */
-    bool travelling;                     /* not kept yet, when it was last looked at */
-    uint64_t travel;                     /* steps made while one travels, lately at most */
+    struct covey_checkpoint_parts kept[2]; /* newest first; pinned */
+    uint64_t saved_step, saved_bytes;      /* of the last one made */
+    uint64_t save_ns;                      /* what making it took */
+    bool travelling;                       /* not kept yet, when it was last looked at */
+    uint64_t travel;                       /* steps made while one travels, lately at most */
     uint64_t unkept_ns; /* since then steps wait for a checkpoint to be kept; 0: they do not */
     bool unkeepable;    /* none came to be kept for long: steps wait no more */
     uint64_t posted_ns, saved_ns, speed_ns;

@@ -11,20 +11,24 @@
 #include "covey/crypto.h"
 #include "covey/pack.h"
 #include "training_open.h"
+#include "training_save.h"
 #include "training_way.h"
 
 enum {
     TRAINING_NICE = 5, /* behind requests, which somebody waits for */
     SLEEP_MS = 100,
     AHEAD_MS = 1000, /* a lease is never longer waited for than this before its end */
+    SAVE_SHARE = 20, /* of the time, at most, goes into checkpoints that nobody asked for */
 };
 
 #define POST_NS UINT64_C(200000000)
 #define SPEED_NS UINT64_C(1000000000)
 /* A minute of work is what the loss of a device may cost, where nothing else is asked for. */
 #define SAVE_NS UINT64_C(60000000000)
-/* So long steps wait for a checkpoint that does not come to be kept: training matters more. */
+/* So long steps wait for a checkpoint that does not come to be kept, and half a second more for
+ * each MB that is to travel: training matters more. */
 #define UNKEPT_NS UINT64_C(60000000000)
+#define UNKEPT_BYTE_NS UINT64_C(500)
 
 static uint64_t now_ms(void)
 {
@@ -147,73 +151,17 @@ static bool wait_way(struct covey_training *t)
 
 /* ---- checkpoints ---- */
 
-/* The last two stay; the one before them is of no use. */
-static void keep(struct covey_training *t, const struct covey_checkpoint_ref *ref)
-{
-    const struct covey_store *store = &t->services->store;
-    struct covey_checkpoint_ref *oldest = &t->kept[1];
-    if (covey_digest_equal(&ref->digest, &t->kept[0].digest)) {
-        covey__store_unpin(store, &ref->digest);
-        return;
-    }
-    if (oldest->len > 0) {
-        covey__store_unpin(store, &oldest->digest);
-        covey__store_drop(store, &oldest->digest);
-    }
-    t->kept[1] = t->kept[0];
-    t->kept[0] = *ref;
-}
-
-static covey_err make_blob(struct covey_training *t, uint8_t **out, size_t *out_len)
-{
-    size_t at = 0, len = 0;
-    /* Only this thread writes the record, so it may be read without the mutex. */
-    covey_err err = covey__training_checkpoint_size(
-        &t->record, covey_trainer_state_bytes(t->trainer), &at, &len);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    if (len > COVEY_BODY_MAX) {
-        return COVEY_ERR_LIMIT;
-    }
-    uint8_t *blob = malloc(len);
-    if (blob == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    err = covey__training_checkpoint_begin(&t->record, blob, at);
-    if (err != COVEY_OK) {
-        free(blob);
-        return err;
-    }
-    covey_trainer_save(t->trainer, blob + at);
-    *out = blob;
-    *out_len = len;
-    return COVEY_OK;
-}
-
 static covey_err put_checkpoint(struct covey_training *t)
 {
-    const struct covey_store *store = &t->services->store;
-    struct covey_checkpoint_ref ref = {.epoch = t->fence.epoch,
-                                       .step = covey_trainer_steps(t->trainer)};
-    uint8_t *blob = NULL;
-    size_t len = 0;
-    covey_err err = make_blob(t, &blob, &len);
+    struct covey_checkpoint_ref ref;
+    uint64_t start = covey_clock_ns();
+    covey_err err = covey__training_save(t, &ref);
     if (err != COVEY_OK) {
         return err;
     }
-    ref.len = len;
-    covey_hash(&ref.digest, covey_bytes_of(blob, len));
-    err = covey__store_pin(store, &ref.digest);
-    if (err == COVEY_OK) {
-        err = covey__store_put(store, &ref.digest, covey_bytes_of(blob, len));
-    }
-    free(blob);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    keep(t, &ref);
+    t->save_ns = covey_clock_ns() - start;
     t->saved_step = ref.step;
+    t->saved_bytes = ref.len;
     t->travelling = true;
     pthread_mutex_lock(&t->mutex);
     t->made = ref;
@@ -228,28 +176,14 @@ static void tell_unkept(struct covey_training *t, covey_err err)
     char line[200];
     snprintf(line, sizeof(line),
              "session %s: no checkpoint can be kept, it is lost with its owner: %s", t->job.name,
-             err == COVEY_ERR_LIMIT ? "one is larger than what devices give one another (64 MiB)"
-                                    : covey_strerror(err));
+             err == COVEY_ERR_LIMIT
+                 ? "the store of this device has no room for one, or it is above 16 GiB"
+                 : covey_strerror(err));
     pthread_mutex_lock(&t->mutex);
     covey__training_why(t, "%s", line);
     t->progress.unkept = true;
     covey__training_post(t);
     pthread_mutex_unlock(&t->mutex);
-}
-
-/* Said before hours are spent on it. */
-static void look_ahead(struct covey_training *t)
-{
-    size_t at = 0, len = 0;
-    covey_err err = covey__training_checkpoint_size(
-        &t->record, covey_trainer_state_bytes(t->trainer), &at, &len);
-    if (err == COVEY_OK && len > COVEY_BODY_MAX) {
-        err = COVEY_ERR_LIMIT;
-    }
-    t->unkeepable = err != COVEY_OK;
-    if (err != COVEY_OK) {
-        tell_unkept(t, err);
-    }
 }
 
 /* Nothing is put out without a lease; where one is needed and has gone, none is waited for if this
@@ -263,6 +197,9 @@ static void save(struct covey_training *t, bool last)
         return;
     }
     covey_err err = put_checkpoint(t);
+    if (err == COVEY_ERR_CLOSED) {
+        return; /* another device has it now */
+    }
     t->saved_ns = covey_clock_ns();
     t->unkeepable = t->unkeepable || err != COVEY_OK;
     if (err != COVEY_OK) {
@@ -288,19 +225,20 @@ static bool may_save(struct covey_training *t)
 static bool save_is_due(struct covey_training *t)
 {
     if (t->job.every == 0) {
-        return covey_clock_ns() - t->saved_ns >= SAVE_NS && may_save(t);
+        uint64_t wait = SAVE_SHARE * t->save_ns > SAVE_NS ? SAVE_SHARE * t->save_ns : SAVE_NS;
+        return covey_clock_ns() - t->saved_ns >= wait && may_save(t);
     }
     uint64_t half = t->job.every / 2, early = t->travel < half ? t->travel : half;
     uint64_t since = covey_trainer_steps(t->trainer) - t->saved_step;
     return since >= t->job.every - early && may_save(t);
 }
 
-/* Steps that the owner's death would undo, while others could go on without it. */
+/* Steps that the owner's death would undo: also while the first custodians are still on their way,
+ * since one of them may be the next owner as soon as it is one. */
 static uint64_t unkept_steps(struct covey_training *t)
 {
     pthread_mutex_lock(&t->mutex);
     uint64_t kept = t->progress.checkpoint_step;
-    bool alone = !t->needs_lease || t->progress.custodians < 2;
     pthread_mutex_unlock(&t->mutex);
     uint64_t steps = covey_trainer_steps(t->trainer);
     if (t->travelling && kept >= t->saved_step) {
@@ -309,7 +247,7 @@ static uint64_t unkept_steps(struct covey_training *t)
         t->travel = travel > t->travel ? travel : (3 * t->travel + travel) / 4;
         t->unkeepable = false;
     }
-    return alone || kept > steps ? 0 : steps - kept;
+    return kept > steps ? 0 : steps - kept;
 }
 
 /* For a checkpoint to be kept; false: not for long enough already. */
@@ -317,7 +255,7 @@ static bool wait_some(struct covey_training *t)
 {
     uint64_t now = covey_clock_ns();
     t->unkept_ns = t->unkept_ns != 0 ? t->unkept_ns : now;
-    if (now - t->unkept_ns >= UNKEPT_NS) {
+    if (now - t->unkept_ns >= UNKEPT_NS + UNKEPT_BYTE_NS * t->saved_bytes) {
         t->unkeepable = true;
         pthread_mutex_lock(&t->mutex);
         covey__training_why(t,
@@ -495,7 +433,6 @@ static covey_err run(struct covey_training *t)
     t->saved_ns = t->speed_ns = now;
     t->speed_steps = t->saved_step = covey_trainer_steps(t->trainer);
     note_state(t, COVEY_TRAINING_RUNNING);
-    look_ahead(t);
     while (t->record.epoch < t->job.epochs && err == COVEY_OK) {
         err = run_epoch(t);
     }

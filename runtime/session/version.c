@@ -6,10 +6,8 @@
 
 #include "covey/check.h"
 #include "covey/exact.h"
-#include "covey/message_work.h"
-#include "layers_codec.h"
-
-enum { SLOT_ENTRY_BYTES = 36, LAYER_BYTES = 128, ASSIGN_EXTRA = 512 };
+#include "covey/spatial.h"
+#include "version_rows.h"
 
 struct covey_version *covey__version_new(const struct covey_fence *fence,
                                          const struct covey_plan *plan,
@@ -95,6 +93,9 @@ static covey_err chosen_weights(const void *user, size_t index, float *room, con
 {
     const struct chosen *c = user;
     const struct covey_model_file *f = c->version->file;
+    if (c->version->plan.layer[c->layer].by_rows) {
+        return covey__model_file_unit(f, c->layer, c->slot[index], room, out);
+    }
     struct covey_coded_group group;
     unsigned place;
     slot_group(c->version, c->layer, c->slot[index], &group, &place);
@@ -115,7 +116,8 @@ static covey_err chosen_weights(const void *user, size_t index, float *room, con
 
 static struct covey_coded_slots slots_of(const struct chosen *c)
 {
-    return (struct covey_coded_slots){c->layer, c->count, c->digest, chosen_weights, c};
+    return (struct covey_coded_slots){c->layer,  c->count,       &c->version->layer[c->layer].shape,
+                                      c->digest, chosen_weights, c};
 }
 
 /* ---- making ---- */
@@ -139,7 +141,10 @@ static covey_err make_digests(struct covey_version *v, size_t layer)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
     struct covey_digest *digest = v->layer[layer].digest;
-    for (unsigned s = 0; s < pl->slots; s++) {
+    for (unsigned u = 0; pl->by_rows && u < v->layer[layer].shape.units; u++) {
+        digest[u] = *covey_manifest_unit(v->file->manifest, layer, u);
+    }
+    for (unsigned s = 0; s < pl->slots && !pl->by_rows; s++) {
         struct covey_coded_group group;
         unsigned place;
         slot_group(v, layer, s, &group, &place);
@@ -157,9 +162,17 @@ static covey_err make_device(struct covey_version *v, struct chosen *c, uint8_t 
 {
     const struct covey_plan_layer *pl = &v->plan.layer[c->layer];
     struct covey_version_layer *vl = &v->layer[c->layer];
+    uint64_t held[COVEY_LAYER_SLOTS_MAX / 64] = {0};
     c->count = 0;
     for (unsigned s = 0; s < pl->slots; s++) {
-        if (pl->holder[s] == device) {
+        if (pl->holder[s] != device) {
+            continue;
+        }
+        held[s / 64] |= UINT64_C(1) << (s % 64);
+        for (unsigned u = 0; pl->by_rows && u < vl->shape.units; u++) {
+            choose(c, u);
+        }
+        if (!pl->by_rows) {
             choose(c, s);
         }
     }
@@ -170,9 +183,7 @@ static covey_err make_device(struct covey_version *v, struct chosen *c, uint8_t 
     if (device != v->self) {
         return covey__coded_secret(v->coded, &v->plan.device[device], &slots, &vl->secret[device]);
     }
-    for (size_t i = 0; i < c->count; i++) {
-        vl->own_slots[c->slot[i] / 64] |= UINT64_C(1) << (c->slot[i] % 64);
-    }
+    memcpy(vl->own_slots, held, sizeof(held));
     return covey__coded_own(v->coded, &slots, &vl->own);
 }
 
@@ -180,11 +191,19 @@ static covey_err make_layer(struct covey_version *v, size_t layer)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[layer];
     struct covey_version_layer *vl = &v->layer[layer];
-    vl->digest = calloc(pl->slots, sizeof(*vl->digest));
+    const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    covey_err err = COVEY_OK;
+    vl->shape = *l;
+    if (pl->by_rows) {
+        err = covey_spatial_block(l, pl->units, &vl->shape);
+    }
+    vl->digest = calloc(pl->slots > l->units ? pl->slots : l->units, sizeof(*vl->digest));
     vl->secret = calloc(COVEY_PLAN_DEVICES_MAX, sizeof(*vl->secret));
     struct chosen *c = calloc(1, sizeof(*c));
-    covey_err err = COVEY_ERR_NOMEM;
-    if (vl->digest != NULL && vl->secret != NULL && c != NULL) {
+    if (vl->digest == NULL || vl->secret == NULL || c == NULL) {
+        err = COVEY_ERR_NOMEM;
+    }
+    if (err == COVEY_OK) {
         c->version = v;
         c->layer = layer;
         err = make_digests(v, layer);
@@ -267,72 +286,6 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
         }
     }
     covey__coded_unlock(v->coded);
-    return err;
-}
-
-/* ---- assignment messages ---- */
-
-static size_t pack_slots(const struct covey_version *v, uint8_t device, uint8_t *out, bool *which)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < v->plan.layers && device != v->self; i++) {
-        const struct covey_plan_layer *pl = &v->plan.layer[i];
-        for (unsigned s = 0; s < pl->slots; s++) {
-            if (pl->holder[s] != device) {
-                continue;
-            }
-            if (out != NULL) {
-                covey_store16(out + len, (uint16_t)i);
-                covey_store16(out + len + 2, (uint16_t)s);
-                memcpy(out + len + 4, v->layer[i].digest[s].bytes, sizeof(struct covey_digest));
-            }
-            which[i] = true;
-            len += SLOT_ENTRY_BYTES;
-        }
-    }
-    return len;
-}
-
-covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
-                                struct covey_bytes plan, uint8_t **out, size_t *out_len)
-{
-    bool which[COVEY_LAYERS_MAX] = {false};
-    size_t slots_len = pack_slots(v, device, NULL, which);
-    size_t layers_cap = (size_t)v->plan.layers * LAYER_BYTES + 16;
-    size_t cap = slots_len + layers_cap + plan.len + ASSIGN_EXTRA;
-    uint8_t *slots = malloc(slots_len + 1);
-    uint8_t *layers = malloc(layers_cap);
-    uint8_t *message = malloc(cap);
-    covey_err err = COVEY_ERR_NOMEM;
-    if (slots == NULL || layers == NULL || message == NULL) {
-        goto out;
-    }
-    pack_slots(v, device, slots, which);
-    size_t layers_len = 0;
-    struct covey_buf room = {layers, layers_cap};
-    err = covey__layers_encode(v->file->model, which, v->plan.layers, room, &layers_len);
-    if (err != COVEY_OK) {
-        goto out;
-    }
-    struct covey_work_message m = {.type = COVEY_WORK_ASSIGN,
-                                   .assign = {.fence = v->fence,
-                                              .layers = covey_bytes_of(layers, layers_len),
-                                              .slots = covey_bytes_of(slots, slots_len),
-                                              .plan = plan,
-                                              .batch = (uint16_t)v->file->batch}};
-    if (plan.len > 0) {
-        m.assign.model = v->file->id;
-    }
-    struct covey_buf space = {message, cap};
-    err = covey_work_encode(&m, space, out_len);
-    if (err == COVEY_OK) {
-        *out = message;
-        message = NULL;
-    }
-out:
-    free(slots);
-    free(layers);
-    free(message);
     return err;
 }
 
@@ -452,6 +405,9 @@ covey_err covey__version_compute(const struct covey_version *v,
 {
     const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
     const struct covey_version_layer *vl = &v->layer[work->layer];
+    if (v->plan.layer[work->layer].by_rows) {
+        return covey__rows_compute(v, work, scratch, out);
+    }
     bool is_own = vl->own != NULL && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0;
     if (!is_own && is_by_slot(v, work->layer)) {
         return compute_by_slot(v, work, scratch, out);
@@ -494,6 +450,9 @@ covey_err covey__version_check(const struct covey_version *v, size_t layer,
                                struct covey_scratch *scratch, uint32_t *out_wrong)
 {
     const struct covey_layer *l = covey_model_layer(v->file->model, layer);
+    if (v->plan.layer[layer].by_rows) {
+        return covey__rows_check(v, layer, answers, scratch, out_wrong);
+    }
     struct covey_check_answer check[COVEY_PLAN_DEVICES_MAX];
     uint8_t device[COVEY_PLAN_DEVICES_MAX];
     size_t count = 0;
@@ -571,6 +530,9 @@ covey_err covey__version_combine(const struct covey_version *v, size_t layer,
     size_t floats = covey_layer_answer_floats(l);
     const float *by_slot[COVEY_LAYER_SLOTS_MAX];
     covey_err err = COVEY_OK;
+    if (pl->by_rows) {
+        return covey__rows_combine(v, layer, answers, product);
+    }
     find_answers(v, layer, floats, answers, by_slot);
     for (unsigned g = 0; g < pl->groups && err == COVEY_OK; g++) {
         unsigned first_unit, first_slot;

@@ -12,7 +12,8 @@
 #include "pool.h"
 
 struct covey_version_layer {
-    struct covey_digest *digest; /* by slot; NULL: not coded */
+    struct covey_digest *digest; /* by slot, or, by rows, by unit; NULL: not coded */
+    struct covey_layer shape;    /* the layer, or, by rows, a block of it */
     const struct covey_own *own; /* NULL: the owner holds nothing of it */
     uint64_t own_slots[COVEY_LAYER_SLOTS_MAX / 64];
     const struct covey_secret **secret; /* by device; NULL: itself, or holds nothing */
@@ -59,7 +60,8 @@ covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
 struct covey_version_work {
     size_t layer;
     uint64_t slots[COVEY_LAYER_SLOTS_MAX / 64];
-    const struct covey_body *input; /* float32 */
+    const struct covey_body *input;                   /* float32; NULL: by rows */
+    struct covey_body *block[COVEY_PLAN_DEVICES_MAX]; /* by rows: by device, its slot's input */
     struct covey_wanted wanted;
 };
 covey_err covey__version_compute(const struct covey_version *v,
@@ -72,6 +74,7 @@ struct covey_answers {
     struct covey_body *device[COVEY_PLAN_DEVICES_MAX];
     struct covey_body *local;
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
+    struct covey_body *block[COVEY_PLAN_DEVICES_MAX]; /* by rows: to what, float32 */
 };
 /* Bit d: the answer of device d is not the product of its weights and the input. */
 covey_err covey__version_check(const struct covey_version *v, size_t layer,
@@ -81,10 +84,20 @@ covey_err covey__version_check(const struct covey_version *v, size_t layer,
 covey_err covey__version_combine(const struct covey_version *v, size_t layer,
                                  const struct covey_answers *answers, float *product) COVEY_CHECK;
 
+/* The input of each slot of a layer by rows, by device; those made before an error are the caller's
+ * too. */
+covey_err covey__version_blocks(const struct covey_version *v, size_t layer, const float *input,
+                                struct covey_body *out[static COVEY_PLAN_DEVICES_MAX]) COVEY_CHECK;
+
 /* Bodies of float16 and of float32 with the same numbers. */
 covey_err covey__body_halve(const float *values, size_t floats,
                             struct covey_body **out) COVEY_CHECK;
 covey_err covey__body_widen(const struct covey_body *half, struct covey_body **out) COVEY_CHECK;
+
+/* Without zeros (covey/tile.h) where that takes fewer bytes, else as they are; never in as many as
+ * float16 takes. */
+covey_err covey__body_sparse(const struct covey_plane_rows *rows, const float *values,
+                             struct covey_body **out) COVEY_CHECK;
 
 /* The pieces of segment 0 of a tile run's input, by device, besides those that are there; those
  * made before an error are the caller's too. */

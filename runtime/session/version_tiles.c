@@ -36,6 +36,24 @@ covey_err covey__body_widen(const struct covey_body *half, struct covey_body **o
     return err;
 }
 
+covey_err covey__body_sparse(const struct covey_plane_rows *rows, const float *values,
+                             struct covey_body **out)
+{
+    size_t bytes = (size_t)rows->planes * (rows->end - rows->begin) * rows->width * sizeof(float);
+    struct covey_body *body = NULL;
+    covey_err err = covey_body_new(covey_rows_sparse_most(rows), &body);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    body->len = covey_rows_cut_sparse(rows, values, (float *)(void *)body->data);
+    if (body->len >= bytes || body->len == bytes / 2) { /* that many bytes are float16 */
+        covey_rows_cut(rows, values, (float *)(void *)body->data);
+        body->len = bytes;
+    }
+    *out = body;
+    return COVEY_OK;
+}
+
 covey_err covey__version_cut(const struct covey_version *v, unsigned run,
                              const struct covey_tile_layout *layout, const float *input,
                              struct covey_body *out[static COVEY_PLAN_DEVICES_MAX])
@@ -48,17 +66,19 @@ covey_err covey__version_cut(const struct covey_version *v, unsigned run,
         if (piece.begin >= piece.end) {
             continue;
         }
-        size_t bytes = covey_tile_piece_bytes(r, 0, piece, v->plan.half);
-        covey_err err = covey_body_new(bytes, &out[d]);
+        rows.begin = piece.begin;
+        rows.end = piece.end;
+        covey_err err;
+        if (v->plan.half) {
+            err = covey_body_new(covey_tile_piece_bytes(r, 0, piece, true), &out[d]);
+        } else {
+            err = covey__body_sparse(&rows, input, &out[d]);
+        }
         if (err != COVEY_OK) {
             return err;
         }
-        rows.begin = piece.begin;
-        rows.end = piece.end;
         if (v->plan.half) {
             covey_rows_cut_half(&rows, input, (uint16_t *)(void *)out[d]->data);
-        } else {
-            covey_rows_cut(&rows, input, (float *)(void *)out[d]->data);
         }
     }
     return COVEY_OK;

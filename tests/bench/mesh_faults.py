@@ -1,25 +1,38 @@
 # SPDX-License-Identifier: MIT
 """Devices that die, stop, are cut off, are late or lie while requests stream."""
 
+import fcntl
 import json
 import os
 import random
 import signal
+import socket
 import statistics
-import subprocess
+import struct
+import time
 
 from mesh_lab import (Lab, Later, MeshError, Requests, Tally, alternate, print_error,
                       summary)
 
 ASKER = 1
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 # A stream has so many requests in front of a loss and behind it.
 BEFORE, AFTER = 15, 15
+
+
+def take_down(link):
+    """As `ip link set LINK down` does (netdevice(7)), without a process: its start would take
+    milliseconds from devices that are about to compute."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        name, flags = struct.unpack("16sh", fcntl.ioctl(s, SIOCGIFFLAGS,
+                                                        struct.pack("16sh", link.encode(), 0)))
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh", name, flags & ~IFF_UP))
 
 
 def lose(way, known, node):
     """Without another program's start in between, which would take longer than a request."""
     if way == "cut":
-        subprocess.run(["ip", "link", "set", f"cvy{known['id']}-{node}", "down"], check=True)
+        take_down(f"cvy{known['id']}-{node}")
     else:
         number = signal.SIGKILL if way == "kill" else signal.SIGSTOP
         os.kill(known["nodes"][node - 1]["pid"], number)
@@ -78,11 +91,21 @@ def coded_options(options):
     return extra + (["--coded", options.coded] if options.coded else [])
 
 
+def restored(lab, victims, before, times):
+    """Waits until another loss would cost nothing (`lab wait`), and tells of this one."""
+    start = time.monotonic()
+    lab.wait()
+    own = statistics.median(before) if before else None
+    return {"victims": victims, "steady_ms": own, "hit_ms": times[:1],
+            "ratio": round(times[0] / own, 3) if times and own else None,
+            "restored_s": round(time.monotonic() - start, 1)}
+
+
 def losses(options, model, way):
     """No request is lost and none is wrong; the hit take hardly longer."""
     rng = random.Random(options.seed)
     choice = coded_options(options)
-    steady, hit, tally, worst_hits = [], [], Tally(), []
+    steady, hit, tally, worst_hits, each = [], [], Tally(), [], []
     with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
         lab.wait()
         lab.add(ASKER, model)
@@ -91,11 +114,14 @@ def losses(options, model, way):
         steady += Requests(lab, ASKER, model, BEFORE, choice).ms(2)
         alive = set(range(2, options.devices + 1))
         for _ in range(options.rounds):
+            if len(alive) < options.at_once:
+                break
             victims = rng.sample(sorted(alive), options.at_once)
             requests, times = one_loss(lab, model, way, victims, rng,
                                        statistics.median(steady), choice)
             tally.add(requests, skip=2)
-            steady += requests.ms(2)[:BEFORE - 2]
+            before = requests.ms(2)[:BEFORE - 2]
+            steady += before
             hit += times[:1]
             worst_hits.append(max(times, default=0))
             if options.for_good:
@@ -103,9 +129,9 @@ def losses(options, model, way):
             else:
                 for node in victims:
                     bring_back(lab, way, node)
-            lab.wait()
+            each.append(restored(lab, victims, before, times))
     median = statistics.median(steady)
-    return {"losses": options.rounds, "all": tally.json(), "steady": summary(steady),
+    return {"losses": len(each), "each": each, "all": tally.json(), "steady": summary(steady),
             "hit": summary(hit), "hit_or_next": summary(worst_hits),
             "hit_median_ratio": round(statistics.median(hit) / median, 3) if hit else None,
             "hit_max_ratio": round(max(hit) / median, 3) if hit else None}

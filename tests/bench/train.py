@@ -12,14 +12,14 @@ that is asked for was reached.
   train.py same-curve       losses as on one device
   train.py private          accuracy of private training
   train.py kills            a worker killed every minute
-  train.py liar             a worker that corrupts one answer of a hundred
+  train.py liar             a worker that corrupts one answer of a hundred (--mode data: of ten)
   train.py owner-kill       the owner killed: another goes on
   train.py cut              the network cut in two
   train.py onnx             what a mesh has trained in ONNX Runtime (npm is asked for it once)
 
-Most need root (network namespaces, cpuacct), COVEY_DATA with mnist/ in it, and COVEY, the program
-of a release build. The exit status is 1 where the figure was not reached, 77 where something that
-is needed is missing."""
+Most need root (network namespaces, cpuacct), COVEY_DATA with data/mnist/ in it, and COVEY, the
+program of a release build. The exit status is 1 where the figure was not reached, 77 where
+something that is needed is missing."""
 
 import argparse
 import json
@@ -72,13 +72,14 @@ def arguments():
     parser.add_argument("--test-samples", type=int, default=0)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lr", type=float, default=0.05, help="learning rate of the faults")
     parser.add_argument("--mode", default="products", help="of faults: products or data")
     parser.add_argument("--strategy", default="field", help="of the liar's products")
     parser.add_argument("--strategies", default="mds,lt", help="against uncoded")
     parser.add_argument("--latency-ms", type=int, help="mean of a task")
     parser.add_argument("--masks", type=int, default=1, help="T")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of losses, relative")
-    parser.add_argument("--share", type=int, default=1, help="percent of answers that lie")
+    parser.add_argument("--share", type=int, help="percent of answers that lie")
     parser.add_argument("--every", type=int, default=20, help="steps between checkpoints")
     parser.add_argument("--kill-every", type=float, default=60, help="seconds")
     parser.add_argument("--kill-after", type=float, default=20, help="seconds")

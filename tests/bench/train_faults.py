@@ -19,7 +19,7 @@ RUNNING = "running"
 def common(options, data):
     """What one device would do as well, then how the mesh does it."""
     return ["--model", options.model, "--epochs", options.epochs, "--batch", options.batch,
-            "--data", data.spec, "--seed", options.seed]
+            "--data", data.spec, "--seed", options.seed, "--lr", options.lr]
 
 
 def over_mesh(options, data):
@@ -73,14 +73,21 @@ def kills(options, folder):
 
 
 def liar(options, folder):
-    """A worker that corrupts one answer of a hundred is named when it first does, and the weights
-    are those of honest workers."""
+    """A worker that corrupts one answer of a hundred (of gradients, which are fewer, of ten) is
+    named when it first does, and the weights are those of honest workers."""
     data = Mnist(folder, options.samples, options.test_samples)
-    way = ["--strategy", options.strategy, "--check", "all"]
+    gradients = options.mode == "data"
+    way = ["--check", "all"] + ([] if gradients else ["--strategy", options.strategy])
+    share = options.share if options.share is not None else 10 if gradients else 1
     with Lab(options.devices) as lab:
         lab.wait()
+        price = {}
+        if gradients:
+            believed = train(lab, OWNER, f"{folder}/believed.onnx", *common(options, data),
+                             "--mode", "data")
+            price = {"believed": brief(believed)}
         honest = train(lab, OWNER, f"{folder}/honest.onnx", *over_mesh(options, data), *way)
-        lab.command("lie", options.devices, "--share", options.share)
+        lab.command("lie", options.devices, "--share", share)
         lied = train(lab, OWNER, f"{folder}/lied.onnx", *over_mesh(options, data), *way)
         peers = json.loads(lab.run(OWNER, "peers", "--json"))["peers"]
     wanted = next(p["id"] for p in peers if p["name"] == f"node{options.devices}")
@@ -88,12 +95,14 @@ def liar(options, folder):
     named = any(wanted.startswith(who) or who.startswith(wanted) or who == f"node{options.devices}"
                 for who in rounds["liars"])
     same = same_file(f"{folder}/honest.onnx", f"{folder}/lied.onnx")
-    return {"honest": brief(honest), "lied": brief(lied), "named": named,
+    if gradients:
+        price["times_as_long"] = round(honest["seconds"] / believed["seconds"], 3)
+    return {"honest": brief(honest), "lied": brief(lied), "named": named, **price,
             "wrong_answers": rounds["reissued"], "same_weights": same,
             "check_share": round(rounds["check_s"] / lied["seconds"], 5),
             "points_off": points(lied, honest),
             "holds": named and len(rounds["liars"]) == 1 and
-            (same or options.strategy != "field")}
+            (same or not (gradients or options.strategy == "field"))}
 
 
 # ---- the owner ----

@@ -13,6 +13,7 @@ import time
 from mesh_lab import COVEY, Lab, MeshError
 
 OWNER = 1
+SHARED = pathlib.Path(__file__).resolve().parents[2].parent / "shared"
 TIMEOUT_S = 7200
 
 
@@ -44,9 +45,9 @@ class Mnist:
     """Some of the data set in a folder of its own; 0: all."""
 
     def __init__(self, folder, train, test):
-        source = pathlib.Path(os.environ.get("COVEY_DATA", "")) / "mnist"
-        if "COVEY_DATA" not in os.environ or not (source / PARTS["train"][0]).exists():
-            raise Skipped("needs MNIST: COVEY_DATA is a folder with mnist/ in it")
+        source = pathlib.Path(os.environ.get("COVEY_DATA", SHARED)) / "data" / "mnist"
+        if not (source / PARTS["train"][0]).exists():
+            raise Skipped(f"needs MNIST in {source}: COVEY_DATA is the folder with data/ in it")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
         for part, count in (("train", train), ("test", test)):
             for name in PARTS[part]:

@@ -154,7 +154,7 @@ static void fill(struct fixture *f)
         long_text(s->model, sizeof(s->model));
         s->output_rank = COVEY_RANK_MAX;
         s->total = s->median_us = UINT32_MAX;
-        s->custody.kept = COVEY_CONTROL_KEPT_OVER;
+        s->custody.kept = COVEY_CONTROL_KEPT_STOPPED;
         memset(&s->custody.id, 0xab, sizeof(s->custody.id));
         s->custody.epoch = UINT32_MAX;
         long_text(s->custody.owner, sizeof(s->custody.owner));

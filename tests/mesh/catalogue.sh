@@ -2,10 +2,7 @@
 # A model that is added at one device is known at every other, is brought there when it is asked
 # for, from whoever has it, and goes everywhere when it is removed.
 . "$(dirname "$0")/common.sh"
-model="$COVEY_DEMO_DATA/digits.onnx"
-digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
 printf '%s\n' zero one two three four five six seven eight nine >"$dir/digits.txt"
-at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
 
 # models DEVICE: "name added-at here" of each.
 models() {
@@ -14,17 +11,9 @@ import json, sys
 for m in json.load(sys.stdin)["models"]:
     print(m["name"], m["publisher"], m["here"])'
 }
-# becomes DEVICE TEXT: its list of models, within ten seconds.
-becomes() {
-    local tries=0 found=
-    while [ "$tries" -lt 100 ]; do
-        found=$(models "$1")
-        [ "$found" = "$2" ] && return
-        tries=$((tries + 1))
-        sleep 0.1
-    done
-    wrong "models of node $1: '$found', not '$2'"
-}
+knows() { [ "$(models "$1")" = "$2" ]; }
+# becomes DEVICE TEXT: its list of models, soon.
+becomes() { soon knows "$1" "$2" || wrong "models of node $1: '$(models "$1")', not '$2'"; }
 
 succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
 succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"

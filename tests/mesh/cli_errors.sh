@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # What goes wrong gives its exit status and one clear line, and leaves nothing half-written.
 . "$(dirname "$0")/common.sh"
-model="$COVEY_DEMO_DATA/digits.onnx"
-digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
 
 # Wrong usage is 2.
 expect 2 "no command 'frobnicate'" "$COVEY" frobnicate

@@ -2,7 +2,12 @@
 set -u
 dir=$(mktemp -d)
 lab="$dir/lab"
+model="$COVEY_DEMO_DATA/digits.onnx"
+digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
 failures=0
+
+# at DEVICE COMMAND...: covey's command, at a device of the lab.
+at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
 
 # What the nodes said last, and which of them run: a check that failed is often their doing.
 show_nodes() {
@@ -48,6 +53,28 @@ expect_json() {
     [ "$status" -eq "$code" ] || wrong "$* --json gave $status, not $code"
     python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["error"] and d["code"] == int(sys.argv[2])' \
         "$dir/out" "$code" || wrong "$* --json wrote: $(cat "$dir/out")"
+}
+
+# same_numbers FILE FILE COUNT: of two .npy, within rounding.
+same_numbers() {
+    python3 - "$@" <<'END' || wrong "$1 is not $2"
+import array, struct, sys
+def load(path):
+    data = open(path, "rb").read()
+    return array.array("f", data[10 + struct.unpack("<H", data[8:10])[0]:])
+a, b = load(sys.argv[1]), load(sys.argv[2])
+assert len(a) == len(b) == int(sys.argv[3]), (len(a), len(b))
+assert max(abs(x - y) for x, y in zip(a, b)) <= 1e-4 * max(map(abs, b))
+END
+}
+
+# soon COMMAND...: succeeds within a minute.
+soon() {
+    local end=$((SECONDS + 60))
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.1
+    done
 }
 
 succeed() {

@@ -2,47 +2,31 @@
 # SPDX-License-Identifier: MIT
 """Training sessions outlive their owners. `custody.py kill`: the owner is killed, another custodian
 goes on by itself, no more than the steps since a checkpoint are lost, and the model is byte for byte
-the one that nobody disturbed. `custody.py cut`: the network is cut with the owner on either side, and
-never do two devices own the session.
+the one that nobody disturbed. `custody.py large`: the same with checkpoints that are larger than what
+fits one message, and are kept in pieces. `custody.py hand`: a session that was stopped is resumed, at
+its device and at others, and stays the same session. `custody.py cut`: the network is cut with the
+owner on either side, and never do two devices own the session.
 """
 import json
-import os
+import resource
+import signal
+import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from lab_end import torn_down
+from lab_common import (COVEY, COVEYD, DIGITS, ask, at, base, down, lab, lab_dir, read, run,
+                        torn_down, up, wait)
 
-COVEY, COVEYD = os.environ["COVEY"], os.environ["COVEYD"]
-DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
 # Too small to be worth another device: every step is computed by the owner, so that the bits agree.
 TRAIN = ["train", "--model", "mlp", "--units", "48", "--data", DIGITS, "--seed", "11"]
 LIMIT_S = 10
 FAST = 20  # steps between checkpoints, of some thousand a second
 ELECTED_S = 6  # a lease, and more than a vote takes
-CUT_S = 8  # a cut lasts: an owner without a majority has stopped, and another one has been elected
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
-with open(COVEYD, "rb") as binary:
-    sanitized = b"__asan_init" in binary.read()
-
-
-def lab(*words):
-    return subprocess.run([COVEY, "lab", *words, "--dir", lab_dir], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout
-
-
-def at(node, *words):
-    return [COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *words]
-
-
-def run(command, code=0):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=300)
-    assert done.returncode == code, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
-    return done.stdout if code == 0 else done.stderr
+CUT_S = 8  # a lease is over, and another one would have been elected
+OWNER = 2  # where nobody else is to own it
+sanitized = b"__asan_init" in read(COVEYD)
 
 
 def show(node, name):
@@ -53,16 +37,6 @@ def show(node, name):
     return seen if seen is not None and "total_steps" in seen and "epochs" in seen else None
 
 
-def wait(what, ready, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = ready()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"in {seconds} s: not {what}")
-
-
 def never(what, seen, seconds):
     """Looks all the time for what must not happen while it could."""
     end = time.monotonic() + seconds
@@ -70,39 +44,50 @@ def never(what, seen, seconds):
         assert not seen(), what
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 def log_of(node):
     return read(f"{lab_dir}/node{node}.log").decode(errors="replace")
 
 
 def went_on(node):
-    """The step after which it says that it goes on, or None."""
-    lines = [line for line in log_of(node).splitlines() if "goes on here in epoch" in line]
-    return int(lines[-1].rsplit(" ", 1)[1]) if lines else None
+    """The step after which it says that it goes on."""
+    lines = wait("said", lambda: [line for line in log_of(node).splitlines()
+                                  if "goes on here in epoch" in line])
+    return int(lines[-1].rsplit(" ", 1)[1])
+
+
+def local(epochs):
+    """What is said of a training by one process, and the seconds that its threads took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    report = json.loads(run([COVEY, *TRAIN, "--local", "--epochs", str(epochs), "--json",
+                             "--out", f"{base}/local.onnx"]))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return report, after.ru_utime - before.ru_utime
 
 
 def undisturbed(seconds):
     """A training of about so long, and the model that comes of it: (epochs, steps a second, file)."""
-    report = json.loads(run([COVEY, *TRAIN, "--local", "--epochs", "20", "--json",
-                             "--out", f"{base}/probe.onnx"]))
+    report, few_s = local(20)
     speed = report["steps"] / max(report["seconds"], 1e-3)
+    more, more_s = local(120)
+    # Where others use the processor too, its own time says how fast it may be later.
+    speed = max(speed, (more["steps"] - report["steps"]) / max(more_s - few_s, 1e-2))
     epochs = min(8000, max(6, int(seconds * speed / (report["steps"] / 20))))
-    path = f"{base}/local.onnx"
-    report = json.loads(run([COVEY, *TRAIN, "--local", "--epochs", str(epochs), "--json",
-                             "--out", path]))
+    report, _ = local(epochs)
     print(f"undisturbed: {report['steps']} steps, {speed:.0f} a second, "
           f"accuracy {report['last_accuracy']:.4f}", flush=True)
-    return epochs, speed, path
+    return epochs, speed, f"{base}/local.onnx"
 
 
 def begin(node, name, epochs, every):
     run(at(node, *TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", name,
            "--detach"))
-    wait("kept by three", lambda: (show(node, name) or {}).get("custodians") == 3)
+
+    def kept():
+        """Also before there are three, no more steps are made than may be lost."""
+        seen = show(node, name) or {"total_steps": 0, "checkpoint_step": 0, "custodians": 0}
+        assert seen["total_steps"] - seen["checkpoint_step"] <= every, seen
+        return seen["custodians"] == 3
+    wait("kept by three", kept)
     return wait("a checkpoint", lambda: (lambda s: s if s and s["checkpoint_step"] >= 2 * every
                                          else None)(show(node, name)))
 
@@ -121,7 +106,7 @@ def owners(nodes, name):
 
 def kill():
     epochs, speed, path = undisturbed(14)
-    lab("up", "--devices", "4", "--mode", "loopback", "--wait", "60")
+    up(4)
     every = max(10, int(speed * 0.7))
     begin(1, "killed", epochs, every)
     before = show(1, "killed")
@@ -141,7 +126,14 @@ def kill():
     print(f"killed: the model is the same, accuracy {seen['test_accuracy']:.4f}", flush=True)
     lab("restart", "1")
     fast(owner[0], epochs)
-    stopped(owner[0], epochs, every, path)
+
+
+def hand():
+    epochs, speed, path = undisturbed(14)
+    up(4)
+    every = max(10, int(speed * 0.5))
+    stopped(1, epochs, every, path)
+    forgotten(1, epochs, every)
     alone(epochs, every, path)
 
 
@@ -159,50 +151,147 @@ def fast(node, epochs):
           f"{went_on(owner[0])} (at most {FAST} are lost)", flush=True)
     assert lost <= FAST, (before, lost)
     run(at(owner[0], "session", "stop", "fast"))
-    lab("restart", str(node))
+
+
+def custody(node, name):
+    """What a node keeps of a session, whether it trains it or not; {}: nothing."""
+    done = subprocess.run(at(node, "session", "show", name, "--json"), stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return json.loads(done.stdout).get("custody", {}) if done.returncode == 0 else {}
+
+
+def rests(name, nodes):
+    """Those where it is stopped and kept."""
+    return [n for n in nodes if custody(n, name).get("kept") == "while it is stopped"]
+
+
+def journal(node, name):
+    """Sessions of this name that a node's journal knows: [(id, state, epoch)]."""
+    with sqlite3.connect(f"file:{lab_dir}/node{node}/journal.db?mode=ro", uri=True) as db:
+        return [(i.hex(), s, e) for i, s, e in
+                db.execute("SELECT id, state, epoch FROM session WHERE name = ?", (name,))]
+
+
+def interrupted(node, name, epochs, every):
+    """Begun and watched at a terminal, and stopped by Ctrl-C there."""
+    command = at(node, *TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", name,
+                 "--out", f"{base}/never.onnx")
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait("kept by three", lambda: (show(node, name) or {}).get("custodians") == 3)
+    wait("a checkpoint", lambda: (show(node, name) or {}).get("checkpoint_step", 0) >= 2 * every)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 128 + signal.SIGINT and f"--resume {name}" in said, said
+    return show(node, name)
 
 
 def stopped(node, epochs, every, path):
-    """One that was stopped goes on by hand, also after its device's restart."""
-    begin(node, "stopped", epochs, every)
-    run(at(node, "session", "stop", "stopped"))
-    wait("stopped", lambda: show(node, "stopped")["state"] == "stopped")
+    """Stopped by Ctrl-C it goes on by hand, at another device and, after a restart, at the first:
+    always the same session, from the very step, and nowhere by itself."""
+    nodes = range(1, 5)
+    end = interrupted(node, "stopped", epochs, every)
+    keep = wait("three that keep it", lambda: (lambda r: r if len(r) == 3 else None)(
+        rests("stopped", nodes)))
+    first = custody(node, "stopped")
+    assert first["recoverable"] and first["checkpoint_step"] == end["total_steps"], (first, end)
     lab("kill", str(node))
+    other = [n for n in keep if n != node][0]
+    run(at(other, "train", "--resume", "stopped", "--detach"))
+    on = wait("to go on", lambda: show(other, "stopped"))
+    second = custody(other, "stopped")
+    assert second["session"] == first["session"] and second["epoch"] > first["epoch"], second
+    assert went_on(other) == end["total_steps"] <= on["total_steps"], (went_on(other), end, on)
     lab("restart", str(node))
-    shown = wait("up", lambda: subprocess.run(
-        at(node, "session", "show", "stopped", "--json"), stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True).stdout)
-    custody = json.loads(shown)["custody"]
-    assert custody["kept"] == "after its end" and custody["checkpoint_step"] >= 2 * every, custody
-    run(at(node, "train", "--resume", "stopped", "--out", f"{base}/resumed.onnx"))
+    third = wait("another that keeps it", lambda: [
+        n for n in nodes if custody(n, "stopped").get("kept") == "for another device"])[0]
+    assert "go on with it by themselves" in run(at(third, "train", "--resume", "stopped"), 5)
+    wait("three that keep it", lambda: (show(other, "stopped") or {}).get("custodians") == 3)
+    run(at(other, "session", "stop", "stopped"))
+    keep = wait("three that stop", lambda: (lambda r: r if len(r) == 3 else None)(
+        rests("stopped", nodes)))
+    last = keep[0] if keep[0] != other else keep[1]
+    for n in (last, other):
+        lab("kill", str(n))
+        lab("restart", str(n))
+    wait("all back", lambda: custody(last, "stopped").get("recoverable"))
+    run(at(last, "train", "--resume", "stopped", "--out", f"{base}/resumed.onnx"))
     assert read(f"{base}/resumed.onnx") == read(path), "resumed: another model"
-    assert "no training session" in run(at(node, "train", "--resume", "never"), 1)
-    print(f"stopped: after step {custody['checkpoint_step']}, went on after a restart to the same "
-          "model", flush=True)
+    rows = [row for n in keep for row in journal(n, "stopped")]
+    assert {row[0] for row in rows} == {first["session"]} and len(rows) == 3, rows
+    assert "no training session" in run(at(last, "train", "--resume", "never"), 1)
+    print(f"stopped: at node{node} after step {end['total_steps']}, went on at node{other} and, "
+          f"after restarts, at node{last}: one session, and the same model", flush=True)
+
+
+def forgotten(node, epochs, every):
+    """One that rests is forgotten by all once that is said at any of them."""
+    begin(node, "gone", epochs, every)
+    run(at(node, "session", "stop", "gone"))
+    keep = wait("three that stop", lambda: (lambda r: r if len(r) == 3 else None)(
+        rests("gone", range(1, 5))))
+    run(at([n for n in keep if n != node][0], "session", "stop", "gone"))
+    wait("nobody keeps it", lambda: not rests("gone", range(1, 5)))
 
 
 def here():
     """What node2 keeps of the session `two`."""
-    done = subprocess.run(at(2, "session", "show", "two", "--json"), stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
-    return json.loads(done.stdout)["custody"] if done.returncode == 0 else {}
+    return custody(2, "two")
 
 
 def alone(epochs, every, path):
-    """With two devices the owner's death is a pause: the other one goes on by hand, not before."""
-    lab("down")
-    lab("up", "--devices", "2", "--mode", "loopback", "--wait", "60")
+    """With two devices the owner's death is a pause. Once it is back it goes on; the other one does
+    not by itself, nor as the same session by hand: only as another one, when that is said."""
+    down()
+    up(2)
     run(at(1, *TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", "two", "--detach"))
     wait("a checkpoint", lambda: here().get("checkpoint_step", 0) >= every)
     assert "go on with it by themselves" in run(at(2, "train", "--resume", "two"), 5)
+    first = custody(1, "two")
+    lab("kill", "1")
+    lab("restart", "1")
+    wait("the session", lambda: custody(1, "two"))
+    run(at(1, "train", "--resume", "two", "--detach"))
+    wait("to go on", lambda: (show(1, "two") or {}).get("state") == "running")
+    second = custody(1, "two")
+    assert second["session"] == first["session"] and second["epoch"] > first["epoch"], second
     lab("kill", "1")
     never("a single device of two went on by itself", lambda: show(2, "two"), ELECTED_S)
     kept = here()
     assert not kept["recoverable"] and kept["owner"] == "node1", kept
-    run(at(2, "train", "--resume", kept["session"][:12], "--out", f"{base}/resumed.onnx"))
+    assert "--fork" in run(at(2, "train", "--resume", "two"), 1)
+    run(at(2, "train", "--resume", kept["session"][:12], "--fork", "--out",
+           f"{base}/resumed.onnx"))
     assert read(f"{base}/resumed.onnx") == read(path), "alone: another model"
+    assert here()["session"] != kept["session"], here()
     print(f"alone: went on by hand after step {kept['checkpoint_step']} to the same model",
           flush=True)
+
+
+def large():
+    """The owner of a model is killed whose checkpoints are above 64 MiB."""
+    lines = ["train", "--model", "mlp", "--units", "2150", "--data", DIGITS, "--seed", "11",
+             "--batch", "16", "--epochs", "1"]
+    path = f"{base}/local.onnx"
+    report = json.loads(run([COVEY, *lines, "--local", "--json", "--out", path]))
+    state = 8 * report["parameters"]  # with momentum
+    assert state > 64 << 20, report
+    up(3)
+    every = report["steps"] // 5
+    run(at(1, *lines, "--mode", "products", "--every", str(every), "--name", "large", "--detach"))
+    before = wait("a checkpoint, kept by three", lambda: (
+        lambda s: s if s and s["custodians"] == 3 and s["checkpoint_step"] > 0 else None)(
+            show(1, "large")), 120)
+    assert before["custody"]["recoverable"], before
+    lab("kill", "1")
+    killed = time.monotonic()
+    owner = wait("another owner", lambda: owners([2, 3], "large"), 60)
+    lost = before["total_steps"] - went_on(owner[0])
+    print(f"large: checkpoints of {state >> 20} MiB; node1 at step {before['total_steps']}, "
+          f"node{owner[0]} goes on after step {went_on(owner[0])} in "
+          f"{time.monotonic() - killed:.1f} s (at most {every} are lost)", flush=True)
+    assert went_on(owner[0]) > 0 and lost <= every, (before, lost)
+    seen = finish(owner[0], "large", path)
+    print(f"large: the model is the same, accuracy {seen['test_accuracy']:.4f}", flush=True)
 
 
 class Watch(threading.Thread):
@@ -241,19 +330,24 @@ def custodians(name, owner):
     """The nodes that keep the session for its owner."""
     kept = []
     for n in range(1, 6):
-        listed = json.loads(run(at(n, "sessions", "--json")))["sessions"]
+        listed = ask(n, "sessions")["sessions"]
         kept += [n for s in listed if s["id"] == name and s["state"] == "kept" and n != owner]
     return kept
 
 
-def cut_case(name, title, node, targets, epochs, every, path):
-    begin(node, name, epochs, every)
+def cut_case(name, title, targets, training, until=None):
+    """Cut until something is so, or for CUT_S."""
+    epochs, every, path = training
+    begin(1 if name == "minority" else OWNER, name, epochs, every)
     watches = [Watch(n, name) for n in range(1, 6)]
     for w in watches:
         w.start()
     cut = targets()
     lab("cut", *(str(n) for n in cut))
-    time.sleep(CUT_S)
+    if until is None:
+        time.sleep(CUT_S)
+    else:
+        wait(f"what follows from {title}", until)
     lab("heal", *(str(n) for n in cut))
     done = wait("the end", lambda: [n for n in range(1, 6)
                                     if (show(n, name) or {}).get("state") == "done"], 240)
@@ -269,25 +363,19 @@ def cut_case(name, title, node, targets, epochs, every, path):
 
 
 def cut():
-    if os.geteuid() != 0:
-        print("needs root for networks of their own: skipped")
-        return 77
-    epochs, speed, path = undisturbed(16)
-    every = max(10, int(speed * 0.7))
-    lab("up", "--devices", "5", "--mode", "netns", "--wait", "60")
-    turns = cut_case("minority", "owner alone", 1, lambda: [1], epochs, every, path)
-    assert turns[0] == 1 and len(turns) == 2, turns
-    owner = 2
-    turns = cut_case("majority", "one custodian away", owner,
-                     lambda: custodians("majority", owner)[:1], epochs, every, path)
-    assert turns == [owner], turns
-    turns = cut_case("nobody", "no majority", owner, lambda: custodians("nobody", owner), epochs,
-                     every, path)
-    assert turns[0] == owner, turns  # whoever is quicker once they are back together
-    return 0
+    epochs, speed, path = undisturbed(12)
+    training = epochs, max(10, int(speed * 0.7)), path
+    up(5, mode="netns")
+    turns = cut_case("minority", "owner alone", lambda: [1], training,
+                     lambda: owners(range(2, 6), "minority"))
+    assert turns[0] == 1 and len(turns) > 1, turns
+    turns = cut_case("majority", "one custodian away",
+                     lambda: custodians("majority", OWNER)[:1], training)
+    assert turns == [OWNER], turns
+    turns = cut_case("nobody", "no majority", lambda: custodians("nobody", OWNER), training,
+                     lambda: not owners([OWNER], "nobody"))
+    assert turns[0] == OWNER, turns  # whoever is quicker once they are back together
 
 
-code = 0
-with torn_down(lab_dir, base):
-    code = {"kill": kill, "cut": cut}[sys.argv[1]]() or 0
-sys.exit(code)
+with torn_down():
+    {"kill": kill, "hand": hand, "large": large, "cut": cut}[sys.argv[1]]()

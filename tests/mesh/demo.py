@@ -2,24 +2,22 @@
 # SPDX-License-Identifier: MIT
 """The demo's summary keeps what it promises: usage demo.py loopback|netns."""
 import json
-import os
 import subprocess
 import sys
+
+from lab_common import COVEY, DATA, DIGITS, NO_NETNS, needs_root, skip
 
 FIELDS = {"name", "answers", "lost", "accuracy", "argmax_equal", "max_rel_diff", "recovered_dead",
           "recovered_late", "median_ms", "max_ms", "coordinator", "term"}
 mode = sys.argv[1]
-if mode == "netns" and os.geteuid() != 0:
-    print("needs root: skipped")
-    sys.exit(77)
-data = os.environ["COVEY_DEMO_DATA"]
-run = subprocess.run(
-    [os.environ["COVEY"], "lab", "demo", "--json", "--mode", mode, "--model",
-     f"{data}/digits.onnx", "--data", f"digits:{data}/digits.csv.gz"],
-    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=150)
+if mode == "netns":
+    needs_root()
+run = subprocess.run([COVEY, "lab", "demo", "--json", "--mode", mode, "--model",
+                      f"{DATA}/digits.onnx", "--data", DIGITS],
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=150)
 print(run.stderr)
-if mode == "netns" and "network namespaces cannot be made here" in run.stderr:
-    sys.exit(77)
+if NO_NETNS in run.stderr:
+    skip(NO_NETNS)
 summary = json.loads(run.stdout)
 print(json.dumps(summary, indent=1))
 assert run.returncode == 0

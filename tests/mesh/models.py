@@ -5,17 +5,10 @@
 MLPs, LeNets and a residual network from COVEY_DATA; each answer is compared with --local, whose
 outputs tests/apps compares with the published ones.
 """
-import json
 import os
-import subprocess
-import sys
-import tempfile
 
-from lab_end import torn_down
+from lab_common import COVEY, SHARED, at, difference, lab, skip, stream, torn_down, up
 
-COVEY = os.environ["COVEY"]
-HERE = os.path.dirname(os.path.abspath(__file__))
-SHARED = os.environ.get("COVEY_DATA") or os.path.join(HERE, "..", "..", "..", "shared")
 MNIST = f"mnist:{SHARED}/data/mnist"
 MODELS = [  # file, inputs, preparation
     ("zoo-mnist-8/model.onnx", MNIST, []),
@@ -28,38 +21,26 @@ MODELS = [  # file, inputs, preparation
 ]
 LIMIT = 40
 if not os.path.isdir(f"{SHARED}/data/models"):
-    print(f"{SHARED} is missing: skipped")
-    sys.exit(77)
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
-
-
-def outputs(command):
-    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
-    return [json.loads(line)["outputs"] for line in text.splitlines()]
+    skip(f"{SHARED} is missing")
 
 
 def check(file, inputs, preparation):
     model = f"{SHARED}/data/models/{file}"
-    ask = ["infer", model, inputs, *preparation, "--stream", "--limit", str(LIMIT)]
-    single = outputs([COVEY, *ask, "--local"])
-    mesh = outputs([COVEY, "lab", "run", "2", "--dir", lab_dir, "--", *ask, "--coded", "all"])
+    words = ["infer", model, inputs, *preparation, "--stream", "--limit", str(LIMIT)]
+    single = [line["outputs"] for line in stream([COVEY, *words, "--local"])]
+    mesh = [line["outputs"] for line in stream(at(2, *words, "--coded", "all"))]
     assert len(single) == len(mesh) == LIMIT
-    worst = 0.0
+    worst = max(map(difference, mesh, single))
     for a, b in zip(single, mesh):
-        scale = max(abs(x) for x in a)
-        worst = max(worst, max(abs(x - y) for x, y in zip(a, b)) / scale)
         assert a.index(max(a)) == b.index(max(b)), f"{file}: another class"
     print(f"{file}: {LIMIT} answers, largest difference {worst:.2g} relative", flush=True)
     assert worst < 1e-4, f"{file}: {worst}"
 
 
-with torn_down(lab_dir, base):
-    subprocess.run([COVEY, "lab", "up", "--devices", "4", "--dir", lab_dir, "--mode", "loopback",
-                    "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
+with torn_down():
+    up(4)
     for row in MODELS:
         check(*row)
-    subprocess.run([COVEY, "lab", "kill", "3", "--dir", lab_dir], check=True,
-                   stdout=subprocess.DEVNULL)
+    lab("kill", "3")
     for row in MODELS:
         check(*row)

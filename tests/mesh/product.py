@@ -8,72 +8,38 @@ gradients are right too.
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
+
+from lab_common import COVEY, lab, lab_dir, pid_of, run, torn_down, up
 
 NODES, ROUNDS, SIZE = 5, 12, 96
 STRATEGIES = ["uncoded", "replication", "mds", "vandermonde", "lt", "field", "private",
               "private-inputs"]
 EXACT = {"field", "private", "private-inputs"}
-COVEY = os.environ["COVEY"]
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
-
-
-def fail(text):
-    print(text)
-    for i in range(1, NODES + 1):
-        if os.path.exists(f"{lab_dir}/node{i}.log"):
-            print(f"-- node{i}", open(f"{lab_dir}/node{i}.log").read()[-1500:])
-    sys.exit(1)
-
-
-def lab(*args):
-    done = subprocess.run([COVEY, "lab", *args, "--dir", lab_dir], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        fail(f"covey lab {' '.join(args)} gave {done.returncode}: {done.stdout}")
-    return done.stdout
 
 
 def product(*args, rounds=ROUNDS):
     command = [COVEY, "bench", "train", "--product", "--mesh", "--json", "--state",
                f"{lab_dir}/node1", "--size", str(SIZE), "--rounds", str(rounds), "--timeout",
                "60", *args]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        fail(f"{args} gave {done.returncode}: {done.stderr}")
-    result = json.loads(done.stdout)
-    if result["rounds"] != rounds or len(result["round_ms"]) != rounds:
-        fail(f"{args}: not all rounds: {result}")
+    result = json.loads(run(command))
+    assert result["rounds"] == rounds and len(result["round_ms"]) == rounds, (args, result)
     return result
 
 
 def check(name, result, exact, worst=2e-5):
-    if exact and not result["exact"]:
-        fail(f"{name}: not exactly what one device computes: {result}")
-    if not result["error"] <= worst:
-        fail(f"{name}: error {result['error']}")
-
-
-def pid(i):
-    nodes = json.loads(subprocess.run([COVEY, "lab", "list", "--json", "--dir", lab_dir],
-                                      stdout=subprocess.PIPE, text=True, check=True).stdout)
-    nodes = nodes["nodes"] if isinstance(nodes, dict) else nodes
-    return nodes[i - 1]["pid"]
+    assert result["exact"] or not exact, f"{name}: not what one device computes: {result}"
+    assert result["error"] <= worst, f"{name}: error {result['error']}"
 
 
 def every_strategy():
     for strategy in STRATEGIES:
         result = product("--strategy", strategy, "--await", str(NODES - 1))
         check(strategy, result, strategy in EXACT, 1e-3 if strategy == "vandermonde" else 2e-5)
-        if result["here"] > 0 or result["answers"] == 0:
-            fail(f"{strategy}: was not spread: {result}")
+        assert result["here"] == 0 and result["answers"] > 0, f"{strategy}: not spread: {result}"
     for more in [["--picture", "8"], ["--gradient", "input", "--picture", "8"],
                  ["--gradient", "weight", "--picture", "8"], ["--gradient", "weight"]]:
         sizes = ["--rows", "10", "--depth", "12", "--columns", "9"]
@@ -84,8 +50,7 @@ def every_strategy():
 def killed():
     """Its tasks are done by others; when all are gone, here."""
     for strategy in ["uncoded", "mds", "lt", "field"]:
-        victim = pid(3)
-        timer = threading.Timer(0.8, lambda: os.kill(victim, signal.SIGKILL))
+        timer = threading.Timer(0.8, os.kill, (pid_of(3), signal.SIGKILL))
         timer.start()
         begin, rounds, lost = time.monotonic(), 0, 0
         while timer.is_alive() or time.monotonic() - begin < 1.5:
@@ -106,8 +71,7 @@ def slow():
     for strategy in ["mds", "replication", "lt"]:
         result = product("--strategy", strategy, "--await", str(NODES - 1))
         check(f"{strategy}, one slow", result, False)
-        if result["workers"] != NODES - 1:
-            fail(f"a slow node was left out: {result}")
+        assert result["workers"] == NODES - 1, f"a slow node was left out: {result}"
     lab("slow", "4", "--delay", "0")
     check("uncoded, none slow", product("--strategy", "uncoded", "--await", str(NODES - 1)), False)
 
@@ -118,8 +82,7 @@ def gone():
                "--await", "60", "--timeout", "1"]
     for _ in range(5):
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if done.returncode == 0:
-            fail("there were sixty workers")
+        assert done.returncode != 0, "there were sixty workers"
     check("after others went", product("--strategy", "mds"), False)
 
 
@@ -129,27 +92,17 @@ def liar():
     for strategy in ["uncoded", "field"]:
         result = product("--strategy", strategy, "--check-all")
         check(f"{strategy}, one lies", result, strategy in EXACT)
-        if strategy == "uncoded" and result["liars"] != ["node2"]:
-            fail(f"the liar was not named: {result['liars']}")
+        assert strategy != "uncoded" or result["liars"] == ["node2"], result["liars"]
     result = product("--strategy", "mds", "--check-all")
     check("after the liar", result, False)
-    if result["liars"] or result["workers"] > NODES - 2:
-        fail(f"a liar got more work: {result}")
+    assert not result["liars"] and result["workers"] <= NODES - 2, f"more for a liar: {result}"
 
 
-def main():
-    lab("up", "--devices", str(NODES), "--mode", "loopback")
+with torn_down(NODES):
+    up(NODES)
     every_strategy()
     killed()
     slow()
     gone()
     liar()
     print(f"{len(STRATEGIES)} strategies over {NODES} nodes: right")
-
-
-try:
-    main()
-finally:
-    subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-    shutil.rmtree(base, ignore_errors=True)

@@ -89,7 +89,7 @@ END
 succeed "$COVEY" lab wait --dir "$lab" --wait 60
 
 # And one to its end, of a model by name, with numbers of any kind; the page lies where one stands.
-succeed "$COVEY" lab run 1 --dir "$lab" -- model add "$COVEY_DEMO_DATA/digits.onnx" --name net
+succeed at 1 model add "$model" --name net
 mkdir "$dir/here"
 (cd "$dir/here" && "$COVEY" lab report r.md --dir "$lab" --model net --requests 8 --slow 5) \
     >"$dir/out" 2>"$dir/err" || wrong "a report of a model by name failed: $(cat "$dir/err")"

@@ -2,41 +2,21 @@
 # Work that is given to a node goes on without the command that gave it, its answers are those that
 # are given at once, and the same work under the same id is not done twice.
 . "$(dirname "$0")/common.sh"
-model="$COVEY_DEMO_DATA/digits.onnx"
-digits="digits:$COVEY_DEMO_DATA/digits.csv.gz"
-at() { "$COVEY" lab run "$1" --dir "$lab" -- "${@:2}"; }
 field() {
     at 1 session show "$1" --json 2>/dev/null |
         python3 -c 'import json, sys; print(eval(sys.argv[1], {"d": json.load(sys.stdin)}))' "$2"
 }
-# done_by ID: within thirty seconds.
-done_by() {
-    local tries=0
-    while [ "$(field "$1" 'd["state"]')" != done ]; do
-        tries=$((tries + 1))
-        [ "$tries" -gt 300 ] && wrong "$1 is not done" && return
-        sleep 0.1
-    done
-}
+is_done() { [ "$(field "$1" 'd["state"]')" = done ]; }
 
 succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
 succeed at 1 model add "$model" --name digits
 succeed at 1 infer digits "$digits" --limit 100 --output "$dir/now.npy"
 succeed at 1 infer digits "$digits" --limit 100 --detach --id first
-done_by first
+soon is_done first || wrong "first is not done"
 [ "$(field first '[d["inputs"], d["answers"], d["lost"]]')" = "[100, 100, 0]" ] ||
     wrong "answers are missing: $(at 1 session show first)"
 succeed at 1 session get first --out "$dir/later.npy"
-python3 - "$dir/now.npy" "$dir/later.npy" <<'END' || wrong "kept answers are others"
-import struct, sys
-def load(path):
-    data = open(path, "rb").read()
-    start = 10 + struct.unpack("<H", data[8:10])[0]
-    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
-a, b = load(sys.argv[1]), load(sys.argv[2])
-assert len(a) == len(b) == 1000
-assert max(abs(x - y) for x, y in zip(a, b)) < 1e-4 * max(map(abs, a))
-END
+same_numbers "$dir/later.npy" "$dir/now.npy" 1000
 
 # The same again: the one that is there. Something else under its id is refused.
 succeed at 1 infer digits "$digits" --limit 100 --detach --id first

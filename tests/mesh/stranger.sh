@@ -14,13 +14,13 @@ succeed "$COVEY" mesh enrol "$dir/authority" --device stranger --tier edge --tru
 "$COVEYD" --state "$dir/stranger" --interface lo >"$dir/stranger.log" 2>&1 &
 stranger=$!
 succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
-succeed "$COVEY" lab run 1 --dir "$lab" -- infer "$COVEY_DEMO_DATA/digits.onnx" \
-    "digits:$COVEY_DEMO_DATA/digits.csv.gz" --limit 50
+succeed at 1 infer "$model" "$digits" --limit 50
 kill -0 "$stranger" || wrong "the stranger does not run: $(cat "$dir/stranger.log")"
+soon "$COVEY" peers --state "$dir/stranger" || wrong "the stranger does not answer"
 succeed "$COVEY" peers --state "$dir/stranger" --json
 python3 -c 'import json, sys; p = json.load(open(sys.argv[1]))["peers"]; assert [x["name"] for x in p] == ["stranger"]' \
     "$dir/out" || wrong "the stranger sees: $(cat "$dir/out")"
 for i in 1 2 3; do
-    succeed "$COVEY" lab run "$i" --dir "$lab" -- peers
+    succeed at "$i" peers
     ! grep -q stranger "$dir/out" || wrong "node$i sees the stranger"
 done

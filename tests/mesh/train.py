@@ -6,15 +6,11 @@ killed; it goes on without whoever asked for it, and ends with a checkpoint when
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import time
 
-COVEY = os.environ["COVEY"]
-DIGITS = f"digits:{os.environ['COVEY_DEMO_DATA']}/digits.csv.gz"
+from lab_common import COVEY, DIGITS, ask, at, base, down, lab, read, run, torn_down, up, wait
+
 SMALL = ["--model", "lenet5", "--epochs", "2"]
 STRATEGIES = [  # options, how far losses may be from those of one device
     (["--mode", "products", "--coded", "all", "--strategy", "uncoded"], 1e-4),
@@ -23,37 +19,15 @@ STRATEGIES = [  # options, how far losses may be from those of one device
     (["--mode", "data", "--spare", "1"], 1e-4),
     (["--parts", "5"], 1e-4),
 ]
-base = tempfile.mkdtemp(prefix="covey-test-")
-lab_dir = f"{base}/lab"
 
 
-def at(node, *words):
-    return [COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *words]
+def seen_once(node, name, ready):
+    """What is said of a session once it is as it should be."""
+    def seen():
+        said = ask(node, "session", "show", name)
+        return said if ready(said) else None
 
-
-def run(command, code=0):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=120)
-    assert done.returncode == code, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
-    return done.stderr if code != 0 else done.stdout
-
-
-def show(node, name):
-    return json.loads(run(at(node, "session", "show", name, "--json")))
-
-
-def wait(node, name, ready):
-    for _ in range(600):
-        seen = show(node, name)
-        if ready(seen):
-            return seen
-        time.sleep(0.1)
-    raise AssertionError(f"{name} stays {seen}")
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
+    return wait(f"{name} as it should be", seen, 120)
 
 
 def same(name, *options):
@@ -105,12 +79,12 @@ def exact():
 
 def killed():
     """A device that dies costs no step."""
-    words = ["train", "--data", DIGITS, *SMALL, "--epochs", "12", "--mode", "data", "--name", "dies"]
+    words = ["train", "--data", DIGITS, *SMALL, "--epochs", "24", "--mode", "data", "--name", "dies"]
     run(at(1, *words, "--detach"))
-    wait(1, "dies", lambda s: s["workers"] == 2 and s["total_steps"] > 5)
-    run([COVEY, "lab", "kill", "3", "--dir", lab_dir])
-    seen = wait(1, "dies", lambda s: s["state"] == "done")
-    assert seen["total_steps"] == 12 * 28 and seen["lost"] == 1, seen
+    seen_once(1, "dies", lambda s: s["workers"] == 2 and s["total_steps"] > 5)
+    lab("kill", "3")
+    seen = seen_once(1, "dies", lambda s: s["state"] == "done")
+    assert seen["total_steps"] == 24 * 28 and seen["lost"] == 1, seen
     assert seen["test_accuracy"] > 0.9, seen
     print(f"killed: {seen['reissued']:.0f} tasks done again, no step lost", flush=True)
 
@@ -118,11 +92,11 @@ def killed():
 def detached():
     words = ["train", "--model", "mlp", "--units", "32", "--data", DIGITS, "--epochs", "2"]
     run(at(2, *words, "--name", "alone", "--detach"))
-    wait(2, "alone", lambda s: s["state"] == "done")
+    seen_once(2, "alone", lambda s: s["state"] == "done")
     run(at(2, "session", "get", "alone", "--out", f"{base}/got.onnx"))
     run([COVEY, *words, "--local", "--out", f"{base}/local.onnx"])
     assert read(f"{base}/got.onnx") == read(f"{base}/local.onnx")
-    listed = json.loads(run(at(2, "sessions", "--json")))["sessions"]
+    listed = ask(2, "sessions")["sessions"]
     assert any(s["id"] == "alone" and s.get("training") for s in listed), listed
     run(at(2, "session", "stop", "alone"))
     assert "over" in run(at(2, "session", "show", "alone"))
@@ -135,18 +109,16 @@ def stopped():
     with open(f"{base}/said", "w") as said:
         child = subprocess.Popen(at(1, *words, "--out", f"{base}/none.onnx"), stdout=said,
                                  stderr=said)
-    for _ in range(300):
-        listed = json.loads(run(at(1, "sessions", "--json")))["sessions"]
-        if any(s["id"] == "long" and s["total_steps"] > 20 for s in listed if "steps" in s):
-            break
-        time.sleep(0.1)
+    wait("some steps", lambda: any(
+        s["id"] == "long" and s["total_steps"] > 20 for s in ask(1, "sessions")["sessions"]
+        if "steps" in s))
     assert "runs here" in run(at(1, *words, "--out", f"{base}/none.onnx"), 1)
     assert "wait" in run(at(1, "session", "get", "long", "--out", f"{base}/none.onnx"), 1)
     os.kill(child.pid, signal.SIGINT)
     code = child.wait(timeout=60)
     said = read(f"{base}/said").decode()
     assert code == 128 + signal.SIGINT and "stopped in epoch" in said, (code, said)
-    seen = wait(1, "long", lambda s: s["state"] == "stopped")
+    seen = seen_once(1, "long", lambda s: s["state"] == "stopped")
     assert seen["checkpoint_step"] == seen["total_steps"] > 20, seen
     assert not os.path.exists(f"{base}/none.onnx")
     print(f"stopped: a checkpoint after step {seen['checkpoint_step']}", flush=True)
@@ -167,6 +139,7 @@ def refused():
         (["--mode", "products", "--parts", "2"], "of --mode data"),
         (["--parts", "40", "--batch", "50"], "would be empty"),
         (["--parts", "2", "--spare", "2"], "more than --spare"),
+        (["--parts", "5", "--check", "all"], "multiple"),
         (["--check", "some"], "--check takes"), (["--checkpoint", f"{base}/c"], "--checkpoint is"),
         (["--local", "--spare", "1"], "leave --local out"),
     ]
@@ -176,29 +149,16 @@ def refused():
     print(f"refused: {len(wrong)} combinations", flush=True)
 
 
-def lab(devices):
-    subprocess.run([COVEY, "lab", "up", "--devices", str(devices), "--dir", lab_dir, "--mode",
-                    "loopback", "--wait", "60"], check=True, stdout=subprocess.DEVNULL)
-
-
-def down():
-    if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
-
-
-try:
+with torn_down():
     refused()
-    lab(1)
+    up(1)
     same("mlp-here", "--model", "mlp", "--units", "48", "--epochs", "3", "--optimizer", "adam")
     same("lenet5-here", "--model", "lenet5", "--epochs", "3")
     stopped()
     alone = exact()
     down()
-    lab(3)
+    up(3)
     strategies()
     assert exact() == alone, "devices compute another product than this one"
     killed()
     detached()
-finally:
-    down()
-    shutil.rmtree(base, ignore_errors=True)

@@ -341,6 +341,97 @@ static void test_rows_cut_and_join(void **state)
     }
 }
 
+/* Half of them zeros, some of those negative; some planes have none, some nothing else. */
+static void thin_out(uint64_t *seed, const struct covey_plane_rows *r, float *tensor)
+{
+    size_t plane = (size_t)r->rows * r->width;
+    for (uint32_t p = 0; p < r->planes; p++) {
+        uint32_t kind = random_below(seed, 4);
+        for (size_t i = 0; i < plane && kind > 0; i++) {
+            bool zero = kind == 1 || random_below(seed, 2) == 0;
+            tensor[p * plane + i] = zero ? 0.0f : tensor[p * plane + i];
+        }
+        tensor[p * plane] = kind == 3 ? -0.0f : tensor[p * plane];
+    }
+}
+
+static void expect_sparse(uint64_t *seed, const struct covey_plane_rows *r)
+{
+    size_t floats = (size_t)r->planes * r->rows * r->width;
+    float *tensor = random_floats(seed, floats), *joined = calloc(floats + 1, sizeof(float));
+    thin_out(seed, r, tensor);
+    size_t most = covey_rows_sparse_most(r), kept = 0, words = 0;
+    float *strip = malloc(most + 1); /* as large as it must be */
+    size_t bytes = covey_rows_cut_sparse(r, tensor, strip);
+    assert_true(bytes <= most);
+    assert_true(covey_rows_join_sparse(r, strip, bytes, joined));
+    for (size_t j = 0; j < floats; j++) {
+        uint32_t row = (uint32_t)(j / r->width % r->rows);
+        float want = row >= r->begin && row < r->end ? tensor[j] : 0.0f;
+        assert_memory_equal(&joined[j], &want, sizeof(want));
+        kept += want < 0 || want > 0 || signbit(want) != 0;
+    }
+    words = ((size_t)(r->end - r->begin) * r->width + 31) / 32 * r->planes;
+    assert_int_equal(bytes, (kept + words) * sizeof(float));
+    for (size_t less = 0; less < bytes; less++) {
+        float *shorter = malloc(less + 1);
+        memcpy(shorter, strip, less);
+        assert_false(covey_rows_join_sparse(r, shorter, less, joined));
+        free(shorter);
+    }
+    free(tensor);
+    free(joined);
+    free(strip);
+}
+
+/* Without zeros and back: every bit where it was, in as few bytes as can be; what is cut short is
+ * refused, and nothing behind it is read. */
+static void test_rows_without_zeros(void **state)
+{
+    (void)state;
+    uint64_t seed = 11;
+    for (unsigned i = 0; i < 100; i++) {
+        struct covey_plane_rows r = {.planes = 1 + random_below(&seed, 4),
+                                     .rows = 1 + random_below(&seed, 5),
+                                     .width = 1 + random_below(&seed, 30)};
+        r.begin = random_below(&seed, r.rows);
+        r.end = r.begin + random_below(&seed, r.rows - r.begin + 1);
+        expect_sparse(&seed, &r);
+    }
+}
+
+/* All instructions write the same bytes and read what the others wrote; bits of floats that are not
+ * there, and floats behind the last, are refused. */
+static void test_sparse_kernels_agree(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    uint64_t seed = 12;
+    const struct covey__vkernels *plain = covey__vkernels_of(COVEY__ISA_PORTABLE);
+    for (size_t count = 1; count < MOST; count++) {
+        const struct covey_plane_rows r = {1, 1, (uint32_t)count, 0, 1};
+        float *in = random_floats(&seed, count);
+        float want[2 * MOST], got[2 * MOST], back[MOST];
+        thin_out(&seed, &r, in);
+        size_t size = plain->sparse_put(in, count, want);
+        for (int isa = COVEY__ISA_PORTABLE; isa <= COVEY__ISA_AVX512; isa++) {
+            const struct covey__vkernels *k = covey__vkernels_of((enum covey__isa)isa);
+            if (k == NULL) {
+                continue;
+            }
+            assert_int_equal(k->sparse_put(in, count, got), size);
+            assert_memory_equal(got, want, size * sizeof(float));
+            assert_int_equal(k->sparse_take(want, size + 1, back, count), size);
+            assert_memory_equal(back, in, count * sizeof(float));
+            assert_int_equal(k->sparse_take(want, size - 1, back, count), 0);
+            uint32_t *last = (uint32_t *)(void *)&got[(count - 1) / 32];
+            *last |= count % 32 != 0 ? UINT32_C(1) << 31 : 0;
+            assert_int_equal(k->sparse_take(got, 2 * MOST, back, count) == 0, count % 32 != 0);
+        }
+        free(in);
+    }
+}
+
 /* The nearest half of a number that is inside the halves' range, by trying its neighbours. */
 static void expect_nearest(float x, uint16_t half)
 {
@@ -434,6 +525,8 @@ int main(void)
         cmocka_unit_test(test_what_does_not_tile),
         cmocka_unit_test(test_bad_strips_are_refused),
         cmocka_unit_test(test_rows_cut_and_join),
+        cmocka_unit_test(test_rows_without_zeros),
+        cmocka_unit_test(test_sparse_kernels_agree),
         cmocka_unit_test(test_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -327,6 +327,45 @@ static void test_training_repeats(void **state)
     }
 }
 
+/* Parts of a state, wherever they are cut, are those of the whole, and loaded one by one they make
+ * it again; what lies outside, or does not begin with all of the head, is refused. */
+static void test_state_in_parts(void **state)
+{
+    (void)state;
+    static const size_t cuts[] = {COVEY_TRAINER_STATE_HEAD, 1000, 4099};
+    for (size_t i = 0; i < 2 * sizeof(cuts) / sizeof(cuts[0]); i++) {
+        struct covey_train_options o = options();
+        struct covey_graph *g = network("resnet20");
+        o.optimizer = i % 2 == 0 ? COVEY_OPTIMIZER_SGD : COVEY_OPTIMIZER_ADAM;
+        struct covey_trainer *a = trainer(g, &o), *b = trainer(g, &o);
+        size_t len = covey_trainer_state_bytes(a), cut = cuts[i / 2];
+        uint8_t *whole = malloc(len), *part = malloc(cut), *again = malloc(len);
+        assert_true(whole != NULL && part != NULL && again != NULL);
+        train(a, 2);
+        covey_trainer_save(a, whole);
+        for (size_t at = 0; at < len; at += cut) {
+            size_t take = len - at < cut ? len - at : cut;
+            covey_trainer_save_part(a, at, (struct covey_buf){part, take});
+            assert_memory_equal(part, whole + at, take);
+            expect_ok(covey_trainer_load_part(b, at, covey_bytes_of(part, take)), NULL);
+        }
+        covey_trainer_save(b, again);
+        assert_memory_equal(again, whole, len);
+        assert_int_equal(covey_trainer_steps(b), 2);
+        struct covey_bytes some = covey_bytes_of(whole, COVEY_TRAINER_STATE_HEAD);
+        assert_int_equal(covey_trainer_load_part(b, len - some.len + 1, some), COVEY_ERR_RANGE);
+        assert_int_equal(covey_trainer_load_part(b, 8, some), COVEY_ERR_RANGE);
+        some.len--;
+        assert_int_equal(covey_trainer_load_part(b, 0, some), COVEY_ERR_RANGE);
+        covey_trainer_free(a);
+        covey_trainer_free(b);
+        covey_graph_free(g);
+        free(whole);
+        free(part);
+        free(again);
+    }
+}
+
 /* What is stored in the graph is what evaluation computes. */
 static void test_stored_weights_give_the_same_answers(void **state)
 {
@@ -400,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_network_gradients),
         cmocka_unit_test(test_networks_learn_a_batch),
         cmocka_unit_test(test_training_repeats),
+        cmocka_unit_test(test_state_in_parts),
         cmocka_unit_test(test_stored_weights_give_the_same_answers),
         cmocka_unit_test(test_trainer_refuses),
     };

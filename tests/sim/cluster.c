@@ -104,6 +104,7 @@ struct cluster *cluster_new(const struct cluster_config *config)
     if (covey_crypto_init() != COVEY_OK || config->nodes > CLUSTER_NODES_MAX) {
         die("cannot start");
     }
+    sim_chance(config->seed);
     covey_authority_keypair(c->authority_public, c->authority_secret);
     covey_random(c->mesh_key, sizeof(c->mesh_key));
     for (unsigned i = 0; i < config->nodes; i++) {

@@ -80,6 +80,9 @@ void sim_item_free(struct cluster *c, struct item *item);
 void sim_push(struct cluster *c, struct item *item, uint64_t at_us);
 struct item *sim_pop(struct cluster *c);
 
+/* chance.c: from here on all that is drawn follows from the seed. */
+void sim_chance(uint64_t seed);
+
 /* cluster.c */
 void sim_start(struct cluster *c, unsigned node);
 

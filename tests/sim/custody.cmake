@@ -3,7 +3,7 @@ target_include_directories(sim_custody PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_S
 target_link_libraries(sim_custody PRIVATE covey::core covey_options)
 foreach(part 0 1 2 3)
     math(EXPR seed "1 + ${part} * 50")
-    add_test(NAME sim.custody.${part} COMMAND sim_custody --seed ${seed} --count 20)
+    add_test(NAME sim.custody.${part} COMMAND sim_custody --seed ${seed} --count 15)
     set_tests_properties(sim.custody.${part} PROPERTIES TIMEOUT 240 LABELS sim)
 endforeach()
 

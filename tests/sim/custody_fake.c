@@ -61,6 +61,12 @@ static void led(struct world *w, unsigned session, unsigned device,
             world_fail(w, "an owner began without the newest checkpoint that a majority keeps");
         }
     }
+    struct world_part *part = &w->device[device].part[session];
+    if (w->rests[session] && !part->asked) {
+        world_fail(w, "somebody goes on with a session that was stopped");
+    }
+    w->resumes += w->rests[session];
+    w->rests[session] = part->asked = false;
     w->leads++;
     w->leader[session][epoch] = device + 1;
     w->began[session][epoch] = action->checkpoint.step;
@@ -84,7 +90,7 @@ static void kept(struct world *w, unsigned session, const struct covey_action *a
     uint64_t step = action->checkpoint.step;
     unsigned disks = 0;
     COVEY_ASSERT(epoch < WORLD_EPOCHS_MAX);
-    if (step == 0) {
+    if (step == 0 && !action->stopped) {
         return;
     }
     for (unsigned i = 0; i < action->set.count; i++) {
@@ -101,6 +107,12 @@ static void kept(struct world *w, unsigned session, const struct covey_action *a
             world_fail(w, "a checkpoint came to count that a later owner did not begin with");
         }
     }
+    /* A stop that counts: until now nobody else was elected, and nobody will be. */
+    bool later = false;
+    for (uint32_t e = epoch + 1; e < WORLD_EPOCHS_MAX; e++) {
+        later = later || w->leader[session][e] != 0;
+    }
+    w->rests[session] = w->rests[session] || (action->stopped && action->settled && !later);
     w->kept[session][epoch] = step;
     w->newest_kept[session] = step > w->newest_kept[session] ? step : w->newest_kept[session];
 }
@@ -109,6 +121,12 @@ static void lease(struct world *w, unsigned session, unsigned device,
                   const struct covey_action *action)
 {
     struct world_part *part = &w->device[device].part[session];
+    if (part->stopping && part->epoch == action->fence.epoch) {
+        return; /* it has ended training, and the machine hears of it soon */
+    }
+    if (action->request != 0 && w->rests[session]) {
+        world_fail(w, "a lease for a session that was stopped");
+    }
     if (action->request != 0 && (!part->owner || part->epoch != action->fence.epoch)) {
         world_fail(w, "a lease without having been told to lead");
     }
@@ -211,9 +229,13 @@ void world_action(struct world *w, unsigned device, const struct covey_action *a
     case COVEY_ACTION_CUSTODY_LEAD:
         led(w, session, device, action);
         part->owner = true;
+        part->stopping = false;
         part->epoch = action->fence.epoch;
         part->step = action->checkpoint.step;
         part->saving = 0;
+        break;
+    case COVEY_ACTION_CUSTODY_REFUSED:
+        part->asked = false;
         break;
     case COVEY_ACTION_CUSTODY_LEASE:
         lease(w, session, device, action);
@@ -254,6 +276,20 @@ static void save(struct world_device *d, unsigned session, unsigned blob)
     d->blob[blob] = true;
 }
 
+static void save_soon(struct world *w, unsigned device, unsigned session)
+{
+    struct world_part *part = &w->device[device].part[session];
+    struct world_item *saved = world_push(w, WORLD_SAVED, device, disk_delay(w, device));
+    part->saving = part->step;
+    saved->session = session;
+    saved->fence.session = world_session(session);
+    saved->fence.epoch = part->epoch;
+    saved->checkpoint.epoch = part->epoch;
+    saved->checkpoint.step = part->step;
+    saved->checkpoint.digest = name_of(++w->blobs);
+    COVEY_ASSERT(w->blobs < WORLD_BLOBS_MAX);
+}
+
 /* One step of training, unless it would not end within the lease. */
 static void train(struct world *w, const struct world_item *item)
 {
@@ -264,16 +300,7 @@ static void train(struct world *w, const struct world_item *item)
     }
     part->step++;
     if (part->step % WORLD_STEPS == 0 && part->saving == 0) {
-        part->saving = part->step;
-        struct world_item *saved =
-            world_push(w, WORLD_SAVED, item->device, disk_delay(w, item->device));
-        saved->session = item->session;
-        saved->fence.session = world_session(item->session);
-        saved->fence.epoch = part->epoch;
-        saved->checkpoint.epoch = part->epoch;
-        saved->checkpoint.step = part->step;
-        saved->checkpoint.digest = name_of(++w->blobs);
-        COVEY_ASSERT(w->blobs < WORLD_BLOBS_MAX);
+        save_soon(w, item->device, item->session);
     }
     part->stepping = true;
     world_push(w, WORLD_STEP, item->device, w->step_us)->session = item->session;
@@ -327,6 +354,11 @@ void world_item(struct world *w, const struct world_item *item)
         event.type = COVEY_EVENT_CUSTODY_CHECKPOINT;
         world_event(w, item->device, &event);
         break;
+    case WORLD_STOP:
+        d->part[item->session].stopping = false;
+        event.type = COVEY_EVENT_CUSTODY_STOP;
+        world_event(w, item->device, &event);
+        break;
     case WORLD_MESSAGE:
     case WORLD_LINK:
         break;
@@ -355,4 +387,50 @@ void world_close(struct world *w, unsigned device, unsigned session)
                                 .fence.epoch = part->epoch};
     world_event(w, device, &event);
     part->until_ms = 0;
+}
+
+void world_stop(struct world *w, unsigned session)
+{
+    unsigned device = world_owner(w, session);
+    if (device == UINT32_MAX) {
+        return;
+    }
+    struct world_part *part = &w->device[device].part[session];
+    if (w->chatty) {
+        printf("%8llu ms  device %u is asked to stop session %u\n",
+               (unsigned long long)(w->now_us / 1000), device, session);
+    }
+    part->owner = false;
+    part->stopping = true;
+    part->until_ms = 0;
+    save_soon(w, device, session);
+    struct world_item *item = world_push(w, WORLD_STOP, device, disk_delay(w, device));
+    item->session = session;
+    item->fence.session = world_session(session);
+    item->fence.epoch = part->epoch;
+}
+
+void world_resume(struct world *w, unsigned device, unsigned session)
+{
+    struct world_part *part = &w->device[device].part[session];
+    struct covey_event event = {.type = COVEY_EVENT_CUSTODY_RESUME,
+                                .fence.session = world_session(session)};
+    if (w->device[device].machine == NULL || w->device[device].frozen || part->stopping) {
+        return;
+    }
+    if (w->chatty) {
+        printf("%8llu ms  device %u is asked to go on with session %u\n",
+               (unsigned long long)(w->now_us / 1000), device, session);
+    }
+    bool before = part->asked;
+    part->asked = true;
+    world_event(w, device, &event);
+    part->asked = w->err == COVEY_OK ? part->asked : before;
+}
+
+void world_end_stopped(struct world *w, unsigned device, unsigned session)
+{
+    struct covey_event event = {.type = COVEY_EVENT_CUSTODY_CLOSE,
+                                .fence.session = world_session(session)};
+    world_event(w, device, &event);
 }

@@ -21,11 +21,12 @@ void world_fail(const struct world *w, const char *what)
             if (s->role != COVEY__CUSTODY_FREE) {
                 fprintf(stderr,
                         "  %u: session %u role %d epoch %u voted %u deed %u.%llu set %u of %u next "
-                        "%u disk %u.%llu side %u%s promise %lld sees %u\n",
+                        "%u disk %u.%llu side %u%s%s%s promise %lld sees %u\n",
                         i, s->id.bytes[0], (int)s->role, s->epoch, s->voted.bytes[0], s->deed.epoch,
                         (unsigned long long)s->deed.version, s->deed.set.number, s->deed.set.count,
                         s->deed.next.count, s->disk.deed_epoch, (unsigned long long)s->disk.version,
-                        w->side[i], d->frozen ? " frozen" : "",
+                        w->side[i], d->frozen ? " frozen" : "", s->deed.stopped ? " stopped" : "",
+                        s->resume_ms != 0 ? " by hand" : "",
                         (long long)(s->promise_ms - world_clock_ms(w, i)), d->view.count);
             }
         }
@@ -155,8 +156,11 @@ static void step(struct world *w, unsigned device, const struct covey_event *eve
     } else {
         err = covey__custody_tick(d->machine, &d->view, &w->update);
     }
+    w->err = err;
+    bool by_hand = event != NULL && event->type == COVEY_EVENT_CUSTODY_RESUME &&
+                   (err == COVEY_ERR_EXISTS || err == COVEY_ERR_DENIED);
     /* An owner may hear too late that it is none any more. */
-    if (err != COVEY_OK && err != COVEY_ERR_STATE && err != COVEY_ERR_NOT_FOUND) {
+    if (err != COVEY_OK && err != COVEY_ERR_STATE && err != COVEY_ERR_NOT_FOUND && !by_hand) {
         world_fail(w, covey_strerror(err));
     }
     if (w->update.more) {
@@ -298,7 +302,7 @@ void world_start(struct world *w, unsigned device)
     covey__custody_init(d->machine, &d->id, world_random(w, UINT64_MAX));
     for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
         struct world_part *p = &d->part[s];
-        p->owner = p->stepping = false;
+        p->owner = p->stepping = p->stopping = p->asked = false;
         p->until_ms = 0;
         if (p->state_len > 0) {
             struct covey_event event = {.type = COVEY_EVENT_CUSTODY_STATE,
@@ -343,7 +347,7 @@ void world_kill(struct world *w, unsigned device)
         }
     }
     for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
-        d->part[s].owner = false;
+        d->part[s].owner = d->part[s].stopping = d->part[s].asked = false;
         d->part[s].saving = 0;
         d->part[s].until_ms = 0;
     }

@@ -28,6 +28,7 @@ enum world_item_kind {
     WORLD_FETCHED, /* what APPOINTED or KEEP named has come */
     WORLD_STEP,
     WORLD_SAVED, /* the owner's checkpoint is on its disk */
+    WORLD_STOP,  /* and was its last one, since somebody stopped the session */
     WORLD_LINK,  /* one end sees its channel come or go */
 };
 
@@ -48,6 +49,8 @@ struct world_item {
 /* What a device's session half knows of one session. */
 struct world_part {
     bool owner, stepping;
+    bool stopping; /* it trains no more, the machine is not told yet */
+    bool asked;    /* by hand, to go on with one that was stopped */
     uint32_t epoch;
     uint64_t until_ms; /* of its own clock */
     uint64_t step;
@@ -88,8 +91,10 @@ struct world {
     uint64_t began[WORLD_SESSIONS][WORLD_EPOCHS_MAX], kept[WORLD_SESSIONS][WORLD_EPOCHS_MAX];
     uint64_t newest_kept[WORLD_SESSIONS];
     unsigned held[WORLD_SESSIONS], keepers[WORLD_SESSIONS]; /* as the owner was told last */
-    unsigned leads;
+    bool rests[WORLD_SESSIONS]; /* a majority knows that it was stopped */
+    unsigned leads, resumes;
     bool chatty;
+    covey_err err; /* of the last event */
     struct covey_update update;
 };
 
@@ -100,6 +105,11 @@ uint64_t world_random(struct world *w, uint64_t bound);
 
 void world_open(struct world *w, unsigned device, unsigned session);
 void world_close(struct world *w, unsigned device, unsigned session);
+/* By hand: what Ctrl-C and --resume do. */
+void world_stop(struct world *w, unsigned session);
+void world_resume(struct world *w, unsigned device, unsigned session);
+/* At a device that keeps it while it rests: it is forgotten by all. */
+void world_end_stopped(struct world *w, unsigned device, unsigned session);
 void world_start(struct world *w, unsigned device);
 void world_kill(struct world *w, unsigned device);
 void world_cut(struct world *w, const uint8_t *side);

@@ -6,7 +6,8 @@
  * What must hold: never two devices with a lease for one session; whoever leads began with the
  * newest checkpoint that a majority keeps; an epoch has one owner; an owner's death is over within
  * 10 s; once all is well again there is one owner, three keep everything, and training goes on; an
- * end is known to all.
+ * end is known to all. A session that was stopped by hand goes on only where somebody asked for it
+ * by hand, by the same rules, and does go on once all is well.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ enum {
     HEAL_MS = 60000,
     RESUME_MS = 10000, /* from an owner's death to the next one's lease: what was promised */
     FORGET_MS = 140000,
+    RESUME_TRIES = 2 * WORLD_DEVICES_MAX,
     ORPHAN_MS = 20000, /* with HEAL_MS: one who never came to be in a set has forgotten it */
 };
 
@@ -81,7 +83,14 @@ static void strike(struct world *w)
 {
     unsigned device = (unsigned)world_random(w, w->devices);
     struct world_device *d = &w->device[device];
-    switch (world_random(w, 13)) {
+    switch (world_random(w, 16)) {
+    case 13:
+        world_stop(w, (unsigned)world_random(w, WORLD_SESSIONS));
+        break;
+    case 14:
+    case 15:
+        world_resume(w, device, (unsigned)world_random(w, WORLD_SESSIONS));
+        break;
     case 12:
         undermine(w);
         break;
@@ -158,10 +167,28 @@ static void only_three(struct world *w, unsigned session)
     }
 }
 
+/* Whoever is asked and is in the set goes on with it. */
+static void resume_all(struct world *w)
+{
+    bool all = false;
+    for (unsigned tries = 0; tries < RESUME_TRIES && !all; tries++) {
+        all = true;
+        for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
+            if (world_owner(w, s) == UINT32_MAX) {
+                all = false;
+                world_resume(w, tries % w->devices, s);
+            }
+        }
+        world_run(w, 6000);
+    }
+}
+
 static void all_well(struct world *w)
 {
     uint64_t before[WORLD_SESSIONS] = {0};
     world_heal(w);
+    world_run(w, HEAL_MS);
+    resume_all(w);
     world_run(w, HEAL_MS);
     for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
         before[s] = w->newest_kept[s];
@@ -184,13 +211,56 @@ static void all_well(struct world *w)
     }
 }
 
+/* Stopped while all is well it rests, whatever else happens, and goes on at another device. */
+static void stops(struct world *w)
+{
+    unsigned owner = world_owner(w, 1), steps = 0;
+    if (owner == UINT32_MAX) {
+        world_fail(w, "all is well and nobody owns a session");
+    }
+    world_stop(w, 1);
+    world_run(w, 5000);
+    if (!w->rests[1]) {
+        world_fail(w, "all is well and a stop does not count");
+    }
+    world_kill(w, owner);
+    world_run(w, 20000);
+    world_start(w, owner);
+    world_run(w, 20000);
+    for (steps = 0; world_owner(w, 1) == UINT32_MAX && steps < 2 * w->devices; steps++) {
+        world_resume(w, (owner + 1 + steps) % w->devices, 1);
+        world_run(w, 6000);
+    }
+    if (world_owner(w, 1) == UINT32_MAX) {
+        world_fail(w, "nobody goes on with a session that was stopped");
+    }
+}
+
+/* A device that keeps it, other than that one. */
+static unsigned keeper_of(const struct world *w, unsigned session, unsigned not )
+{
+    unsigned found = not ;
+    for (unsigned i = 0; i < w->devices; i++) {
+        found = i != not &&w->device[i].part[session].state_len != 0 ? i : found;
+    }
+    return found;
+}
+
 /* One is away while a session ends; it learns so when it is back. */
 static void ends(struct world *w)
 {
-    unsigned away = (world_owner(w, 0) + 1) % w->devices;
+    unsigned away = (world_owner(w, 0) + 1) % w->devices, last = world_owner(w, 1);
+    if (w->seed % 2 == 0 && last != UINT32_MAX) {
+        world_stop(w, 1);
+        world_run(w, 5000);
+        world_end_stopped(w, keeper_of(w, 1, away), 1);
+    }
     world_kill(w, away);
     for (unsigned s = 0; s < WORLD_SESSIONS; s++) {
         unsigned owner = world_owner(w, s);
+        if (s == 1 && w->seed % 2 == 0) {
+            continue;
+        }
         for (unsigned waited = 0; owner == UINT32_MAX && waited < 100; waited++) {
             world_run(w, 100);
             owner = world_owner(w, s);
@@ -234,7 +304,7 @@ static void begin(struct world *w)
     }
 }
 
-static unsigned run(uint64_t seed, bool chatty)
+static unsigned run(uint64_t seed, bool chatty, unsigned *inout_resumes)
 {
     struct world *w = world_new(seed, 3 + (unsigned)(seed % 4), chatty);
     begin(w);
@@ -245,8 +315,10 @@ static unsigned run(uint64_t seed, bool chatty)
         strike(w);
     }
     all_well(w);
+    stops(w);
     ends(w);
     unsigned leads = w->leads;
+    *inout_resumes += w->resumes;
     world_free(w);
     return leads;
 }
@@ -264,10 +336,12 @@ static unsigned long option(int argc, char **argv, const char *name, unsigned lo
 int main(int argc, char **argv)
 {
     unsigned long seed = option(argc, argv, "--seed", 1), count = option(argc, argv, "--count", 1);
-    unsigned leads = 0;
+    unsigned leads = 0, resumes = 0;
     for (unsigned long i = 0; i < count; i++) {
-        leads += run(seed + i, option(argc, argv, "--chatty", 0) != 0);
+        leads += run(seed + i, option(argc, argv, "--chatty", 0) != 0, &resumes);
     }
-    printf("%lu seeds from %lu: %u changes of owner, never two at once\n", count, seed, leads);
+    printf("%lu seeds from %lu: %u changes of owner, %u of them by hand after a stop, never two at "
+           "once\n",
+           count, seed, leads, resumes);
     return 0;
 }

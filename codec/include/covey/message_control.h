@@ -38,7 +38,9 @@ enum covey_control_type {
     COVEY_CONTROL_PRODUCT = 17,     /* body: rounds of coded products over this mesh, to be measured
                                        (runtime/session/product_bench.h) -> PRODUCT_REPLY */
     COVEY_CONTROL_TRAIN_RESUME = 18, /* name, or 8 and more digits of the id: one that was stopped,
-                                        or whose owner is gone -> DONE; runs on */
+                                        or whose owner is gone, goes on here -> DONE; runs on */
+    COVEY_CONTROL_TRAIN_FORK = 19,   /* the same, as a session of its own, where too few of those
+                                        who keep it can be reached */
     COVEY_CONTROL_LAB = 32,          /* lab; a node that was started for a lab only -> DONE */
 
     COVEY_CONTROL_DONE = 64,
@@ -122,6 +124,7 @@ enum covey_control_mode {
     COVEY_CONTROL_CODED,
     COVEY_CONTROL_TILES, /* a run of layers in strips; units: devices it was shared out over */
     COVEY_CONTROL_EXACT, /* coded, of integers: bit for bit what one device computes */
+    COVEY_CONTROL_ROWS,  /* coded by rows of its output: units are blocks of them */
 };
 
 enum { COVEY_CONTROL_LIARS_MAX = 8 };
@@ -131,6 +134,7 @@ struct covey_control_layer {
     uint8_t mode; /* enum covey_control_mode */
     uint16_t units, parity_units;
     uint16_t recovered_dead, recovered_late;
+    uint8_t fed; /* devices that got the input from those who made it, not from the owner */
     uint32_t us, predicted_us; /* predicted 0: not known */
 };
 
@@ -155,6 +159,7 @@ struct covey_control_plan_layer {
     uint16_t cell, units, groups, slots; /* slots 0: not coded */
     uint32_t unit_rows, unit_bytes, input_bytes, answer_bytes;
     uint32_t predicted_us;     /* 0 within tiles */
+    bool fed;                  /* by the run in front of it, not by the owner */
     struct covey_bytes holder; /* one byte a slot: device index */
 };
 
@@ -195,10 +200,11 @@ struct covey_control_plan {
 
 /* What a device keeps of a training session. */
 enum covey_control_kept {
-    COVEY_CONTROL_KEPT_NOT,   /* nothing */
-    COVEY_CONTROL_KEPT,       /* all of it; another device owns it, or nobody does */
-    COVEY_CONTROL_KEPT_OWNED, /* this device owns it */
-    COVEY_CONTROL_KEPT_OVER,  /* it has ended; its last checkpoint may be here */
+    COVEY_CONTROL_KEPT_NOT,     /* nothing */
+    COVEY_CONTROL_KEPT,         /* all of it; another device owns it, or nobody does */
+    COVEY_CONTROL_KEPT_OWNED,   /* this device owns it */
+    COVEY_CONTROL_KEPT_OVER,    /* it has ended; its last checkpoint may be here */
+    COVEY_CONTROL_KEPT_STOPPED, /* all of it; nobody owns it until it goes on by hand */
 };
 struct covey_control_custody {
     uint8_t kept; /* enum covey_control_kept; of NOT nothing else is told */
@@ -207,7 +213,8 @@ struct covey_control_custody {
     char owner[COVEY_NAME_MAX + 1]; /* a device's name, or its id; the last one known */
     uint64_t checkpoint;            /* step of the newest one on this device; 0: none */
     uint8_t keepers, held;          /* devices that keep it; at the owner: those that hold it all */
-    bool recoverable;               /* it goes on by itself should the owner go */
+    bool recoverable;               /* it goes on by itself should the owner go; STOPPED: it can
+                                       go on by hand now */
 };
 
 /* A session that is open, work whose answers are kept, or a training session. */

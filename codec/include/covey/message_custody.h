@@ -26,14 +26,18 @@ enum covey_custody_type {
     COVEY_CUSTODY_ABSENT = 89,  /* any -> any: epoch 0: I know no such session; else: a newer
                                    epoch */
     COVEY_CUSTODY_STATE = 90,   /* is never sent: what a device writes to its disk */
+    /* On the wire and on disk only: an APPOINT, a STATE whose deed says stopped. Whoever does not
+     * know of that must not take it for a deed by which anybody goes on. */
+    COVEY_CUSTODY_APPOINT_STOPPED = 91,
+    COVEY_CUSTODY_STATE_STOPPED = 92,
 };
 
-/* The training's state after `step` steps, as one blob; made in `epoch`. */
+/* The training's state after `step` steps: a blob that names others; made in `epoch`. */
 struct covey_checkpoint_ref {
     uint32_t epoch;
     uint64_t step;
     struct covey_digest digest; /* zeros: there is no checkpoint */
-    uint64_t len;               /* bytes */
+    uint64_t len;               /* bytes, of all of them */
 };
 
 /* Who keeps a session; each change of them has a greater number. */
@@ -53,6 +57,7 @@ struct covey_custody_deed {
                                      change is under way. Its number is the set's and one more */
     struct covey_digest job;      /* a blob that names model and data */
     struct covey_checkpoint_ref checkpoint;
+    bool stopped; /* by hand: nobody goes on with it until somebody is told to */
 };
 
 struct covey_custody_message {

@@ -28,9 +28,11 @@ enum covey_work_type {
     COVEY_WORK_ANSWER = 39,    /* holder -> owner: body is the product of all its slots */
     COVEY_WORK_CANCEL = 40,    /* owner -> holder: not needed any more */
     COVEY_WORK_RETIRE = 41, /* owner -> holder: versions up to this one, or the session, are over */
-    COVEY_WORK_START = 42,  /* owner -> holder: a tile run of a request, its layout; the body is the
-                               rows this holder's first tile needs, none if it needs none */
-    COVEY_WORK_PIECE = 43,  /* holder -> holder, owner: rows of a segment's input */
+    COVEY_WORK_START =
+        42,                /* owner -> holder: a tile run of a request, its layout; the body is the
+                              rows this holder's first tile needs, none if it needs none. Where the
+                              run feeds a layer, who gets its result, and this holder's work there */
+    COVEY_WORK_PIECE = 43, /* holder -> holder, owner: rows of a segment's input */
     COVEY_WORK_STALLED = 44, /* holder -> owner: these devices' pieces are overdue; naming oneself:
                                 I cannot go on */
     COVEY_WORK_DROP = 45,    /* owner -> holder: forget this request's tiles */
@@ -42,9 +44,9 @@ enum covey_work_type {
 };
 
 enum {
-    COVEY_WORK_WANT_MAX = 256,                /* digests of one WANT or LACK */
-    COVEY_WORK_LAYOUT_MAX = 4096,             /* bytes */
-    COVEY_WORK_OWNER = 255,                   /* as a source: not a device of the plan */
+    COVEY_WORK_WANT_MAX = 256,    /* digests of one WANT or LACK */
+    COVEY_WORK_LAYOUT_MAX = 4096, /* bytes */
+    COVEY_WORK_OWNER = 255,       /* as a source: not a device of the plan */
 };
 
 /* Work is fenced by (session, epoch); version counts the plans of a session. */
@@ -97,9 +99,9 @@ struct covey_work_assign {
     struct covey_fence fence;
     struct covey_bytes layers;
     struct covey_bytes slots;
-    struct covey_bytes plan;    /* with tile runs: the plan as plan_codec.c writes it; else empty */
-    struct covey_digest model;  /* manifest the cells of the tile runs are of; else zeros */
-    uint16_t batch;             /* inputs of one request: the first dimension of activations */
+    struct covey_bytes plan;   /* with tile runs: the plan as plan_codec.c writes it; else empty */
+    struct covey_digest model; /* manifest the cells of the tile runs are of; else zeros */
+    uint16_t batch;            /* inputs of one request: the first dimension of activations */
 };
 
 /* One attempt at one tile run of one request. */
@@ -111,6 +113,9 @@ struct covey_work_tile {
                                    STALLED: which waits */
     uint8_t source;             /* PIECE: device index in the plan */
     uint16_t stall_ms;          /* START: tell STALLED after waiting so long for one segment */
+    uint32_t fed;               /* START: bit d: device d gets the run's result, for `layer` */
+    uint16_t layer;             /* START: of a device that is fed: computed with the result, */
+    uint32_t work;              /* and answered like an EXECUTE of this number */
     struct covey_bytes layout;  /* START: rows by segment and device (runtime/core/tiles.c) */
     struct covey_bytes missing; /* STALLED: 4 bytes, bit d: device d, least bit first */
 };
@@ -137,8 +142,8 @@ struct covey_work_message {
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
- * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch. A type has all
- * of its keys. Views in the result borrow from in. */
+ * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed. A type has
+ * all of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

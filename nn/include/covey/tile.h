@@ -62,5 +62,13 @@ void covey_rows_join(const struct covey_plane_rows *r, const float *strip, float
 /* The same with the strip as float16, to nearest. */
 void covey_rows_cut_half(const struct covey_plane_rows *r, const float *tensor, uint16_t *strip);
 void covey_rows_join_half(const struct covey_plane_rows *r, const uint16_t *strip, float *tensor);
+/* The same without zeros, bit by bit: of each plane a bit for each float, in whole words of 32,
+ * then those that are not +0. Bytes that it takes at most; those that were written; what anybody
+ * may have sent: false, and the rows are anything, where it is not what is written of so many rows.
+ */
+size_t covey_rows_sparse_most(const struct covey_plane_rows *r);
+size_t covey_rows_cut_sparse(const struct covey_plane_rows *r, const float *tensor, float *strip);
+bool covey_rows_join_sparse(const struct covey_plane_rows *r, const float *strip, size_t bytes,
+                            float *tensor) COVEY_CHECK;
 
 #endif /* COVEY_TILE_H */

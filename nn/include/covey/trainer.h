@@ -117,6 +117,9 @@ float *covey_trainer_statistics_values(struct covey_trainer *t);
 size_t covey_trainer_parameters(const struct covey_trainer *t);
 float *covey_trainer_values(struct covey_trainer *t);
 const float *covey_trainer_gradient(const struct covey_trainer *t);
+/* Where each tensor of the parameter vector (or of the running statistics) ends, ascending; how
+ * many there are. out may be NULL. */
+size_t covey_trainer_ends(const struct covey_trainer *t, bool statistics, size_t *out, size_t max);
 
 /* Writes parameters and running statistics back into g, as constants that g owns. */
 covey_err covey_trainer_store(struct covey_trainer *t) COVEY_CHECK;
@@ -126,5 +129,13 @@ covey_err covey_trainer_store(struct covey_trainer *t) COVEY_CHECK;
 size_t covey_trainer_state_bytes(const struct covey_trainer *t);
 void covey_trainer_save(const struct covey_trainer *t, uint8_t *out);
 covey_err covey_trainer_load(struct covey_trainer *t, struct covey_bytes in) COVEY_CHECK;
+enum { COVEY_TRAINER_STATE_HEAD = 32 }; /* bytes in front: the steps, and what it is made for */
+/* The same a part at a time, for a state that is not to be in memory twice: out.len bytes of it
+ * from `at` on, within the state. */
+void covey_trainer_save_part(const struct covey_trainer *t, size_t at, struct covey_buf out);
+/* The first part has the head; it is all of the state once each part of it was loaded. RANGE: of
+ * another trainer, or outside; nothing changed. */
+covey_err covey_trainer_load_part(struct covey_trainer *t, size_t at,
+                                  struct covey_bytes in) COVEY_CHECK;
 
 #endif /* COVEY_TRAINER_H */

@@ -53,6 +53,10 @@ static void see(struct bench *b, const struct covey_action *action)
         b->over = true;
         b->over_err = action->err;
         break;
+    case COVEY_ACTION_CUSTODY_REFUSED:
+        b->refused = true;
+        b->refused_err = action->err;
+        break;
     case COVEY_ACTION_CUSTODY_APPOINTED:
         b->appointed++;
         break;
@@ -63,6 +67,7 @@ static void see(struct bench *b, const struct covey_action *action)
     case COVEY_ACTION_CUSTODY_NEWS:
         b->kept = action->checkpoint;
         b->settled = action->settled;
+        b->stopped = action->stopped;
         b->held = action->index;
         break;
     default:
@@ -74,7 +79,7 @@ static void clear(struct bench *b)
 {
     b->sends = b->appointed = b->keeps = 0;
     b->write = 0;
-    b->leads = b->over = b->leased = false;
+    b->leads = b->over = b->leased = b->refused = false;
     b->update.count = b->update.arena_len = 0;
     b->update.more = false;
 }

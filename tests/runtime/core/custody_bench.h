@@ -18,7 +18,8 @@ struct bench {
     uint32_t write; /* of the last PERSIST; 0: none */
     uint8_t state[COVEY__CUSTODY_STATE_MAX];
     size_t state_len;
-    bool leads, over, leased;
+    bool leads, over, leased, refused, stopped;
+    covey_err refused_err;
     covey_err over_err;
     uint64_t lease_ms;
     unsigned appointed, keeps;

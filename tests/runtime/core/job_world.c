@@ -60,7 +60,7 @@ static void on_send(struct world *w, const struct covey_action *action)
     assert_int_equal(covey_work_decode(action->bytes, &m), COVEY_OK);
     w->sends[d]++;
     if (m.type == COVEY_WORK_EXECUTE) {
-        assert_int_equal(action->body, INPUT);
+        assert_int_equal(action->body, w->by_rows ? INPUT + 1 + d : INPUT);
         w->asked[d] = true;
         w->execute[d] = m.execute;
     } else if (m.type == COVEY_WORK_CANCEL) {
@@ -80,8 +80,9 @@ static void on_send(struct world *w, const struct covey_action *action)
         w->dropped |= 1U << d;
     } else {
         struct covey_plan_request costs;
+        static struct covey_plan_held held;
         assert_int_equal(m.type, COVEY_WORK_PLACE);
-        assert_int_equal(covey__plan_request_decode(m.place.payload, &costs), COVEY_OK);
+        assert_int_equal(covey__plan_request_decode(m.place.payload, &held, &costs), COVEY_OK);
         assert_int_equal(costs.layers, w->costs.layers);
         w->places++;
         w->place_version = m.place.version;
@@ -329,6 +330,12 @@ void start_layer(struct world *w, uint64_t request, unsigned layer)
 {
     struct covey_event event = {
         .type = COVEY_EVENT_LAYER, .request = request, .layer = (uint16_t)layer, .body = INPUT};
+    covey_handle part[COVEY_PLAN_DEVICES_MAX + 1] = {0};
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        part[d] = INPUT + 1 + device_of(&w->plan.device[d]);
+    }
+    event.body = w->by_rows ? 0 : INPUT;
+    event.pieces = w->by_rows ? part : NULL;
     memset(w->asked, 0, sizeof(w->asked));
     w->locals = 0;
     assert_int_equal(give(w, &event), COVEY_OK);
@@ -344,20 +351,49 @@ struct world *ready_world(unsigned devices, unsigned parity)
     return w;
 }
 
-static struct world *tiles_new(unsigned devices, bool check_all)
+struct world *rows_world(unsigned devices, unsigned parity)
+{
+    struct world *w = world_new(devices, parity);
+    w->by_rows = true;
+    w->costs.layers = w->costs.cells = 1;
+    w->costs.cost[0] = (struct covey_plan_cost){
+        .units = 10,
+        .unit_bytes = 8,
+        .input_bytes = 1000 * ROWS,
+        .answer_bytes = BLOCK_ROW_BYTES / 10 * ROWS,
+        .unit.flops = 800000000,
+        .by_rows = {.rows = ROWS, .in_rows = ROWS, .stride = 1, .span = 3, .row.flops = 125000000}};
+    w->costs.cell[0] = (struct covey_plan_cell){.layers = 1, .whole.flops = 8000000000};
+    open_session(w);
+    assert_int_equal(w->active, 1);
+    assert_true(w->plan.layer[0].by_rows);
+    assert_int_equal(begin(w, 7), COVEY_OK);
+    return w;
+}
+
+static struct world *tiles_new(unsigned devices, bool check_all, bool feeds)
 {
     struct world *w = world_new(devices, 1);
     w->costs.check_all = check_all;
     w->costs.layers = 0;
     w->costs.cells = 4;
     w->costs.coded_all = false;
+    uint32_t row = feeds ? 16384 : 64; /* what is small is sooner sent by the owner */
     for (unsigned i = 0; i < w->costs.cells; i++) {
         w->costs.cell[i] = (struct covey_plan_cell){
             .weight_bytes = 1000,
             .whole.flops = ROWS * UINT64_C(100000000),
             .row.flops = 100000000,
-            .map = {ROWS, ROWS, 1, 1, 1, 64, 64},
+            .map = {ROWS, ROWS, 1, 1, 1, row, row},
         };
+    }
+    if (feeds) {
+        w->costs.layers = 1;
+        w->costs.cells = 5;
+        w->costs.cost[0].cell = 4;
+        w->costs.cost[0].back = 1;
+        w->costs.cost[0].input_bytes = ROWS * row;
+        w->costs.cell[4] = (struct covey_plan_cell){.layers = 1, .whole.flops = 7200000000};
     }
     open_session(w);
     assert_int_equal(w->active, 1);
@@ -369,12 +405,17 @@ static struct world *tiles_new(unsigned devices, bool check_all)
 
 struct world *tiles_world(unsigned devices)
 {
-    return tiles_new(devices, false);
+    return tiles_new(devices, false, false);
+}
+
+struct world *feed_world(unsigned devices)
+{
+    return tiles_new(devices, false, true);
 }
 
 struct world *twins_world(unsigned devices)
 {
-    return tiles_new(devices, true);
+    return tiles_new(devices, true, false);
 }
 
 void start_tiles(struct world *w, uint64_t request)
@@ -443,8 +484,19 @@ void answer(struct world *w, unsigned device)
         return;
     }
     struct covey_work_message m = answer_of(w, device);
-    size_t len = (size_t)slots_of(w, w->execute[device].layer, device, false) * ANSWER_BYTES;
-    tell(w, device, &m, new_body(w), len);
+    size_t slots = slots_of(w, w->execute[device].layer, device, false);
+    tell(w, device, &m, new_body(w), slots * (w->by_rows ? BLOCK_BYTES : ANSWER_BYTES));
+}
+
+void make_usual(struct world *w, unsigned devices)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        start_layer(w, 7, 0);
+        pass(w, 100);
+        for (unsigned d = 0; d < devices; d++) {
+            answer(w, d);
+        }
+    }
 }
 
 /* Units whose device has no answer in what the layer was done with. */

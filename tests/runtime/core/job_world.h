@@ -17,6 +17,8 @@
 /* A scripted world around one owner, device 0: it carries out what the machine wants, by itself
  * only where a test does not care. */
 enum { DEVICES = 8, ANSWER_BYTES = 4, BODIES = 4096, PENDING = 256, INPUT = 1 << 20, ROWS = 64 };
+/* Of a layer by rows over four blocks of 16. */
+enum { BLOCK_ROW_BYTES = 40, BLOCK_BYTES = 16 * BLOCK_ROW_BYTES };
 
 extern const struct covey_fence session; /* of each world's one session */
 
@@ -32,6 +34,7 @@ struct world {
     struct covey_job_view view;
     struct covey_plan_request costs;
     bool closing;
+    bool by_rows; /* device d gets input INPUT + 1 + d */
     bool unreachable[DEVICES], never_ready[DEVICES];
     covey_handle bodies; /* the last made */
     bool alive[BODIES];
@@ -75,8 +78,12 @@ covey_err begin(struct world *w, uint64_t request);
 void end(struct world *w, uint64_t request);
 void start_layer(struct world *w, uint64_t request, unsigned layer);
 struct world *ready_world(unsigned devices, unsigned parity);
+/* Its model is one convolution, split by rows; request 7 has begun. */
+struct world *rows_world(unsigned devices, unsigned parity);
 /* Its model is one tile run of four cells of ROWS rows; request 7 has begun. */
 struct world *tiles_world(unsigned devices);
+/* The run feeds the one layer behind it. */
+struct world *feed_world(unsigned devices);
 /* Each row is made by two devices. */
 struct world *twins_world(unsigned devices);
 void start_tiles(struct world *w, uint64_t request);
@@ -88,6 +95,8 @@ unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool u
 struct covey_work_message answer_of(const struct world *w, unsigned device);
 void answer_local(struct world *w, unsigned index);
 void answer(struct world *w, unsigned device);
+/* Layer 0 of request 7, eight times, each answered by all after 100 ms. */
+void make_usual(struct world *w, unsigned devices);
 unsigned rebuilt(const struct world *w, unsigned layer);
 unsigned bits(const uint64_t *slots);
 

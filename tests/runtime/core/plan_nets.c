@@ -69,6 +69,12 @@ void net_conv(struct covey_plan_request *r, struct net_shape *inout, unsigned fi
     cell->strip.bytes = cell->weight_bytes;
     cell->whole.flops = cell->row.flops * out.height;
     cell->whole.bytes = cell->weight_bytes;
+    r->cost[r->layers - 1].by_rows = (struct covey_plan_rows){.rows = (uint16_t)out.height,
+                                                              .in_rows = (uint16_t)inout->height,
+                                                              .stride = (uint16_t)window.stride,
+                                                              .span = (uint16_t)window.kernel,
+                                                              .row = cell->row,
+                                                              .block = cell->strip};
     *inout = out;
 }
 

@@ -104,11 +104,17 @@ void pool_begin(struct pool_world *w, uint64_t round)
 
 void pool_give(struct pool_world *w, uint64_t round, uint32_t task)
 {
+    pool_give_same(w, round, task, 0);
+}
+
+void pool_give_same(struct pool_world *w, uint64_t round, uint32_t task, uint32_t same)
+{
     uint8_t spec[1] = {(uint8_t)(100 + task)};
     struct covey_event e = {.type = COVEY_EVENT_ROUND_TASK,
                             .fence = pool_fence(),
                             .request = round,
                             .index = task,
+                            .work = same,
                             .bytes = covey_bytes_of(spec, sizeof(spec)),
                             .body = train_body(w->seen)};
     assert_int_equal(pool_event(w, e), COVEY_OK);

@@ -30,6 +30,7 @@ void pool_say(struct pool_world *w, unsigned from, struct covey_train_message m,
 void pool_pull(struct pool_world *w, unsigned from, uint8_t credit);
 void pool_begin(struct pool_world *w, uint64_t round);
 void pool_give(struct pool_world *w, uint64_t round, uint32_t task);
+void pool_give_same(struct pool_world *w, uint64_t round, uint32_t task, uint32_t same);
 void pool_end(struct pool_world *w, uint64_t round);
 /* Answers a TASK that was seen. */
 void pool_answer(struct pool_world *w, unsigned from, const struct train_seen *task, bool done);

@@ -111,13 +111,7 @@ static void test_overdue_units_are_computed_here(void **state)
     assert_int_equal(w->done, 1);
     assert_int_equal(w->layer_done.recovered_late, slots_of(w, 0, 3, true));
     answer(w, 3);
-    for (unsigned i = 0; i < 8; i++) {
-        start_layer(w, 7, 0);
-        pass(w, 100);
-        for (unsigned d = 0; d < 4; d++) {
-            answer(w, d);
-        }
-    }
+    make_usual(w, 4);
     start_layer(w, 7, 0);
     pass(w, 199);
     assert_int_equal(w->locals, 1);

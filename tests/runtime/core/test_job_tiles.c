@@ -117,7 +117,8 @@ static void test_the_root_of_a_stall_is_left_out(void **state)
     over(w);
 }
 
-/* Rows that one device owes too long are made by others; when all are late they get more time. */
+/* Rows that one device owes for as long again as a run takes are made by others; when all are late
+ * they get more time. */
 static void test_overdue_rows(void **state)
 {
     (void)state;
@@ -132,15 +133,37 @@ static void test_overdue_rows(void **state)
     give_piece(w, 0);
     give_piece(w, 1);
     give_piece(w, 3);
-    pass(w, 249);
+    pass(w, 399);
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
     assert_int_equal(w->cuts, 8);
     assert_int_equal(w->started, 11);
     give_all(w);
     start_tiles(w, 7);
-    pass(w, 260);
+    pass(w, 410);
     assert_int_equal(w->cuts, 9);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 8);
+    over(w);
+}
+
+/* A holder complains of missing rows in the first attempt too, but not before half of what a run
+ * usually takes has gone by. */
+static void test_holders_may_wait_half_a_run(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    start_tiles(w, 7);
+    assert_true(w->start[1].stall_ms > 0);
+    give_all(w);
+    for (unsigned i = 0; i < 6; i++) {
+        start_tiles(w, 7);
+        pass(w, 2000);
+        give_all(w);
+    }
+    start_tiles(w, 7);
+    assert_true(w->start[1].stall_ms >= 1000);
+    assert_true(w->start[1].stall_ms < 4000);
     give_all(w);
     assert_int_equal(w->tiles_done, 8);
     over(w);
@@ -333,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_loss_while_cutting),
         cmocka_unit_test(test_the_root_of_a_stall_is_left_out),
         cmocka_unit_test(test_overdue_rows),
+        cmocka_unit_test(test_holders_may_wait_half_a_run),
         cmocka_unit_test(test_wrong_pieces_are_not_used),
         cmocka_unit_test(test_the_owner_is_the_last_resort),
         cmocka_unit_test(test_the_end_drops_tiles),

@@ -105,6 +105,62 @@ static void test_a_device_behind_is_tried_again(void **state)
     world_free(w);
 }
 
+static bool redundant(const struct world *w)
+{
+    return covey__job_is_redundant(w->job, &w->view, &session);
+}
+
+/* Another loss may come when all devices of the plan have what it gives them: not at the loss, not
+ * while another plan is made, not while a device that is there has not got its share. */
+static void test_redundant_when_all_are_ready(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(5, 1);
+    assert_true(redundant(w));
+    set_peer(w, 4, COVEY_PEER_GONE);
+    assert_false(redundant(w));
+    set_devices(w, 0x0f);
+    assert_false(redundant(w));
+    pass(w, 0);
+    assert_false(redundant(w));
+    pass(w, 160);
+    assert_int_equal(w->active, 2);
+    assert_true(redundant(w));
+    end(w, 7);
+    world_free(w);
+    w = world_moving();
+    assert_false(redundant(w));
+    end(w, 7);
+    world_free(w);
+}
+
+/* The plan after a loss gives the others what they have already, and what was lost. */
+static void test_others_keep_what_they_hold(void **state)
+{
+    (void)state;
+    static struct covey_plan_held held;
+    struct world *w = ready_world(6, 1);
+    unsigned slots = 0;
+    memset(&held, 0, sizeof(held));
+    covey_plan_hold(&held, &w->plan, UINT32_MAX);
+    set_peer(w, 4, COVEY_PEER_GONE);
+    set_devices(w, 0x2f);
+    pass(w, 0);
+    pass(w, 160);
+    assert_int_equal(w->active, 2);
+    struct covey_plan_request costs = w->costs;
+    costs.held = &held;
+    costs.devices = w->view.devices;
+    memcpy(costs.device, w->view.device, sizeof(costs.device));
+    for (unsigned i = 0; i < w->plan.layers; i++) {
+        slots += w->plan.layer[i].slots;
+    }
+    uint64_t moved = covey_plan_missing(&costs, &w->plan) / costs.cost[0].unit_bytes;
+    assert_true(moved > 0 && moved * 5 < slots * 2);
+    end(w, 7);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +168,8 @@ int main(void)
         cmocka_unit_test(test_loss_does_not_end_the_move),
         cmocka_unit_test(test_the_slowest_are_not_behind),
         cmocka_unit_test(test_a_device_behind_is_tried_again),
+        cmocka_unit_test(test_redundant_when_all_are_ready),
+        cmocka_unit_test(test_others_keep_what_they_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

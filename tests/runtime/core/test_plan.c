@@ -9,6 +9,7 @@
 #include "plan_codec.h"
 
 static struct covey_plan_request request;
+static struct covey_plan_held known;
 static struct covey_plan plan, other;
 
 static void set_request(unsigned devices, unsigned parity, unsigned units)
@@ -300,8 +301,9 @@ static void test_plan_codec_round_trip(void **state)
     size_t len = 0;
     set_request(COVEY_PLAN_DEVICES_MAX, 1, COVEY_LAYER_UNITS_MAX);
     request.devices_max = 31;
-    request.cost[3] =
-        (struct covey_plan_cost){0, 3, COVEY_BODY_MAX, 7, 8, {UINT64_MAX, UINT64_MAX}, true};
+    request.cost[3] = (struct covey_plan_cost){0,    3, COVEY_BODY_MAX,
+                                               7,    8, {UINT64_MAX, UINT64_MAX},
+                                               true, 1, {9, 8, 7, 6, {5, 4}, {3, 2}}};
     make(&plan);
     plan.term = UINT64_MAX;
     plan.coordinator.bytes[15] = 200;
@@ -315,13 +317,14 @@ static void test_plan_codec_round_trip(void **state)
     assert_int_equal(
         covey__plan_request_encode(&request, (struct covey_buf){bytes, sizeof(bytes)}, &len),
         COVEY_OK);
-    assert_int_equal(covey__plan_request_decode(covey_bytes_of(bytes, len), &back), COVEY_OK);
+    assert_int_equal(covey__plan_request_decode(covey_bytes_of(bytes, len), &known, &back),
+                     COVEY_OK);
     assert_int_equal(back.layers, request.layers);
     assert_int_equal(back.devices, 0);
     assert_int_equal(back.devices_max, 31);
     assert_memory_equal(back.cost, request.cost, sizeof(back.cost));
     for (size_t cut = 0; cut < len; cut++) {
-        assert_int_not_equal(covey__plan_request_decode(covey_bytes_of(bytes, cut), &back),
+        assert_int_not_equal(covey__plan_request_decode(covey_bytes_of(bytes, cut), &known, &back),
                              COVEY_OK);
     }
 }

@@ -60,6 +60,40 @@ static void test_plan_vgg19(void **state)
     assert_true(gain() > 2.5);
 }
 
+/* The front's strips feed the dense layer behind it where that is sooner than sending its input to
+ * one holder after another, and not where rows are halved or compared; a plan that says so of
+ * another layer is refused. */
+static void test_plan_feeds(void **state)
+{
+    (void)state;
+    const struct net_device slow = with_link(12);
+    net_vgg19(&request);
+    net_equal(&request, &slow, 8);
+    make();
+    uint32_t asked_us = plan.predicted_us, layer_us = plan.layer[16].predicted_us;
+    assert_int_equal(plan.run[0].feeds, 0);
+    request.cost[16].back = 1;
+    make();
+    assert_int_equal(plan.run[0].feeds, 17);
+    assert_true(plan.predicted_us + 15000 < asked_us);
+    assert_true(plan.layer[16].predicted_us < layer_us);
+    other = plan;
+    other.run[0].feeds = 18;
+    assert_int_equal(covey_plan_check(&other, &request), COVEY_ERR_RANGE);
+    request.cost[16].back = 0;
+    assert_int_equal(covey_plan_check(&plan, &request), COVEY_ERR_RANGE);
+    request.cost[16].back = 1;
+    request.half = true;
+    make();
+    assert_int_equal(plan.run[0].feeds, 0);
+    request.half = false;
+    request.check_all = true;
+    make();
+    for (unsigned i = 0; i < plan.runs; i++) {
+        assert_int_equal(plan.run[i].feeds, 0);
+    }
+}
+
 static void test_plan_alexnet(void **state)
 {
     (void)state;
@@ -452,6 +486,15 @@ static void test_plan_owner_bytes(void **state)
     }
     assert_true(kept <= request.owner_bytes);
     assert_false(covey_plan_is_local(&plan));
+    /* Without room for all of it one of the two large layers is spread, the other read. */
+    net_equal(&request, &net_tenth, 8);
+    for (unsigned d = 0; d < 8; d++) {
+        request.device[d].memory_bytes = 60 << 20;
+    }
+    request.owner_bytes = 40 << 20;
+    make();
+    assert_int_equal(plan.parity, 1);
+    assert_true((plan.layer[1].slots > 0) != (plan.layer[2].slots > 0));
     /* Where nobody has room for the rest either, there is nothing to plan. */
     for (unsigned d = 0; d < 8; d++) {
         request.device[d].memory_bytes = 1 << 20;
@@ -464,6 +507,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_vgg19),
+        cmocka_unit_test(test_plan_feeds),
         cmocka_unit_test(test_plan_alexnet),
         cmocka_unit_test(test_plan_checked),
         cmocka_unit_test(test_plan_checked_is_checked),

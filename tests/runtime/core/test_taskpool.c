@@ -385,6 +385,28 @@ static void test_one_each(void **state)
     pool_world_free(w);
 }
 
+/* Of tasks that ask the same no device gets two, while there are others; alone it gets all. */
+static void test_same_question(void **state)
+{
+    (void)state;
+    struct pool_world *w = pool_world_with(2);
+    pool_begin(w, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        pool_give_same(w, 1, i, 1 + i % 2);
+    }
+    struct train_seen first = pool_task_to(w, ONE, 0), other = pool_task_to(w, TWO, 0);
+    assert_true(first.message.task == 0 && other.message.task == 1);
+    pool_answer(w, ONE, &first, true);
+    assert_int_equal(pool_task_to(w, ONE, 1).message.task, 3);
+    struct train_seen second = pool_task_to(w, ONE, 1);
+    pool_answer(w, ONE, &second, true);
+    assert_int_equal(pool_tasks_to(w, ONE), 2); /* the other 0 waits for TWO */
+    pool_peer_is(w, TWO, true, COVEY_PEER_GONE);
+    assert_int_equal(pool_tasks_to(w, ONE), 4);
+    pool_drop_results(w);
+    pool_world_free(w);
+}
+
 /* Session hears once that more tasks could be sent, and again when still more could. */
 static void test_hungry(void **state)
 {
@@ -549,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_refused_by_the_only_one),
         cmocka_unit_test(test_liar),
         cmocka_unit_test(test_one_each),
+        cmocka_unit_test(test_same_question),
         cmocka_unit_test(test_hungry),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_limits),

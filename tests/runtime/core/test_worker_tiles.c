@@ -140,6 +140,7 @@ static void test_hostile_pieces_are_refused(void **state)
         {3, {.segment = 1, .source = 0}, 12}, /* holder 3 is not device 0 */
         {0, {.segment = 1, .source = 3}, 12}, /* and the owner is not device 3 */
         {0, {.segment = 1, .source = 0}, 24}, /* two rows, where one is needed */
+        {0, {.segment = 1, .source = 0}, 16}, /* more than one row */
         {0, {.segment = 0, .source = 0}, 12}, /* of the run's input, which the owner gives */
         {0, {.segment = 3, .source = 0}, 12}, /* of the result, which is the owner's */
         {1, {.segment = 1, .source = 1}, 12}, /* from oneself */
@@ -253,6 +254,39 @@ static void test_failures_name_oneself(void **state)
     world_free(w);
 }
 
+/* Who sent what could not be computed is named instead. */
+static void test_failures_name_their_cause(void **state)
+{
+    (void)state;
+    struct world *w = world_new(9);
+    w->fail_compute = true;
+    w->fail_because = 1U << 2;
+    queue_start(w, 1, 0, 0);
+    deliver_all(w);
+    assert_int_equal(w->stalled_by, 15);
+    assert_int_equal(w->stalled_missing, 1U << 2);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* Rows that came without zeros have fewer bytes. */
+static void test_shorter_pieces_are_taken(void **state)
+{
+    (void)state;
+    struct world *w = world_new(10);
+    struct covey_work_tile tile = {.segment = 1, .source = 0};
+    queue_start(w, 1, 0, 0);
+    while (w->queue[w->queued - 1].to != 1) {
+        w->queued--;
+        drop_body(w, w->queue[w->queued].body);
+    }
+    deliver(w, w->queued - 1);
+    piece(w, 0, 1, tile, 8);
+    assert_int_equal(w->body[w->bodies].references, 1);
+    deliver_all(w);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_early_pieces_are_bounded),
         cmocka_unit_test(test_jobs_of_an_owner_are_bounded),
         cmocka_unit_test(test_failures_name_oneself),
+        cmocka_unit_test(test_failures_name_their_cause),
+        cmocka_unit_test(test_shorter_pieces_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,11 @@ struct covey_node_id owner_id(void)
     return id_of(OWNER);
 }
 
+uint32_t work_of(uint64_t request, uint8_t attempt)
+{
+    return (uint32_t)request * 256 + attempt + 1;
+}
+
 static unsigned holder_of(const struct covey_node_id *id)
 {
     return (unsigned)(id->bytes[0] - 1);
@@ -75,10 +80,13 @@ static void compute(struct world *w, unsigned at, const struct covey_action *act
         struct covey_rows want = d == me
                                      ? (struct covey_rows){0, 0}
                                      : covey_tile_piece(run, tile->layout, tile->segment, d, me);
+        if (tile->segment == run->segments) {
+            want = covey_tile_made(tile->layout, run->segments - 1U, d);
+        }
         assert_int_equal(tile->piece[d] != 0, want.begin < want.end);
         if (tile->piece[d] != 0) {
             const struct body *body = &w->body[tile->piece[d]];
-            assert_int_equal(body->references, 1);
+            assert_true(body->references == 1 || tile->segment == run->segments);
             assert_memory_equal(&body->rows, &want, sizeof(want));
             assert_int_equal(body->request, action->request);
             assert_int_equal(body->attempt, tile->attempt);
@@ -101,6 +109,7 @@ static void compute(struct world *w, unsigned at, const struct covey_action *act
     f->event.peer = action->peer;
     f->event.work = action->work;
     f->event.err = w->fail_compute ? COVEY_ERR_NOMEM : COVEY_OK;
+    f->event.index = w->fail_compute ? w->fail_because : 0;
     for (unsigned d = 0; d <= COVEY_TILE_OWNER && !w->fail_compute; d++) {
         struct body body = {.segment = (uint8_t)(tile->segment + 1),
                             .source = (uint8_t)me,
@@ -108,6 +117,10 @@ static void compute(struct world *w, unsigned at, const struct covey_action *act
                             .request = action->request};
         body.rows = covey_tile_piece(run, tile->layout, body.segment, me, d);
         body.len = covey_tile_piece_bytes(run, body.segment, body.rows, tile->plan->half);
+        if (tile->segment == run->segments && d == COVEY_TILE_OWNER) {
+            assert_int_equal(tile->layer, FED_LAYER);
+            f->pieces[d] = new_body(w, &body);
+        }
         if (d != me && body.rows.begin < body.rows.end) {
             f->pieces[d] = new_body(w, &body);
         }
@@ -122,6 +135,15 @@ static void at_owner(struct world *w, unsigned from, const struct covey_work_mes
         w->stalled_count++;
         w->stalled_by |= 1U << from;
         w->stalled_missing |= covey_load32(m->tile.missing.ptr);
+    }
+    if (m->type == COVEY_WORK_ANSWER) {
+        const struct covey_work_answer *a = &m->answer;
+        uint32_t *all[] = {w->answered, w->cancelled, w->refused};
+        assert_int_equal(a->layer, FED_LAYER);
+        assert_int_equal(handle != 0, a->status == COVEY_WORK_STATUS_DONE);
+        assert_int_equal(a->work >> 8, a->request);
+        assert_false(all[a->status][a->request] >> from & 1);
+        all[a->status][a->request] |= 1U << from;
     }
     if (m->type == COVEY_WORK_PIECE) {
         const struct body *body = &w->body[handle];
@@ -139,13 +161,14 @@ static void on_send(struct world *w, unsigned at, const struct covey_action *act
     struct covey_work_message m;
     assert_int_equal(covey_work_decode(action->bytes, &m), COVEY_OK);
     unsigned to = holder_of(&action->peer);
-    bool result = m.type == COVEY_WORK_PIECE && m.tile.segment == SEGMENTS;
+    bool result = m.type == COVEY_WORK_PIECE && m.tile.segment == SEGMENTS && to == OWNER;
     if (m.type != COVEY_WORK_PIECE || result) {
         assert_int_equal(to, OWNER);
         at_owner(w, at, &m, action->body);
         return;
     }
-    if (w->holder[to].dead) {
+    assert_true(m.tile.segment < SEGMENTS || (w->fed >> to & 1) != 0);
+    if (w->holder[to].dead || (m.tile.segment == SEGMENTS && w->cut[at][to])) {
         return;
     }
     struct flight *f = fly(w, at, to);
@@ -251,6 +274,7 @@ static void make_plan(struct world *w)
     w->plan.runs = 1;
     run->cells = SEGMENTS;
     run->segments = SEGMENTS;
+    run->feeds = FED_LAYER + 1;
     for (unsigned d = 0; d < HOLDERS; d++) {
         w->plan.device[d] = id_of(d);
     }
@@ -350,6 +374,9 @@ void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t go
         m.tile.attempt = attempt;
         m.tile.stall_ms = STALL_MS;
         m.tile.layout = covey_bytes_of(bytes, len);
+        m.tile.fed = w->fed;
+        m.tile.layer = FED_LAYER;
+        m.tile.work = work_of(request, attempt);
         body.rows = covey_tile_need(&w->plan.run[0], &layout, 0, d);
         body.len = covey_tile_piece_bytes(&w->plan.run[0], 0, body.rows, false);
         struct flight *f = fly(w, OWNER, d);

@@ -18,6 +18,7 @@ enum {
     REQUESTS = 64,
     STALL_MS = 50,
     OWNER = 0, /* the owner is the first device, too */
+    FED_LAYER = 5,
 };
 
 struct body {
@@ -57,14 +58,21 @@ struct world {
     struct flight *queue;
     unsigned queued;
     bool fail_compute;
+    uint32_t fail_because; /* of these devices; 0: of itself */
+    uint32_t fed;               /* these get the result, for layer FED_LAYER */
+    bool cut[HOLDERS][HOLDERS]; /* no rows of the result come from the one to the other */
     /* what the owner got */
     unsigned readies, stalled_count;
     uint32_t stalled_by, stalled_missing;
     uint64_t rows[REQUESTS][256]; /* by attempt: bit: this row of the result is here */
+    uint32_t answered[REQUESTS];  /* bit d: with a product; refused, cancelled: without */
+    uint32_t refused[REQUESTS], cancelled[REQUESTS];
 };
 
 unsigned below(struct world *w, unsigned n);
 struct covey_node_id owner_id(void);
+/* Of what a START of this attempt makes a fed device do. */
+uint32_t work_of(uint64_t request, uint8_t attempt);
 covey_handle new_body(struct world *w, const struct body *like);
 void drop_body(struct world *w, covey_handle body);
 void assert_no_bodies(const struct world *w);

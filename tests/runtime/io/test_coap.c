@@ -14,7 +14,7 @@
 #include "covey/coap.h"
 #include "covey/crypto.h"
 
-enum { NODES = 3, WAIT_MS = 3000, POLL_MS = 5 };
+enum { NODES = 3, WAIT_MS = 20000, POLL_MS = 5 };
 
 struct node {
     struct covey_coap *coap;

@@ -16,8 +16,18 @@
 
 #include "covey/crypto.h"
 #include "custodian_disk.h"
+#include "papers.h"
+#include "training_checkpoint.h"
 
-enum { BYTES_MIN = 4096, BYTES_SPAN = 400 * 1024, WRITES_MS = 40, QUOTA = 16 * 1024 * 1024 };
+/* Every few checkpoints are large: a piece that never changes, and one that does. */
+enum {
+    BYTES_MIN = 4096,
+    BYTES_SPAN = 400 * 1024,
+    BYTES_MAX = COVEY_CHECKPOINT_PIECE + BYTES_MIN + BYTES_SPAN,
+    LARGE_EVERY = 4,
+    WRITES_MS = 160,
+    QUOTA = 32 * 1024 * 1024
+};
 
 struct place {
     struct covey_store store;
@@ -41,11 +51,13 @@ static int fail(const char *what, covey_err err)
 static size_t content(uint64_t step, uint8_t *out)
 {
     size_t len = (BYTES_MIN + mix(step) % BYTES_SPAN) / 8 * 8;
+    size_t same = step % LARGE_EVERY == 0 ? COVEY_CHECKPOINT_PIECE : 0;
+    memset(out, 0x5a, same);
     for (size_t i = 0; i < len / 8; i++) {
         uint64_t word = i == 0 ? step : mix(step * 1000003 + i);
-        memcpy(out + 8 * i, &word, 8);
+        memcpy(out + same + 8 * i, &word, 8);
     }
-    return len;
+    return same + len;
 }
 
 static covey_err place_open(const char *dir, struct place *p, char why[static 256])
@@ -56,7 +68,10 @@ static covey_err place_open(const char *dir, struct place *p, char why[static 25
         err = covey__store_limit(&p->store, QUOTA);
     }
     p->disk = (struct covey_custodian_disk){.store = &p->store, .id = {{42}}};
-    return err == COVEY_OK ? covey__journal_open(dir, &p->disk.journal, why) : err;
+    if (err == COVEY_OK) {
+        err = covey__journal_open(dir, &p->disk.journal, why);
+    }
+    return err == COVEY_OK ? covey__custodian_pin(&p->disk) : err;
 }
 
 static void place_close(struct place *p)
@@ -68,35 +83,38 @@ static void place_close(struct place *p)
 /* The newest checkpoint; step 0: there is none yet. Its bytes must be those of its step. */
 static int look(const struct place *p, uint64_t *out_step)
 {
-    static uint8_t expected[BYTES_MIN + BYTES_SPAN];
+    static uint8_t expected[BYTES_MAX];
     struct covey_checkpoint_ref ref;
-    struct covey_body *body = NULL;
+    uint8_t *state = NULL;
+    size_t found = 0;
     *out_step = 0;
     covey_err err = covey__custodian_newest(&p->disk, &ref);
     if (err == COVEY_ERR_NOT_FOUND) {
         return 0;
     }
     if (err == COVEY_OK) {
-        err = covey__store_body(&p->store, &ref.digest, &body);
+        err = paper_get(&p->store, &ref, &state, &found);
     }
     if (err != COVEY_OK) {
         return fail("the newest checkpoint", err);
     }
     size_t len = content(ref.step, expected);
-    bool same = body->len == len && memcmp(body->data, expected, len) == 0;
-    covey_body_unref(body);
+    bool same = found == len && memcmp(state, expected, len) == 0;
+    free(state);
     *out_step = ref.step;
     return same ? 0 : fail("other bytes than were written", COVEY_ERR_MALFORMED);
 }
 
 static covey_err write_one(const struct place *p, uint64_t step)
 {
-    static uint8_t bytes[BYTES_MIN + BYTES_SPAN];
+    static uint8_t bytes[BYTES_MAX];
     struct covey_checkpoint_ref ref = {.epoch = 1, .step = step};
-    ref.len = content(step, bytes);
-    struct covey_bytes blob = covey_bytes_of(bytes, ref.len);
-    covey_hash(&ref.digest, blob);
-    covey_err err = covey__store_put(&p->store, &ref.digest, blob);
+    size_t len = content(step, bytes), synced = 0;
+    bool all = false;
+    covey_err err = paper_put(&p->store, covey_bytes_of(bytes, len), &ref);
+    while (err == COVEY_OK && !all) {
+        err = covey__custodian_sync(&p->disk, &ref, &synced, &all);
+    }
     if (err == COVEY_OK) {
         err = covey__custodian_write(&p->disk, &ref);
     }
@@ -164,14 +182,18 @@ static int kill_one(const char *dir, uint64_t after_us, uint64_t *last)
     return began && WIFSIGNALED(status) ? 0 : fail("the writer ended by itself", COVEY_ERR_STATE);
 }
 
-/* At most two checkpoints, and one that a majority keeps, are left. */
-static int count_left(const struct place *p)
+/* Whatever was not tidied up when its writer was killed is by the next one: at most two
+ * checkpoints, and one that a majority keeps, are left. */
+static int count_left(const struct place *p, uint64_t step)
 {
     struct covey_journal_checkpoint row[COVEY__JOURNAL_CHECKPOINTS];
     size_t count = 0;
-    covey_err err = covey__journal_checkpoints(p->disk.journal, &p->disk.id, row,
-                                               COVEY__JOURNAL_CHECKPOINTS, &count);
-    if (err != COVEY_OK || count > COVEY__CUSTODIAN_CHECKPOINTS + 2) {
+    covey_err err = write_one(p, step);
+    if (err == COVEY_OK) {
+        err = covey__journal_checkpoints(p->disk.journal, &p->disk.id, row,
+                                         COVEY__JOURNAL_CHECKPOINTS, &count);
+    }
+    if (err != COVEY_OK || count > COVEY__CUSTODIAN_CHECKPOINTS + 1) {
         return fail("old checkpoints are left", err);
     }
     return 0;
@@ -192,8 +214,11 @@ int main(int argc, char **argv)
         wrong = kill_one(dir, mix(seed + (uint64_t)done) % (WRITES_MS * 1000), &last);
     }
     struct place p;
-    if (wrong == 0 && place_open(dir, &p, why) == COVEY_OK) {
-        wrong = look(&p, &found) != 0 || found < last || why[0] != 0 || count_left(&p) != 0;
+    covey_err err = place_open(dir, &p, why);
+    wrong = wrong != 0 || err != COVEY_OK || why[0] != 0;
+    if (err == COVEY_OK) {
+        wrong =
+            wrong != 0 || look(&p, &found) != 0 || found < last || count_left(&p, found + 1) != 0;
         place_close(&p);
     }
     printf("%ld kills (seed %llu), %llu checkpoints written, the newest readable is %llu: %s\n",

@@ -55,6 +55,7 @@ static void fetch(struct house *h, const struct covey_event *event)
                                           covey_bytes_of(body->data, body->len)),
                          COVEY_OK);
         covey_body_unref(body);
+        h->fetched++;
     }
     assert_int_equal(covey_loop_post(h->services.loop, on_fetched, f), COVEY_OK);
 }
@@ -188,7 +189,7 @@ void house_open(struct house *h)
     assert_int_equal(covey_timer_new(s->loop, too_late, h, &h->timer), COVEY_OK);
     assert_int_equal(covey__pool_new(s->loop, &one, &s->storage), COVEY_OK);
     assert_int_equal(covey__store_open(&s->store, h->dir), COVEY_OK);
-    assert_int_equal(covey__store_limit(&s->store, QUOTA), COVEY_OK);
+    assert_int_equal(covey__store_limit(&s->store, h->quota != 0 ? h->quota : QUOTA), COVEY_OK);
     s->user = h;
     s->feed = feed;
     s->log = log_line;

@@ -18,6 +18,8 @@ struct house {
     struct covey_custodian *custodian;
     struct covey_store owners; /* the store of another device */
     bool owner_is_up;
+    uint64_t quota;   /* of its store; 0: QUOTA */
+    unsigned fetched; /* blobs that came */
     struct covey_timer *timer;
     struct covey_event event[EVENTS_MAX];
     uint8_t bytes[COVEY__JOURNAL_STATE_MAX]; /* of the last CUSTODY_STATE */

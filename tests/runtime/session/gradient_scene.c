@@ -30,6 +30,16 @@ struct covey_graph *gradient_lenet(void)
     return g;
 }
 
+struct covey_graph *gradient_perceptron(uint32_t units, bool normalised, uint64_t seed)
+{
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 8, 0, 0));
+    struct covey_op_attrs relu = attrs_default();
+    uint16_t x = add_dense(g, g->input[0], 8, units, &seed);
+    x = normalised ? add_batchnorm(g, x, units, &seed) : add_op(g, COVEY_OP_RELU, &relu, &x, 1);
+    add_dense(g, x, units, GRADIENT_CLASSES, &seed);
+    return g;
+}
+
 static covey_err put_blob(void *user, const struct covey_digest *digest, struct covey_bytes blob)
 {
     return covey__store_put(user, digest, blob);
@@ -72,8 +82,10 @@ void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_gr
     struct covey_nn_error why = {""};
     char dir[SCRATCH_PATH];
     *s = (struct gradient_scene){.graph = take_g, .batch = batch_parts[0], .parts = batch_parts[1]};
-    s->spec = (struct covey_enlist_spec){
-        .mode = COVEY_TRAIN_DATA, .part = covey__gradient_part(s->batch, s->parts), .label_smoothing = 0.1f, .seed = 99};
+    s->spec = (struct covey_enlist_spec){.mode = COVEY_TRAIN_DATA,
+                                         .part = covey__gradient_part(s->batch, s->parts),
+                                         .label_smoothing = 0.1f,
+                                         .seed = 99};
     scratch_folder(state, dir);
     assert_int_equal(covey__store_open(&s->services.store, dir), COVEY_OK);
     assert_int_equal(covey_loop_new(&s->loop), COVEY_OK);

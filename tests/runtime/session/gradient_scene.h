@@ -37,6 +37,9 @@ extern const struct gradient_case gradient_cases[GRADIENT_CASES];
 
 /* Input [n 1 28 28]. */
 struct covey_graph *gradient_lenet(void);
+/* Input [n 8], one layer of so many units, behind it batch normalisation or Relu. Without
+ * normalisation parts give what the whole batch gives. */
+struct covey_graph *gradient_perceptron(uint32_t units, bool normalised, uint64_t seed);
 
 /* state: of scratch.h. take_g: input [n ...], to 5 classes. */
 void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_graph *take_g,

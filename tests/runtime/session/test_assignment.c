@@ -16,6 +16,7 @@
 #include "model_file.h"
 #include "scratch.h"
 #include "stored.h"
+#include "version.h"
 
 enum { MESSAGE_MAX = 16384 };
 
@@ -44,11 +45,11 @@ static void load_model(struct world *w)
 static void make_message(struct world *w, size_t slots, uint32_t version)
 {
     uint8_t layers[512], packed[64 * COVEY_WORK_SLOT_BYTES];
-    bool which[COVEY_LAYERS_MAX] = {false};
+    const struct covey_layer *which[COVEY_LAYERS_MAX] = {NULL};
     size_t layers_len = 0, len = 0;
-    which[w->layer] = true;
+    which[w->layer] = covey_model_layer(w->file->model, w->layer);
     assert_true(slots <= covey_model_layer(w->file->model, w->layer)->units && slots <= 64);
-    assert_int_equal(covey__layers_encode(w->file->model, which, w->layer + 1,
+    assert_int_equal(covey__layers_encode(which, w->layer + 1,
                                           (struct covey_buf){layers, sizeof(layers)}, &layers_len),
                      COVEY_OK);
     for (size_t i = 0; i < slots; i++) {
@@ -135,6 +136,51 @@ static size_t fetch(struct world *w, struct covey_assignment *a, size_t give)
     return count;
 }
 
+/* The same input without zeros gives the same answer; cut short it gives none. */
+static void compute_sparse(struct world *w, struct covey_assignment *a,
+                           const struct covey_body *input, const struct covey_body *expected)
+{
+    const struct covey_plane_rows all = {1, 1, (uint32_t)(input->len / sizeof(float)), 0, 1};
+    struct covey_scratch scratch = {0};
+    struct covey_body *sparse = NULL, *got = NULL;
+    assert_int_equal(covey__body_sparse(&all, (const float *)(const void *)input->data, &sparse),
+                     COVEY_OK);
+    assert_true(sparse->len < input->len);
+    assert_true(covey__assignment_accepts(a, w->layer, sparse->len));
+    assert_int_equal(covey__assignment_compute(a, w->layer, sparse, &scratch, &got), COVEY_OK);
+    assert_int_equal(got->len, expected->len);
+    assert_memory_equal(got->data, expected->data, got->len);
+    covey_body_unref(got);
+    got = NULL;
+    sparse->len -= sizeof(float);
+    assert_int_equal(covey__assignment_compute(a, w->layer, sparse, &scratch, &got),
+                     COVEY_ERR_MALFORMED);
+    assert_null(got);
+    covey_body_unref(sparse);
+    free(scratch.data);
+}
+
+/* Who asks with float16 is answered with it; these numbers have it exactly. */
+static void compute_half(struct world *w, struct covey_assignment *a,
+                         const struct covey_body *input, const struct covey_body *expected)
+{
+    struct covey_scratch scratch = {0};
+    struct covey_body *half = NULL, *got = NULL, *want = NULL;
+    assert_int_equal(covey__body_halve((const float *)(const void *)input->data,
+                                       input->len / sizeof(float), &half),
+                     COVEY_OK);
+    assert_int_equal(covey__body_halve((const float *)(const void *)expected->data,
+                                       expected->len / sizeof(float), &want),
+                     COVEY_OK);
+    assert_int_equal(covey__assignment_compute(a, w->layer, half, &scratch, &got), COVEY_OK);
+    assert_int_equal(got->len, want->len);
+    assert_memory_equal(got->data, want->data, want->len);
+    covey_body_unref(got);
+    covey_body_unref(want);
+    covey_body_unref(half);
+    free(scratch.data);
+}
+
 static void compute(struct world *w, struct covey_assignment *a, struct covey_body **out)
 {
     const struct covey_layer *l = covey_model_layer(w->file->model, w->layer);
@@ -146,9 +192,11 @@ static void compute(struct world *w, struct covey_assignment *a, struct covey_bo
         ((float *)(void *)input->data)[i] = (float)(i % 7) - 3;
     }
     assert_true(covey__assignment_accepts(a, w->layer, input->len));
-    assert_false(covey__assignment_accepts(a, w->layer, input->len - 4));
+    assert_false(covey__assignment_accepts(a, w->layer, input->len + 4));
     assert_false(covey__assignment_accepts(a, w->layer + 1u, input->len));
     assert_int_equal(covey__assignment_compute(a, w->layer, input, &scratch, out), COVEY_OK);
+    compute_sparse(w, a, input, *out);
+    compute_half(w, a, input, *out);
     covey_body_unref(input);
     free(scratch.data);
 }

@@ -14,7 +14,9 @@
 #include "covey/crypto.h"
 #include "covey/files.h"
 #include "custodian_disk.h"
+#include "papers.h"
 #include "scratch.h"
+#include "training_checkpoint.h"
 
 static struct covey_journal *open_journal(const char *dir)
 {
@@ -226,12 +228,17 @@ struct place {
     struct covey_custodian_disk disk;
 };
 
-static void open_place(const char *dir, struct place *p)
+static void open_room(const char *dir, struct place *p, uint64_t quota)
 {
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     assert_int_equal(covey__store_open(&p->store, dir), COVEY_OK);
-    assert_int_equal(covey__store_limit(&p->store, 1 << 20), COVEY_OK);
+    assert_int_equal(covey__store_limit(&p->store, quota), COVEY_OK);
     p->disk = (struct covey_custodian_disk){&p->store, open_journal(dir), {{9}}};
+}
+
+static void open_place(const char *dir, struct place *p)
+{
+    open_room(dir, p, 1 << 20);
 }
 
 static void close_place(struct place *p)
@@ -243,10 +250,9 @@ static void close_place(struct place *p)
 static struct covey_checkpoint_ref put(struct place *p, uint32_t epoch, uint64_t step,
                                        uint64_t content)
 {
-    struct covey_checkpoint_ref ref = {.epoch = epoch, .step = step, .len = sizeof(content)};
-    struct covey_bytes blob = covey_bytes_of(&content, sizeof(content));
-    covey_hash(&ref.digest, blob);
-    assert_int_equal(covey__store_put(&p->store, &ref.digest, blob), COVEY_OK);
+    struct covey_checkpoint_ref ref = {.epoch = epoch, .step = step};
+    assert_int_equal(paper_put(&p->store, covey_bytes_of(&content, sizeof(content)), &ref),
+                     COVEY_OK);
     return ref;
 }
 
@@ -323,6 +329,81 @@ static void test_checkpoints_of_equal_bytes(void **state)
     close_place(&p);
 }
 
+static void sync_all(const struct place *p, const struct covey_checkpoint_ref *ref)
+{
+    size_t synced = 0;
+    bool all = false;
+    for (unsigned steps = 0; !all; steps++) {
+        assert_true(steps < 4);
+        assert_int_equal(covey__custodian_sync(&p->disk, ref, &synced, &all), COVEY_OK);
+    }
+}
+
+/* Pieces that a later checkpoint has too stay when an earlier one goes, whatever else the store is
+ * asked for, also after a start; with the last that names them they go. One that lacks a piece, or
+ * has a torn one, is none. */
+static void test_checkpoints_of_pieces(void **state)
+{
+    enum { PIECES = 6, LEN = PIECES * COVEY_CHECKPOINT_PIECE, ROOM = 5 * COVEY_CHECKPOINT_PIECE };
+    char dir[SCRATCH_PATH];
+    scratch_folder(state, dir);
+    struct place p;
+    struct covey_checkpoint_ref ref[4], found;
+    uint8_t *bytes = calloc(LEN, 1);
+    assert_non_null(bytes);
+    open_room(dir, &p, LEN + ROOM);
+    for (unsigned i = 0; i < 4; i++) {
+        bytes[0] = (uint8_t)(i + 1); /* the first is new each time, the others are equal */
+        ref[i] = (struct covey_checkpoint_ref){.epoch = 1, .step = i + 1};
+        assert_int_equal(paper_put(&p.store, covey_bytes_of(bytes, LEN), &ref[i]), COVEY_OK);
+        sync_all(&p, &ref[i]);
+        assert_int_equal(covey__custodian_write(&p.disk, &ref[i]), COVEY_OK);
+    }
+    struct covey_digest first = paper_piece(&p.store, &ref[3], 0);
+    struct covey_digest same = paper_piece(&p.store, &ref[3], 1);
+    assert_false(covey__store_has(&p.store, &ref[1].digest));
+    close_place(&p);
+    open_room(dir, &p, LEN + ROOM);
+    assert_int_equal(covey__custodian_pin(&p.disk), COVEY_OK);
+    for (unsigned i = 0; i < 8; i++) {
+        struct covey_digest other;
+        memset(bytes, 16 + (int)i, COVEY_CHECKPOINT_PIECE);
+        struct covey_bytes blob = covey_bytes_of(bytes, COVEY_CHECKPOINT_PIECE);
+        covey_hash(&other, blob);
+        assert_int_equal(covey__store_put(&p.store, &other, blob), COVEY_OK);
+    }
+    assert_int_equal(covey__custodian_newest(&p.disk, &found), COVEY_OK);
+    assert_int_equal(found.step, 4);
+    covey__store_remove(&p.store, &first);
+    assert_int_equal(covey__custodian_newest(&p.disk, &found), COVEY_OK);
+    assert_int_equal(found.step, 3);
+    assert_int_equal(covey__custodian_erase(&p.disk), COVEY_OK);
+    assert_false(covey__store_has(&p.store, &same));
+    free(bytes);
+    close_place(&p);
+}
+
+/* A blob that a crash has torn is written anew when the same bytes are made again. */
+static void test_torn_piece_is_made_again(void **state)
+{
+    char dir[SCRATCH_PATH], hex[COVEY_DIGEST_HEX], path[SCRATCH_PATH + 80];
+    uint8_t back[7];
+    scratch_folder(state, dir);
+    struct place p;
+    struct covey_digest digest;
+    open_place(dir, &p);
+    assert_int_equal(covey__store_make(&p.store, covey_bytes_of("a piece", 7), &digest), COVEY_OK);
+    close_place(&p);
+    covey__digest_hex(&digest, hex);
+    snprintf(path, sizeof(path), "%s/store/%.2s/%s", dir, hex, hex);
+    assert_int_equal(truncate(path, 0), 0);
+    open_place(dir, &p);
+    assert_int_equal(covey__store_make(&p.store, covey_bytes_of("a piece", 7), &digest), COVEY_OK);
+    assert_int_equal(covey__store_get(&p.store, &digest, back, 7), COVEY_OK);
+    assert_memory_equal(back, "a piece", 7);
+    close_place(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +416,8 @@ int main(void)
         cmocka_unit_test(test_checkpoints_go_when_newer_ones_are_there),
         cmocka_unit_test(test_newest_checkpoint),
         cmocka_unit_test(test_checkpoints_of_equal_bytes),
+        cmocka_unit_test(test_checkpoints_of_pieces),
+        cmocka_unit_test(test_torn_piece_is_made_again),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -163,6 +163,9 @@ static void answer(void *user)
 {
     struct mesh *m = user;
     m->due = false;
+    if (m->dies > 0 && m->given >= m->dies) {
+        return; /* the session's thread may not know yet, and share out more */
+    }
     m->seed = m->seed * 1664525u + 1013904223u;
     for (uint32_t i = 0; i < m->count; i++) {
         struct held *h = &m->held[(i + (m->seed >> 16)) % m->count];
@@ -421,7 +424,7 @@ static void lie(enum covey_code_kind kind, bool untrusted, bool check_all)
     m.call[0] = call_of(&n, &dense);
     /* Its answer must be among those that count. */
     m.lost = 0;
-    for (unsigned round = 0; round < 8 && m.lies == 0; round++) {
+    for (unsigned round = 0; round < 200 && m.lies == 0; round++) {
         assert_int_equal(run(&m), COVEY_OK);
         forget_tasks(&m);
         assert_true(m.call[0].done);

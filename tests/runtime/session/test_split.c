@@ -29,6 +29,7 @@ struct world {
     struct covey_version *version;
     struct covey_assignment *assignment[DEVICES_MAX]; /* of all but device 0, the owner */
     _Atomic uint64_t used_bytes;
+    bool by_rows; /* convolutions of floats are */
 };
 
 /* The network is gone then. */
@@ -89,6 +90,15 @@ static void plan_for(struct world *w, uint8_t devices, uint8_t parity)
             .answer_bytes = (uint32_t)(covey_layer_answer_floats(l) * sizeof(float)),
             .unit.flops = 1000,
         };
+        if (w->by_rows && l->kind == COVEY_LAYER_CONV && l->exact == 0) {
+            request->cost[i].unit.flops = 1000000; /* and next to nothing by rows */
+            request->cost[i].by_rows = (struct covey_plan_rows){
+                .rows = (uint16_t)l->out_height,
+                .in_rows = (uint16_t)l->height,
+                .stride = (uint16_t)l->stride[0],
+                .span = (uint16_t)((l->kernel[0] - 1) * l->dilation[0] + 1),
+                .row.flops = 1};
+        }
     }
     for (uint8_t i = 0; i < devices; i++) {
         request->device[i] = (struct covey_plan_device){
@@ -179,9 +189,14 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
     const struct covey_layer *l = covey_model_layer(w->file->model, layer);
     struct covey_body *body = NULL;
     size_t bytes = covey_layer_input_floats(l) * sizeof(float);
+    bool by_rows = w->plan.layer[layer].by_rows;
     assert_int_equal(covey_body_new(bytes, &body), COVEY_OK);
     memcpy(body->data, input, bytes);
     struct covey_answers answers = {0};
+    if (by_rows) {
+        assert_int_equal(covey__version_blocks(w->version, layer, input, answers.block), COVEY_OK);
+        bytes = covey_layer_input_floats(&w->version->layer[layer].shape) * sizeof(float);
+    }
     for (unsigned d = 0; d < w->plan.devices; d++) {
         if ((lost >> d & 1) != 0) {
             continue;
@@ -192,6 +207,7 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
                 struct covey_version_work work = {
                     .layer = layer, .input = body, .wanted = {&stage, 6}};
                 memcpy(work.slots, w->version->layer[layer].own_slots, sizeof(work.slots));
+                memcpy(work.block, answers.block, sizeof(work.block));
                 assert_int_equal(
                     covey__version_compute(w->version, &work, scratch, &answers.device[0]),
                     COVEY_ERR_CANCELLED);
@@ -201,7 +217,9 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
                     COVEY_OK);
             }
         } else if (covey__assignment_accepts(w->assignment[d], (uint16_t)layer, bytes)) {
-            assert_int_equal(covey__assignment_compute(w->assignment[d], (uint16_t)layer, body,
+            const struct covey_body *given = by_rows ? answers.block[d] : body;
+            assert_int_equal(given->len, bytes);
+            assert_int_equal(covey__assignment_compute(w->assignment[d], (uint16_t)layer, given,
                                                        scratch, &answers.device[d]),
                              COVEY_OK);
         }
@@ -210,6 +228,7 @@ static void run_layer(struct world *w, size_t layer, const float *input, uint32_
     assert_int_equal(covey__version_combine(w->version, layer, &answers, product), COVEY_OK);
     for (unsigned d = 0; d < w->plan.devices; d++) {
         covey_body_unref(answers.device[d]);
+        covey_body_unref(answers.block[d]);
     }
     covey_body_unref(body);
 }
@@ -230,9 +249,15 @@ static void run_layer_here(struct world *w, size_t layer, const float *input, fl
     }
     struct covey_version_work work = {.layer = layer, .input = body, .wanted = {&stage, 0}};
     memcpy(work.slots, answers.local_slots, sizeof(work.slots));
+    if (w->plan.layer[layer].by_rows) {
+        assert_int_equal(covey__version_blocks(w->version, layer, input, work.block), COVEY_OK);
+    }
     assert_int_equal(covey__version_compute(w->version, &work, scratch, &answers.local), COVEY_OK);
     assert_int_equal(covey__version_combine(w->version, layer, &answers, product), COVEY_OK);
     covey_body_unref(answers.local);
+    for (unsigned d = 0; d < w->plan.devices; d++) {
+        covey_body_unref(work.block[d]);
+    }
     covey_body_unref(body);
 }
 
@@ -457,6 +482,51 @@ static void test_models_larger_than_memory(void **state)
     unpack(&w);
 }
 
+static unsigned layers_by_rows(const struct world *w)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < w->plan.layers; i++) {
+        count += w->plan.layer[i].by_rows;
+    }
+    return count;
+}
+
+/* Convolutions by rows: whoever is lost, up to the number of parities, of any number of devices, of
+ * batches too, and whoever lies is found. */
+static void test_rows_survive_losses(void **state)
+{
+    static const struct {
+        uint8_t devices, parity, batch;
+        double bound;
+    } cases[] = {{3, 1, 1, 1e-5}, {3, 0, 1, 1e-5}, {4, 1, 1, 1e-5}, {8, 1, 1, 1e-5},
+                 {6, 2, 1, 1e-4}, {7, 4, 1, 1e-3}, {5, 1, 3, 1e-5}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world w = {.by_rows = true};
+        pack_within(state, &w, UINT64_MAX, cases[i].batch);
+        lose_each(&w, cases[i].devices, cases[i].parity, cases[i].bound);
+        assert_true(layers_by_rows(&w) > 0);
+    }
+}
+
+/* Blocks that nobody answers are computed by the owner, be the weights in its memory or not. */
+static void test_rows_of_models_larger_than_memory(void **state)
+{
+    for (unsigned sparse = 0; sparse < 2; sparse++) {
+        struct world w = {.by_rows = true};
+        pack_within(state, &w, sparse == 1 ? 1 : UINT64_MAX, 1);
+        assert_int_equal(w.file->sparse, sparse == 1);
+        plan_for(&w, 5, 1);
+        assert_true(layers_by_rows(&w) > 0);
+        for (uint8_t d = 1; d < 5; d++) {
+            assign_to(&w, d);
+        }
+        assert_true(run_with_loss(&w, 2) < 1e-5);
+        assert_true(run_with_loss(&w, ALL_HERE) < 1e-5);
+        drop_plan(&w);
+        unpack(&w);
+    }
+}
+
 /* A second version with the same groups makes neither parities nor secrets anew. */
 static void test_versions_share_what_did_not_change(void **state)
 {
@@ -511,6 +581,8 @@ int main(void)
         cmocka_unit_test(test_batches_of_models_larger_than_memory),
         cmocka_unit_test(test_bad_batches_are_refused),
         cmocka_unit_test(test_models_larger_than_memory),
+        cmocka_unit_test(test_rows_survive_losses),
+        cmocka_unit_test(test_rows_of_models_larger_than_memory),
         cmocka_unit_test(test_versions_share_what_did_not_change),
         cmocka_unit_test(test_split_refuses_more_than_memory),
     };

@@ -438,7 +438,7 @@ static void test_what_is_missing_fails(void **state)
     part.end--;
     task.piece[COVEY_TILE_OWNER] = put(&w, w.input, part);
     compute(&w, 0, &task);
-    assert_int_equal(w.err, COVEY_ERR_RANGE);
+    assert_int_equal(w.err, COVEY_ERR_MALFORMED);
     begin(&w, 1, 0, &layout, &task);
     task.device = 0; /* another's rows */
     compute(&w, 1, &task);

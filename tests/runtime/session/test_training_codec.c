@@ -165,25 +165,39 @@ static void test_curve(void **state)
     covey__training_record_done(&r);
 }
 
-/* A checkpoint's parts come back as they were; of any that is cut or of more epochs than the
+/* The digests of so many pieces; heap. */
+static uint8_t *make_pieces(uint64_t bytes, struct covey_checkpoint_pieces *out)
+{
+    *out = (struct covey_checkpoint_pieces){.bytes = bytes};
+    assert_int_equal(covey__checkpoint_count(bytes, &out->count), COVEY_OK);
+    uint8_t *digests = malloc(out->count * sizeof(struct covey_digest));
+    assert_non_null(digests);
+    for (size_t i = 0; i < out->count * sizeof(struct covey_digest); i++) {
+        digests[i] = (uint8_t)(i / sizeof(struct covey_digest));
+    }
+    out->digests = digests;
+    return digests;
+}
+
+/* A checkpoint's parts come back as they were; of any that is cut, or of more epochs than the
  * session has, none does. */
 static void test_checkpoint(void **state)
 {
     (void)state;
     struct covey_training_record r, back = {.epoch = 0};
-    struct covey_bytes record, rest;
-    size_t at = 0, len = 0;
+    struct covey_bytes record;
+    struct covey_checkpoint_pieces pieces, read;
+    uint8_t *paper = NULL, *digests = make_pieces(2 * COVEY_CHECKPOINT_PIECE + 9, &pieces);
+    size_t len = 0;
     make_record(&r, 3, 28);
-    assert_int_equal(covey__training_checkpoint_size(&r, 100, &at, &len), COVEY_OK);
-    assert_int_equal(len, at + 100);
-    uint8_t *blob = malloc(len);
-    assert_non_null(blob);
-    memset(blob, 0x55, len);
-    assert_int_equal(covey__training_checkpoint_begin(&r, blob, at), COVEY_OK);
-    assert_int_equal(covey__training_checkpoint_open(covey_bytes_of(blob, len), &record, &rest),
+    assert_int_equal(covey__training_checkpoint_encode(&r, &pieces, &paper, &len), COVEY_OK);
+    assert_int_equal(covey__training_checkpoint_decode(covey_bytes_of(paper, len), &record, &read),
                      COVEY_OK);
-    assert_ptr_equal(rest.ptr, blob + at);
-    assert_int_equal(rest.len, 100);
+    assert_true(read.bytes == pieces.bytes && read.count == 3);
+    assert_memory_equal(read.digests, digests, 3 * sizeof(struct covey_digest));
+    assert_int_equal(covey__checkpoint_piece_bytes(&read, 1), COVEY_CHECKPOINT_PIECE);
+    assert_int_equal(covey__checkpoint_piece_bytes(&read, 2), 9);
+    assert_int_equal(covey__checkpoint_piece(&read, 2).bytes[31], 2);
     assert_int_equal(covey__training_record_decode(record, 3, &back), COVEY_OK);
     assert_int_equal(back.epoch, 3);
     assert_int_equal(back.step, 1);
@@ -199,9 +213,52 @@ static void test_checkpoint(void **state)
                              COVEY_OK);
         covey__training_record_done(&back);
     }
-    assert_int_equal(covey__training_checkpoint_open(covey_bytes_of(blob, at - 1), &record, &rest),
-                     COVEY_ERR_MALFORMED);
-    free(blob);
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(
+            covey__training_checkpoint_decode(covey_bytes_of(paper, i), &record, &read),
+            COVEY_ERR_MALFORMED);
+    }
+    free(paper);
+    free(digests);
+    covey__training_record_done(&r);
+}
+
+static covey_err decode_of(uint8_t *paper, size_t len, uint64_t bytes, size_t digests)
+{
+    struct covey_bytes record;
+    struct covey_checkpoint_pieces read;
+    covey_store64(paper + len - digests * sizeof(struct covey_digest) - sizeof(bytes), bytes);
+    return covey__training_checkpoint_decode(covey_bytes_of(paper, len), &record, &read);
+}
+
+/* A paper names as many pieces as its state takes, at least one and no more than there may be; the
+ * largest fits a body. */
+static void test_checkpoint_bounds(void **state)
+{
+    (void)state;
+    const uint64_t piece = COVEY_CHECKPOINT_PIECE, most = piece * COVEY_CHECKPOINT_PIECES_MAX;
+    struct covey_training_record r;
+    struct covey_checkpoint_pieces pieces;
+    size_t len = 0, count = 0;
+    uint8_t *paper = NULL;
+    assert_int_equal(covey__checkpoint_count(0, &count), COVEY_ERR_RANGE);
+    assert_int_equal(covey__checkpoint_count(most + 1, &count), COVEY_ERR_LIMIT);
+    assert_int_equal(covey__checkpoint_count(UINT64_MAX, &count), COVEY_ERR_LIMIT);
+    make_record(&r, 1, 2);
+    uint8_t *digests = make_pieces(most, &pieces);
+    assert_int_equal(covey__training_checkpoint_encode(&r, &pieces, &paper, &len), COVEY_OK);
+    assert_true(len < COVEY_BODY_MAX);
+    const size_t all = COVEY_CHECKPOINT_PIECES_MAX;
+    assert_int_equal(decode_of(paper, len, most, all), COVEY_OK);
+    assert_int_equal(decode_of(paper, len, most - piece + 1, all), COVEY_OK);
+    assert_int_equal(decode_of(paper, len, most - piece, all), COVEY_ERR_MALFORMED);
+    assert_int_equal(decode_of(paper, len, most + 1, all), COVEY_ERR_LIMIT);
+    assert_int_equal(decode_of(paper, len, UINT64_MAX, all), COVEY_ERR_LIMIT);
+    assert_int_equal(decode_of(paper, len, 0, all), COVEY_ERR_RANGE);
+    paper[0] ^= 1;
+    assert_int_equal(decode_of(paper, len, most, all), COVEY_ERR_MALFORMED);
+    free(paper);
+    free(digests);
     covey__training_record_done(&r);
 }
 
@@ -210,7 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job),        cmocka_unit_test(test_job_bounds),
         cmocka_unit_test(test_progress),   cmocka_unit_test(test_curve),
-        cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_checkpoint_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,14 +43,15 @@ enum covey_event_type {
     COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */
     COVEY_EVENT_TILE_COMPUTED,  /* peer, work, pieces by destination (COVEY_TILE_OWNER: the owner),
-                                   0: nothing goes there; err: could not; spent_us */
+                                   0: nothing goes there; err: could not, because of the devices of
+                                   the plan whose bits are in index, or by itself; spent_us */
     /* owner */
     COVEY_EVENT_SESSION_OPEN,  /* fence (version ignored), costs; parity and devices_max in costs */
     COVEY_EVENT_SESSION_CLOSE, /* fence */
     COVEY_EVENT_PREPARED,      /* fence: digests are there; err: could not */
     COVEY_EVENT_REQUEST_BEGIN, /* fence (version ignored), request */
-    COVEY_EVENT_LAYER,         /* request, layer, body: the input (not given: session keeps it until
-                                  LAYER_DONE) */
+    COVEY_EVENT_LAYER,         /* request, layer, body: the input, or, of a layer by rows, pieces:
+                                  each device's (not given: session keeps them until LAYER_DONE) */
     COVEY_EVENT_COMPUTED_LOCAL, /* request, layer, slots, body */
     COVEY_EVENT_LIED,           /* request, layer, peer: its answer was wrong. The layer is over; it
                                    is asked of the others with EVENT_LAYER again */
@@ -63,7 +64,9 @@ enum covey_event_type {
     COVEY_EVENT_TRAIN_CLOSE, /* fence */
     COVEY_EVENT_ROUND_BEGIN, /* fence, request: the round, bytes: its spec, body (taken): shared */
     COVEY_EVENT_ROUND_TASK,  /* fence, request: the round, index: the task, bytes: its spec, body
-                                (taken). In this order they are handed out */
+                                (taken). In this order they are handed out. work: 0, or of all
+                                tasks that ask the same: no device gets two of them while there
+                                are others */
     COVEY_EVENT_ROUND_LIED,  /* fence, request: the round, peer: its answer was wrong. Its tasks of
                                 this round are handed out again, and it gets no more */
     COVEY_EVENT_ROUND_END,   /* fence, request: the round: enough answers */
@@ -74,8 +77,14 @@ enum covey_event_type {
     COVEY_EVENT_CUSTODY_OPEN, /* fence: this device owns it; digest: the job; checkpoint (may be
                                  none) */
     COVEY_EVENT_CUSTODY_CHECKPOINT, /* fence, checkpoint: on this disk now; to be kept elsewhere */
-    COVEY_EVENT_CUSTODY_CLOSE,  /* fence: the session has ended. err CANCELLED, where another owns
-                                   it:  it is given up here by hand */
+    COVEY_EVENT_CUSTODY_CLOSE,  /* fence: the session has ended, also one that was stopped, at any
+                                   who keeps it. err CANCELLED, where another owns it or it was
+                                   stopped: it is given up here by hand, and nobody is told */
+    COVEY_EVENT_CUSTODY_STOP,   /* fence: its owner has stopped by hand, after its last checkpoint
+                                   was told: all keep it, nobody goes on before RESUME */
+    COVEY_EVENT_CUSTODY_RESUME, /* fence: this device stands for its owner now, by hand -> LEAD or
+                                   REFUSED, soon. NOT_FOUND; EXISTS: it is its owner; DENIED: it is
+                                   in no set, nobody would vote for it */
     COVEY_EVENT_CUSTODY_HELD,   /* fence; err: what APPOINTED named is here, or cannot be had */
     COVEY_EVENT_CUSTODY_STORED, /* fence, checkpoint; err: of CUSTODY_KEEP: on this disk, or not */
     COVEY_EVENT_CUSTODY_STATE,  /* bytes: what CUSTODY_PERSIST gave before the last start */
@@ -132,6 +141,9 @@ void covey_node_done(struct covey_node *node); /* wipes */
 covey_err covey_node_step(struct covey_node *node, const struct covey_event *event,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey_node_deadline_ms(const struct covey_node *node);
+/* What the last steps sent has left this device. A busy driver says so, so that whoever is asked is
+ * not taken for late: deadlines count from here. May be left out. node may be NULL. */
+void covey_node_sent(struct covey_node *node, uint64_t now_ms);
 
 /* Looking in, for `covey peers` and tests. */
 enum covey_member_state {
@@ -170,6 +182,9 @@ covey_err covey_node_model_wire(const struct covey_node *node, size_t index, str
 /* False while there is none. */
 bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
                             uint64_t *out_term);
+/* Whether this session of the node could lose another device for nothing: all that its plan names
+ * are there and have what it gives them, and no other plan is due. */
+bool covey_node_is_redundant(const struct covey_node *node, const struct covey_fence *session);
 /* The plan made here and now for these costs, by this node's own view (`covey plan`). */
 covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
                           struct covey_plan *out) COVEY_CHECK;

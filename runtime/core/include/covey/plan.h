@@ -5,8 +5,9 @@
  * Knows no model. A model is a chain of cells, between which only one tensor goes on; a cell is
  * computed at the owner, or its split layers are coded over devices (coded-computing.md section 1),
  * or it is part of a tile run: cells cut into strips of rows, one strip a device, whose halos go
- * between neighbours (section 5). Slots and groups are numbered as nn's split.h says: group by
- * group, the units in order, then the parities.
+ * between neighbours (section 5). A coded layer is split by its filters, or, a convolution, by rows
+ * of its output (section 5; nn's spatial.h): its units are blocks of rows then. Slots and groups
+ * are numbered as nn's split.h says: group by group, the units in order, then the parities.
  */
 #ifndef COVEY_PLAN_H
 #define COVEY_PLAN_H
@@ -21,6 +22,14 @@ struct covey_plan_work {
     uint64_t bytes; /* of weights that come from memory */
 };
 
+/* A convolution that can be split by rows of its output: block i of k makes rows [i h, (i + 1) h),
+ * h = rows / k rounded up, of (h - 1) * stride + span rows of the input. */
+struct covey_plan_rows {
+    uint16_t rows; /* 0: it cannot */
+    uint16_t in_rows, stride, span;
+    struct covey_plan_work row, block; /* of all filters, of h rows: block + h * row */
+};
+
 /* A split layer, in the model's numbering. */
 struct covey_plan_cost {
     uint16_t cell;
@@ -30,6 +39,10 @@ struct covey_plan_cost {
     uint32_t answer_bytes; /* of one unit */
     struct covey_plan_work unit;
     bool here; /* computed at the owner, whatever it costs */
+    /* Its input is byte for byte what goes into its cell, and into each of the back - 1 cells
+     * before that one; 0: it is not. */
+    uint16_t back;
+    struct covey_plan_rows by_rows;
 };
 
 /* What rows [a, b) of an output need of its input: rows [a * stride - before,
@@ -64,6 +77,9 @@ struct covey_plan_layer {
     uint8_t group_units;                   /* N of the largest group */
     uint8_t holder[COVEY_LAYER_SLOTS_MAX]; /* index into device, by slot */
     uint32_t predicted_us;                 /* of the layer, input to combined answer */
+    /* Its units are blocks of rows, in one group: each device gets its own part of the input, and
+     * has all filters. */
+    bool by_rows;
 };
 
 /* Cells computed without an exchange. The map is theirs put together (covey_row_map_join). */
@@ -85,6 +101,9 @@ struct covey_plan_run {
      * those of the first making, twin (as rows) those of the second. Nobody has rows of both. */
     bool twice;
     uint16_t twin[COVEY_PLAN_DEVICES_MAX + 1];
+    /* 0: none; else one more than the coded layer whose input the result is: its holders that are
+     * devices of the run get the result from those who make it, as the owner does. */
+    uint16_t feeds;
 };
 
 struct covey_plan {
@@ -101,6 +120,21 @@ struct covey_plan {
     uint32_t predicted_us, local_us; /* of a request so, and all of it at the owner */
 };
 
+/* Whom a plan may count on: who got which slots before, and may still have them, on its disk if
+ * nowhere else. Owners keep this over all plans of a session; not believed, only preferred. */
+struct covey_plan_held_layer {
+    uint16_t units;                       /* 0: nobody has anything of it */
+    uint8_t group_units;                  /* N of the largest group, as slots are numbered here */
+    uint32_t slot[COVEY_LAYER_SLOTS_MAX]; /* bit d: device d below */
+};
+struct covey_plan_held {
+    uint8_t parity;
+    uint8_t devices;
+    struct covey_node_id device[COVEY_PLAN_DEVICES_MAX];
+    uint16_t layers;
+    struct covey_plan_held_layer layer[COVEY_LAYERS_MAX];
+};
+
 struct covey_plan_request {
     uint16_t cells; /* 0: nothing is known of the whole, all layers are coded */
     struct covey_plan_cell cell[COVEY_CELLS_MAX];
@@ -113,23 +147,41 @@ struct covey_plan_request {
     bool coded_all;      /* every split layer is coded, no tiles, whatever it costs */
     bool check_all;      /* all that others compute can be checked: runs are made twice */
     bool half;
-    uint64_t owner_bytes; /* what the owner can hold of the model, 0: all of it */
+    uint64_t owner_bytes;               /* what the owner can hold of the model, 0: all of it */
+    const struct covey_plan_held *held; /* borrowed; NULL: nobody has anything yet */
 };
 
 /* D devices and parity r: groups of N = min(D - r, COVEY_GROUP_UNITS_MAX, units) units; no device
  * holds two slots of one group; parities and shares are spread over the devices, in proportion to
  * their rates, within memory. Chooses for each cell what ends soonest, never slower than all of it
  * at the owner unless coded_all or owner_bytes says so. Devices whose rates are within a quarter
- * count as equal. Deterministic: device order does not matter. Nothing worth distributing, fewer
- * than r + 1 devices, or not enough memory: layers = 0 and runs = 0; with owner_bytes fewer
- * parities are tried before. */
+ * count as equal. Deterministic: device order does not matter. Of ways that end about as soon, the
+ * one in which the devices get least that they do not hold. Nothing worth distributing, fewer than
+ * r + 1 devices, or not enough memory: layers = 0 and runs = 0; with owner_bytes fewer parities are
+ * tried before, and then others hold what they can, while the owner reads the rest as it goes. */
 covey_err covey_plan_make(const struct covey_plan_request *request,
                           struct covey_plan *out) COVEY_CHECK;
+
+/* What the device needs for such work, in microseconds, as plans count it. */
+uint64_t covey_plan_work_us(const struct covey_plan_device *device,
+                            const struct covey_plan_work *work);
 
 /* A plan that came from outside against the request it answers: device set within the request's,
  * every slot held, no device twice in one group, runs and rows consistent with the cells. */
 covey_err covey_plan_check(const struct covey_plan *plan,
                            const struct covey_plan_request *request) COVEY_CHECK;
+
+/* The devices in mask (bit d: device d of the plan) have got what it gives them. Of another number
+ * of parities, or other groups, what was known of parities is forgotten. */
+void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan *plan, uint32_t mask);
+/* Bytes of units that the plan's devices have to get, without the owner's. */
+uint64_t covey_plan_missing(const struct covey_plan_request *request,
+                            const struct covey_plan *plan);
+
+/* What one slot of the layer, split so, takes: the cost itself, or, by rows, that of a block.
+ * False: it cannot be split by rows into that many. */
+bool covey_plan_slot_cost(const struct covey_plan_cost *cost, const struct covey_plan_layer *layer,
+                          struct covey_plan_cost *out) COVEY_CHECK;
 
 static inline bool covey_plan_is_local(const struct covey_plan *plan)
 {

@@ -90,12 +90,15 @@ enum covey_action_type {
                                        owner index: how many of them hold everything, checkpoint:
                                        the newest that a majority keeps, settled: the next one may
                                        be made; at a custodian index 0, checkpoint: its own
-                                       newest */
+                                       newest. stopped: by hand, nobody goes on by itself */
     COVEY_ACTION_CUSTODY_OVER, /* fence; err OK: the session has ended, or this device keeps it no
                                   more: forget it. STATE: this device is not its owner any more
                                   (peer, if has_peer, is), and keeps it as a custodian. TIMEOUT:
                                   it held all for an owner that is heard of no more and had too
-                                  few to be replaced; it may go on by hand */
+                                  few to be replaced; it may go on by hand. LIMIT: it was stopped,
+                                  and its place here is needed for another session */
+    COVEY_ACTION_CUSTODY_REFUSED, /* fence: of RESUME. err EXISTS: peer owns it now; TIMEOUT: no
+                                     majority of those who keep it would have this device */
 };
 
 /* Every group has N of its N + r answers (or its missing units in `local`). */
@@ -106,12 +109,18 @@ struct covey_layer_done {
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
     uint16_t recovered_dead; /* units rebuilt (or computed here) because their device was gone */
     uint16_t recovered_late; /* the same, because it had not answered yet */
+    uint32_t fed; /* of these the input came from other devices: what is wrong may be theirs */
 };
 
 /* One strip of one segment, at its holder. */
 struct covey_tile_task {
+    /* segment: of a run that feeds a layer `segments` is that layer: its input is the run's result,
+     * whose pieces are all here, this holder's own too, and what it makes is its answer, of which
+     * there is one piece, the owner's. */
     uint8_t run, attempt, segment;
     uint8_t device; /* who this holder is in the plan */
+    uint16_t layer;
+    uint32_t fed; /* who else gets the owner's piece of the last segment's output */
     const struct covey_tile_layout *layout;
     const struct covey_plan *plan;
     /* By source; 0: nothing comes from there. Of the holder itself nothing comes: session kept what
@@ -146,7 +155,7 @@ struct covey_action {
     uint32_t spent_us;
     struct covey_checkpoint_ref checkpoint;
     struct covey_custodians set;
-    bool settled; /* CUSTODY_NEWS */
+    bool settled, stopped; /* CUSTODY_NEWS */
 };
 
 enum {

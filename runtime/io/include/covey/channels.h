@@ -36,6 +36,9 @@ struct covey_channels_config {
     /* One whole message: control bytes borrowed; body NULL or with one reference passed over. */
     void (*on_message)(void *user, const struct covey_node_id *peer, struct covey_bytes control,
                        struct covey_body *take_body);
+    /* What was queued since the last wait has gone out, as far as the system takes it; the loop's
+     * time is that of now. May be NULL. */
+    void (*on_sent)(void *user);
     /* One line for the log: failed handshakes, flipped bits. */
     void (*on_log)(void *user, const char *line);
 };

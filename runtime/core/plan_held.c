@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan_private.h"
+
+enum { NO_DEVICE = COVEY_PLAN_DEVICES_MAX };
+
+static unsigned find(const struct covey_node_id *device, unsigned devices,
+                     const struct covey_node_id *id)
+{
+    for (unsigned d = 0; d < devices; d++) {
+        if (covey_node_id_equal(&device[d], id)) {
+            return d;
+        }
+    }
+    return NO_DEVICE;
+}
+
+/* ---- noting ---- */
+
+static bool is_in(const struct covey_plan *plan, const struct covey_node_id *id)
+{
+    return find(plan->device, plan->devices, id) < plan->devices;
+}
+
+static void forget_device(struct covey_plan_held *held, unsigned device)
+{
+    for (unsigned i = 0; i < held->layers; i++) {
+        for (unsigned s = 0; s < COVEY_LAYER_SLOTS_MAX; s++) {
+            held->layer[i].slot[s] &= ~(UINT32_C(1) << device);
+        }
+    }
+}
+
+/* Its place among those that are known; where there are too many, instead of one that the plan has
+ * no part for. */
+static unsigned place_of(struct covey_plan_held *held, const struct covey_plan *plan,
+                         const struct covey_node_id *id)
+{
+    unsigned at = find(held->device, held->devices, id);
+    if (at < held->devices) {
+        return at;
+    }
+    at = held->devices;
+    for (unsigned d = 0; at == COVEY_PLAN_DEVICES_MAX && d < COVEY_PLAN_DEVICES_MAX; d++) {
+        at = is_in(plan, &held->device[d]) ? at : d;
+    }
+    if (at == held->devices) {
+        held->devices++;
+    } else {
+        forget_device(held, at);
+    }
+    held->device[at] = *id;
+    return at;
+}
+
+/* By unit, of groups of any size. */
+static void units_of(const struct covey_plan_held_layer *held, unsigned parity, uint32_t *out)
+{
+    struct covey_plan_layer shape = {0};
+    covey__layer_shape(held->units, held->group_units, parity, &shape);
+    for (unsigned g = 0; g < shape.groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(&shape, parity, g, &unit, &slot);
+        memcpy(out + unit, held->slot + slot, count * sizeof(*out));
+    }
+}
+
+/* The slots numbered as in the plan. */
+static void shape_layer(struct covey_plan_held_layer *held, unsigned old_parity,
+                        const struct covey_plan_layer *layer, unsigned parity)
+{
+    uint32_t units[COVEY_LAYER_UNITS_MAX] = {0};
+    if (held->units == layer->units && held->group_units == layer->group_units &&
+        old_parity == parity) {
+        return;
+    }
+    if (held->units == layer->units) {
+        units_of(held, old_parity, units);
+    }
+    memset(held, 0, sizeof(*held));
+    held->units = layer->units;
+    held->group_units = layer->group_units;
+    for (unsigned g = 0; g < layer->groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(layer, parity, g, &unit, &slot);
+        memcpy(held->slot + slot, units + unit, count * sizeof(units[0]));
+    }
+}
+
+/* Layers that the plan does not code keep their form, unless the number of parities is another. */
+static void shape_all(struct covey_plan_held *held, const struct covey_plan *plan)
+{
+    if (held->layers != plan->layers) {
+        memset(held, 0, sizeof(*held));
+        held->layers = plan->layers;
+    }
+    for (unsigned i = 0; i < plan->layers; i++) {
+        struct covey_plan_held_layer *layer = &held->layer[i];
+        if (plan->layer[i].slots > 0 && !plan->layer[i].by_rows) {
+            shape_layer(layer, held->parity, &plan->layer[i], plan->parity);
+        } else if (held->parity != plan->parity) {
+            memset(layer, 0, sizeof(*layer));
+        }
+    }
+    held->parity = plan->parity;
+}
+
+void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan *plan, uint32_t mask)
+{
+    unsigned place[COVEY_PLAN_DEVICES_MAX];
+    if (plan->layers == 0) {
+        return;
+    }
+    shape_all(held, plan);
+    for (unsigned d = 0; d < plan->devices; d++) {
+        place[d] = (mask >> d & 1) != 0 ? place_of(held, plan, &plan->device[d]) : NO_DEVICE;
+    }
+    for (unsigned i = 0; i < plan->layers; i++) {
+        /* By rows everybody has all filters: there is nothing to prefer. */
+        unsigned slots = plan->layer[i].by_rows ? 0 : plan->layer[i].slots;
+        for (unsigned s = 0; s < slots; s++) {
+            unsigned at = place[plan->layer[i].holder[s]];
+            held->layer[i].slot[s] |= at < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << at : 0;
+        }
+    }
+}
+
+/* ---- looking up ---- */
+
+static uint32_t moved_mask(uint32_t mask, unsigned devices, const unsigned *place)
+{
+    uint32_t out = 0;
+    for (unsigned d = 0; d < devices; d++) {
+        bool has = (mask >> d & 1) != 0 && place[d] < COVEY_PLAN_DEVICES_MAX;
+        out |= has ? UINT32_C(1) << place[d] : 0;
+    }
+    return out;
+}
+
+bool covey__keep_of(const struct covey_plan_held *held, const struct covey__team *team,
+                    unsigned layer, unsigned units, struct covey__keep *out)
+{
+    unsigned place[COVEY_PLAN_DEVICES_MAX];
+    if (units == 0 || held == NULL || layer >= held->layers || held->layer[layer].units != units) {
+        return false;
+    }
+    const struct covey_plan_held_layer *from = &held->layer[layer];
+    memset(out, 0, sizeof(*out));
+    for (unsigned d = 0; d < held->devices; d++) {
+        place[d] = find(team->id, team->devices, &held->device[d]);
+    }
+    units_of(from, held->parity, out->unit);
+    for (unsigned u = 0; u < from->units; u++) {
+        out->unit[u] = moved_mask(out->unit[u], held->devices, place);
+    }
+    out->group_units = held->parity == team->parity ? from->group_units : 0;
+    for (unsigned s = 0; s < COVEY_LAYER_SLOTS_MAX && out->group_units != 0; s++) {
+        out->parity[s] = moved_mask(from->slot[s], held->devices, place);
+    }
+    return true;
+}
+
+uint32_t covey__keep_mask(const struct covey__keep *keep, const struct covey_plan_layer *layer,
+                          unsigned parity, unsigned slot)
+{
+    for (unsigned g = 0; g < layer->groups; g++) {
+        unsigned unit, first;
+        unsigned count = covey_plan_group(layer, parity, g, &unit, &first);
+        if (slot < first + count) {
+            return keep->unit[unit + slot - first];
+        }
+        if (slot < first + count + parity) {
+            break;
+        }
+    }
+    return keep->group_units == layer->group_units ? keep->parity[slot] : 0;
+}
+
+static uint32_t owner_mask(const struct covey_plan_request *request, const struct covey__team *team)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < request->devices; i++) {
+        unsigned d = request->device[i].owner
+                         ? find(team->id, team->devices, &request->device[i].id)
+                         : NO_DEVICE;
+        mask |= d < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << d : 0;
+    }
+    return mask;
+}
+
+uint64_t covey_plan_missing(const struct covey_plan_request *request, const struct covey_plan *plan)
+{
+    struct covey__team team = {.devices = plan->devices, .parity = plan->parity};
+    uint64_t bytes = 0;
+    memcpy(team.id, plan->device, plan->devices * sizeof(team.id[0]));
+    uint32_t owner = owner_mask(request, &team);
+    for (unsigned i = 0; i < plan->layers; i++) {
+        const struct covey_plan_layer *layer = &plan->layer[i];
+        struct covey__keep keep;
+        struct covey_plan_cost cost;
+        bool fits = covey_plan_slot_cost(&request->cost[i], layer, &cost);
+        bool any = !layer->by_rows && covey__keep_of(request->held, &team, i, layer->units, &keep);
+        for (unsigned s = 0; fits && s < layer->slots; s++) {
+            uint32_t has = any ? covey__keep_mask(&keep, layer, plan->parity, s) : 0;
+            bool there = ((has | owner) >> layer->holder[s] & 1) != 0;
+            bytes += there ? 0 : cost.unit_bytes;
+        }
+    }
+    return bytes;
+}

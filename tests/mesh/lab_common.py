@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""What tests of a lab share: its folder, its commands, tensors as files, and how it ends."""
+import atexit
+import contextlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+COVEY, COVEYD = os.environ["COVEY"], os.environ["COVEYD"]
+DATA = os.environ["COVEY_DEMO_DATA"]
+DIGITS = f"digits:{DATA}/digits.csv.gz"
+SHARED = os.environ.get("COVEY_DATA") or os.path.join(os.path.dirname(__file__), "../../../shared")
+NO_NETNS = "network namespaces cannot be made here"
+base = tempfile.mkdtemp(prefix="covey-test-")
+atexit.register(shutil.rmtree, base, ignore_errors=True)
+lab_dir = f"{base}/lab"
+
+
+def skip(why):
+    print(f"{why}: skipped")
+    sys.exit(77)
+
+
+def needs_root():
+    if os.geteuid() != 0:
+        skip("needs root for networks of their own")
+
+
+def run(command, code=0, timeout=300):
+    """What it says: on standard output, or on the other one where it must end with an error."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=timeout)
+    assert done.returncode == code, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout if code == 0 else done.stderr
+
+
+def lab(*words):
+    return run([COVEY, "lab", *words, "--dir", lab_dir])
+
+
+def up(devices, *options, mode="loopback"):
+    """Where a lab with networks of its own cannot be made the test is skipped."""
+    if mode == "netns":
+        needs_root()
+    try:
+        lab("up", "--devices", str(devices), "--mode", mode, "--wait", "60", *options)
+    except AssertionError as error:
+        if NO_NETNS in str(error):
+            skip(NO_NETNS)
+        raise
+
+
+def at(node, *words):
+    """The command that runs `covey WORDS` at a node."""
+    return [COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *words]
+
+
+def ask(node, *words):
+    return json.loads(run(at(node, *words, "--json")))
+
+
+def labs_nodes():
+    return json.loads(lab("list", "--json"))["nodes"]
+
+
+def pid_of(node):
+    return labs_nodes()[node - 1]["pid"]
+
+
+def kill(node):
+    """At once, without a command of the lab in between."""
+    os.kill(pid_of(node), signal.SIGKILL)
+
+
+def id_of(node):
+    return next(p["id"] for p in ask(1, "peers")["peers"] if p["name"] == f"node{node}")
+
+
+def wait(what, ready, seconds=60):
+    """What `ready` gives once it is something."""
+    end = time.monotonic() + seconds
+    while True:
+        found = ready()
+        if found:
+            return found
+        assert time.monotonic() < end, f"in {seconds} s: not {what}"
+        time.sleep(0.05)
+
+
+def stream(command, on_line=None):
+    """The documents that it prints line by line, each with the time at which it came."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    lines = []
+    for text in process.stdout:
+        lines.append({"at": time.monotonic(), **json.loads(text)})
+        if on_line is not None:
+            on_line(len(lines))
+    assert process.wait(timeout=60) == 0, f"{command} ended with an error"
+    return lines
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def write_tensor(path, shape, numbers):
+    """As .npy, of float32."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    head += " " * (-(10 + len(head) + 1) % 64) + "\n"
+    numbers = list(numbers)
+    return write(path, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() +
+                 struct.pack(f"<{len(numbers)}f", *numbers))
+
+
+def read_tensor(path):
+    data = read(path)
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+
+
+def difference(numbers, right):
+    """The largest one, relative to the largest number."""
+    assert len(numbers) == len(right), (len(numbers), len(right))
+    return max(abs(a - b) for a, b in zip(numbers, right)) / max(map(abs, right))
+
+
+def end_of_log(node):
+    with contextlib.suppress(OSError):
+        print(f"--- node{node}", read(f"{lab_dir}/node{node}.log")[-3000:].decode(errors="replace"),
+              sep="\n")
+
+
+def down():
+    if os.path.isdir(lab_dir):
+        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def torn_down(logs=0):
+    """The lab goes down in the end; when the test failed it is told why by the ends of so many logs.
+    """
+    try:
+        yield
+    except Exception:
+        for node in range(1, logs + 1):
+            end_of_log(node)
+        raise
+    finally:
+        down()

@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A worker that answers gradients wrongly: with --check all it is named in the step where it first
+does, gets no more, and the model is the very one that honest workers make.
+"""
+import json
+
+from lab_common import DIGITS, ask, at, base, lab, read, run, torn_down, up
+
+NODES, LIAR = 4, 3
+WORDS = ["train", "--model", "lenet5", "--data", DIGITS, "--epochs", "1", "--mode", "data",
+         "--parts", "4", "--json"]
+
+
+def train(name, *options):
+    """What is said of it, and its model."""
+    out = f"{base}/{name}.onnx"
+    report = json.loads(run(at(1, *WORDS, *options, "--name", name, "--out", out)))
+    return report, read(out)
+
+
+def liars_of(report):
+    names = {peer["id"]: peer["name"] for peer in ask(1, "peers")["peers"]}
+    return [names.get(who, who) for who in report["mesh"]["rounds"]["liars"]]
+
+
+with torn_down(NODES):
+    up(NODES)
+    honest, model = train("honest", "--check", "all")
+    assert liars_of(honest) == [] and honest["mesh"]["rounds"]["check_s"] > 0, honest["mesh"]
+    believed, same = train("believed", "--spare", "1")
+    assert same == model and believed["mesh"]["rounds"]["check_s"] == 0, believed["mesh"]
+    lab("lie", str(LIAR), "--share", "80")  # of 26 answers none is with a chance of 10^-18
+    lied, again = train("lied", "--check", "all")
+    assert liars_of(lied) == [f"node{LIAR}"], lied["mesh"]["rounds"]
+    assert again == model, "a lie came into the model"
+    lab("lie", str(LIAR), "--off")
+    after, again = train("after", "--check", "all")
+    assert liars_of(after) == [] and again == model
+    assert f"for {NODES - 2} devices" in after["mesh"]["why"], after["mesh"]["why"]
+    print(f"{lied['steps']} steps, one named, the same model")

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "job_world.h"
+
+/* What is overdue is waited for as long as computing it here takes, beyond the layer's usual time:
+ * one late device's share soon, several devices' share later, and never later than twice the layer.
+ * Each answer that comes meanwhile makes it sooner. */
+static void test_what_is_soon_made_up_for_is_not_waited_for(void **state)
+{
+    (void)state;
+    for (unsigned late = 1; late <= 3; late++) {
+        struct world *w = ready_world(4, 0);
+        w->view.device[0].mflops = 160 * 1000; /* a unit takes 5 ms here */
+        make_usual(w, 4);
+        start_layer(w, 7, 0);
+        unsigned lacking = 0;
+        for (unsigned d = 0; d < 4; d++) {
+            if (d < 4 - late) {
+                answer(w, d);
+            } else {
+                lacking += slots_of(w, 0, d, true);
+            }
+        }
+        unsigned ms = 125 + 5 * lacking + 3;
+        assert_true(ms < 200);
+        pass(w, late == 3 ? ms - 4 : ms - 1);
+        assert_int_equal(w->locals, 1);
+        if (late == 3) { /* one of them comes: it is past the others' time */
+            answer(w, 1);
+            assert_int_equal(w->locals, 1);
+            pass(w, 1);
+            assert_int_equal(w->locals, 2);
+            assert_int_equal(bits(w->local[1].slots), lacking - slots_of(w, 0, 1, true));
+        } else {
+            pass(w, 1);
+            assert_int_equal(w->locals, 2);
+            assert_int_equal(bits(w->local[1].slots), lacking);
+        }
+        end(w, 7);
+        assert_no_bodies(w);
+        world_free(w);
+    }
+}
+
+/* After a loss that the parity covers, a late device is the second that is missing: only what the
+ * parity does not give is computed here, as soon as the others' usual time and its own are over. */
+static void test_a_late_device_beside_a_lost_one_is_soon_made_up_for(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(6, 1);
+    w->view.device[0].mflops = 160 * 1000;
+    make_usual(w, 6);
+    start_layer(w, 7, 0);
+    set_peer(w, 5, COVEY_PEER_NO_CHANNEL);
+    for (unsigned d = 0; d < 4; d++) {
+        answer(w, d);
+    }
+    assert_int_equal(w->done, 8);
+    pass(w, 127);
+    assert_int_equal(w->locals, 1);
+    pass(w, 1 + 5 * slots_of(w, 0, 4, false));
+    assert_int_equal(w->locals, 2);
+    assert_in_range(bits(w->local[1].slots), 1, slots_of(w, 0, 4, false));
+    answer_local(w, 1);
+    assert_int_equal(w->done, 9);
+    end(w, 7);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* Deadlines count from when the asking has left, and so do the times they are made of: a device
+ * that is held up itself takes nobody for late. */
+static void test_deadlines_count_from_when_the_asking_has_left(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 0);
+    w->view.device[0].mflops = 160 * 1000;
+    make_usual(w, 4);
+    start_layer(w, 7, 0);
+    pass(w, 60);
+    covey__job_sent(w->job, w->view.now_ms);
+    for (unsigned d = 0; d < 3; d++) {
+        answer(w, d);
+    }
+    unsigned ms = 125 + 5 * slots_of(w, 0, 3, false) + 3;
+    pass(w, ms - 1);
+    assert_int_equal(w->locals, 1);
+    pass(w, 1);
+    assert_int_equal(w->locals, 2);
+    end(w, 7);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+/* An owner that slept over a deadline reads what has come before it takes anybody for late, but not
+ * for ever. */
+static void test_what_has_come_is_read_before_the_deadline_counts(void **state)
+{
+    (void)state;
+    for (unsigned comes = 0; comes < 2; comes++) {
+        struct world *w = ready_world(4, 0);
+        make_usual(w, 4);
+        start_layer(w, 7, 0);
+        for (unsigned d = 0; d < 3; d++) {
+            answer(w, d);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            w->view.now_ms += 500;
+            pass(w, 0);
+            assert_int_equal(w->locals, 1);
+        }
+        if (comes == 1) {
+            answer(w, 3);
+            assert_int_equal(w->done, 9);
+        } else {
+            w->view.now_ms += 500;
+            pass(w, 0);
+            assert_int_equal(w->locals, 2);
+        }
+        end(w, 7);
+        assert_no_bodies(w);
+        world_free(w);
+    }
+}
+
+/* Whoever owes an answer of the layer before is asked, but not counted on: with nobody else lost
+ * the parity covers it; with one lost its share is computed here at once, and its answer is taken
+ * if it comes first. */
+static void test_a_device_that_owes_an_answer_is_not_counted_on(void **state)
+{
+    (void)state;
+    for (unsigned lost = 0; lost < 2; lost++) {
+        struct world *w = ready_world(6, 1);
+        make_usual(w, 6);
+        start_layer(w, 7, 0);
+        pass(w, 100);
+        for (unsigned d = 0; d < 5; d++) {
+            answer(w, d);
+        }
+        assert_int_equal(w->done, 9);
+        pass(w, 30);
+        if (lost == 1) {
+            set_peer(w, 4, COVEY_PEER_GONE);
+        }
+        start_layer(w, 7, 0);
+        assert_true(w->asked[5]);
+        assert_int_equal(w->locals, 1 + lost);
+        for (unsigned d = 0; d < 4 + 1 - lost; d++) {
+            answer(w, d);
+        }
+        assert_int_equal(w->done, 10 - lost);
+        if (lost == 1) {
+            answer(w, 5);
+            assert_int_equal(w->done, 10);
+        }
+        end(w, 7);
+        world_free(w);
+    }
+}
+
+/* A lost channel is not dialled in the middle of the requests that it hit, but soon after. */
+static void test_a_lost_channel_is_dialled_after_a_while(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    start_layer(w, 7, 0);
+    unsigned dials = w->dials[3];
+    w->unreachable[3] = true;
+    set_peer(w, 3, COVEY_PEER_NO_CHANNEL);
+    pass(w, 99);
+    assert_int_equal(w->dials[3], dials);
+    pass(w, 1);
+    assert_int_equal(w->dials[3], dials + 1);
+    end(w, 7);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_soon_made_up_for_is_not_waited_for),
+        cmocka_unit_test(test_a_late_device_beside_a_lost_one_is_soon_made_up_for),
+        cmocka_unit_test(test_deadlines_count_from_when_the_asking_has_left),
+        cmocka_unit_test(test_what_has_come_is_read_before_the_deadline_counts),
+        cmocka_unit_test(test_a_device_that_owes_an_answer_is_not_counted_on),
+        cmocka_unit_test(test_a_lost_channel_is_dialled_after_a_while),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

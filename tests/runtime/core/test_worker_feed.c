@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tiles_world.h"
+
+enum { FED = 0xe }; /* all but the owner */
+
+static struct world *fed_world(uint64_t seed)
+{
+    struct world *w = world_new(seed);
+    w->fed = FED;
+    return w;
+}
+
+static void pass(struct world *w, uint64_t ms)
+{
+    w->now_ms += ms;
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        if (!w->holder[d].dead) {
+            carry_out(w, d);
+        }
+    }
+}
+
+/* In whichever order all comes, each fed holder has all rows once, computes with them once and
+ * answers once, the owner has the rows too, and every body is given back. */
+static void test_all_fed_holders_answer(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct world *w = fed_world(seed);
+        for (uint64_t request = 0; request < 8; request++) {
+            queue_start(w, request, 0, 0);
+        }
+        deliver_all(w);
+        for (uint64_t request = 0; request < 8; request++) {
+            assert_result(w, request, 0);
+            assert_int_equal(w->answered[request], FED);
+        }
+        assert_int_equal(w->stalled_count, 0);
+        assert_no_bodies(w);
+        world_free(w);
+    }
+}
+
+/* A holder without rows of its own is fed like any other. */
+static void test_without_rows(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world *w = fed_world(seed);
+        queue_start(w, 1, 0, 1U << 2);
+        deliver_all(w);
+        assert_result(w, 1, 0);
+        assert_int_equal(w->answered[1], FED);
+        world_free(w);
+    }
+}
+
+/* Whose rows do not come is complained of by whoever waits for them, in the time that START gave
+ * from the first of them on; the owner's whole input ends the waiting. */
+static void test_missing_rows_are_complained_of(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world *w = fed_world(seed);
+        w->cut[1][3] = true;
+        queue_start(w, 1, 0, 0);
+        deliver_all(w);
+        assert_result(w, 1, 0);
+        assert_int_equal(w->answered[1], FED & ~(1U << 3));
+        pass(w, STALL_MS - 1);
+        assert_int_equal(w->stalled_count, 0);
+        pass(w, 1);
+        pass(w, STALL_MS);
+        assert_int_equal(w->stalled_count, 1);
+        assert_int_equal(w->stalled_by, 1U << 3);
+        assert_int_equal(w->stalled_missing, 1U << 1);
+        struct covey_work_message m = {.type = COVEY_WORK_EXECUTE};
+        m.execute = (struct covey_work_execute){w->fence, 1, FED_LAYER, work_of(1, 0) + 1};
+        tell(w, OWNER, 3, &m, 0); /* refused for want of a body, which is none of this test */
+        m.type = COVEY_WORK_CANCEL;
+        m.cancel.work = work_of(1, 0);
+        tell(w, OWNER, 3, &m, 0);
+        assert_int_equal(w->cancelled[1], 1U << 3);
+        assert_no_bodies(w);
+        world_free(w);
+    }
+}
+
+/* A newer attempt, CANCEL and the loss of the owner end the waiting and the computing at any
+ * moment, and nothing is left. */
+static void test_ends_at_any_moment(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct world *w = fed_world(seed);
+        queue_start(w, 1, 0, 0);
+        for (unsigned steps = below(w, 50); steps > 0 && w->queued > 0; steps--) {
+            deliver(w, below(w, w->queued));
+        }
+        if (seed % 3 == 0) {
+            w->fed = 0;
+            queue_start(w, 1, 1, 1U << 2);
+            w->fed = FED; /* what is on its way still comes */
+            deliver_all(w);
+            assert_result(w, 1, 1);
+        }
+        for (unsigned d = 1; d < HOLDERS; d++) {
+            struct covey_work_message m = {.type = COVEY_WORK_CANCEL};
+            struct covey_node_id owner = owner_id();
+            m.cancel = (struct covey_work_execute){w->fence, 1, FED_LAYER, work_of(1, 0)};
+            if (seed % 3 == 1) {
+                tell(w, OWNER, d, &m, 0);
+            } else if (seed % 3 == 2) {
+                covey_err err = covey__worker_peer_down(w->holder[d].worker, &owner, w->update);
+                assert_int_equal(err, COVEY_OK);
+                carry_out(w, d);
+            }
+        }
+        deliver_all(w);
+        assert_int_equal(w->answered[1] & w->cancelled[1], 0);
+        for (unsigned step = 0; step < 3; step++) {
+            pass(w, 100000);
+        }
+        assert_no_bodies(w);
+        world_free(w);
+    }
+}
+
+/* What cannot be computed is refused, and the run goes on for the others. */
+static void test_failures_are_refused(void **state)
+{
+    (void)state;
+    struct world *w = fed_world(3);
+    queue_start(w, 1, 0, 0);
+    while (w->answered[1] == 0 && w->queued > 0) {
+        deliver(w, below(w, w->queued));
+    }
+    assert_int_equal(w->refused[1], 0);
+    w->fail_compute = true;
+    deliver_all(w);
+    assert_result(w, 1, 0);
+    assert_int_equal(w->answered[1] | w->refused[1], FED);
+    assert_int_equal(w->answered[1] & w->refused[1], 0);
+    assert_int_equal(w->stalled_count, 0);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
+static void result_piece(struct world *w, unsigned from, unsigned to, unsigned source, size_t len)
+{
+    struct covey_work_message m = {.type = COVEY_WORK_PIECE};
+    struct body body = {.len = len};
+    m.tile.fence = w->fence;
+    m.tile.request = 1;
+    m.tile.segment = SEGMENTS;
+    m.tile.source = (uint8_t)source;
+    tell(w, from, to, &m, new_body(w, &body));
+}
+
+/* Rows of the result from others than their maker, of another size, for who is not fed, and twice
+ * the same are given back at once. */
+static void test_hostile_rows_are_refused(void **state)
+{
+    (void)state;
+    struct world *w = fed_world(5);
+    w->fed = 1U << 1;
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        for (unsigned e = 0; e < HOLDERS; e++) {
+            w->cut[d][e] = d == 3; /* its rows never come */
+        }
+    }
+    queue_start(w, 1, 0, 0);
+    deliver_all(w);
+    unsigned bodies = w->bodies;
+    result_piece(w, 2, 1, 3, 12);      /* holder 2 is not device 3 */
+    result_piece(w, 3, 1, 3, 8);       /* two rows, where three are made */
+    result_piece(w, 2, 1, 2, 12);      /* not the one that was started with */
+    result_piece(w, 3, 2, 3, 12);      /* is not fed */
+    result_piece(w, 3, 1, 3, 1 << 20); /* more than all */
+    unsigned left = 0;
+    for (unsigned i = bodies + 1; i <= w->bodies; i++) {
+        left += w->body[i].references;
+    }
+    assert_int_equal(left, 0);
+    assert_int_equal(w->answered[1], 0);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_fed_holders_answer),
+        cmocka_unit_test(test_without_rows),
+        cmocka_unit_test(test_missing_rows_are_complained_of),
+        cmocka_unit_test(test_ends_at_any_moment),
+        cmocka_unit_test(test_failures_are_refused),
+        cmocka_unit_test(test_hostile_rows_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
