@@ -5,7 +5,12 @@
 #include "covey/limits.h"
 
 /* Wire form: CBOR map || Ed25519 signature of the map || MAC of both under the mesh key. */
-enum { HELLO_TAIL = COVEY_SIGNATURE_BYTES + COVEY_MAC_BYTES, HELLO_KEYS_MAX = 24 };
+enum {
+    HELLO_TAIL = COVEY_SIGNATURE_BYTES + COVEY_MAC_BYTES,
+    HELLO_BODY = COVEY_HELLO_BYTES - HELLO_TAIL,
+    HELLO_KEYS_MAX = 24,
+    PAD_HEAD = 2, /* its key, and the head of up to 23 bytes */
+};
 
 enum {
     KEY_VERSION_MIN = 1,
@@ -18,6 +23,7 @@ enum {
     KEY_SEQUENCE,
     KEY_REPLY,
     KEY_COUNT = KEY_REPLY,
+    KEY_PAD, /* not asked for */
 };
 
 static const char label[] = "covey hello 1";
@@ -28,9 +34,18 @@ static void put_number(struct covey_cbor_writer *w, uint64_t key, uint64_t value
     covey_cbor_put_uint(w, value);
 }
 
+/* As many bytes as shorter numbers save. */
+static void put_pad(struct covey_cbor_writer *w)
+{
+    const uint8_t zeros[23] = {0};
+    size_t gap = w->pos + PAD_HEAD < HELLO_BODY ? HELLO_BODY - w->pos - PAD_HEAD : 0;
+    covey_cbor_put_uint(w, KEY_PAD);
+    covey_cbor_put_bytes(w, covey_bytes_of(zeros, gap < sizeof(zeros) ? gap : sizeof(zeros)));
+}
+
 static void put_body(struct covey_cbor_writer *w, const struct covey_hello *hello)
 {
-    covey_cbor_put_map(w, KEY_COUNT);
+    covey_cbor_put_map(w, KEY_PAD);
     put_number(w, KEY_VERSION_MIN, hello->version_min);
     put_number(w, KEY_VERSION_MAX, hello->version_max);
     covey_cbor_put_uint(w, KEY_NODE);
@@ -43,6 +58,7 @@ static void put_body(struct covey_cbor_writer *w, const struct covey_hello *hell
     put_number(w, KEY_SEQUENCE, hello->sequence);
     covey_cbor_put_uint(w, KEY_REPLY);
     covey_cbor_put_bool(w, hello->reply);
+    put_pad(w);
 }
 
 covey_err covey_hello_seal(const struct covey_hello *hello, const struct covey_identity *identity,
@@ -54,7 +70,7 @@ covey_err covey_hello_seal(const struct covey_hello *hello, const struct covey_i
     if (out.len < HELLO_TAIL) {
         return COVEY_ERR_SPACE;
     }
-    size_t cap = out.len < COVEY_HELLO_MAX ? out.len : COVEY_HELLO_MAX;
+    size_t cap = out.len < COVEY_HELLO_BYTES ? out.len : COVEY_HELLO_BYTES;
     struct covey_cbor_writer w;
     size_t len;
     covey_cbor_writer_init(&w, (struct covey_buf){out.ptr, cap - HELLO_TAIL});

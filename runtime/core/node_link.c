@@ -62,10 +62,20 @@ static void dial(struct covey_node *node, const struct covey_addr *to,
     }
 }
 
+/* Never with more than was asked. */
+static void answer(struct covey_node *node, const struct covey_hello *hello,
+                   const struct covey_event *event)
+{
+    if (!hello->reply && event->bytes.len >= COVEY_HELLO_BYTES) {
+        covey__discovery_answer(&node->discovery, &event->addr, node->members.alive, node->now_ms);
+    }
+}
+
 /* A hello of a member, its signature checked. */
 static void hello_of_member(struct covey_node *node, uint16_t index,
-                            const struct covey_hello *hello, const struct covey_addr *from)
+                            const struct covey_hello *hello, const struct covey_event *event)
 {
+    const struct covey_addr *from = &event->addr;
     struct covey__membership *members = &node->members;
     const struct covey__member *hot = &members->hot[index];
     struct covey__member_cold *cold = &members->cold[index];
@@ -73,8 +83,8 @@ static void hello_of_member(struct covey_node *node, uint16_t index,
     channel.port = hello->channel_port;
     bool booted = hello->boot_counter > hot->incarnation >> 32;
     bool settled = covey__member_is(members, index, COVEY_MEMBER_ALIVE) && hot->channel && !booted;
-    if (!hello->reply && !settled) {
-        covey__discovery_answer(&node->discovery, from, members->alive, node->now_ms);
+    if (!settled) {
+        answer(node, hello, event);
     }
     if (booted || !covey__member_present(members, index)) {
         covey__discovery_found(&node->discovery, &hello->node, &channel, node->now_ms);
@@ -103,10 +113,7 @@ void covey__node_hello(struct covey_node *node, const struct covey_event *event)
     if (index == COVEY_NOBODY) {
         struct covey_addr channel = event->addr;
         channel.port = hello.channel_port;
-        if (!hello.reply) {
-            covey__discovery_answer(&node->discovery, &event->addr, node->members.alive,
-                                    node->now_ms);
-        }
+        answer(node, &hello, event);
         /* Its certificate comes with the handshake; until then it is a place to dial. */
         covey__discovery_found(&node->discovery, &hello.node, &channel, node->now_ms);
         return;
@@ -116,7 +123,7 @@ void covey__node_hello(struct covey_node *node, const struct covey_event *event)
         node->dropped++;
         return;
     }
-    hello_of_member(node, index, &hello, &event->addr);
+    hello_of_member(node, index, &hello, event);
 }
 
 void covey__node_push(struct covey_node *node, uint16_t to)

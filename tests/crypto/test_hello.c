@@ -67,6 +67,31 @@ static void test_hello_round_trip(void **state)
     done(&s);
 }
 
+/* Whatever it says it has as many bytes: no answer is larger than what was asked. */
+static void test_hellos_are_equally_long(void **state)
+{
+    (void)state;
+    const uint64_t number[] = {0, 23, 24, 255, 256, 65535, 65536, UINT32_MAX, UINT64_MAX};
+    struct sealed s;
+    struct covey_hello back;
+    make(&s);
+    for (size_t i = 0; i < sizeof(number) / sizeof(number[0]); i++) {
+        s.hello.version_min = 0;
+        s.hello.version_max = (uint8_t)number[i];
+        s.hello.gossip_port = s.hello.channel_port = (uint16_t)number[i];
+        s.hello.boot_counter = s.hello.sequence = number[i];
+        s.hello.reply = i % 2 == 0;
+        seal(&s);
+        assert_int_equal(s.len, COVEY_HELLO_BYTES);
+        assert_int_equal(covey_hello_open(wire_of(&s), s.b, &back), COVEY_OK);
+        assert_true(back.sequence == number[i]);
+    }
+    s.hello.version_min = 255;
+    seal(&s);
+    assert_int_equal(s.len, COVEY_HELLO_BYTES);
+    done(&s);
+}
+
 /* Each flipped bit, and each byte missing, fails at the MAC. */
 static void test_hello_refuses_flipped_bits(void **state)
 {
@@ -148,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_round_trip),
+        cmocka_unit_test(test_hellos_are_equally_long),
         cmocka_unit_test(test_hello_refuses_flipped_bits),
         cmocka_unit_test(test_hello_refuses_strangers),
         cmocka_unit_test(test_hello_refuses_forged_sender),

@@ -14,8 +14,10 @@ enum covey_limits {
     COVEY_CERT_MAX = 512,
     /* Bytes of a gossip payload and of the whole datagram: below the IPv6 minimum MTU of 1280. */
     COVEY_GOSSIP_MAX = 1200,
-    /* Bytes of a hello; an answer is never larger than what was asked. */
+    /* Bytes of a hello of any version, and of this one's, whatever it says: so that an answer is
+     * never larger than what was asked (as datagrams that open a connection of QUIC are padded). */
     COVEY_HELLO_MAX = 256,
+    COVEY_HELLO_BYTES = 172,
     /* Bytes of one control message on a channel: the largest is an assignment (32 bytes a slot,
      * all layers of a model for one device). */
     COVEY_CONTROL_MAX = 512 * 1024,

@@ -84,7 +84,7 @@ struct covey_hello {
     bool reply; /* answers a hello: is not answered again */
 };
 
-/* MAC under the mesh key over all, Ed25519 signature inside; at most COVEY_HELLO_MAX bytes. */
+/* MAC under the mesh key over all, Ed25519 signature inside; always COVEY_HELLO_BYTES. */
 covey_err covey_hello_seal(const struct covey_hello *hello, const struct covey_identity *identity,
                            struct covey_buf out, size_t *out_len) COVEY_CHECK;
 /* MAC checked first (AUTH), then decoded. The signature is checked by hello_verify once the

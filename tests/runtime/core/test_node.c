@@ -157,6 +157,46 @@ static void test_hello(void **state)
     assert_true(dials + count(f, COVEY_ACTION_DIAL) > 0);
 }
 
+/* How many hellos node 1 answers that come at once, each from the next of so many ports of a host.
+ * No answer is larger than what was asked. */
+static unsigned answers_to(struct fixture *f, struct covey_bytes hello, unsigned ports,
+                           unsigned times)
+{
+    struct covey_event event = {.type = COVEY_EVENT_HELLO, .addr = addr_of(0), .bytes = hello};
+    unsigned answers = 0;
+    for (unsigned i = 0; i < times; i++) {
+        event.addr.port = (uint16_t)(1 + i % ports);
+        step(f, 1, event);
+        answers += count(f, COVEY_ACTION_HELLO);
+    }
+    f->now_ms += COVEY_HELLO_ANSWER_MS - 1;
+    step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
+    for (size_t a = 0; a < f->update.count; a++) {
+        const struct covey_action *action = &f->update.actions[a];
+        assert_true(action->type != COVEY_ACTION_HELLO || action->bytes.len <= hello.len);
+    }
+    return answers + count(f, COVEY_ACTION_HELLO);
+}
+
+/* A hello that is said again and again is answered once a second and source, and all sources
+ * together as often as there is room: who floods a device cannot make it flood others. */
+static void test_hellos_are_answered_rarely(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[COVEY_HELLO_MAX];
+    f->now_ms += COVEY_HELLO_FIRST_MS;
+    step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+    struct covey_bytes hello = take(f, COVEY_ACTION_MULTICAST, bytes);
+    assert_int_equal(answers_to(f, hello, 1, 100), 1);
+    assert_int_equal(answers_to(f, hello, 1, 100), 0); /* a millisecond is left */
+    f->now_ms++;
+    assert_int_equal(answers_to(f, hello, 1, 100), 1);
+    for (unsigned second = 0; second < 3; second++) {
+        f->now_ms++;
+        assert_in_range(answers_to(f, hello, 1000, 5000), 1, COVEY_SOURCES_MAX);
+    }
+}
+
 /* Records over a fresh channel make both members at once. */
 static void test_channel_makes_members(void **state)
 {
@@ -449,6 +489,7 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_hello),
+        WITH(test_hellos_are_answered_rarely),
         WITH(test_channel_makes_members),
         WITH(test_untrusted),
         WITH(test_untrusted_in_training),
