@@ -75,5 +75,9 @@ struct covey_gradient_round {
 };
 covey_err covey__rounds_gradient(struct covey_rounds *r,
                                  struct covey_gradient_round *inout) COVEY_CHECK;
+/* The same where there are none: bit for bit what they would give. UNSUPPORTED: what a cyclic code
+ * gives depends on who answers. */
+covey_err covey__rounds_gradient_here(struct covey_rounds *r,
+                                      struct covey_gradient_round *inout) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_ROUNDS_H */

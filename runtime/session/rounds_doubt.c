@@ -59,8 +59,7 @@ static covey_err question_init(struct question *q, const struct covey__gradient_
     return COVEY_OK;
 }
 
-/* RANGE: what is true is no number. */
-static covey_err make_truth(struct covey__gradient_sum *r, uint32_t place)
+covey_err covey__doubt_truth(struct covey__gradient_sum *r, uint32_t place)
 {
     struct question q;
     struct covey_body *truth = NULL;
@@ -97,7 +96,7 @@ covey_err covey__doubt_begin(struct covey__gradient_sum *r)
         return COVEY_OK;
     }
     uint64_t start = covey_thread_cpu_ns();
-    covey_err err = make_truth(r, dice[1] % places);
+    covey_err err = covey__doubt_truth(r, dice[1] % places);
     covey__rounds_count(r->rounds,
                         &(struct covey_rounds_report){.check_ns = covey_thread_cpu_ns() - start});
     return err;
@@ -110,7 +109,7 @@ static covey_err judge(struct covey__gradient_sum *r, uint32_t place,
                        const struct covey_body *answer, bool *out_right)
 {
     struct question q;
-    covey_err err = make_truth(r, place);
+    covey_err err = covey__doubt_truth(r, place);
     if (err == COVEY_OK &&
         !covey__gradient_check_sound(r->rounds->check, answer, r->code.spare + 1)) {
         *out_right = false;

@@ -297,27 +297,46 @@ static void finish(struct covey__gradient_sum *r, const float weight[TASKS])
                         &(struct covey_rounds_report){.decode_ns = covey_thread_cpu_ns() - start});
 }
 
+static covey_err open_sum(struct covey__gradient_sum *r, struct covey_rounds *rounds,
+                          struct covey_gradient_round *io)
+{
+    const struct covey_strategy *s = &rounds->config.strategy;
+    *r = (struct covey__gradient_sum){.rounds = rounds,
+                                      .io = io,
+                                      .floats = io->parameters + io->statistics,
+                                      .doubted = s->any_trust || s->check_all};
+    if (!covey__gradient_parts_fit(io->batch, io->parts, io->statistics)) {
+        return COVEY_ERR_RANGE;
+    }
+    r->part = covey__gradient_part(io->batch, io->parts);
+    return covey_gradient_code_init(&r->code, io->parts, covey__gradient_spare(s));
+}
+
+static void close_sum(struct covey__gradient_sum *r)
+{
+    covey__doubt_end(r);
+    for (uint32_t t = 0; t < r->code.tasks; t++) {
+        covey_body_unref(r->kept[t]);
+    }
+}
+
 covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradient_round *inout)
 {
     struct covey__round_worker workers[COVEY_WORKERS_MAX];
-    const struct covey_strategy *s = &rounds->config.strategy;
-    struct covey__gradient_sum r = {.rounds = rounds,
-                                    .io = inout,
-                                    .floats = inout->parameters + inout->statistics,
-                                    .doubted = s->any_trust || s->check_all};
+    struct covey__gradient_sum r;
     float weight[TASKS];
     uint64_t start = covey_clock_ns();
-    if (covey__rounds_workers(rounds, workers) < (s->check_all ? 2 : 1)) {
+    if (covey__rounds_workers(rounds, workers) < (rounds->config.strategy.check_all ? 2 : 1)) {
         return COVEY_ERR_UNSUPPORTED; /* one alone has nobody beside it to be compared with */
     }
-    if (!covey__gradient_parts_fit(inout->batch, inout->parts, inout->statistics)) {
-        return COVEY_ERR_RANGE;
-    }
-    covey_err err = covey_gradient_code_init(&r.code, inout->parts, covey__gradient_spare(s));
+    covey_err err = open_sum(&r, rounds, inout);
     if (err != COVEY_OK) {
         return err;
     }
-    r.part = covey__gradient_part(inout->batch, inout->parts);
+    if (!r.doubted) { /* its model, from when nobody was there */
+        covey__gradient_check_free(rounds->check);
+        rounds->check = NULL;
+    }
     err = begin(&r);
     if (err == COVEY_OK && r.doubted) {
         err = covey__doubt_begin(&r);
@@ -334,10 +353,34 @@ covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradi
     if (err == COVEY_OK) {
         finish(&r, weight);
     }
-    covey__doubt_end(&r);
-    for (uint32_t t = 0; t < r.code.tasks; t++) {
-        covey_body_unref(r.kept[t]);
-    }
+    close_sum(&r);
     covey__rounds_count(rounds, &(struct covey_rounds_report){.wall_ns = covey_clock_ns() - start});
+    return err;
+}
+
+covey_err covey__rounds_gradient_here(struct covey_rounds *rounds,
+                                      struct covey_gradient_round *inout)
+{
+    struct covey__gradient_sum r;
+    const float weight[TASKS] = {0.0f};
+    covey_err err = open_sum(&r, rounds, inout);
+    if (err == COVEY_OK && r.code.kind == COVEY_GRADIENT_CYCLIC) {
+        err = COVEY_ERR_UNSUPPORTED; /* its sums are those of who answers, so there are no others */
+    }
+    for (uint32_t t = 0; t < r.code.tasks && err == COVEY_OK; t += r.code.spare + 1) {
+        uint32_t place = covey__gradient_place(&r, t);
+        err = covey__doubt_truth(&r, place);
+        if (err == COVEY_OK) {
+            err = read_heads(&r, t, r.truth[place]);
+        }
+        if (err == COVEY_OK) {
+            take_answer(&r, t, r.truth[place]);
+            r.truth[place] = NULL;
+        }
+    }
+    if (err == COVEY_OK) {
+        finish(&r, weight);
+    }
+    close_sum(&r);
     return err;
 }

@@ -59,6 +59,8 @@ covey_err covey__gradient_task_of(const struct covey__gradient_sum *r, uint32_t 
 
 /* rounds_doubt.c */
 
+/* r->truth[place]: its answer, computed here. RANGE: it is no number. */
+covey_err covey__doubt_truth(struct covey__gradient_sum *r, uint32_t place) COVEY_CHECK;
 /* Once all tasks are out: computes one here, now and then, to compare what comes. */
 covey_err covey__doubt_begin(struct covey__gradient_sum *r) COVEY_CHECK;
 /* An answer, which it takes. Wrong ones, this or older, are named and dropped.

@@ -196,6 +196,14 @@ static covey_err sum_gradient(struct covey_training *t, struct covey_gradient_ro
     return err;
 }
 
+/* Nobody is there. What was asked for in parts is made in parts, so that the model does not depend
+ * on who was there when; where there is no room for a worker's model, it does. */
+static covey_err sum_here(struct covey_training *t, struct covey_gradient_round *round)
+{
+    covey_err err = covey__rounds_gradient_here(t->way.rounds, round);
+    return err == COVEY_ERR_NOMEM ? COVEY_ERR_UNSUPPORTED : err;
+}
+
 /* theta and the running statistics go out, the mean of what the parts made of them comes back. */
 static covey_err step_data(struct covey_training *t, struct covey_train_result *out)
 {
@@ -218,6 +226,9 @@ static covey_err step_data(struct covey_training *t, struct covey_train_result *
                statistics * sizeof(float));
     }
     covey_err err = sum_gradient(t, &round);
+    if (err == COVEY_ERR_UNSUPPORTED && !t->way.tries) {
+        err = sum_here(t, &round);
+    }
     if (err == COVEY_ERR_UNSUPPORTED) { /* nobody is there: until somebody is */
         return covey_trainer_step(trainer, t->batches.input, t->batches.labels, out);
     }

@@ -110,6 +110,49 @@ static void test_no_workers(void **state)
     gradient_scene_close(&s);
 }
 
+static void check_here(void **state, const uint32_t batch_parts[2], uint32_t spare, bool statistics)
+{
+    struct gradient_scene s;
+    struct mesh m;
+    struct covey_graph *g = statistics ? gradient_perceptron(16, true, 12) : gradient_lenet();
+    gradient_scene_open(&s, state, g, batch_parts);
+    mesh_open(&m, &s, spare);
+    tell_workers(&m, COVEY_OK);
+    assert_int_equal(mesh_run(&m), COVEY_OK);
+    size_t bytes = (s.parameters + s.statistics) * sizeof(float);
+    const struct covey_train_result theirs = m.io.result;
+    float *their_gradient = malloc(bytes);
+    assert_non_null(their_gradient);
+    memcpy(their_gradient, m.io.gradient, bytes);
+    memset(m.io.gradient, 0, bytes);
+    m.io.result = (struct covey_train_result){.loss = 0.0f};
+    bool cyclic = s.parts % (spare + 1) != 0;
+    covey_err err = covey__rounds_gradient_here(m.rounds, &m.io);
+    assert_int_equal(err, cyclic ? COVEY_ERR_UNSUPPORTED : COVEY_OK);
+    if (!cyclic) {
+        assert_memory_equal(m.io.gradient, their_gradient, bytes);
+        assert_memory_equal(&m.io.result.loss, &theirs.loss, sizeof(theirs.loss));
+        assert_int_equal(m.io.result.correct, theirs.correct);
+    }
+    assert_int_equal(mesh_run(&m), COVEY_OK); /* they are back: nothing is kept for their work */
+    assert_null(m.rounds->check);
+    free(their_gradient);
+    mesh_close(&m);
+    gradient_scene_close(&s);
+}
+
+/* Where nobody is there the parts' sums are made here, bit for bit as workers make them: without
+ * spare tasks, in groups, with a smaller last part and with running statistics. What a cyclic code
+ * gives depends on who answers, so that is refused. */
+static void test_here(void **state)
+{
+    check_here(state, (const uint32_t[2]){20, 7}, 0, false);
+    check_here(state, (const uint32_t[2]){16, 4}, 1, false);
+    check_here(state, (const uint32_t[2]){15, 4}, 1, false);
+    check_here(state, (const uint32_t[2]){44, 11}, 0, true);
+    check_here(state, (const uint32_t[2]){13, 5}, 2, false);
+}
+
 /* A loss that is no number ends the round, and so do parts that do not fit. */
 static void test_runs_away(void **state)
 {
@@ -157,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_answers_that_are_none),
         cmocka_unit_test(test_no_workers),
+        cmocka_unit_test(test_here),
         cmocka_unit_test(test_runs_away),
         cmocka_unit_test(test_stopped),
     };
