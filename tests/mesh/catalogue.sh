@@ -15,7 +15,7 @@ knows() { [ "$(models "$1")" = "$2" ]; }
 # becomes DEVICE TEXT: its list of models, soon.
 becomes() { soon knows "$1" "$2" || wrong "models of node $1: '$(models "$1")', not '$2'"; }
 
-succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 120
 succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
 becomes 1 "digits node1 True"
 becomes 2 "digits node1 False"

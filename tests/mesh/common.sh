@@ -68,9 +68,9 @@ assert max(abs(x - y) for x, y in zip(a, b)) <= 1e-4 * max(map(abs, b))
 END
 }
 
-# soon COMMAND...: succeeds within a minute.
+# soon COMMAND...: succeeds within two minutes.
 soon() {
-    local end=$((SECONDS + 60))
+    local end=$((SECONDS + 120))
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || return 1
         sleep 0.1

@@ -14,7 +14,7 @@ if mode == "netns":
     needs_root()
 run = subprocess.run([COVEY, "lab", "demo", "--json", "--mode", mode, "--model",
                       f"{DATA}/digits.onnx", "--data", DIGITS],
-                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=150)
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=500)
 print(run.stderr)
 if NO_NETNS in run.stderr:
     skip(NO_NETNS)

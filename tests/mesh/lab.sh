@@ -3,7 +3,7 @@
 . "$(dirname "$0")/common.sh"
 state_of() { "$COVEY" lab list --dir "$lab" | awk -v n="node$1" '$1 == n { print $4 }'; }
 
-succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 120
 expect 1 "lab down" "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
 pids=$("$COVEY" lab list --dir "$lab" | awk '$2 == "pid" { print $3 }')
 
@@ -45,10 +45,12 @@ expect 1 "does not run" "$COVEY" lab kill 3 --dir "$lab"
 expect 2 "no node" "$COVEY" lab kill 9 --dir "$lab"
 expect 3 "no link" "$COVEY" lab cut 1 --dir "$lab"
 succeed "$COVEY" lab restart 3 --dir "$lab"
-succeed "$COVEY" lab wait --dir "$lab" --wait 60
-succeed at 3 peers --json
-python3 -c 'import json, sys; p = json.load(open(sys.argv[1]))["peers"]; assert [x["state"] for x in p] == ["alive"] * 3' \
-    "$dir/out" || wrong "not all are alive after a restart"
+succeed "$COVEY" lab wait --dir "$lab" --wait 120
+all_alive() {
+    at 3 peers --json | python3 -c 'import json, sys
+assert [p["state"] for p in json.load(sys.stdin)["peers"]] == ["alive"] * 3'
+}
+soon all_alive || wrong "not all are alive after a restart"
 
 # A device answers late, and lies; a restart ends both.
 expect 2 "usage" "$COVEY" lab slow 2 --dir "$lab"

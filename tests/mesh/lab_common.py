@@ -49,7 +49,7 @@ def up(devices, *options, mode="loopback"):
     if mode == "netns":
         needs_root()
     try:
-        lab("up", "--devices", str(devices), "--mode", mode, "--wait", "60", *options)
+        lab("up", "--devices", str(devices), "--mode", mode, "--wait", "120", *options)
     except AssertionError as error:
         if NO_NETNS in str(error):
             skip(NO_NETNS)
@@ -63,6 +63,13 @@ def at(node, *words):
 
 def ask(node, *words):
     return json.loads(run(at(node, *words, "--json")))
+
+
+def by_each_device(document, devices):
+    """Whether all of them are in the plan that a request was carried out by, and nothing had to be
+    made up for: without parity each of their answers is then part of it."""
+    recovered = document["recovered_dead"] + document["recovered_late"]
+    return document["devices"] == devices and recovered == 0
 
 
 def labs_nodes():
@@ -82,13 +89,17 @@ def id_of(node):
     return next(p["id"] for p in ask(1, "peers")["peers"] if p["name"] == f"node{node}")
 
 
-def wait(what, ready, seconds=60):
-    """What `ready` gives once it is something."""
-    end = time.monotonic() + seconds
+def wait(what, ready, seconds=120, progress=lambda: None):
+    """What `ready` gives once it is something. The time begins anew whenever `progress` gives
+    something else than before."""
+    end, before = time.monotonic() + seconds, progress()
     while True:
         found = ready()
         if found:
             return found
+        now = progress()
+        if now != before:
+            end, before = time.monotonic() + seconds, now
         assert time.monotonic() < end, f"in {seconds} s: not {what}"
         time.sleep(0.05)
 
@@ -108,6 +119,9 @@ def stream(command, on_line=None):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+sanitized = b"__asan_init" in read(COVEYD)
 
 
 def write(path, data):

@@ -43,7 +43,8 @@ assert list(phases) == ["alone", "parity0", "parity1", "parity2", "kills", "slow
 for p in phases.values():
     assert p["answers"] == p["asked"] == 40 and p["lost"] == p["wrong"] == 0, p
     assert 0 < p["min_ms"] <= p["p50_ms"] <= p["p95_ms"] <= p["p99_ms"] <= p["max_ms"], p
-assert phases["alone"]["devices"] == 1 and phases["parity1"]["devices"] == 4
+# Of the last answer: without whoever was not heard of just then.
+assert phases["alone"]["devices"] == 1 and 2 <= phases["parity1"]["devices"] <= 4
 plans = {p["name"]: p for p in report["plans"]}
 assert plans["parity1"]["coded_layers"] > 0 and plans["parity1"]["predicted_ms"] > 0
 assert [plans[f"parity{r}"]["parity"] for r in range(3)] == [0, 1, 2]
@@ -62,7 +63,7 @@ assert "--requests 40 --slow 50 --seed 7" in page and f"'{folder}/page.md'" in p
 END
 
 # A lab that runs: stopped in the middle of the kills, it is as it was; node3 stays dead.
-succeed "$COVEY" lab up --devices 5 --dir "$lab" --mode loopback --wait 60
+succeed "$COVEY" lab up --devices 5 --dir "$lab" --mode loopback --wait 120
 succeed "$COVEY" lab slow 2 --delay 3 --dir "$lab"
 succeed "$COVEY" lab kill 3 --dir "$lab"
 states() { "$COVEY" lab list --dir "$lab" | sed 's, *pid *[0-9]* *, ,'; }
@@ -77,16 +78,16 @@ def pids():
 before = pids()
 report = subprocess.Popen([covey, "lab", "report", page, "--dir", lab, "--requests", "400", "--kills",
                            "100", "--timeout", "60"], stderr=subprocess.PIPE)
-end = time.monotonic() + 90
+end = time.monotonic() + 240
 while pids() == before and report.poll() is None:
     assert time.monotonic() < end, "nobody was killed"
 report.send_signal(signal.SIGINT)
-said = report.communicate(timeout=60)[1]
+said = report.communicate(timeout=120)[1]
 assert report.returncode not in (0, None) and b"interrupted" in said, (report.returncode, said)
 END
 [ "$as_it_was" = "$(states)" ] || wrong "the lab is not as it was: $as_it_was -> $(states)"
 [ -z "$(ls "$dir" | grep stopped)" ] || wrong "a stopped report wrote something"
-succeed "$COVEY" lab wait --dir "$lab" --wait 60
+succeed "$COVEY" lab wait --dir "$lab" --wait 120
 
 # And one to its end, of a model by name, with numbers of any kind; the page lies where one stands.
 succeed at 1 model add "$model" --name net

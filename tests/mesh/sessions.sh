@@ -8,7 +8,7 @@ field() {
 }
 is_done() { [ "$(field "$1" 'd["state"]')" = done ]; }
 
-succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 120
 succeed at 1 model add "$model" --name digits
 succeed at 1 infer digits "$digits" --limit 100 --output "$dir/now.npy"
 succeed at 1 infer digits "$digits" --limit 100 --detach --id first

@@ -14,7 +14,8 @@ import struct
 import subprocess
 import zlib
 
-from lab_common import DATA, DIGITS, at, base, lab, needs_root, read, run, skip, torn_down, up
+from lab_common import (DATA, DIGITS, ask, at, base, lab, needs_root, read, run, skip, torn_down,
+                        up, wait)
 
 HELLO, GOSSIP = b"\xb5covey\x01h", b"\xb5covey\x01g"  # Uri-Path options, RFC 7252
 
@@ -117,9 +118,10 @@ with torn_down():
         for node in (3, 4):  # so that discovery and handshakes are on record, too
             lab("kill", str(node))
             lab("restart", str(node))
-        lab("wait", "--wait", "60")
+        lab("wait", "--wait", "120")
         run(at(2, "model", "add", f"{DATA}/digits.onnx", "--name", "digits"))
-        run(at(2, "infer", "digits", DIGITS, "--limit", "50", "--coded", "all"))
+        wait("requests over several devices", lambda: ask(
+            2, "infer", "digits", DIGITS, "--limit", "50", "--coded", "all")["devices"] > 1)
     finally:
         sniffer.send_signal(signal.SIGINT)
         sniffer.wait(timeout=20)

@@ -13,7 +13,7 @@ succeed "$COVEY" mesh enrol "$dir/authority" --device stranger --tier edge --tru
     --out "$dir/stranger"
 "$COVEYD" --state "$dir/stranger" --interface lo >"$dir/stranger.log" 2>&1 &
 stranger=$!
-succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 60
+succeed "$COVEY" lab up --devices 3 --dir "$lab" --mode loopback --wait 120
 succeed at 1 infer "$model" "$digits" --limit 50
 kill -0 "$stranger" || wrong "the stranger does not run: $(cat "$dir/stranger.log")"
 soon "$COVEY" peers --state "$dir/stranger" || wrong "the stranger does not answer"

@@ -22,12 +22,14 @@ STRATEGIES = [  # options, how far losses may be from those of one device
 
 
 def seen_once(node, name, ready):
-    """What is said of a session once it is as it should be."""
+    """What is said of a session once it is as it should be. It may take its time, step by step."""
+    said = {}
+
     def seen():
-        said = ask(node, "session", "show", name)
+        said.update(ask(node, "session", "show", name))
         return said if ready(said) else None
 
-    return wait(f"{name} as it should be", seen, 120)
+    return wait(f"{name} as it should be", seen, progress=lambda: said.get("total_steps"))
 
 
 def same(name, *options):
@@ -84,7 +86,8 @@ def killed():
     seen_once(1, "dies", lambda s: s["workers"] == 2 and s["total_steps"] > 5)
     lab("kill", "3")
     seen = seen_once(1, "dies", lambda s: s["state"] == "done")
-    assert seen["total_steps"] == 24 * 28 and seen["lost"] == 1, seen
+    # One that is not heard of for a while is lost, too, and comes back.
+    assert seen["total_steps"] == 24 * 28 and seen["lost"] >= 1, seen
     assert seen["test_accuracy"] > 0.9, seen
     print(f"killed: {seen['reissued']:.0f} tasks done again, no step lost", flush=True)
 
