@@ -59,7 +59,7 @@ static struct covey__fetch_blob *blob_new(struct covey_fetch *f, const struct co
     memset(blob, 0, sizeof(*blob));
     blob->digest = want->digest;
     blob->len = want->len;
-    blob->shared = want->shared;
+    blob->primary = COVEY__FETCH_SOURCES;
     blob->prev = blob->next = COVEY__FETCH_NONE;
     blob->chain = *bucket;
     *bucket = index;
@@ -203,11 +203,35 @@ static struct covey__fetch_job *job_new(struct covey_fetch *f, const struct cove
     return job;
 }
 
+/* Who of the list has the blob, in its order; the primary is one of them by the digest, the same
+ * at each of these devices. */
+struct among {
+    uint64_t sources;
+    unsigned count;
+    uint8_t primary; /* COVEY__FETCH_SOURCES: this device; meaningless without any */
+};
+
+static struct among among_of(const struct covey__fetch_job *job, const struct covey_want *want)
+{
+    struct among among = {0, 0, COVEY__FETCH_SOURCES};
+    uint8_t device[COVEY_PLAN_DEVICES_MAX];
+    for (unsigned d = 0; d < job->devices; d++) {
+        if ((want->sources >> d & 1) != 0) {
+            device[among.count++] = job->device[d];
+            among.sources |= job->device[d] < COVEY__FETCH_SOURCES ? 1ull << job->device[d] : 0;
+        }
+    }
+    if (among.count > 0) {
+        among.primary = device[covey_load32(want->digest.bytes) % among.count];
+    }
+    return among;
+}
+
 /* Whether this device is the one that the others will ask for it. */
 static bool is_primary(const struct covey__fetch_job *job, const struct covey_want *want)
 {
-    return want->shared && job->devices > 0 &&
-           job->device[covey_load32(want->digest.bytes) % job->devices] == COVEY__FETCH_SOURCES;
+    struct among among = among_of(job, want);
+    return among.count > 0 && among.primary == COVEY__FETCH_SOURCES;
 }
 
 static void want_blob(struct covey_fetch *f, struct covey__fetch_job *job,
@@ -220,7 +244,10 @@ static void want_blob(struct covey_fetch *f, struct covey__fetch_job *job,
     if (blob == NULL || (blob->jobs & bit) != 0) {
         return; /* no room: named again after the others have come */
     }
+    struct among among = among_of(job, want);
     blob->jobs |= bit;
+    blob->among |= among.sources;
+    blob->primary = blob->primary < COVEY__FETCH_SOURCES ? blob->primary : among.primary;
     job->left++;
     if (!known) {
         covey__fetch_route(f, blob);

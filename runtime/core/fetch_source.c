@@ -58,6 +58,17 @@ uint8_t covey__fetch_source_of(const struct covey_fetch *f, const struct covey_n
     return i;
 }
 
+/* Its place is another's from now on. */
+static void forget_source(struct covey_fetch *f, uint8_t source)
+{
+    for (uint16_t i = 0; f->source[source].used && i < f->blobs_used; i++) {
+        struct covey__fetch_blob *blob = &f->blob[i];
+        blob->among &= ~(1ull << source);
+        blob->tried &= ~(1ull << source);
+        blob->primary = blob->primary == source ? COVEY__FETCH_SOURCES : blob->primary;
+    }
+}
+
 uint8_t covey__fetch_source_new(struct covey_fetch *f, const struct covey_node_id *id)
 {
     uint8_t i = covey__fetch_source_of(f, id);
@@ -70,6 +81,7 @@ uint8_t covey__fetch_source_new(struct covey_fetch *f, const struct covey_node_i
     if (i == COVEY__FETCH_SOURCES && vacant < COVEY__FETCH_SOURCES) {
         struct covey__fetch_source *s = &f->source[vacant];
         covey__fetch_leave(f, vacant);
+        forget_source(f, vacant);
         memset(s, 0, sizeof(*s));
         s->used = true;
         s->id = *id;
@@ -90,21 +102,21 @@ static bool is_open(const struct covey_fetch *f, const struct covey__fetch_blob 
            s->state != COVEY_PEER_GONE && s->lies < COVEY__FETCH_LIES;
 }
 
-/* The primary, the owner, the rest from the primary on; NONE: all were tried. */
+/* The primary, the owner, the rest, of each blob another first; COVEY__FETCH_SOURCES: all were
+ * tried. */
 static uint8_t next_source(const struct covey_fetch *f, const struct covey__fetch_blob *blob)
 {
     const struct covey__fetch_job *job = &f->job[__builtin_ctzll(blob->jobs)];
-    unsigned devices = blob->shared ? job->devices : 0;
-    unsigned primary = devices > 0 ? covey_load32(blob->digest.bytes) % devices : 0;
-    if (devices > 0 && is_open(f, blob, job->device[primary])) {
-        return job->device[primary];
+    unsigned first = covey_load32(blob->digest.bytes) % COVEY__FETCH_SOURCES;
+    if (is_open(f, blob, blob->primary)) {
+        return blob->primary;
     }
     if (is_open(f, blob, job->owner_source)) {
         return job->owner_source;
     }
-    for (unsigned i = 1; i < devices; i++) {
-        uint8_t source = job->device[(primary + i) % devices];
-        if (is_open(f, blob, source)) {
+    for (unsigned i = 0; blob->among != 0 && i < COVEY__FETCH_SOURCES; i++) {
+        uint8_t source = (uint8_t)((first + i) % COVEY__FETCH_SOURCES);
+        if ((blob->among >> source & 1) != 0 && is_open(f, blob, source)) {
             return source;
         }
     }

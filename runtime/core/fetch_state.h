@@ -46,13 +46,14 @@ enum covey__blob_state {
 struct covey__fetch_blob {
     struct covey_digest digest;
     uint64_t jobs, tried;
+    uint64_t among; /* sources that hold it, or are about to, beside the owner */
     uint64_t later_ms;
     uint32_t len;
     uint32_t storing;    /* bytes that came */
     uint16_t prev, next; /* in the list of its state */
     uint16_t chain;      /* of its bucket, or of the free ones */
     uint8_t state, source, rounds;
-    bool shared;
+    uint8_t primary; /* of `among`; COVEY__FETCH_SOURCES: oneself, or none */
 };
 
 struct covey__fetch_list {

@@ -54,6 +54,7 @@ static bool is_same_placement(const struct covey_plan *a, const struct covey_pla
     }
     for (unsigned i = 0; i < a->layers; i++) {
         if (a->layer[i].units != b->layer[i].units || a->layer[i].slots != b->layer[i].slots ||
+            a->layer[i].by_rows != b->layer[i].by_rows ||
             memcmp(a->layer[i].holder, b->layer[i].holder, a->layer[i].slots) != 0) {
             return false;
         }
@@ -221,12 +222,23 @@ static bool pump_preparing(struct covey__turn *turn, struct covey__session *sess
     return true;
 }
 
+/* Whether a holder must know the others: with tile runs what each makes, and of a layer by rows who
+ * has all its weights too. */
+static bool tells_plan(const struct covey_plan *plan)
+{
+    bool tells = plan->runs > 0;
+    for (unsigned i = 0; i < plan->layers; i++) {
+        tells = tells || (plan->layer[i].slots > 0 && plan->layer[i].by_rows);
+    }
+    return tells;
+}
+
 static bool assign(struct covey__turn *turn, struct covey__session *session,
                    struct covey__version *version, unsigned device)
 {
     struct covey_update *out = turn->out;
     size_t len = 0;
-    if (version->plan.runs > 0) {
+    if (tells_plan(&version->plan)) {
         struct covey_buf space = {out->arena + out->arena_len, sizeof(out->arena) - out->arena_len};
         if (covey__plan_encode(&version->plan, space, &len) != COVEY_OK) {
             out->more = true;

@@ -327,9 +327,10 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     if (a == NULL) {
         a = add_assignment(worker, &in->peer, fence);
     }
-    bool tiles = in->message->assign.plan.len > 0;
-    if (a == NULL || (tiles && covey__tiles_assign(worker->tiles, &in->peer, fence,
-                                                   in->message->assign.plan) != COVEY_OK)) {
+    struct covey_bytes plan = in->message->assign.plan;
+    struct covey__given_plan given = {NULL, 0};
+    if (a == NULL || (plan.len > 0 && covey__tiles_assign(worker->tiles, &in->peer, fence, plan,
+                                                          &given) != COVEY_OK)) {
         return; /* The owner goes on without this holder. */
     }
     struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGNED);
@@ -344,8 +345,8 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     action->has_peer = true;
     action->fence = *fence;
     action->bytes = in->wire;
-    action->plan =
-        tiles ? covey__tiles_plan(worker->tiles, &in->peer, fence, &action->device) : NULL;
+    action->plan = given.plan;
+    action->device = given.me;
 }
 
 /* The owner is in another layer of the request now: nobody waits for those before it. */

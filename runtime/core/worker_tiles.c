@@ -61,7 +61,7 @@ static struct covey__tiles_plan *find_plan(struct covey_tiles *tiles,
                                            const struct covey_node_id *owner,
                                            const struct covey_fence *fence)
 {
-    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+    for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
         if (plan->used && is_same_fence(&plan->fence, fence) &&
             (owner == NULL || covey_node_id_equal(&plan->owner, owner))) {
@@ -105,49 +105,44 @@ static covey_err check_plan(const struct covey_plan *plan, const struct covey_no
 }
 
 covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node_id *owner,
-                              const struct covey_fence *fence, struct covey_bytes bytes)
+                              const struct covey_fence *fence, struct covey_bytes bytes,
+                              struct covey__given_plan *out)
 {
     struct covey__tiles_plan *vacant = NULL;
-    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
         if (!plan->used) {
             vacant = plan;
-        } else if (is_same_session(&plan->fence, fence)) {
+            continue;
+        }
+        kept++;
+        if (is_same_session(&plan->fence, fence)) {
             /* A session has one owner: pieces name the session alone. */
             if (!covey_node_id_equal(&plan->owner, owner)) {
                 return COVEY_ERR_DENIED;
             }
             if (is_same_fence(&plan->fence, fence)) {
+                *out = (struct covey__given_plan){&plan->plan, plan->me};
                 return COVEY_OK;
             }
         }
-    }
-    if (vacant == NULL) {
-        return COVEY_ERR_LIMIT;
     }
     covey_err err = covey__plan_decode(bytes, &vacant->plan);
     if (err == COVEY_OK) {
         err = check_plan(&vacant->plan, &tiles->self, &vacant->me);
     }
+    if (err == COVEY_OK && vacant->plan.runs > 0) {
+        err = kept < COVEY__TILES_PLANS ? COVEY_OK : COVEY_ERR_LIMIT;
+    }
     if (err == COVEY_OK) {
         vacant->owner = *owner;
         vacant->fence = *fence;
         vacant->ready = false;
-        vacant->used = true;
+        vacant->used = vacant->plan.runs > 0;
+        *out = (struct covey__given_plan){&vacant->plan, vacant->me};
     }
     return err;
-}
-
-const struct covey_plan *covey__tiles_plan(struct covey_tiles *tiles,
-                                           const struct covey_node_id *owner,
-                                           const struct covey_fence *fence, uint8_t *out_me)
-{
-    const struct covey__tiles_plan *plan = find_plan(tiles, owner, fence);
-    if (plan == NULL) {
-        return NULL;
-    }
-    *out_me = plan->me;
-    return &plan->plan;
 }
 
 void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *owner,
@@ -183,7 +178,7 @@ void covey__tiles_forget(struct covey_tiles *tiles, const struct covey_node_id *
 void covey__tiles_retire(struct covey_tiles *tiles, const struct covey_node_id *owner,
                          const struct covey_fence *fence)
 {
-    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+    for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
         const struct covey_fence *f = &plan->fence;
         bool old =
@@ -197,7 +192,7 @@ void covey__tiles_retire(struct covey_tiles *tiles, const struct covey_node_id *
 
 void covey__tiles_peer_down(struct covey_tiles *tiles, const struct covey_node_id *owner)
 {
-    for (unsigned i = 0; i < COVEY__TILES_PLANS; i++) {
+    for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
         if (plan->used && covey_node_id_equal(&plan->owner, owner)) {
             forget(tiles, plan);

@@ -20,14 +20,18 @@ struct covey_tiles;
 size_t covey__tiles_size(void);
 void covey__tiles_init(struct covey_tiles *tiles, const struct covey_node_id *self);
 
-/* Keeps the plan of an assignment until it is forgotten. An assignment without one needs no call;
- * again with the same fence: nothing new. LIMIT: no room; DENIED: not for this device. */
+/* A plan in the machine, and which of its devices this one is. */
+struct covey__given_plan {
+    const struct covey_plan *plan;
+    uint8_t me;
+};
+
+/* Keeps the plan of an assignment with tile runs until it is forgotten; one without says only who
+ * else holds what, and is there until the next. An assignment without a plan needs no call; again
+ * with the same fence: nothing new. LIMIT: no room; DENIED: not for this device. */
 covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node_id *owner,
-                              const struct covey_fence *fence, struct covey_bytes plan) COVEY_CHECK;
-/* The plan of an assignment, in the machine until it is forgotten; NULL: none. */
-const struct covey_plan *covey__tiles_plan(struct covey_tiles *tiles,
-                                           const struct covey_node_id *owner,
-                                           const struct covey_fence *fence, uint8_t *out_me);
+                              const struct covey_fence *fence, struct covey_bytes plan,
+                              struct covey__given_plan *out) COVEY_CHECK;
 /* From now on STARTs and PIECEs are taken. */
 void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *owner,
                         const struct covey_fence *fence);

@@ -11,7 +11,7 @@
 #include "worker_tiles.h"
 
 enum {
-    COVEY__TILES_PLANS = 8, /* 60 KiB each: only assignments with tile runs have one */
+    COVEY__TILES_PLANS = 8, /* 60 KiB each: only assignments with tile runs keep one */
     COVEY__TILES_JOBS = 64,
     COVEY__TILES_LATE = 16,       /* so many STARTs later nothing comes for a job that is done */
     COVEY__TILES_OWNER_JOBS = 48, /* another owner must find room too */
@@ -86,7 +86,7 @@ struct covey_tiles {
     struct covey_node_id self;
     uint32_t order, ticket;
     unsigned jobs, earlies; /* beyond them no entry was ever used: each event looks at all */
-    struct covey__tiles_plan plan[COVEY__TILES_PLANS];
+    struct covey__tiles_plan plan[COVEY__TILES_PLANS + 1]; /* one is always free to decode into */
     struct covey__tiles_job job[COVEY__TILES_JOBS];
     struct covey__tiles_early early[COVEY__TILES_EARLY];
 };

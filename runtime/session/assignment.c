@@ -53,7 +53,7 @@ void covey__assignment_unref(struct covey_assignment *a)
 static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
 {
     size_t count = in.len / SLOT_ENTRY_BYTES;
-    if ((count == 0 && a->plan == NULL) || in.len % SLOT_ENTRY_BYTES != 0) {
+    if ((count == 0 && !covey__assignment_has_runs(a)) || in.len % SLOT_ENTRY_BYTES != 0) {
         return COVEY_ERR_MALFORMED;
     }
     a->slots = calloc(count + 1, sizeof(*a->slots));
@@ -135,7 +135,7 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
         err = a->held[i] > 0 ? take_parts(a, i) : COVEY_OK;
     }
-    if (err == COVEY_OK && a->plan != NULL) {
+    if (err == COVEY_OK && covey__assignment_has_runs(a)) {
         const struct covey_budget budget = {used_bytes, limit};
         const struct covey_network_id id = {a->model, assign->batch};
         err = covey__network_get(a->networks, &id, &budget, &a->network);

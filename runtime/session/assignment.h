@@ -36,7 +36,7 @@ struct covey_assignment {
      * layer's one by one, so that a changed plan takes memory only for the slots that are new. */
     struct covey_held **parts[COVEY_LAYERS_MAX];
     size_t part_count[COVEY_LAYERS_MAX];
-    /* With tile runs; else NULL. */
+    /* With tile runs, or layers by rows; else NULL. */
     struct covey_plan *plan;
     uint8_t device; /* this one in the plan */
     struct covey_digest model;
@@ -57,9 +57,13 @@ struct covey_assignment *covey__assignment_new(const struct covey_node_id *owner
 struct covey_assignment *covey__assignment_ref(struct covey_assignment *a);
 void covey__assignment_unref(struct covey_assignment *a);
 
-/* Before it is parsed, with tile runs: copies the plan. */
+/* Before it is parsed, where there is one: copies the plan. */
 covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_plan *plan,
                                  uint8_t device) COVEY_CHECK;
+static inline bool covey__assignment_has_runs(const struct covey_assignment *a)
+{
+    return a->plan != NULL && a->plan->runs > 0;
+}
 /* Fills a from an owner's message; refuses more than limit bytes in all (LIMIT). */
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
@@ -77,9 +81,9 @@ covey_err covey__assignment_fill(struct covey_assignment *a,
                                  const struct covey_store *store) COVEY_CHECK;
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer,
                                size_t input_bytes);
-/* All held slots of layer as one product. The input may have come without zeros (covey/tile.h); then
- * it has fewer bytes. Of half the bytes it is float16, and so is the answer. MALFORMED: it is none
- * of these. */
+/* All held slots of layer as one product. The input may have come without zeros (covey/tile.h);
+ * then it has fewer bytes. Of half the bytes it is float16, and so is the answer. MALFORMED: it is
+ * none of these. */
 covey_err covey__assignment_compute(const struct covey_assignment *a, uint16_t layer,
                                     const struct covey_body *input, struct covey_scratch *scratch,
                                     struct covey_body **out) COVEY_CHECK;

@@ -10,23 +10,30 @@ struct list {
     const struct covey_store *store;
     uint8_t *bytes;
     size_t len, count;
+    /* Of the devices of the plan, as they are listed: who needs the blobs of its strips too, and
+     * who all units of a layer. The same at each of them. */
+    uint32_t strips;
+    uint32_t rows[COVEY_LAYERS_MAX];
 };
 
-static void list_add(struct list *l, const struct covey_digest *digest, size_t len, bool shared)
+static void list_add(struct list *l, const struct covey_digest *digest, size_t len,
+                     uint32_t sources)
 {
     if (l->count < COVEY_WANTS_MAX) {
-        struct covey_want want = {*digest, (uint32_t)len, shared};
+        struct covey_want want = {*digest, (uint32_t)len, sources};
         l->len += covey_wants_put(l->bytes + l->len, &want);
         l->count++;
     }
 }
 
-static void list_part(struct list *l, struct covey_held *h)
+/* Units and parities have one holder each, but for a layer by rows, where all have all. */
+static void list_part(struct list *l, size_t layer, struct covey_held *h)
 {
     covey__held_load(h, l->store);
     for (size_t i = 0; i < h->slots && h->missing > 0; i++) {
-        if (!h->loaded[i]) { /* no other device holds it */
-            list_add(l, &h->digest[i], covey_layer_unit_floats(&h->layer) * sizeof(float), false);
+        if (!h->loaded[i]) {
+            list_add(l, &h->digest[i], covey_layer_unit_floats(&h->layer) * sizeof(float),
+                     l->rows[layer]);
         }
     }
 }
@@ -42,7 +49,7 @@ static covey_err list_units(struct list *l, struct covey_assignment *a)
     a->units_pinned = true;
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         for (size_t p = 0; p < a->part_count[i]; p++) {
-            list_part(l, a->parts[i][p]);
+            list_part(l, i, a->parts[i][p]);
         }
     }
     return COVEY_OK;
@@ -86,7 +93,7 @@ static covey_err read_manifest(struct covey_assignment *a, struct list *l)
     }
     covey_err err = covey__store_body(l->store, &a->model, &body);
     if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_MALFORMED) {
-        list_add(l, &a->model, 0, true);
+        list_add(l, &a->model, 0, l->strips);
         return COVEY_OK;
     }
     if (err == COVEY_OK) {
@@ -102,7 +109,7 @@ static void list_blobs(struct list *l, const struct covey_manifest *mf, size_t f
     for (size_t i = first; i < first + count; i++) {
         const struct covey_blob *blob = covey_manifest_blob(mf, i);
         if (blob->len <= longest && !covey__store_has(l->store, &blob->digest)) {
-            list_add(l, &blob->digest, blob->len, true);
+            list_add(l, &blob->digest, blob->len, l->strips);
         }
     }
 }
@@ -171,7 +178,9 @@ static covey_err list_tiles(struct covey_assignment *a, struct list *l)
     return err;
 }
 
-static bool has_rows(const struct covey_plan *plan, unsigned device)
+/* ---- who else has it ---- */
+
+static bool has_strips(const struct covey_plan *plan, unsigned device)
 {
     for (unsigned r = 0; r < plan->runs; r++) {
         for (unsigned s = 0; s < plan->run[r].segments; s++) {
@@ -188,12 +197,35 @@ static bool has_rows(const struct covey_plan *plan, unsigned device)
     return false;
 }
 
-/* The devices that need the same blobs: the same list at each of them. */
-static uint8_t tile_holders(const struct covey_plan *plan, struct covey_node_id *out)
+static bool has_block(const struct covey_plan_layer *layer, unsigned device)
 {
+    bool has = false;
+    for (unsigned s = 0; layer->by_rows && s < layer->slots; s++) {
+        has = has || layer->holder[s] == device;
+    }
+    return has;
+}
+
+/* The devices that need blobs which others need too; which, goes to the list. The owner has all,
+ * and is asked by one of these for each. */
+static uint8_t list_sources(struct list *l, const struct covey_assignment *a,
+                            struct covey_node_id *out)
+{
+    const struct covey_plan *plan = a->plan;
     uint8_t count = 0;
-    for (unsigned d = 0; d < plan->devices; d++) {
-        if (has_rows(plan, d)) {
+    for (unsigned d = 0; plan != NULL && d < plan->devices; d++) {
+        uint32_t bit = UINT32_C(1) << count;
+        if (covey_node_id_equal(&plan->device[d], &a->owner)) {
+            continue;
+        }
+        bool strips = has_strips(plan, d), any = strips;
+        l->strips |= strips ? bit : 0;
+        for (unsigned i = 0; i < plan->layers; i++) {
+            bool block = has_block(&plan->layer[i], d);
+            l->rows[i] |= block ? bit : 0;
+            any = any || block;
+        }
+        if (any) {
             out[count++] = plan->device[d];
         }
     }
@@ -209,10 +241,10 @@ covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey
         return COVEY_ERR_NOMEM;
     }
     struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
-    uint8_t sources = a->plan != NULL ? tile_holders(a->plan, source) : 0;
+    uint8_t sources = list_sources(&l, a, source);
     l.len = covey_wants_begin(l.bytes, source, sources);
     covey_err err = list_units(&l, a);
-    if (err == COVEY_OK && a->plan != NULL) {
+    if (err == COVEY_OK && covey__assignment_has_runs(a)) {
         err = list_tiles(a, &l);
     }
     if (err != COVEY_OK || l.count == 0) {

@@ -40,7 +40,7 @@ void covey__fetching_begin(struct covey__fetching *f, const struct covey_node_id
 
 void covey__fetching_want(struct covey__fetching *f, const struct covey_digest *digest, size_t len)
 {
-    struct covey_want w = {.digest = *digest, .len = (uint32_t)len, .shared = f->widely};
+    struct covey_want w = {*digest, (uint32_t)len, f->widely ? COVEY_WANTS_ALL : 0};
     f->missing++;
     if (f->wants_len + COVEY_WANTS_ENTRY_BYTES <= COVEY_WANTS_BYTES_MAX &&
         f->missing <= COVEY_WANTS_MAX) {

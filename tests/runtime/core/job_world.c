@@ -145,6 +145,7 @@ static void on_action(struct world *w, const struct covey_action *action)
         later(w, p);
     } else if (action->type == COVEY_ACTION_ASSIGN) {
         w->assigns[d]++;
+        w->planned[d] += action->bytes.len > 0;
         p.what = DO_READY;
         if (!w->never_ready[d]) {
             later(w, p);

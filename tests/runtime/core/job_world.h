@@ -43,6 +43,7 @@ struct world {
     /* what was seen */
     struct covey_plan plan; /* of the last PREPARE */
     uint32_t prepared, active, forgotten, retired[DEVICES];
+    unsigned planned[DEVICES]; /* assignments that came with the plan */
     unsigned dials[DEVICES], assigns[DEVICES], places, cancels[DEVICES], sends[DEVICES];
     uint32_t place_version;
     bool asked[DEVICES];

@@ -319,17 +319,18 @@ static void world_free(struct world *w)
     free(w);
 }
 
-/* Node n lacks what it has not, up to `count` blobs; all nodes are devices of the plan. */
-static void want(struct world *w, unsigned n, unsigned count, bool shared, uint32_t version)
+/* Node n lacks what it has not, up to `count` blobs, which the nodes of the mask have or fetch too,
+ * and the owner. */
+static void want(struct world *w, unsigned n, unsigned count, uint32_t mask, uint32_t version)
 {
     static uint8_t list[COVEY_WANTS_BYTES_MAX];
     struct covey_node_id sources[NODES];
     for (unsigned i = 0; i < NODES; i++) {
         sources[i] = id_of(i);
     }
-    size_t len = covey_wants_begin(list, sources, shared ? NODES : 0);
+    size_t len = covey_wants_begin(list, sources, mask != 0 ? NODES : 0);
     for (unsigned b = 0; b < count; b++) {
-        struct covey_want entry = {digest_of(b), BLOB_LEN, shared};
+        struct covey_want entry = {digest_of(b), BLOB_LEN, mask};
         if (b >= BLOBS || !w->node[n].has[b]) {
             len += covey_wants_put(list + len, &entry);
         }
@@ -362,7 +363,7 @@ static void test_all_get_all_from_one_another(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct world *w = world_new(seed);
         for (unsigned n = 1; n < NODES; n++) {
-            want(w, n, BLOBS, true, 1);
+            want(w, n, BLOBS, COVEY_WANTS_ALL, 1);
         }
         world_end(w);
         for (unsigned n = 1; n < NODES; n++) {
@@ -385,7 +386,7 @@ static void test_bad_sources_are_passed_over(void **state)
         w->node[1].silent = seed % 3 == 0;
         w->node[1].lies = seed % 3 == 1;
         for (unsigned n = 2; n < NODES; n++) {
-            want(w, n, BLOBS, true, 1);
+            want(w, n, BLOBS, COVEY_WANTS_ALL, 1);
         }
         world_end(w);
         for (unsigned n = 2; n < NODES; n++) {
@@ -401,7 +402,7 @@ static void test_slow_disks_are_not_flooded(void **state)
     (void)state;
     struct world *w = world_new(3);
     w->node[1].keep_ms = 200;
-    want(w, 1, BLOBS, false, 1);
+    want(w, 1, BLOBS, 0, 1);
     world_end(w);
     assert_complete(w, 1);
     assert_true(w->node[1].keeping_most * BLOB_LEN <=
@@ -432,7 +433,7 @@ static void test_lost_channels_are_survived(void **state)
     for (uint64_t seed = 1; seed <= 12; seed++) {
         struct world *w = world_new(seed);
         for (unsigned n = 1; n < NODES; n++) {
-            want(w, n, BLOBS, true, 1);
+            want(w, n, BLOBS, COVEY_WANTS_ALL, 1);
         }
         for (unsigned i = 0; i < 3; i++) {
             unsigned who = (unsigned)draw(w, NODES);
@@ -459,7 +460,7 @@ static void test_units_come_from_the_owner(void **state)
     for (unsigned b = 0; b < BLOBS / 2; b++) {
         w->node[2].has[b] = true;
     }
-    want(w, 2, BLOBS, false, 1);
+    want(w, 2, BLOBS, 0, 1);
     world_end(w);
     assert_complete(w, 2);
     assert_int_equal(w->node[2].asked, BLOBS - BLOBS / 2);
@@ -470,13 +471,63 @@ static void test_units_come_from_the_owner(void **state)
     world_free(w);
 }
 
+/* What some of the devices have comes from all of these and the owner, and nobody else is asked;
+ * from these alone when the owner has it no more. */
+static void test_only_holders_are_asked(void **state)
+{
+    (void)state;
+    for (unsigned owner_has = 0; owner_has < 2; owner_has++) {
+        struct world *w = world_new(7 + owner_has);
+        memset(w->node[0].has, owner_has == 1, sizeof(w->node[0].has));
+        memset(w->node[2].has, true, sizeof(w->node[2].has));
+        memset(w->node[3].has, true, sizeof(w->node[3].has));
+        want(w, 5, BLOBS, 1U << 2 | 1U << 3 | 1U << 5, 1);
+        world_end(w);
+        assert_complete(w, 5);
+        assert_int_equal(w->node[1].given + w->node[4].given, 0);
+        assert_true(w->node[2].given >= BLOBS / 4 && w->node[3].given >= BLOBS / 4);
+        assert_true((w->node[0].given > 0) == (owner_has == 1));
+        assert_int_equal(w->node[0].given + w->node[2].given + w->node[3].given, BLOBS);
+        world_free(w);
+    }
+}
+
+/* Whom a later version of the plan names as holders is asked for what an earlier one lacks in vain,
+ * and stays known when the later one is over first. */
+static void test_sources_of_all_versions_count(void **state)
+{
+    (void)state;
+    for (unsigned retired = 0; retired < 2; retired++) {
+        struct world *w = world_new(11 + retired);
+        struct covey_node_id owner = id_of(0);
+        struct covey_fence both = fence_of(2);
+        memset(w->node[0].has, false, sizeof(w->node[0].has));
+        memset(w->node[2].has, true, sizeof(w->node[2].has));
+        want(w, 1, BLOBS, 0, 1);
+        for (unsigned i = 0; i < 20; i++) {
+            assert_true(go_on(w));
+        }
+        want(w, 1, BLOBS, 1U << 1 | 1U << 2, 2);
+        if (retired == 1) {
+            want(w, 1, 1, 0, 2); /* the same version again: its list before is forgotten */
+        }
+        world_end(w);
+        for (unsigned b = 0; b < BLOBS; b++) {
+            assert_true(w->node[1].has[b]);
+        }
+        assert_int_equal(w->node[1].err, COVEY_OK);
+        covey__fetch_retired(w->node[1].fetch, &owner, &both);
+        world_free(w);
+    }
+}
+
 /* A blob that nobody has ends in an error, once, after all others have come. */
 static void test_what_nobody_has_is_told(void **state)
 {
     (void)state;
     struct world *w = world_new(4);
-    want(w, 1, BLOBS + 1, true, 1);
-    want(w, 2, BLOBS, true, 1);
+    want(w, 1, BLOBS + 1, COVEY_WANTS_ALL, 1);
+    want(w, 2, BLOBS, COVEY_WANTS_ALL, 1);
     world_end(w);
     assert_int_equal(w->node[1].fetched, 1);
     assert_int_equal(w->node[1].err, COVEY_ERR_NOT_FOUND);
@@ -496,8 +547,8 @@ static void test_versions_share_and_retire(void **state)
         struct world *w = world_new(seed);
         struct covey_node_id owner = id_of(0);
         struct covey_fence first = fence_of(1);
-        want(w, 1, BLOBS, true, 1);
-        want(w, 1, BLOBS, false, 2);
+        want(w, 1, BLOBS, COVEY_WANTS_ALL, 1);
+        want(w, 1, BLOBS, 0, 2);
         for (uint64_t steps = draw(w, 200); steps > 0 && go_on(w); steps--) {
         }
         assert_int_equal(w->node[1].fetched, 0);
@@ -515,7 +566,7 @@ static void test_lists_beyond_the_room_end(void **state)
     (void)state;
     struct world *w = world_new(5);
     for (uint32_t version = 1; version <= 3; version++) {
-        want(w, 1, COVEY_WANTS_MAX, true, version);
+        want(w, 1, COVEY_WANTS_MAX, COVEY_WANTS_ALL, version);
     }
     world_end(w);
     assert_int_equal(w->node[1].fetched, 3);
@@ -533,6 +584,8 @@ int main(void)
         cmocka_unit_test(test_slow_disks_are_not_flooded),
         cmocka_unit_test(test_lost_channels_are_survived),
         cmocka_unit_test(test_units_come_from_the_owner),
+        cmocka_unit_test(test_only_holders_are_asked),
+        cmocka_unit_test(test_sources_of_all_versions_count),
         cmocka_unit_test(test_what_nobody_has_is_told),
         cmocka_unit_test(test_versions_share_and_retire),
         cmocka_unit_test(test_lists_beyond_the_room_end),

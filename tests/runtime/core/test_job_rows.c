@@ -63,12 +63,29 @@ static void test_rows_need_parts(void **state)
     world_free(w);
 }
 
+/* Every holder is told who else has all the weights. Of layers by filters, where each has its own,
+ * nobody is. */
+static void test_holders_know_of_one_another(void **state)
+{
+    (void)state;
+    struct world *w = rows_world(5, 1), *filters = ready_world(5, 1);
+    for (unsigned d = 1; d < 5; d++) {
+        assert_int_equal(w->assigns[d], 1);
+        assert_int_equal(w->planned[d], 1);
+        assert_int_equal(filters->assigns[d], 1);
+        assert_int_equal(filters->planned[d], 0);
+    }
+    world_free(w);
+    world_free(filters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_blocks_end_the_layer),
         cmocka_unit_test(test_missing_blocks_are_computed_here),
         cmocka_unit_test(test_rows_need_parts),
+        cmocka_unit_test(test_holders_know_of_one_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

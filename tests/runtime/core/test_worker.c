@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "job.h"
+#include "plan_codec.h"
 #include "worker.h"
 
 enum { BODIES = 4096 };
@@ -18,6 +19,9 @@ struct world {
     bool alive[BODIES];
     /* what was seen since clear() */
     unsigned answers[3], readies, assigned, computes, retired;
+    bool planned;
+    struct covey_plan plan; /* of the last assignment that came with one */
+    uint8_t device;
     struct covey_work_answer answer;
     covey_handle answer_body;
     struct covey_action compute[8];
@@ -77,6 +81,11 @@ static void on_action(struct world *w, const struct covey_action *action)
         drop_body(w, action->body);
     } else if (action->type == COVEY_ACTION_ASSIGNED) {
         w->assigned++;
+        w->planned = action->plan != NULL;
+        if (w->planned) {
+            w->plan = *action->plan;
+            w->device = action->device;
+        }
     } else if (action->type == COVEY_ACTION_COMPUTE) {
         assert_true(w->computes < 8);
         w->compute[w->computes++] = *action;
@@ -459,6 +468,52 @@ static void test_versions_and_epochs_are_bounded(void **state)
     world_free(w);
 }
 
+static void assign_rows(struct world *w, struct covey_fence fence, const struct covey_plan *plan)
+{
+    static uint8_t bytes[COVEY__PLAN_MAX];
+    struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
+    size_t len = 0;
+    assert_int_equal(covey__plan_encode(plan, (struct covey_buf){bytes, sizeof(bytes)}, &len),
+                     COVEY_OK);
+    m.assign.fence = fence;
+    m.assign.plan = covey_bytes_of(bytes, len);
+    tell(w, 0, &m, 0);
+}
+
+/* A plan without tile runs says who else holds a layer by rows: it is passed on as it is, and not
+ * kept, so that however many there are, none is refused for want of room. One that does not name
+ * this device is. */
+static void test_plans_without_runs_are_passed_on(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct covey_plan plan = {.devices = 3,
+                              .device = {{{5}}, {{99}}, {{7}}},
+                              .parity = 1,
+                              .layers = 1,
+                              .layer = {{.units = 2,
+                                         .groups = 1,
+                                         .slots = 3,
+                                         .group_units = 2,
+                                         .holder = {2, 0, 1},
+                                         .by_rows = true}}};
+    for (unsigned i = 1; i <= 20; i++) {
+        plan.term = i;
+        assign_rows(w, fence_of(i, 1), &plan);
+        assert_int_equal(w->assigned, 1);
+        assert_true(w->planned);
+        assert_int_equal(w->device, 1);
+        assert_memory_equal(&w->plan, &plan, sizeof(plan));
+        assign_rows(w, fence_of(i, 1), &plan); /* again, as after a lost channel */
+        assert_int_equal(w->assigned, 1);
+        assert_int_equal(w->device, 1);
+    }
+    plan.device[1].bytes[0] = 98;
+    assign_rows(w, fence_of(21, 1), &plan);
+    assert_int_equal(w->assigned, 0);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_work_of_a_lost_owner_is_dropped),
         cmocka_unit_test(test_one_owner_leaves_room_for_others),
         cmocka_unit_test(test_versions_and_epochs_are_bounded),
+        cmocka_unit_test(test_plans_without_runs_are_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

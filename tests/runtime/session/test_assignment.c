@@ -31,6 +31,8 @@ struct world {
     struct covey_work_message assign; /* borrows message */
     size_t slots;
     uint16_t layer;
+    struct covey_plan *plan; /* or NULL */
+    uint32_t sources;        /* of each blob that it wants */
 };
 
 static void load_model(struct world *w)
@@ -108,6 +110,9 @@ static struct covey_assignment *parse(struct world *w, uint64_t limit, covey_err
     struct covey_assignment *a = covey__assignment_new(&owner, &w->assign.assign.fence);
     assert_non_null(a);
     a->table = &w->table;
+    if (w->plan != NULL) {
+        assert_int_equal(covey__assignment_plan(a, w->plan, 3), COVEY_OK);
+    }
     assert_int_equal(covey__assignment_parse(a, &w->assign.assign, &w->used_bytes, limit),
                      expected);
     return a;
@@ -122,7 +127,7 @@ static size_t fetch(struct world *w, struct covey_assignment *a, size_t give)
     for (size_t i = 0; i < count && i < give; i++) {
         struct covey_want want = covey_wants_get(wants, i);
         struct covey_body *body = NULL;
-        assert_false(want.shared);
+        assert_int_equal(want.sources, w->sources);
         assert_int_equal(covey__store_body(&w->owner, &want.digest, &body), COVEY_OK);
         assert_int_equal(body->len, want.len);
         body->data[want.len / 2] ^= 1; /* not what was wanted: refused */
@@ -321,6 +326,43 @@ static void test_what_is_held_stays_on_disk(void **state)
     world_done(&w);
 }
 
+/* Of a layer by rows all holders have all units: each is named as a source, but the owner, which is
+ * one anyway, and nobody else. Where the plan splits the layer by filters, each has its own, and
+ * none is. */
+static void test_units_of_rows_have_many_sources(void **state)
+{
+    struct world w;
+    world_init(state, &w, COVEY_LAYER_CONV);
+    struct covey_plan plan = {.devices = 6, .parity = 1, .layers = (uint16_t)(w.layer + 1)};
+    for (unsigned d = 0; d < plan.devices; d++) {
+        plan.device[d].bytes[0] = (uint8_t)(d + 1);
+    }
+    plan.layer[w.layer] = (struct covey_plan_layer){
+        .units = 3, .groups = 1, .slots = 4, .group_units = 3, .holder = {5, 0, 3, 2}};
+    w.plan = &plan;
+    covey__assignment_unref(parse(&w, UINT64_MAX, COVEY_OK));
+    struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
+    assert_int_equal(fetch(&w, a, 0), w.slots);
+    covey__assignment_unref(a);
+    plan.layer[w.layer].by_rows = true;
+    a = parse(&w, UINT64_MAX, COVEY_OK);
+    struct covey_bytes wants;
+    assert_int_equal(covey__assignment_wants(a, &w.holder, &wants), COVEY_OK);
+    const unsigned holder[] = {2, 3, 5};
+    assert_int_equal(wants.ptr[0], 3);
+    for (unsigned i = 0; i < 3; i++) {
+        struct covey_node_id id = covey_wants_source(wants, i);
+        assert_memory_equal(&id, &plan.device[holder[i]], sizeof(id));
+    }
+    free((void *)(uintptr_t)wants.ptr);
+    w.sources = 7;
+    assert_int_equal(fetch(&w, a, SIZE_MAX), w.slots);
+    assert_int_equal(fetch(&w, a, 0), 0);
+    assert_int_equal(covey__assignment_fill(a, &w.holder), COVEY_OK);
+    covey__assignment_unref(a);
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_dense_slots_are_shared_one_by_one),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_what_is_held_stays_on_disk),
+        cmocka_unit_test(test_units_of_rows_have_many_sources),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -31,8 +31,8 @@ enum covey_action_type {
     COVEY_ACTION_CATALOGUE,   /* models were added or removed: look at covey_node_model() */
     COVEY_ACTION_LEFT,        /* after EVENT_LEAVE: the leave has been told, stop now */
     /* worker: session does it and comes back with an event */
-    COVEY_ACTION_ASSIGNED, /* peer, fence, bytes: an ASSIGN to check; with tile runs plan and
-                              device -> EVENT_ASSIGN_CHECKED */
+    COVEY_ACTION_ASSIGNED, /* peer, fence, bytes: an ASSIGN to check; with tile runs or layers by
+                              rows plan and device -> EVENT_ASSIGN_CHECKED */
     COVEY_ACTION_STORE,    /* peer (who gave it), digest, body (takes): verify and keep
                               -> EVENT_STORED */
     COVEY_ACTION_FETCHED,  /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or
@@ -46,11 +46,11 @@ enum covey_action_type {
     COVEY_ACTION_TILES_DROPPED, /* peer (the owner), fence, request: forget what its tiles kept */
     COVEY_ACTION_PROBED,        /* peer, work: the number of the PROBE that it answered */
     /* owner */
-    COVEY_ACTION_PREPARE, /* fence, plan: make parities and digests -> EVENT_PREPARED */
-    COVEY_ACTION_ASSIGN,  /* peer, fence, device, bytes: the plan, encoded, with tile runs: send
-                             it its ASSIGN */
-    COVEY_ACTION_ACTIVE,  /* fence: requests begun from now on use this version */
-    COVEY_ACTION_FORGET,  /* fence: no request uses this version any more */
+    COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
+    COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs or
+                                   layers by rows: send it its ASSIGN */
+    COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
+    COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
     COVEY_ACTION_LAYER_DONE,    /* request, layer, done (takes all its handles) */
     COVEY_ACTION_TILES_CUT,  /* request, fence, run, attempt, layout, twin: cut the run's input into
