@@ -215,7 +215,7 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
     }
     if (version->holder[d] == COVEY__HOLDER_ASSIGNED) {
         version->holder[d] = COVEY__HOLDER_READY;
-        covey_plan_hold(&session->held, &version->plan, UINT32_C(1) << d);
+        covey_plan_hold(&session->held, &session->costs, &version->plan, UINT32_C(1) << d);
     }
 }
 

@@ -140,7 +140,9 @@ static double take_hand(struct making *m, unsigned layer, struct covey__hand *ha
     struct covey_plan_cost cost;
     bool fits = covey_plan_slot_cost(&m->request->cost[layer], &hand->layer, &cost);
     COVEY_ASSERT(fits); /* it was dealt by it */
-    if (!hand->layer.by_rows) {
+    if (hand->layer.by_rows) {
+        covey__rows_keep(&m->deal, layer, &m->request->cost[layer], hand);
+    } else {
         covey__coded_keep(&m->deal, layer, &cost, hand);
     }
     double us = covey__coded_us(&m->team, &cost, hand);

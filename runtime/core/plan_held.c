@@ -86,8 +86,21 @@ static void shape_layer(struct covey_plan_held_layer *held, unsigned old_parity,
     }
 }
 
-/* Layers that the plan does not code keep their form, unless the number of parities is another. */
-static void shape_all(struct covey_plan_held *held, const struct covey_plan *plan)
+/* Where the plan has no groups of units, those that were known remain, or any. */
+static void shape_units(struct covey_plan_held_layer *held, unsigned old_parity, unsigned units,
+                        unsigned parity)
+{
+    struct covey_plan_layer shape = {0};
+    unsigned most = units < COVEY_GROUP_UNITS_MAX ? units : COVEY_GROUP_UNITS_MAX;
+    covey__layer_shape(units, held->units == units ? held->group_units : most, parity, &shape);
+    if (shape.slots > COVEY_LAYER_SLOTS_MAX) {
+        covey__layer_shape(units, most, parity, &shape);
+    }
+    shape_layer(held, old_parity, &shape, parity);
+}
+
+static void shape_all(struct covey_plan_held *held, const struct covey_plan_request *request,
+                      const struct covey_plan *plan)
 {
     if (held->layers != plan->layers) {
         memset(held, 0, sizeof(*held));
@@ -97,29 +110,48 @@ static void shape_all(struct covey_plan_held *held, const struct covey_plan *pla
         struct covey_plan_held_layer *layer = &held->layer[i];
         if (plan->layer[i].slots > 0 && !plan->layer[i].by_rows) {
             shape_layer(layer, held->parity, &plan->layer[i], plan->parity);
-        } else if (held->parity != plan->parity) {
-            memset(layer, 0, sizeof(*layer));
+        } else if (plan->layer[i].slots > 0) {
+            shape_units(layer, held->parity, request->cost[i].units, plan->parity);
+        } else if (layer->units > 0) {
+            shape_units(layer, held->parity, layer->units, plan->parity);
         }
     }
     held->parity = plan->parity;
 }
 
-void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan *plan, uint32_t mask)
+static void hold_units(struct covey_plan_held_layer *held, unsigned parity, uint32_t bit)
+{
+    struct covey_plan_layer shape = {0};
+    covey__layer_shape(held->units, held->group_units, parity, &shape);
+    for (unsigned g = 0; g < shape.groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(&shape, parity, g, &unit, &slot);
+        for (unsigned s = slot; s < slot + count; s++) {
+            held->slot[s] |= bit;
+        }
+    }
+}
+
+void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan_request *request,
+                     const struct covey_plan *plan, uint32_t mask)
 {
     unsigned place[COVEY_PLAN_DEVICES_MAX];
     if (plan->layers == 0) {
         return;
     }
-    shape_all(held, plan);
+    shape_all(held, request, plan);
     for (unsigned d = 0; d < plan->devices; d++) {
         place[d] = (mask >> d & 1) != 0 ? place_of(held, plan, &plan->device[d]) : NO_DEVICE;
     }
     for (unsigned i = 0; i < plan->layers; i++) {
-        /* By rows everybody has all filters: there is nothing to prefer. */
-        unsigned slots = plan->layer[i].by_rows ? 0 : plan->layer[i].slots;
-        for (unsigned s = 0; s < slots; s++) {
+        for (unsigned s = 0; s < plan->layer[i].slots; s++) {
             unsigned at = place[plan->layer[i].holder[s]];
-            held->layer[i].slot[s] |= at < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << at : 0;
+            uint32_t bit = at < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << at : 0;
+            if (plan->layer[i].by_rows) {
+                hold_units(&held->layer[i], plan->parity, bit);
+            } else {
+                held->layer[i].slot[s] |= bit;
+            }
         }
     }
 }
@@ -175,35 +207,52 @@ uint32_t covey__keep_mask(const struct covey__keep *keep, const struct covey_pla
     return keep->group_units == layer->group_units ? keep->parity[slot] : 0;
 }
 
-static uint32_t owner_mask(const struct covey_plan_request *request, const struct covey__team *team)
+unsigned covey__keep_lacks(const struct covey__keep *keep, unsigned units, unsigned device)
 {
-    uint32_t mask = 0;
-    for (unsigned i = 0; i < request->devices; i++) {
-        unsigned d = request->device[i].owner
-                         ? find(team->id, team->devices, &request->device[i].id)
-                         : NO_DEVICE;
-        mask |= d < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << d : 0;
+    unsigned count = 0;
+    for (unsigned u = 0; u < units; u++) {
+        count += (keep->unit[u] >> device & 1) == 0;
     }
-    return mask;
+    return count;
+}
+
+unsigned covey__keep_missing(const struct covey__team *team, const struct covey__keep *keep,
+                             const struct covey_plan_layer *layer, unsigned units)
+{
+    unsigned count = 0;
+    for (unsigned s = 0; s < layer->slots; s++) {
+        unsigned d = layer->holder[s];
+        if (d == team->owner) {
+            continue;
+        }
+        if (layer->by_rows) {
+            count += covey__keep_lacks(keep, units, d);
+        } else {
+            count += (covey__keep_mask(keep, layer, team->parity, s) >> d & 1) == 0;
+        }
+    }
+    return count;
 }
 
 uint64_t covey_plan_missing(const struct covey_plan_request *request, const struct covey_plan *plan)
 {
-    struct covey__team team = {.devices = plan->devices, .parity = plan->parity};
+    struct covey__team team = {
+        .devices = plan->devices, .parity = plan->parity, .owner = plan->devices};
     uint64_t bytes = 0;
     memcpy(team.id, plan->device, plan->devices * sizeof(team.id[0]));
-    uint32_t owner = owner_mask(request, &team);
+    for (unsigned i = 0; i < request->devices; i++) {
+        const struct covey_plan_device *device = &request->device[i];
+        unsigned at = device->owner ? find(team.id, team.devices, &device->id) : NO_DEVICE;
+        team.owner = at < team.devices ? at : team.owner;
+    }
     for (unsigned i = 0; i < plan->layers; i++) {
-        const struct covey_plan_layer *layer = &plan->layer[i];
+        const struct covey_plan_cost *cost = &request->cost[i];
         struct covey__keep keep;
-        struct covey_plan_cost cost;
-        bool fits = covey_plan_slot_cost(&request->cost[i], layer, &cost);
-        bool any = !layer->by_rows && covey__keep_of(request->held, &team, i, layer->units, &keep);
-        for (unsigned s = 0; fits && s < layer->slots; s++) {
-            uint32_t has = any ? covey__keep_mask(&keep, layer, plan->parity, s) : 0;
-            bool there = ((has | owner) >> layer->holder[s] & 1) != 0;
-            bytes += there ? 0 : cost.unit_bytes;
+        if (!covey__keep_of(request->held, &team, i, cost->units, &keep)) {
+            memset(&keep, 0, sizeof(keep));
         }
+        unsigned lacks = covey__keep_missing(&team, &keep, &plan->layer[i], cost->units);
+        bytes += (uint64_t)lacks * cost->unit_bytes;
     }
     return bytes;
 }

@@ -14,9 +14,8 @@ enum {
     ELSEWHERE = 2,
 };
 
-/* What a device may be slower than the slowest of the first deal, and a layer in all. */
+/* What a device may be slower than the slowest of the first deal. */
 static const double slack = 1.02;
-static const double worse = 1.03;
 
 struct flow {
     const struct covey__team *team;
@@ -256,13 +255,7 @@ static void take(const struct flow *f, struct covey__hand *hand)
 static unsigned missing(const struct covey__team *team, const struct covey__keep *keep,
                         const struct covey__hand *hand)
 {
-    unsigned count = 0;
-    for (unsigned s = 0; s < hand->layer.slots; s++) {
-        unsigned d = hand->layer.holder[s];
-        uint32_t has = covey__keep_mask(keep, &hand->layer, team->parity, s);
-        count += d != team->owner && (has >> d & 1) == 0;
-    }
-    return count;
+    return covey__keep_missing(team, keep, &hand->layer, hand->layer.units);
 }
 
 /* A layer to be dealt again, and the time it may take. */
@@ -300,7 +293,8 @@ void covey__coded_keep(const struct covey__deal *deal, unsigned layer,
     }
     const struct covey__hand first = *inout;
     const struct again again = {deal, cost, &keep,
-                                covey__hand_us(deal->team, cost, &first) * worse};
+                                covey__hand_us(deal->team, cost, &first) *
+                                    (100 + COVEY__KEEP_WORSE) / 100};
     try_keep(&again, &first, inout);
     /* Of the same groups the parities may stay as well. */
     struct covey__seats seats = first.seats;

@@ -120,11 +120,17 @@ bool covey__rows_choose(const struct covey__deal *deal, const struct covey_plan_
 /* Over all devices. */
 bool covey__rows_all(const struct covey__deal *deal, const struct covey_plan_cost *cost,
                      double limit_us, struct covey__hand *out, double *out_us);
+/* The same layer over as many devices, with those instead of others that hold more of its weights,
+ * as far as that takes hardly longer. */
+void covey__rows_keep(const struct covey__deal *deal, unsigned layer,
+                      const struct covey_plan_cost *cost, struct covey__hand *inout);
 /* Cutting the input, and making the parities' of it. */
 double covey__rows_cut_us(const struct covey__team *team, const struct covey_plan_cost *block,
                           const struct covey_plan_layer *layer);
 
 /* ---- plan_keep.c ---- */
+
+enum { COVEY__KEEP_WORSE = 3 }; /* percent that a layer may be slower so that less travels */
 
 /* The same layer, dealt so that devices keep what they hold, as far as that takes hardly longer. */
 void covey__coded_keep(const struct covey__deal *deal, unsigned layer,
@@ -135,6 +141,11 @@ void covey__coded_keep(const struct covey__deal *deal, unsigned layer,
 /* False: nobody holds anything of it. */
 bool covey__keep_of(const struct covey_plan_held *held, const struct covey__team *team,
                     unsigned layer, unsigned units, struct covey__keep *out);
+/* How many of all units the layer has the device lacks; and how many units and parities the
+ * holders must get, by filters or by rows, without the owner. */
+unsigned covey__keep_lacks(const struct covey__keep *keep, unsigned units, unsigned device);
+unsigned covey__keep_missing(const struct covey__team *team, const struct covey__keep *keep,
+                             const struct covey_plan_layer *layer, unsigned units);
 /* Who holds what a slot of this shape has in it. */
 uint32_t covey__keep_mask(const struct covey__keep *keep, const struct covey_plan_layer *layer,
                           unsigned parity, unsigned slot);

@@ -78,6 +78,57 @@ static bool try_mask(const struct covey__deal *deal, const struct covey_plan_cos
     return true;
 }
 
+/* ---- keeping what devices hold ---- */
+
+/* Everybody has all filters, so it does not matter who has which block, only who has one. Instead
+ * of one device whichever lacks less, the least; of those that lack the same, the best. */
+static uint32_t swap_one(const struct covey__deal *deal, const struct covey_plan_cost *cost,
+                         const unsigned *lacks, uint32_t mask, unsigned device)
+{
+    unsigned sorted[COVEY_PLAN_DEVICES_MAX];
+    struct covey__seats seats = {0};
+    unsigned best = device;
+    covey__seats_set(deal->team, cost, &seats);
+    unsigned count = covey__holders_sort(deal->team, cost, &seats, sorted);
+    for (unsigned i = 0; i < count; i++) {
+        bool other = (mask >> sorted[i] & 1) == 0;
+        best = other && lacks[sorted[i]] < lacks[best] ? sorted[i] : best;
+    }
+    return (mask & ~(UINT32_C(1) << device)) | UINT32_C(1) << best;
+}
+
+void covey__rows_keep(const struct covey__deal *deal, unsigned layer,
+                      const struct covey_plan_cost *cost, struct covey__hand *inout)
+{
+    const struct covey__team *team = deal->team;
+    struct covey__keep keep;
+    struct covey_plan_cost block;
+    unsigned lacks[COVEY_PLAN_DEVICES_MAX];
+    if (!covey__keep_of(deal->held, team, layer, cost->units, &keep) ||
+        !covey_plan_slot_cost(cost, &inout->layer, &block)) {
+        return;
+    }
+    for (unsigned d = 0; d < team->devices; d++) {
+        lacks[d] = covey__keep_lacks(&keep, cost->units, d);
+    }
+    double limit_us = covey__coded_us(team, &block, inout) * (100 + COVEY__KEEP_WORSE) / 100;
+    for (unsigned d = 0; d < team->devices; d++) {
+        struct covey__hand hand;
+        double us = limit_us;
+        uint32_t mask = inout->seats.mask;
+        if (d != team->owner && (mask >> d & 1) != 0) {
+            mask = swap_one(deal, cost, lacks, mask, d);
+        }
+        if (mask != inout->seats.mask && try_mask(deal, cost, mask, &hand, &us) &&
+            covey__keep_missing(team, &keep, &hand.layer, cost->units) <
+                covey__keep_missing(team, &keep, &inout->layer, cost->units)) {
+            *inout = hand;
+        }
+    }
+}
+
+/* ---- choosing ---- */
+
 static bool may_split(const struct covey__team *team, const struct covey_plan_cost *cost)
 {
     return !cost->here && cost->by_rows.rows > 0 && !team->half;

@@ -142,7 +142,7 @@ static void test_others_keep_what_they_hold(void **state)
     struct world *w = ready_world(6, 1);
     unsigned slots = 0;
     memset(&held, 0, sizeof(held));
-    covey_plan_hold(&held, &w->plan, UINT32_MAX);
+    covey_plan_hold(&held, &w->costs, &w->plan, UINT32_MAX);
     set_peer(w, 4, COVEY_PEER_GONE);
     set_devices(w, 0x2f);
     pass(w, 0);

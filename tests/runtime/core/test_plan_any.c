@@ -90,7 +90,8 @@ static void check_memory(void)
     uint64_t used[COVEY_PLAN_DEVICES_MAX] = {0};
     for (unsigned i = 0; i < plan.layers; i++) {
         for (unsigned s = 0; s < plan.layer[i].slots; s++) {
-            used[plan.layer[i].holder[s]] += request.cost[i].unit_bytes;
+            unsigned units = plan.layer[i].by_rows ? request.cost[i].units : 1;
+            used[plan.layer[i].holder[s]] += (uint64_t)units * request.cost[i].unit_bytes;
         }
     }
     for (unsigned i = 0; i < plan.runs; i++) {
@@ -154,7 +155,7 @@ static void check_again(uint64_t *seed)
 {
     memset(&known, 0, sizeof(known));
     for (unsigned i = 0; i < 2; i++) {
-        covey_plan_hold(&known, &plan, (uint32_t)next_random(seed));
+        covey_plan_hold(&known, &request, &plan, (uint32_t)next_random(seed));
         request.held = &known;
         if (request.devices > 1 && below(seed, 3) != 0) {
             request.devices--;

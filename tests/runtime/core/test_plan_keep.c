@@ -50,7 +50,7 @@ static double go_on(uint32_t mask)
     make();
     assert_true(plan.predicted_us <= fresh.predicted_us + fresh.predicted_us / 25);
     double moved = (double)covey_plan_missing(&request, &plan) / (double)bytes_of(&plan);
-    covey_plan_hold(&held, &plan, UINT32_MAX);
+    covey_plan_hold(&held, &request, &plan, UINT32_MAX);
     assert_int_equal(covey_plan_missing(&request, &plan), 0);
     return moved;
 }

@@ -10,6 +10,9 @@
 
 static struct covey_plan_request request;
 static struct covey_plan plan, other;
+static struct covey_plan_request decoded;
+static struct covey_plan_held held, known;
+static uint8_t wire[COVEY__PLAN_REQUEST_MAX];
 static uint8_t bytes[COVEY__PLAN_MAX];
 
 /* One convolution of 3 x 3 with padding, over equal devices; the owner is one of them. */
@@ -189,6 +192,139 @@ static void test_rows_only_where_sooner(void **state)
     assert_true(by_rows > 0);
 }
 
+static uint64_t all_weights(void)
+{
+    return (uint64_t)request.cost[0].units * request.cost[0].unit_bytes;
+}
+
+/* One bit each device with a slot of the layer, by its place in the request. */
+static uint32_t holders(void)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < request.devices; i++) {
+        for (unsigned s = 0; s < plan.layer[0].slots; s++) {
+            const struct covey_node_id *id = &plan.device[plan.layer[0].holder[s]];
+            bool is = covey_node_id_equal(id, &request.device[i].id);
+            mask |= is ? UINT32_C(1) << i : 0;
+        }
+    }
+    return mask;
+}
+
+/* Bit d: device d of the plan; of the request's devices only those in mask. */
+static uint32_t in_plan(uint32_t mask)
+{
+    uint32_t out = 0;
+    for (unsigned i = 0; i < request.devices; i++) {
+        for (unsigned d = 0; d < plan.devices; d++) {
+            bool is = covey_node_id_equal(&plan.device[d], &request.device[i].id);
+            out |= is && (mask >> i & 1) != 0 ? UINT32_C(1) << d : 0;
+        }
+    }
+    return out;
+}
+
+/* What is missing of a layer by rows is what its holders have not: all weights at first, none once
+ * they are ready, and none with another number of blocks or parities, since everybody has all. Of
+ * the same layer by filters only parities are, and the other way round what each lacks of all. */
+static void test_what_devices_have_is_not_missing(void **state)
+{
+    (void)state;
+    one_conv((struct net_shape){64, 112, 112}, 64, 8, 1);
+    memset(&held, 0, sizeof(held));
+    request.held = &held;
+    make();
+    assert_true(plan.layer[0].by_rows);
+    assert_int_equal(covey_plan_missing(&request, &plan), 7 * all_weights());
+    covey_plan_hold(&held, &request, &plan, in_plan(0xe7)); /* 3 and 4 not yet */
+    assert_int_equal(covey_plan_missing(&request, &plan), 2 * all_weights());
+    covey_plan_hold(&held, &request, &plan, in_plan(0xff));
+    assert_int_equal(covey_plan_missing(&request, &plan), 0);
+    for (unsigned parity = 0; parity <= 4; parity++) {
+        request.parity = (uint8_t)parity;
+        make();
+        assert_true(plan.layer[0].by_rows);
+        assert_int_equal(covey_plan_missing(&request, &plan), 0);
+        covey_plan_hold(&held, &request, &plan, in_plan(0xff));
+    }
+    request.parity = 1;
+    struct covey_plan_rows by_rows = request.cost[0].by_rows;
+    request.cost[0].by_rows.rows = 0;
+    make();
+    assert_false(plan.layer[0].by_rows);
+    unsigned parities = 0;
+    for (unsigned g = 0; g < plan.layer[0].groups; g++) {
+        unsigned unit, slot;
+        unsigned count = covey_plan_group(&plan.layer[0], 1, g, &unit, &slot);
+        bool own = (in_plan(1) >> plan.layer[0].holder[slot + count] & 1) != 0;
+        parities += !own;
+    }
+    assert_int_equal(covey_plan_missing(&request, &plan), parities * request.cost[0].unit_bytes);
+    memset(&held, 0, sizeof(held));
+    covey_plan_hold(&held, &request, &plan, in_plan(0xff));
+    unsigned units = 0;
+    for (unsigned s = 0; s < plan.layer[0].slots; s++) {
+        units += (in_plan(0xfe) >> plan.layer[0].holder[s] & 1) != 0;
+    }
+    request.cost[0].by_rows = by_rows;
+    make();
+    assert_true(plan.layer[0].by_rows);
+    assert_int_equal(covey_plan_missing(&request, &plan),
+                     7 * all_weights() - (units - parities) * request.cost[0].unit_bytes);
+}
+
+/* Who has the weights keeps them: equal devices that join, whatever their ids, change nothing; when
+ * one goes another gets what it had, and when it is back it is as at first or as then, but nothing
+ * travels. What the others know comes back from its bytes. */
+static void test_holders_of_rows_stay(void **state)
+{
+    (void)state;
+    one_conv((struct net_shape){512, 40, 28}, 256, 12, 1);
+    request.coded_all = false;
+    memset(&held, 0, sizeof(held));
+    request.held = &held;
+    const struct covey_plan_request whole = request;
+    make();
+    assert_true(plan.layer[0].by_rows);
+    uint32_t first = holders() & ~1U;
+    unsigned count = plan.layer[0].slots, others = 0;
+    for (uint32_t left = first; left != 0; left &= left - 1) {
+        others++;
+    }
+    assert_true(others < 8);
+    uint32_t last = 0xfff & ~((UINT32_C(1) << (12 - others)) - 1);
+    assert_true(first != last);
+    /* Only the last devices, and the owner, are there at first. */
+    request.devices = (uint8_t)(others + 1);
+    memcpy(request.device + 1, whole.device + 12 - others, others * sizeof(request.device[0]));
+    make();
+    assert_true(plan.layer[0].by_rows && plan.layer[0].slots == count);
+    uint32_t us = plan.predicted_us;
+    covey_plan_hold(&held, &request, &plan, UINT32_MAX);
+    request = whole;
+    make();
+    assert_int_equal(covey_plan_missing(&request, &plan), 0);
+    assert_true(plan.layer[0].slots == count && plan.predicted_us <= us);
+    assert_int_equal(holders() & ~1U, last);
+    size_t len = 0;
+    struct covey_plan_request *copy = &decoded;
+    assert_int_equal(
+        covey__plan_request_encode(&request, (struct covey_buf){wire, sizeof(wire)}, &len),
+        COVEY_OK);
+    assert_int_equal(covey__plan_request_decode(covey_bytes_of(wire, len), &known, copy), COVEY_OK);
+    copy->devices = request.devices;
+    memcpy(copy->device, request.device, sizeof(copy->device));
+    assert_int_equal(covey_plan_make(copy, &other), COVEY_OK);
+    assert_memory_equal(&plan, &other, sizeof(plan));
+    request.devices--;
+    make();
+    assert_int_equal(covey_plan_missing(&request, &plan), all_weights());
+    covey_plan_hold(&held, &request, &plan, UINT32_MAX);
+    request = whole;
+    make();
+    assert_int_equal(covey_plan_missing(&request, &plan), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_rows_of_any_height),
         cmocka_unit_test(test_rows_in_plans_of_others),
         cmocka_unit_test(test_rows_only_where_sooner),
+        cmocka_unit_test(test_what_devices_have_is_not_missing),
+        cmocka_unit_test(test_holders_of_rows_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

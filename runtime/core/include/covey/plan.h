@@ -121,7 +121,8 @@ struct covey_plan {
 };
 
 /* Whom a plan may count on: who got which slots before, and may still have them, on its disk if
- * nowhere else. Owners keep this over all plans of a session; not believed, only preferred. */
+ * nowhere else. Who had a block of a layer by rows has all its units, and no parity. Owners keep
+ * this over all plans of a session; not believed, only preferred. */
 struct covey_plan_held_layer {
     uint16_t units;                       /* 0: nobody has anything of it */
     uint8_t group_units;                  /* N of the largest group, as slots are numbered here */
@@ -171,9 +172,10 @@ uint64_t covey_plan_work_us(const struct covey_plan_device *device,
 covey_err covey_plan_check(const struct covey_plan *plan,
                            const struct covey_plan_request *request) COVEY_CHECK;
 
-/* The devices in mask (bit d: device d of the plan) have got what it gives them. Of another number
- * of parities, or other groups, what was known of parities is forgotten. */
-void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan *plan, uint32_t mask);
+/* The devices in mask (bit d: device d of the plan) have got what the plan for this request gives
+ * them. Of another number of parities, or other groups, what was known of parities is forgotten. */
+void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan_request *request,
+                     const struct covey_plan *plan, uint32_t mask);
 /* Bytes of units that the plan's devices have to get, without the owner's. */
 uint64_t covey_plan_missing(const struct covey_plan_request *request,
                             const struct covey_plan *plan);
