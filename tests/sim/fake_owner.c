@@ -49,6 +49,12 @@ static void begun(void *user, unsigned node, uint64_t index)
         fake_tiles_begin(fake, node, s);
         return;
     }
+    if (n->rows) {
+        s->under_way = true;
+        n->counts.begun++;
+        fake_rows_begin(fake, node, s);
+        return;
+    }
     uint32_t input[FAKE_INPUT_MAX];
     for (unsigned i = 0; i < fake_model_inputs(0); i++) {
         input[i] = (uint32_t)cluster_random(fake->c);
@@ -270,6 +276,10 @@ static unsigned pack_slots(struct fake *fake, unsigned node, const struct covey_
             if (plan->layer[layer].holder[slot] != device) {
                 continue;
             }
+            if (plan->layer[layer].by_rows) {
+                count += fake_rows_slots(fake, node, layer, p);
+                continue;
+            }
             COVEY_ASSERT(count < FAKE_ENTRIES);
             fake_model_slot(plan, layer, slot, weights);
             fake_model_digest(weights, (size_t)FAKE_ROWS * fake_model_inputs(layer), &digest);
@@ -326,6 +336,10 @@ void fake_owner_action(struct fake *fake, unsigned node, const struct covey_acti
         forget(fake, node, action);
     } else if (fake_tiles_action(fake, node, action)) {
         return;
+    } else if (n->rows && action->type == COVEY_ACTION_COMPUTE_LOCAL) {
+        fake_rows_local(fake, node, action);
+    } else if (n->rows) {
+        fake_rows_done(fake, node, action);
     } else if (action->type == COVEY_ACTION_COMPUTE_LOCAL) {
         compute_local(fake, node, action);
     } else {
@@ -352,6 +366,7 @@ void fake_owner_stop(struct fake *fake, unsigned node)
     struct fake_node *n = &fake->node[node];
     for (unsigned i = 0; i < FAKE_STREAMS; i++) {
         cluster_body_unref(fake->c, n->stream[i].input);
+        fake_rows_drop(fake, &n->stream[i]);
     }
     n->open = n->running = false;
     n->active = 0;
@@ -370,7 +385,7 @@ static struct covey_plan_request *open_session(struct fake *fake, unsigned owner
     n->fence.epoch = 1;
     n->active = 0;
     n->open = true;
-    n->tiles = false;
+    n->tiles = n->rows = false;
     return &n->costs;
 }
 
@@ -386,6 +401,13 @@ void fake_open_tiles(struct fake *fake, unsigned owner)
 {
     fake_tiles_costs(open_session(fake, owner));
     fake->node[owner].tiles = true;
+    tell_open(fake, owner);
+}
+
+void fake_open_rows(struct fake *fake, unsigned owner, unsigned parity)
+{
+    fake_rows_costs(open_session(fake, owner), parity);
+    fake->node[owner].rows = true;
     tell_open(fake, owner);
 }
 

@@ -20,6 +20,7 @@ struct fake_counts {
     unsigned begun, ended, wrong;
     unsigned refused; /* could not begin although a plan had been active */
     unsigned recovered_dead, recovered_late, computed_here;
+    unsigned lies; /* wrong answers that were told of */
     uint64_t slowest_us;
     uint64_t total_us; /* of all that ended */
 };
@@ -31,6 +32,12 @@ void fake_plug(struct fake *fake, struct cluster_config *config);
 void fake_cluster(struct fake *fake, struct cluster *c);
 
 void fake_open(struct fake *fake, unsigned owner, unsigned parity);
+/* One whose layers are all split by rows. */
+void fake_open_rows(struct fake *fake, unsigned owner, unsigned parity);
+/* From now on the worker's answers to layers by rows are wrong by one bit. */
+void fake_lie(struct fake *fake, unsigned worker, bool on);
+/* Units that it gave to others. */
+unsigned fake_given(const struct fake *fake, unsigned node);
 /* One whose model is a tile run of rows, each made of three. */
 void fake_open_tiles(struct fake *fake, unsigned owner);
 void fake_close(struct fake *fake, unsigned owner);

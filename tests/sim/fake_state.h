@@ -18,6 +18,8 @@ enum {
     FAKE_CELLS = 4,
     FAKE_ROW_US = 50, /* a row of one cell */
     FAKE_MADE = 64,
+    FAKE_HIGH = 32, /* rows of a layer by rows, one number each */
+    FAKE_FILTERS = 3,
 };
 
 struct fake_entry {
@@ -28,6 +30,9 @@ struct fake_entry {
 
 struct fake_assignment {
     bool used;
+    bool rows; /* of layers by rows, with the plan */
+    unsigned sources;
+    struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
     struct covey_node_id owner;
     struct covey_fence fence;
     unsigned count;
@@ -51,7 +56,11 @@ struct fake_stream {
     unsigned layer;
     covey_handle input;
     uint32_t expected[FAKE_INPUT_MAX];
-    uint32_t rows[FAKE_ROWS_MAX]; /* of a tile run: the input */
+    uint32_t rows[FAKE_ROWS_MAX]; /* of a tile run: the input; by rows: the layer's */
+    /* by rows */
+    uint32_t version; /* of the plan that it began with */
+    uint32_t first[FAKE_HIGH];
+    covey_handle part[COVEY_PLAN_DEVICES_MAX + 1]; /* the layer's input by device */
 };
 
 /* What a holder made of a segment and needs for the next. */
@@ -69,11 +78,14 @@ struct fake_node {
     unsigned units;
     struct fake_unit *cache;
     uint64_t busy_us; /* until then its one processor computes */
+    bool lies;
+    unsigned given; /* units, to others */
     struct fake_made made[FAKE_MADE];
     unsigned next_made;
     /* owner */
     bool open, running;
     bool tiles; /* its model is one tile run */
+    bool rows;  /* all its layers are split by rows */
     struct covey_fence fence;
     uint32_t active; /* version */
     struct fake_version version[FAKE_VERSIONS];
@@ -105,6 +117,17 @@ void fake_worker_stop(struct fake *fake, unsigned node);
 struct fake_stream *fake_stream_of(struct fake_node *n, uint64_t request);
 const struct covey_plan *fake_plan_of(const struct fake_node *n, uint32_t version);
 void fake_end_request(struct fake *fake, unsigned node, struct fake_stream *s, bool right);
+/* fake_rows.c */
+void fake_rows_costs(struct covey_plan_request *costs, unsigned parity);
+void fake_rows_begin(struct fake *fake, unsigned node, struct fake_stream *s);
+void fake_rows_local(struct fake *fake, unsigned node, const struct covey_action *action);
+void fake_rows_done(struct fake *fake, unsigned node, const struct covey_action *action);
+void fake_rows_drop(struct fake *fake, struct fake_stream *s);
+/* Entries of an assignment: all units of the layer. How many. */
+unsigned fake_rows_slots(struct fake *fake, unsigned node, unsigned layer, uint8_t *out);
+/* Bytes of what the holder's units make of the input, wrong if it lies; 0: it is no block. */
+size_t fake_rows_answer(const struct fake_node *n, const struct fake_assignment *a, unsigned layer,
+                        struct covey_bytes input, uint32_t *out);
 /* fake_tiles.c */
 void fake_tiles_costs(struct covey_plan_request *costs);
 void fake_tiles_begin(struct fake *fake, unsigned node, struct fake_stream *s);

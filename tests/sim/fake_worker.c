@@ -50,13 +50,14 @@ unsigned fake_keep(struct fake *fake, unsigned node, const uint32_t *weights, si
 /* Tells what is missing still. */
 static void check(struct fake *fake, unsigned node, struct fake_assignment *a)
 {
-    uint8_t list[1 + FAKE_ENTRIES * COVEY_WANTS_ENTRY_BYTES];
-    size_t head = covey_wants_begin(list, NULL, 0);
+    uint8_t list[COVEY_WANTS_BYTES_MAX];
+    size_t head = covey_wants_begin(list, a->source, (uint8_t)a->sources);
     size_t len = head;
     for (unsigned i = 0; i < a->count; i++) {
         a->entry[i].cached = look_up(&fake->node[node], &a->entry[i].digest);
         if (a->entry[i].cached == 0) {
-            struct covey_want want = {.digest = a->entry[i].digest};
+            struct covey_want want = {.digest = a->entry[i].digest,
+                                      .sources = a->rows ? COVEY_WANTS_ALL : 0};
             len += covey_wants_put(list + len, &want);
         }
     }
@@ -85,6 +86,12 @@ static void assigned(struct fake *fake, unsigned node, const struct covey_action
     a->owner = action->peer;
     a->fence = action->fence;
     a->count = (unsigned)(m.assign.slots.len / COVEY_WORK_SLOT_BYTES);
+    a->rows = action->plan != NULL && action->plan->runs == 0;
+    for (unsigned d = 0; a->rows && d < action->plan->devices; d++) {
+        bool owns = covey_node_id_equal(&action->plan->device[d], &a->owner);
+        a->source[a->sources] = action->plan->device[d];
+        a->sources += !owns;
+    }
     for (unsigned i = 0; i < a->count; i++) {
         const uint8_t *p = m.assign.slots.ptr + (size_t)i * COVEY_WORK_SLOT_BYTES;
         a->entry[i].layer = covey_load16(p);
@@ -140,6 +147,7 @@ static void serve(struct fake *fake, unsigned node, const struct covey_action *a
             continue;
         }
         const struct fake_unit *unit = &n->cache[found - 1];
+        n->given++;
         covey_handle body = cluster_body_new(fake->c, unit->weights, unit->len);
         fake_send(fake, node, &action->peer, &m, body);
         cluster_body_unref(fake->c, body);
@@ -150,13 +158,17 @@ static void compute(struct fake *fake, unsigned node, const struct covey_action 
 {
     struct fake_node *n = &fake->node[node];
     const struct fake_assignment *a = find(n, &action->peer, &action->fence);
-    uint32_t answers[FAKE_ENTRIES * FAKE_ROWS], input[FAKE_INPUT_MAX];
+    uint32_t answers[FAKE_ENTRIES * FAKE_HIGH], input[FAKE_INPUT_MAX];
     size_t len;
     unsigned slots = 0;
     const uint8_t *data = cluster_body_data(fake->c, action->body, &len);
     struct covey_event event = {
         .type = COVEY_EVENT_COMPUTED, .peer = action->peer, .work = action->work};
-    if (a != NULL && len == fake_model_inputs(action->layer) * sizeof(*input)) {
+    if (a != NULL && a->rows) {
+        event.body_len = fake_rows_answer(n, a, action->layer, covey_bytes_of(data, len), answers);
+        event.body = event.body_len > 0 ? cluster_body_new(fake->c, answers, event.body_len) : 0;
+        slots = FAKE_FILTERS;
+    } else if (a != NULL && len == fake_model_inputs(action->layer) * sizeof(*input)) {
         memcpy(input, data, len);
         for (unsigned i = 0; i < a->count; i++) {
             if (a->entry[i].layer == action->layer) {
@@ -207,6 +219,16 @@ void fake_worker_stop(struct fake *fake, unsigned node)
     memset(fake->node[node].assignment, 0, sizeof(fake->node[node].assignment));
     memset(fake->node[node].made, 0, sizeof(fake->node[node].made));
     fake->node[node].busy_us = 0;
+}
+
+void fake_lie(struct fake *fake, unsigned worker, bool on)
+{
+    fake->node[worker].lies = on;
+}
+
+unsigned fake_given(const struct fake *fake, unsigned node)
+{
+    return fake->node[node].given;
 }
 
 unsigned fake_assignments(const struct fake *fake, unsigned worker, unsigned owner)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim_inference.c - inference over whole simulated clusters while devices die in the middle of it.
- * Usage: sim_inference --seed N --nodes M
+ * Usage: sim_inference --seed N --nodes M [--rows 1]
  *
  * What must hold: every request of a living owner ends, and ends right; while redundancy suffices
  * none waits for a failure to be detected; redundancy is restored on the devices left, and again
  * when a device comes back; workers drop the work of an owner that died.
+ *
+ * With --rows 1 all layers are split by rows. Then devices lie as well: every answer is right all
+ * the same, whoever lies gets no more work, and nobody else is named. The network then also varies
+ * its delays so much that answers come in any order, and loses datagrams.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +33,20 @@ struct world {
     struct cluster *c;
     struct fake *fake;
     unsigned nodes;
+    bool rows;
     uint64_t steady_us; /* the slowest request of the quiet phase */
     unsigned victim;    /* UINT_MAX: everyone must be in the plan */
     unsigned other;     /* a second one; UINT_MAX: none */
 };
+
+static void open_session(struct world *w, unsigned owner, unsigned parity)
+{
+    if (w->rows) {
+        fake_open_rows(w->fake, owner, parity);
+    } else {
+        fake_open(w->fake, owner, parity);
+    }
+}
 
 static bool in_plan(const struct world *w, unsigned owner, unsigned node)
 {
@@ -203,7 +217,7 @@ static bool work_dropped(struct cluster *c, void *user)
 /* An owner dies in the middle: the others drop its work and go on with theirs. */
 static void lose_owner(struct world *w)
 {
-    fake_open(w->fake, OTHER_OWNER, 1);
+    open_session(w, OTHER_OWNER, 1);
     wait_for(w, other_planned, PLANNED_MS, "a second owner has its plan");
     fake_run(w->fake, OTHER_OWNER, true);
     cluster_run(w->c, STEADY_MS + cluster_random(w->c) % 20);
@@ -220,6 +234,46 @@ static void lose_owner(struct world *w)
     cluster_restart(w->c, OTHER_OWNER);
     w->victim = UINT32_MAX;
     wait_for(w, owner_planned, PLANNED_MS, "the owner takes part again");
+}
+
+/* One lies, and later another one. Each is told of once its answer was used, is planned with no
+ * more, and nothing that it said is in any answer. */
+static void lie(struct world *w)
+{
+    unsigned first = 2 + (unsigned)(cluster_random(w->c) % (w->nodes - 2));
+    unsigned second = 2 + (first - 1) % (w->nodes - 2);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned liar = i == 0 ? first : second;
+        fake_count_anew(w->fake, OWNER);
+        fake_lie(w->fake, liar, true);
+        *(i == 0 ? &w->victim : &w->other) = liar;
+        wait_for(w, owner_planned, FOUND_MS, "whoever lies is planned with no more");
+        cluster_run(w->c, STEADY_MS);
+        check_answers(w, OWNER);
+        if (fake_counts(w->fake, OWNER)->lies == 0) {
+            fail(w, "nobody was told of");
+        }
+        unsigned told = fake_counts(w->fake, OWNER)->lies;
+        cluster_run(w->c, STEADY_MS);
+        check_answers(w, OWNER);
+        if (fake_counts(w->fake, OWNER)->lies > told + FAKE_STREAMS) {
+            fail(w, "a liar is asked still");
+        }
+    }
+}
+
+/* Everybody needs all weights: most of them come from one another, not from the owner. */
+static void check_weights(const struct world *w)
+{
+    unsigned given = 0;
+    for (unsigned i = 0; i < w->nodes; i++) {
+        given += i != OWNER ? fake_given(w->fake, i) : 0;
+    }
+    if (w->rows && given <= fake_given(w->fake, OWNER)) {
+        fprintf(stderr, "%u units from the owner, %u from others\n", fake_given(w->fake, OWNER),
+                given);
+        fail(w, "the owner gives the weights alone");
+    }
 }
 
 static void finish(struct world *w)
@@ -241,7 +295,7 @@ static void finish(struct world *w)
 /* Without deaths every body is given back: what a killed node held goes with its memory. */
 static void no_losses(struct world *w, unsigned parity)
 {
-    fake_open(w->fake, OWNER, parity);
+    open_session(w, OWNER, parity);
     wait_for(w, owner_planned, PLANNED_MS, "all devices are planned with");
     fake_run(w->fake, OWNER, true);
     cluster_run(w->c, STEADY_MS);
@@ -256,8 +310,9 @@ static void no_losses(struct world *w, unsigned parity)
 static void steady(struct world *w)
 {
     no_losses(w, 0);
+    check_weights(w);
     no_losses(w, 1);
-    fake_open(w->fake, OWNER, 1);
+    open_session(w, OWNER, 1);
     wait_for(w, owner_planned, PLANNED_MS, "all devices are planned with again");
     fake_count_anew(w->fake, OWNER);
     fake_run(w->fake, OWNER, true);
@@ -272,13 +327,19 @@ int main(int argc, char **argv)
     struct cluster_config config = {.seed = scenario_option(argc, argv, "--seed", 1),
                                     .nodes = (unsigned)scenario_option(argc, argv, "--nodes", 6)};
     if (w.fake == NULL || config.nodes < 5 || config.nodes > COVEY_PLAN_DEVICES_MAX) {
-        fprintf(stderr, "usage: sim_inference --seed N --nodes M (5 to %d)\n",
+        fprintf(stderr, "usage: sim_inference --seed N --nodes M (5 to %d) [--rows 1]\n",
                 COVEY_PLAN_DEVICES_MAX);
         return 2;
     }
     printf("seed %llu, %u nodes\n", (unsigned long long)config.seed, config.nodes);
     fake_plug(w.fake, &config);
     w.nodes = config.nodes;
+    w.rows = scenario_option(argc, argv, "--rows", 0) != 0;
+    if (w.rows) {
+        config.delay_min_us = 100;
+        config.delay_max_us = 6000;
+        config.loss_permille = 50;
+    }
     w.c = cluster_new(&config);
     fake_cluster(w.fake, w.c);
     cluster_run(w.c, 3000);
@@ -289,6 +350,9 @@ int main(int argc, char **argv)
     }
     lose_two(&w);
     lose_owner(&w);
+    if (w.rows) {
+        lie(&w);
+    }
     finish(&w);
     cluster_free(w.c);
     fake_free(w.fake);
