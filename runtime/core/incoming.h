@@ -15,4 +15,14 @@ struct covey_incoming {
     size_t body_len;
 };
 
+/* Whether both are of one session; and of one version of its plan. */
+static inline bool covey__fence_session(const struct covey_fence *a, const struct covey_fence *b)
+{
+    return covey_session_id_equal(&a->session, &b->session);
+}
+static inline bool covey__fence_equal(const struct covey_fence *a, const struct covey_fence *b)
+{
+    return covey__fence_session(a, b) && a->epoch == b->epoch && a->version == b->version;
+}
+
 #endif /* COVEY_CORE_INCOMING_H */

@@ -45,15 +45,7 @@ struct covey_fence covey__job_fence(const struct covey__session *session,
 
 bool covey__job_release(struct covey__turn *turn, covey_handle body)
 {
-    if (body == 0) {
-        return true;
-    }
-    struct covey_action *action = covey__update_add(turn->out, COVEY_ACTION_RELEASE);
-    if (action == NULL) {
-        return false;
-    }
-    action->body = body;
-    return true;
+    return covey__update_release(turn->out, &body);
 }
 
 uint16_t covey__job_peer_find(const struct covey_job *job, const struct covey_node_id *id)

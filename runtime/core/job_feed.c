@@ -6,22 +6,11 @@
  * rows soon says so, and is sent the whole input as any other; so is everybody where the run is
  * tried again, and where an answer was wrong: then nobody knows yet who lied. */
 
-static uint32_t bit_of(unsigned device)
-{
-    return UINT32_C(1) << device;
-}
-
-static const struct covey_plan_run *run_of(const struct covey__turn *turn,
-                                           const struct covey__request *request)
-{
-    return &covey__request_version(turn->job, request)->plan.run[request->tiles.run];
-}
-
 void covey__feed_begin(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__session *session = covey__request_session(turn->job, request);
     const struct covey__version *version = covey__request_version(turn->job, request);
-    const struct covey_plan_run *run = run_of(turn, request);
+    const struct covey_plan_run *run = covey__run_of(turn, request);
     struct covey__tiles *tiles = &request->tiles;
     request->fed = 0;
     if (run->feeds == 0 || run->feeds > version->plan.layers || tiles->tries != 1 ||
@@ -39,9 +28,9 @@ void covey__feed_begin(struct covey__turn *turn, struct covey__request *request)
     memset(request->out, 0, sizeof(request->out));
     for (unsigned slot = 0; slot < layer->slots; slot++) {
         unsigned d = layer->holder[slot];
-        bool asked = d != version->self && (tiles->used & bit_of(d)) != 0 &&
+        bool asked = d != version->self && (tiles->used & covey__run_bit(d)) != 0 &&
                      covey__request_may_ask(turn, request, d);
-        request->fed |= asked ? bit_of(d) : 0;
+        request->fed |= asked ? covey__run_bit(d) : 0;
     }
     request->feeding = request->fed != 0;
     request->fed_runs = (uint8_t)(request->fed_runs | (unsigned)request->feeding << tiles->run);
@@ -53,7 +42,7 @@ void covey__feed_start(struct covey__turn *turn, struct covey__request *request,
     out->layer = request->layer;
     out->work = 0;
     out->fed = request->feeding ? request->fed : 0;
-    if ((out->fed & bit_of(device)) != 0) {
+    if ((out->fed & covey__run_bit(device)) != 0) {
         const struct covey__version *version = covey__request_version(turn->job, request);
         out->work = turn->job->peer[version->peer[device]].work + 1;
     }
@@ -61,7 +50,7 @@ void covey__feed_start(struct covey__turn *turn, struct covey__request *request,
 
 void covey__feed_started(struct covey__turn *turn, struct covey__request *request, unsigned device)
 {
-    if (!request->feeding || (request->fed & bit_of(device)) == 0) {
+    if (!request->feeding || (request->fed & covey__run_bit(device)) == 0) {
         return;
     }
     const struct covey__version *version = covey__request_version(turn->job, request);
@@ -77,7 +66,7 @@ bool covey__feed_give_up(struct covey__turn *turn, struct covey__request *reques
 {
     for (unsigned d = 0; request->feeding && d < COVEY_PLAN_DEVICES_MAX; d++) {
         struct covey__out *out = &request->out[d];
-        if (!covey__job_release(turn, out->answer)) {
+        if (!covey__update_release(turn->out, &out->answer)) {
             return false;
         }
         request->stale[d] = out->state == COVEY__OUT_ASKED ? out->work : request->stale[d];
@@ -107,10 +96,10 @@ bool covey__feed_layer(struct covey__turn *turn, struct covey__request *request,
 
 bool covey__feed_refused(struct covey__request *request, unsigned device)
 {
-    if ((request->fed & bit_of(device)) == 0) {
+    if ((request->fed & covey__run_bit(device)) == 0) {
         return false;
     }
-    request->fed &= ~bit_of(device);
+    request->fed &= ~covey__run_bit(device);
     request->out[device].state = COVEY__OUT_TO_ASK;
     return true;
 }
@@ -119,14 +108,15 @@ bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *reques
                          const struct covey_work_tile *said)
 {
     const struct covey__tiles *tiles = &request->tiles;
-    if (said->segment != run_of(turn, request)->segments || (request->fed & bit_of(device)) == 0 ||
-        said->run != tiles->run || said->attempt != tiles->attempt) {
+    if (said->segment != covey__run_of(turn, request)->segments ||
+        (request->fed & covey__run_bit(device)) == 0 || said->run != tiles->run ||
+        said->attempt != tiles->attempt) {
         return false;
     }
     /* Rows that are not here either are the run's own trouble. */
     uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
     for (unsigned d = 0; tiles->state == COVEY__TILES_WAITING && d < COVEY_PLAN_DEVICES_MAX; d++) {
-        if ((missing & bit_of(d)) != 0 && tiles->answer[d] == 0) {
+        if ((missing & covey__run_bit(d)) != 0 && tiles->answer[d] == 0) {
             return false;
         }
     }

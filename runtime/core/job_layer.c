@@ -388,15 +388,6 @@ static void look_at_layer(struct covey__turn *turn, struct covey__request *reque
     }
 }
 
-static bool release_dropped(struct covey__turn *turn, struct covey__request *request)
-{
-    if (!covey__job_release(turn, request->dropped)) {
-        return false;
-    }
-    request->dropped = 0;
-    return true;
-}
-
 static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
@@ -407,7 +398,7 @@ static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
     }
     watch_layer(turn, request);
     look_at_layer(turn, request);
-    if (!release_dropped(turn, request)) {
+    if (!covey__update_release(turn->out, &request->dropped)) {
         return false;
     }
     if (request->local != COVEY__LOCAL_WANTED || request->complete) {
@@ -526,15 +517,13 @@ static bool cancel_stale(struct covey__turn *turn, struct covey__request *reques
 static bool pump_end(struct covey__turn *turn, struct covey__request *request)
 {
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        if (!covey__job_release(turn, request->out[d].answer)) {
+        if (!covey__update_release(turn->out, &request->out[d].answer)) {
             return false;
         }
-        request->out[d].answer = 0;
     }
-    if (!covey__job_release(turn, request->local_body)) {
+    if (!covey__update_release(turn->out, &request->local_body)) {
         return false;
     }
-    request->local_body = 0;
     if (request->running || request->feeding) {
         close_layer(turn, request);
     }
@@ -548,7 +537,7 @@ static bool pump_end(struct covey__turn *turn, struct covey__request *request)
 
 bool covey__request_pump(struct covey__turn *turn, struct covey__request *request)
 {
-    if (!release_dropped(turn, request)) {
+    if (!covey__update_release(turn->out, &request->dropped)) {
         return false;
     }
     if (request->ending) {

@@ -370,12 +370,36 @@ covey_err covey__job_tiles_cut(struct covey__turn *turn,
                                const struct covey_event *event) COVEY_CHECK;
 /* True: the body was taken. */
 bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incoming *in);
-void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in);
-void covey__job_tiles_peer(struct covey__request *request, unsigned device);
 /* Devices with rows in any segment of the run. */
 uint32_t covey__job_tiles_holders(const struct covey_plan *plan, unsigned run);
 bool covey__job_tiles_pump(struct covey__turn *turn, struct covey__request *request);
 /* Gives everything back; false: the update is full. */
 bool covey__job_tiles_end(struct covey__turn *turn, struct covey__request *request);
+
+static inline uint32_t covey__run_bit(unsigned device)
+{
+    return UINT32_C(1) << device;
+}
+static inline const struct covey_plan_run *covey__run_of(const struct covey__turn *turn,
+                                                         const struct covey__request *request)
+{
+    return &covey__request_version(turn->job, request)->plan.run[request->tiles.run];
+}
+
+/* job_tiles_late.c: who of a tile run is lost or late */
+void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in);
+void covey__job_tiles_peer(struct covey__request *request, unsigned device);
+/* They held others up: others get their rows for a while. */
+void covey__run_lose_slow(struct covey__turn *turn, struct covey__request *request,
+                          uint32_t devices);
+/* Devices with rows in the layout. */
+uint32_t covey__run_makers(const struct covey_tile_layout *layout);
+/* The layout, of the two, that the device has rows in. */
+const struct covey_tile_layout *covey__run_layout(const struct covey__tiles *tiles,
+                                                  unsigned device);
+/* Devices whose rows of the result are not here. */
+uint32_t covey__run_unanswered(const struct covey__tiles *tiles);
+/* WAITING: looks at the deadlines. */
+void covey__run_watch(struct covey__turn *turn, struct covey__request *request);
 
 #endif /* COVEY_CORE_JOB_STATE_H */

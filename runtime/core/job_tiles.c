@@ -2,37 +2,9 @@
 #include "job_state.h"
 #include "plan_private.h"
 
-static uint32_t bit_of(unsigned device)
-{
-    return UINT32_C(1) << device;
-}
-
-static const struct covey_plan_run *run_of(struct covey_job *job,
-                                           const struct covey__request *request)
-{
-    return &covey__request_version(job, request)->plan.run[request->tiles.run];
-}
-
 uint32_t covey__job_tiles_holders(const struct covey_plan *plan, unsigned run)
 {
     return covey__run_holders(&plan->run[run], plan->devices);
-}
-
-static uint32_t layout_devices(const struct covey_tile_layout *layout)
-{
-    uint32_t mask = 0;
-    for (unsigned s = 0; s < layout->segments; s++) {
-        for (unsigned d = 0; d < layout->devices; d++) {
-            mask |= layout->rows[s][d] < layout->rows[s][d + 1] ? bit_of(d) : 0;
-        }
-    }
-    return mask;
-}
-
-/* The one that the device is part of. */
-static const struct covey_tile_layout *layout_of(const struct covey__tiles *tiles, unsigned device)
-{
-    return (layout_devices(&tiles->twin) & bit_of(device)) != 0 ? &tiles->twin : &tiles->layout;
 }
 
 /* ---- events ---- */
@@ -58,6 +30,17 @@ covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_ev
     request->beside = 0;
     (void)covey__request_beside(turn->job, request);
     return COVEY_OK;
+}
+
+/* What was cut, and what came. */
+static bool give_back(struct covey__turn *turn, struct covey__tiles *tiles)
+{
+    bool done = true;
+    for (unsigned d = 0; done && d < COVEY_PLAN_DEVICES_MAX; d++) {
+        done = covey__update_release(turn->out, &tiles->cut[d]) &&
+               covey__update_release(turn->out, &tiles->answer[d]);
+    }
+    return done;
 }
 
 static bool release_pieces(struct covey__turn *turn, const covey_handle *pieces)
@@ -90,104 +73,6 @@ covey_err covey__job_tiles_cut(struct covey__turn *turn, const struct covey_even
     return COVEY_OK;
 }
 
-/* ---- losses ---- */
-
-static void lose(struct covey__tiles *tiles, uint32_t devices)
-{
-    tiles->lost |= devices;
-    if (tiles->state == COVEY__TILES_CUTTING) {
-        tiles->again = true;
-    } else {
-        tiles->state = COVEY__TILES_TO_SHARE;
-    }
-}
-
-void covey__job_tiles_peer(struct covey__request *request, unsigned device)
-{
-    struct covey__tiles *tiles = &request->tiles;
-    tiles->drop &= ~bit_of(device);
-    tiles->told &= ~bit_of(device);
-    bool is_open = tiles->state == COVEY__TILES_TO_CUT || tiles->state == COVEY__TILES_CUTTING ||
-                   tiles->state == COVEY__TILES_TO_START || tiles->state == COVEY__TILES_WAITING;
-    /* Whose rows of the result are here has sent all that others need of it. */
-    if (is_open && (tiles->used & bit_of(device)) != 0 && tiles->answer[device] == 0) {
-        lose(tiles, bit_of(device));
-    }
-}
-
-/* They held others up: others get their rows for a while. */
-static void lose_slow(struct covey__turn *turn, struct covey__request *request, uint32_t devices)
-{
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    for (unsigned d = 0; d < version->plan.devices; d++) {
-        if ((devices & bit_of(d)) == 0 || version->peer[d] == COVEY__JOB_NO_PEER) {
-            continue;
-        }
-        struct covey__job_peer_entry *entry = &turn->job->peer[version->peer[d]];
-        entry->tile_avoid_ms = turn->now_ms + ((uint64_t)COVEY__JOB_TILE_AVOID_MS << entry->stalls);
-        entry->stalls = (uint8_t)(entry->stalls + (entry->stalls < COVEY__JOB_TILE_AVOIDS));
-    }
-    lose(&request->tiles, devices);
-}
-
-/* Whoever is waited for and does not wait itself. Where all wait for one another rows were lost
- * between two: one of those is left out. */
-static uint32_t root_cause(const struct covey__tiles *tiles, unsigned self)
-{
-    uint32_t roots = (tiles->unable | (tiles->missed & ~tiles->complained)) & tiles->used;
-    for (unsigned d = 0; roots == 0 && d < COVEY_PLAN_DEVICES_MAX; d++) {
-        roots = d != self ? tiles->missed & tiles->used & bit_of(d) : 0;
-    }
-    return roots != 0 ? roots : tiles->missed & tiles->used;
-}
-
-/* Rows of the result that are not here. */
-static uint32_t unanswered(const struct covey__tiles *tiles)
-{
-    uint32_t mask = 0;
-    unsigned last = tiles->layout.segments - 1u;
-    for (unsigned d = 0; d < tiles->layout.devices; d++) {
-        struct covey_rows rows = covey_tile_made(layout_of(tiles, d), last, d);
-        mask |= rows.begin < rows.end && tiles->answer[d] == 0 ? bit_of(d) : 0;
-    }
-    return mask;
-}
-
-static unsigned count_of(uint32_t mask)
-{
-    unsigned count = 0;
-    for (; mask != 0; mask &= mask - 1) {
-        count++;
-    }
-    return count;
-}
-
-void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
-{
-    const struct covey_work_tile *said = &in->message->tile;
-    struct covey__request *request = covey__request_find(turn->job, said->request);
-    if (request == NULL || request->tiles.attempt != said->attempt ||
-        request->tiles.run != said->run || said->missing.len != 4) {
-        return;
-    }
-    struct covey__tiles *tiles = &request->tiles;
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    uint8_t d = covey__version_device(turn->job, version, &in->peer);
-    if (d == COVEY__JOB_NO_DEVICE || (tiles->used & bit_of(d)) == 0 ||
-        version->number != said->fence.version || covey__feed_stalled(turn, request, d, said) ||
-        tiles->state != COVEY__TILES_WAITING) {
-        return;
-    }
-    uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
-    missing |= missing == 0 ? bit_of(d) : 0; /* it knows no plan, so not its own number either */
-    tiles->unable |= missing & bit_of(d);
-    tiles->missed |= missing;
-    tiles->complained |= bit_of(d);
-    if (tiles->grace_ms == 0) {
-        tiles->grace_ms = turn->now_ms + COVEY__JOB_GRACE_MS;
-    }
-}
-
 /* ---- the result ---- */
 
 bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incoming *in)
@@ -205,19 +90,19 @@ bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incomin
     if (!covey_session_id_equal(&session->id, &said->fence.session) ||
         session->epoch != said->fence.epoch || version->number != said->fence.version ||
         d >= version->plan.devices || !covey_node_id_equal(&version->plan.device[d], &in->peer) ||
-        (unanswered(tiles) & bit_of(d)) == 0) {
+        (covey__run_unanswered(tiles) & covey__run_bit(d)) == 0) {
         return false;
     }
     const struct covey_plan_run *run = &version->plan.run[tiles->run];
-    struct covey_rows rows = covey_tile_made(layout_of(tiles, d), run->segments - 1u, d);
+    struct covey_rows rows = covey_tile_made(covey__run_layout(tiles, d), run->segments - 1u, d);
     if (in->body == 0 ||
         in->body_len != covey_tile_piece_bytes(run, run->segments, rows, version->plan.half)) {
-        lose_slow(turn, request, bit_of(d));
+        covey__run_lose_slow(turn, request, covey__run_bit(d));
         return false;
     }
     tiles->answer[d] = in->body;
     turn->job->peer[version->peer[d]].stalls = 0;
-    if (unanswered(tiles) == 0) {
+    if (covey__run_unanswered(tiles) == 0) {
         tiles->state = COVEY__TILES_COMPLETE;
     }
     return true;
@@ -252,7 +137,7 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
                                 request->beside);
     }
     const struct covey__version *version = covey__request_version(turn->job, request);
-    done->recovered_dead = (uint16_t)count_of(tiles->lost);
+    done->recovered_dead = (uint16_t)covey__count_of(tiles->lost);
     done->fed = request->feeding ? request->fed : 0;
     action->fence = covey__job_fence(session, version);
     action->request = request->id;
@@ -307,8 +192,8 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
     uint32_t all = covey__job_tiles_holders(plan, tiles->run);
     uint32_t mask = 0;
     for (unsigned d = 0; d < plan->devices; d++) {
-        bool wanted = (all & bit_of(d)) != 0 && (tiles->lost & bit_of(d)) == 0;
-        mask |= wanted && may_take(turn, version, d) ? bit_of(d) : 0;
+        bool wanted = (all & covey__run_bit(d)) != 0 && (tiles->lost & covey__run_bit(d)) == 0;
+        mask |= wanted && may_take(turn, version, d) ? covey__run_bit(d) : 0;
     }
     if (mask == 0) {
         return false;
@@ -339,25 +224,15 @@ static bool is_hopeless(const struct covey__turn *turn, struct covey__request *r
 static bool share(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
-    if (!covey__feed_give_up(turn, request)) {
+    if (!covey__feed_give_up(turn, request) || !give_back(turn, tiles)) {
         return false;
-    }
-    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        if (!covey__job_release(turn, tiles->cut[d])) {
-            return false;
-        }
-        tiles->cut[d] = 0;
-        if (!covey__job_release(turn, tiles->answer[d])) {
-            return false;
-        }
-        tiles->answer[d] = 0;
     }
     tiles->again = tiles->patient = false;
     tiles->missed = tiles->complained = tiles->unable = tiles->tell = 0;
     tiles->grace_ms = 0;
     bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
                   !is_hopeless(turn, request) && choose(turn, request);
-    tiles->used = shared ? layout_devices(&tiles->layout) | layout_devices(&tiles->twin) : 0;
+    tiles->used = shared ? covey__run_makers(&tiles->layout) | covey__run_makers(&tiles->twin) : 0;
     /* Who gets a newer attempt drops the older by itself. */
     tiles->drop |= tiles->told & ~tiles->used;
     tiles->told &= tiles->used;
@@ -371,56 +246,6 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
     covey__feed_begin(turn, request);
     tiles->state = COVEY__TILES_TO_CUT;
     return true;
-}
-
-/* ---- deadlines ---- */
-
-/* Nobody complained of anyone, and rows are missing. When few are, it is those devices; when most
- * are, all may be slower than thought: once they get more time. */
-static void overdue(struct covey__turn *turn, struct covey__request *request)
-{
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    struct covey__tiles *tiles = &request->tiles;
-    uint32_t late = unanswered(tiles);
-    if (2 * count_of(late) > count_of(tiles->used) && count_of(tiles->used) > 1 &&
-        !tiles->patient) {
-        tiles->patient = true;
-        tiles->overdue_ms = turn->now_ms + (turn->now_ms - tiles->began_ms);
-        covey__job_wake(turn->job, tiles->overdue_ms);
-        return;
-    }
-    uint32_t others = late;
-    if (version->self != COVEY__JOB_NO_DEVICE) {
-        others &= ~bit_of(version->self);
-    }
-    lose_slow(turn, request, others != 0 ? others : late);
-}
-
-static void watch(struct covey__turn *turn, struct covey__request *request)
-{
-    struct covey__tiles *tiles = &request->tiles;
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    if (tiles->grace_ms != 0 && turn->now_ms >= tiles->grace_ms) {
-        uint32_t roots = root_cause(tiles, version->self);
-        tiles->grace_ms = 0;
-        if (roots != 0) {
-            lose_slow(turn, request, roots);
-            return;
-        }
-    }
-    if (turn->now_ms >= tiles->overdue_ms && covey__request_beside(turn->job, request)) {
-        const struct covey__session *session = covey__request_session(turn->job, request);
-        tiles->overdue_ms =
-            tiles->began_ms + covey__run_patience_ms(session, run_of(turn->job, request), request);
-    }
-    if (turn->now_ms >= tiles->overdue_ms) {
-        overdue(turn, request);
-        return;
-    }
-    covey__job_wake(turn->job, tiles->overdue_ms);
-    if (tiles->grace_ms != 0) {
-        covey__job_wake(turn->job, tiles->grace_ms);
-    }
 }
 
 /* ---- pumps ---- */
@@ -450,7 +275,7 @@ static bool send_start(struct covey__turn *turn, struct covey__request *request,
     struct covey_buf space = {turn->job->scratch, sizeof(turn->job->scratch)};
     size_t len = 0;
     /* A layout always fits: the scratch holds the costs of all layers. */
-    if (covey_tile_layout_encode(layout_of(tiles, device), space, &len) != COVEY_OK) {
+    if (covey_tile_layout_encode(covey__run_layout(tiles, device), space, &len) != COVEY_OK) {
         return false;
     }
     struct covey_work_message message = {.type = COVEY_WORK_START};
@@ -458,15 +283,15 @@ static bool send_start(struct covey__turn *turn, struct covey__request *request,
     message.tile.request = request->id;
     message.tile.attempt = tiles->attempt;
     message.tile.run = tiles->run;
-    message.tile.stall_ms = covey__run_stall_ms(session, run_of(turn->job, request), request);
+    message.tile.stall_ms = covey__run_stall_ms(session, covey__run_of(turn, request), request);
     message.tile.layout = covey_bytes_of(space.ptr, len);
     covey__feed_start(turn, request, device, &message.tile);
     if (covey__update_send(turn->out, &version->plan.device[device], &message,
                            tiles->cut[device]) != COVEY_OK) {
         return false;
     }
-    tiles->tell &= ~bit_of(device);
-    tiles->told |= bit_of(device);
+    tiles->tell &= ~covey__run_bit(device);
+    tiles->told |= covey__run_bit(device);
     covey__feed_started(turn, request, device);
     return true;
 }
@@ -476,18 +301,17 @@ static bool pump_start(struct covey__turn *turn, struct covey__request *request)
     struct covey__tiles *tiles = &request->tiles;
     const struct covey__version *version = covey__request_version(turn->job, request);
     for (unsigned d = 0; d < version->plan.devices; d++) {
-        if ((tiles->tell & bit_of(d)) != 0 && !send_start(turn, request, d)) {
+        if ((tiles->tell & covey__run_bit(d)) != 0 && !send_start(turn, request, d)) {
             return false;
         }
-        if (!covey__job_release(turn, tiles->cut[d])) {
+        if (!covey__update_release(turn->out, &tiles->cut[d])) {
             return false;
         }
-        tiles->cut[d] = 0;
     }
     const struct covey__session *session = covey__request_session(turn->job, request);
     tiles->began_ms = turn->now_ms;
     tiles->overdue_ms =
-        turn->now_ms + covey__run_patience_ms(session, run_of(turn->job, request), request);
+        turn->now_ms + covey__run_patience_ms(session, covey__run_of(turn, request), request);
     tiles->state = COVEY__TILES_WAITING;
     return true;
 }
@@ -500,14 +324,14 @@ static bool pump_drops(struct covey__turn *turn, struct covey__request *request)
     message.tile.fence = covey__job_fence(covey__request_session(turn->job, request), version);
     message.tile.request = request->id;
     for (unsigned d = 0; tiles->drop != 0 && d < version->plan.devices; d++) {
-        if ((tiles->drop & bit_of(d)) == 0) {
+        if ((tiles->drop & covey__run_bit(d)) == 0) {
             continue;
         }
         if (covey__peer_state(turn->job, version->peer[d]) == COVEY_PEER_UP &&
             covey__update_send(turn->out, &version->plan.device[d], &message, 0) != COVEY_OK) {
             return false;
         }
-        tiles->drop &= ~bit_of(d);
+        tiles->drop &= ~covey__run_bit(d);
     }
     return true;
 }
@@ -523,7 +347,7 @@ static bool pump_once(struct covey__turn *turn, struct covey__request *request)
     case COVEY__TILES_TO_START:
         return pump_start(turn, request);
     case COVEY__TILES_WAITING:
-        watch(turn, request);
+        covey__run_watch(turn, request);
         return true;
     case COVEY__TILES_COMPLETE:
     case COVEY__TILES_TO_COMPUTE:
@@ -550,15 +374,8 @@ bool covey__job_tiles_pump(struct covey__turn *turn, struct covey__request *requ
 bool covey__job_tiles_end(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
-    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        if (!covey__job_release(turn, tiles->cut[d])) {
-            return false;
-        }
-        tiles->cut[d] = 0;
-        if (!covey__job_release(turn, tiles->answer[d])) {
-            return false;
-        }
-        tiles->answer[d] = 0;
+    if (!give_back(turn, tiles)) {
+        return false;
     }
     tiles->drop |= tiles->told;
     tiles->told = 0;

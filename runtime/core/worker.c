@@ -74,16 +74,6 @@ void covey__worker_init(struct covey_worker *worker, const struct covey_node_id 
     covey__tiles_init(worker->tiles, self);
 }
 
-static bool is_same_session(const struct covey_fence *a, const struct covey_fence *b)
-{
-    return covey_session_id_equal(&a->session, &b->session);
-}
-
-static bool is_same_fence(const struct covey_fence *a, const struct covey_fence *b)
-{
-    return is_same_session(a, b) && a->epoch == b->epoch && a->version == b->version;
-}
-
 static bool is_live(const struct assignment *assignment)
 {
     return assignment->state != ASSIGNMENT_FREE && assignment->state != ASSIGNMENT_DROPPED;
@@ -95,24 +85,12 @@ static struct assignment *find_assignment(struct covey_worker *worker,
 {
     for (unsigned i = 0; i < ASSIGNMENTS_MAX; i++) {
         struct assignment *a = &worker->assignment[i];
-        if (is_live(a) && is_same_fence(&a->fence, fence) &&
+        if (is_live(a) && covey__fence_equal(&a->fence, fence) &&
             covey_node_id_equal(&a->owner, owner)) {
             return a;
         }
     }
     return NULL;
-}
-
-static bool release(struct covey_update *out, covey_handle body)
-{
-    if (body == 0) {
-        return true;
-    }
-    struct covey_action *action = covey__update_add(out, COVEY_ACTION_RELEASE);
-    if (action != NULL) {
-        action->body = body;
-    }
-    return action != NULL;
 }
 
 static bool send_answer(struct covey_update *out, const struct covey_node_id *owner,
@@ -197,7 +175,7 @@ static bool finish_task(struct covey_update *out, struct task *task)
         task->state = TASK_RELEASING;
     }
     if (task->state == TASK_RELEASING) {
-        if (!release(out, task->body)) {
+        if (!covey__update_release(out, &task->body)) {
             return false;
         }
         memset(task, 0, sizeof(*task));
@@ -263,7 +241,7 @@ static void retire(struct covey_worker *worker, const struct covey_node_id *owne
     for (unsigned i = 0; i < ASSIGNMENTS_MAX; i++) {
         struct assignment *a = &worker->assignment[i];
         if (is_live(a) && covey_node_id_equal(&a->owner, owner) &&
-            is_same_session(&a->fence, fence) &&
+            covey__fence_session(&a->fence, fence) &&
             (a->fence.epoch < fence->epoch ||
              (a->fence.epoch == fence->epoch && a->fence.version <= fence->version))) {
             a->state = ASSIGNMENT_DROPPED;
@@ -272,7 +250,7 @@ static void retire(struct covey_worker *worker, const struct covey_node_id *owne
     for (unsigned i = 0; i < worker->task_end; i++) {
         struct task *task = &worker->task[i];
         if (task->state != TASK_FREE && covey_node_id_equal(&task->owner, owner) &&
-            is_same_session(&task->execute.fence, fence) &&
+            covey__fence_session(&task->execute.fence, fence) &&
             find_assignment(worker, owner, &task->execute.fence) == NULL) {
             cancel_task(task);
         }
@@ -297,7 +275,7 @@ static struct assignment *add_assignment(struct covey_worker *worker,
             continue;
         }
         of_owner++;
-        if (!is_same_session(&a->fence, fence)) {
+        if (!covey__fence_session(&a->fence, fence)) {
             continue;
         }
         of_session++;
@@ -428,7 +406,8 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
     } else {
         taken = covey__tiles_message(worker->tiles, in, out);
     }
-    if (!taken && !release(out, in->body)) {
+    covey_handle body = taken ? 0 : in->body;
+    if (!covey__update_release(out, &body)) {
         return COVEY_ERR_SPACE;
     }
     pump(worker, out);
@@ -484,7 +463,8 @@ static void computed(struct covey_worker *worker, const struct covey_event *even
         }
         return;
     }
-    bool released = release(out, event->body);
+    covey_handle body = event->body;
+    bool released = covey__update_release(out, &body);
     (void)released; /* node.c gives an empty update, so there is room. */
 }
 

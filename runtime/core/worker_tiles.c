@@ -12,16 +12,6 @@ void covey__tiles_init(struct covey_tiles *tiles, const struct covey_node_id *se
     tiles->self = *self;
 }
 
-static bool is_same_session(const struct covey_fence *a, const struct covey_fence *b)
-{
-    return covey_session_id_equal(&a->session, &b->session);
-}
-
-static bool is_same_fence(const struct covey_fence *a, const struct covey_fence *b)
-{
-    return is_same_session(a, b) && a->epoch == b->epoch && a->version == b->version;
-}
-
 /* Jobs */
 
 static void drop_early(struct covey_tiles *tiles, const struct covey_fence *fence,
@@ -29,7 +19,7 @@ static void drop_early(struct covey_tiles *tiles, const struct covey_fence *fenc
 {
     for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
-        if (early->used && is_same_fence(&early->fence, fence) &&
+        if (early->used && covey__fence_equal(&early->fence, fence) &&
             (request == NULL || early->request == *request)) {
             early->dropped = true;
         }
@@ -42,7 +32,7 @@ static struct covey__tiles_job *find_job(struct covey_tiles *tiles, const struct
     for (unsigned i = 0; i < tiles->jobs; i++) {
         struct covey__tiles_job *job = &tiles->job[i];
         if (covey__tiles_live(job) && job->request == request &&
-            is_same_fence(&job->fence, fence)) {
+            covey__fence_equal(&job->fence, fence)) {
             return job;
         }
     }
@@ -63,7 +53,7 @@ static struct covey__tiles_plan *find_plan(struct covey_tiles *tiles,
 {
     for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
-        if (plan->used && is_same_fence(&plan->fence, fence) &&
+        if (plan->used && covey__fence_equal(&plan->fence, fence) &&
             (owner == NULL || covey_node_id_equal(&plan->owner, owner))) {
             return plan;
         }
@@ -117,12 +107,12 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
             continue;
         }
         kept++;
-        if (is_same_session(&plan->fence, fence)) {
+        if (covey__fence_session(&plan->fence, fence)) {
             /* A session has one owner: pieces name the session alone. */
             if (!covey_node_id_equal(&plan->owner, owner)) {
                 return COVEY_ERR_DENIED;
             }
-            if (is_same_fence(&plan->fence, fence)) {
+            if (covey__fence_equal(&plan->fence, fence)) {
                 *out = (struct covey__given_plan){&plan->plan, plan->me};
                 return COVEY_OK;
             }
@@ -183,7 +173,7 @@ void covey__tiles_retire(struct covey_tiles *tiles, const struct covey_node_id *
         const struct covey_fence *f = &plan->fence;
         bool old =
             f->epoch < fence->epoch || (f->epoch == fence->epoch && f->version <= fence->version);
-        if (plan->used && old && is_same_session(f, fence) &&
+        if (plan->used && old && covey__fence_session(f, fence) &&
             covey_node_id_equal(&plan->owner, owner)) {
             forget(tiles, plan);
         }
@@ -283,7 +273,7 @@ static void take_early(struct covey_tiles *tiles, struct covey__tiles_job *job)
     for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
         if (!early->used || early->dropped || early->request != job->request ||
-            !is_same_fence(&early->fence, &job->fence)) {
+            !covey__fence_equal(&early->fence, &job->fence)) {
             continue;
         }
         struct covey_work_tile tile = {.run = early->run, .attempt = early->attempt};

@@ -70,27 +70,14 @@ bool covey__tiles_stalled(struct covey_update *out, const struct covey_node_id *
 
 /* Pump */
 
-static bool release(struct covey_update *out, covey_handle *body)
-{
-    if (*body == 0) {
-        return true;
-    }
-    struct covey_action *action = covey__update_add(out, COVEY_ACTION_RELEASE);
-    if (action != NULL) {
-        action->body = *body;
-        *body = 0;
-    }
-    return action != NULL;
-}
-
 static bool release_all(struct covey_update *out, struct covey__tiles_job *job)
 {
     for (unsigned d = 0; d <= COVEY_PLAN_DEVICES_MAX; d++) {
-        if (!release(out, &job->out[d])) {
+        if (!covey__update_release(out, &job->out[d])) {
             return false;
         }
         for (unsigned s = 0; s <= COVEY_TILE_SEGMENTS_MAX; s++) {
-            if (!release(out, &job->piece[s][d])) {
+            if (!covey__update_release(out, &job->piece[s][d])) {
                 return false;
             }
         }
@@ -161,7 +148,8 @@ static bool send_out(struct covey_update *out, struct covey__tiles_job *job)
             out->more = true;
             return false;
         }
-        if (!covey__tiles_send_piece(out, job, to, job->out[d]) || !release(out, &job->out[d])) {
+        if (!covey__tiles_send_piece(out, job, to, job->out[d]) ||
+            !covey__update_release(out, &job->out[d])) {
             return false;
         }
     }
@@ -220,7 +208,7 @@ static bool clear_early(struct covey_tiles *tiles, struct covey_update *out)
         if (!early->used || !early->dropped) {
             continue;
         }
-        if (!release(out, &early->body)) {
+        if (!covey__update_release(out, &early->body)) {
             return false;
         }
         early->used = false;
@@ -314,7 +302,7 @@ void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *eve
     }
     for (unsigned d = 0; event->pieces != NULL && d <= COVEY_PLAN_DEVICES_MAX; d++) {
         covey_handle piece = event->pieces[d];
-        bool released = release(out, &piece);
+        bool released = covey__update_release(out, &piece);
         (void)released; /* node.c gives an empty update, so there is room */
     }
 }
