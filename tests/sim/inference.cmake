@@ -5,7 +5,7 @@ target_link_libraries(sim_inference PRIVATE covey_sim covey_options)
 foreach(seed 1 2 3 4 5 6)
     math(EXPR nodes "5 + ${seed} % 4")
     add_test(NAME sim.inference.${seed} COMMAND sim_inference --seed ${seed} --nodes ${nodes})
-    set_tests_properties(sim.inference.${seed} PROPERTIES TIMEOUT 120 LABELS sim)
+    set_tests_properties(sim.inference.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
 endforeach()
 
 # The same over layers by rows, and lies.
@@ -13,7 +13,7 @@ foreach(seed 1 2 3 4 5 6 7 8)
     math(EXPR nodes "5 + ${seed} % 4")
     add_test(NAME sim.rows.${seed}
         COMMAND sim_inference --seed ${seed} --nodes ${nodes} --rows 1)
-    set_tests_properties(sim.rows.${seed} PROPERTIES TIMEOUT 120 LABELS sim)
+    set_tests_properties(sim.rows.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
 endforeach()
 
 add_executable(sim_tiles sim_tiles.c fake_session.c fake_owner.c fake_worker.c fake_tiles.c
@@ -23,5 +23,5 @@ target_link_libraries(sim_tiles PRIVATE covey_sim covey_options)
 foreach(seed 1 2 3 4 5 6)
     math(EXPR nodes "3 + ${seed}")
     add_test(NAME sim.tiles.${seed} COMMAND sim_tiles --seed ${seed} --nodes ${nodes})
-    set_tests_properties(sim.tiles.${seed} PROPERTIES TIMEOUT 120 LABELS sim)
+    set_tests_properties(sim.tiles.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
 endforeach()
