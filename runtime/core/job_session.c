@@ -35,7 +35,7 @@ struct covey__version *covey__version_active(struct covey__session *session)
     return NULL;
 }
 
-static struct covey__version *version_in_making(struct covey__session *session)
+struct covey__version *covey__version_in_making(struct covey__session *session)
 {
     for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {
         enum covey__version_state state = session->version[i].state;
@@ -169,7 +169,7 @@ static void take_placement(struct covey__turn *turn, const struct covey_incoming
             !covey_session_id_equal(&session->id, &place->session)) {
             continue;
         }
-        struct covey__version *version = version_in_making(session);
+        struct covey__version *version = covey__version_in_making(session);
         if (version == NULL || version->state != COVEY__VERSION_PLACING || version->ask ||
             version->number != place->version ||
             version->asked != covey__job_peer_find(turn->job, &in->peer)) {
@@ -230,7 +230,8 @@ void covey__session_peer(struct covey_job *job, uint16_t peer)
                 continue;
             }
             for (unsigned d = 0; d < version->plan.devices; d++) {
-                if (version->peer[d] == peer && version->holder[d] != COVEY__HOLDER_NONE) {
+                if (version->peer[d] == peer && version->holder[d] != COVEY__HOLDER_NONE &&
+                    version->holder[d] != COVEY__HOLDER_MOVED) {
                     version->holder[d] = COVEY__HOLDER_IDLE;
                     version->retry_ms[d] = 0;
                 }
@@ -281,7 +282,7 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
         covey__job_wake(turn->job, session->replan_ms);
         return;
     }
-    struct covey__version *making = drop_needless(turn, session, version_in_making(session));
+    struct covey__version *making = drop_needless(turn, session, covey__version_in_making(session));
     /* One that can still be carried out takes over first: a plan for fewer devices now is worth
      * more than one for all of them that never comes while they come and go. */
     if (making != NULL && making->state != COVEY__VERSION_PLACING &&
@@ -303,7 +304,7 @@ bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view 
     struct covey__session *session = covey__session_find(job, fence);
     const struct covey__version *active = session != NULL ? covey__version_active(session) : NULL;
     return active != NULL && covey__version_is_whole(active) &&
-           version_in_making(session) == NULL && session->replan_ms == UINT64_MAX &&
+           covey__version_in_making(session) == NULL && session->replan_ms == UINT64_MAX &&
            session->generation == view->device_generation;
 }
 

@@ -76,6 +76,7 @@ enum covey__holder_state {
     COVEY__HOLDER_IDLE,
     COVEY__HOLDER_ASSIGNED,
     COVEY__HOLDER_READY,
+    COVEY__HOLDER_MOVED, /* it gave up what it held, since a newer version needs the room */
 };
 
 /* The last times of one kind of work. */
@@ -254,6 +255,7 @@ struct covey_fence covey__job_fence(const struct covey__session *session,
 struct covey__session *covey__session_find(struct covey_job *job, const struct covey_fence *fence);
 struct covey__version *covey__version_find(struct covey_job *job, const struct covey_fence *fence);
 struct covey__version *covey__version_active(struct covey__session *session);
+struct covey__version *covey__version_in_making(struct covey__session *session);
 uint8_t covey__version_device(const struct covey_job *job, const struct covey__version *version,
                               const struct covey_node_id *id);
 covey_err covey__session_open(struct covey__turn *turn,
@@ -290,6 +292,16 @@ bool covey__version_is_needless(const struct covey__turn *turn, const struct cov
                                 const struct covey__version *active);
 bool covey__version_pump(struct covey__turn *turn, struct covey__session *session,
                          struct covey__version *version);
+
+/* job_move.c: from the active version to the next */
+/* Whether there is reason to leave the active version, if any, for the plan. */
+bool covey__move_is_worth(struct covey__session *session, const struct covey_plan *plan);
+/* Before the device gets its part of the version: where it has no room for that beside what it has
+ * of older ones, it is told to give those up. False: the update is full. */
+bool covey__move_make_room(struct covey__turn *turn, struct covey__session *session,
+                           const struct covey__version *version, unsigned device);
+/* Nothing is coming after the active version: who gave up its part gets it again. */
+void covey__move_take_back(struct covey__session *session, struct covey__version *active);
 
 /* job_request.c: requests, and the answers that come */
 struct covey__request *covey__request_find(struct covey_job *job, uint64_t id);

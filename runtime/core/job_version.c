@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_state.h"
+#include "plan_move.h"
 
 bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
                             uint64_t *out_again_ms)
@@ -28,43 +29,6 @@ static void plan_alone(struct covey_plan *plan, uint8_t parity)
 {
     memset(plan, 0, sizeof(*plan));
     plan->parity = parity;
-}
-
-static bool is_same_run(const struct covey_plan_run *a, const struct covey_plan_run *b,
-                        unsigned devices)
-{
-    bool same = a->first_cell == b->first_cell && a->cells == b->cells &&
-                a->segments == b->segments && a->twice == b->twice &&
-                (!a->twice || memcmp(a->twin, b->twin, (devices + 1) * sizeof(a->twin[0])) == 0);
-    for (unsigned s = 0; same && s < a->segments; s++) {
-        same = a->segment[s].first_cell == b->segment[s].first_cell &&
-               a->segment[s].cells == b->segment[s].cells &&
-               memcmp(a->segment[s].rows, b->segment[s].rows,
-                      (devices + 1) * sizeof(a->segment[s].rows[0])) == 0;
-    }
-    return same;
-}
-
-static bool is_same_placement(const struct covey_plan *a, const struct covey_plan *b)
-{
-    if (a->layers != b->layers || a->devices != b->devices || a->parity != b->parity ||
-        a->half != b->half || a->runs != b->runs ||
-        memcmp(a->device, b->device, a->devices * sizeof(a->device[0])) != 0) {
-        return false;
-    }
-    for (unsigned i = 0; i < a->layers; i++) {
-        if (a->layer[i].units != b->layer[i].units || a->layer[i].slots != b->layer[i].slots ||
-            a->layer[i].by_rows != b->layer[i].by_rows ||
-            memcmp(a->layer[i].holder, b->layer[i].holder, a->layer[i].slots) != 0) {
-            return false;
-        }
-    }
-    for (unsigned i = 0; i < a->runs; i++) {
-        if (!is_same_run(&a->run[i], &b->run[i], a->devices)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void keep_peers(struct covey_job *job, struct covey__version *version)
@@ -106,8 +70,7 @@ static void keep_peers(struct covey_job *job, struct covey__version *version)
 void covey__version_adopt(struct covey__turn *turn, struct covey__session *session,
                           struct covey__version *version)
 {
-    struct covey__version *active = covey__version_active(session);
-    if (active != NULL && !session->stray && is_same_placement(&active->plan, &version->plan)) {
+    if (!session->stray && !covey__move_is_worth(session, &version->plan)) {
         version->plan.devices = 0; /* No peer is kept for it yet. */
         version->state = COVEY__VERSION_FREE;
         return;
@@ -276,7 +239,8 @@ static bool pump_holders(struct covey__turn *turn, struct covey__session *sessio
             }
         } else if (turn->now_ms < version->retry_ms[d]) {
             covey__job_wake(turn->job, version->retry_ms[d]);
-        } else if (!assign(turn, session, version, d)) {
+        } else if (!covey__move_make_room(turn, session, version, d) ||
+                   !assign(turn, session, version, d)) {
             return false;
         }
     }
@@ -364,7 +328,7 @@ bool covey__version_is_needless(const struct covey__turn *turn, const struct cov
     const struct covey_plan *plan = &active->plan;
     if (making->state == COVEY__VERSION_PLACING || plan->devices == 0 ||
         turn->view->devices != plan->devices || !covey__version_is_whole(active) ||
-        is_same_placement(plan, &making->plan)) {
+        covey__plan_is_same(plan, &making->plan)) {
         return false;
     }
     for (unsigned d = 0; d < plan->devices; d++) {
@@ -409,6 +373,7 @@ static bool pump_active(struct covey__turn *turn, struct covey__session *session
         action->fence = covey__job_fence(session, version);
         version->tell = false;
     }
+    covey__move_take_back(session, version);
     return pump_holders(turn, session, version);
 }
 

@@ -3,8 +3,7 @@
 
 #include "plan_private.h"
 
-/* What a way must win to be chosen: less is within the error of what was measured. */
-static const double worth = 0.95;
+static const double worth = COVEY__PLAN_WORTH;
 
 /* A plan in the making. */
 struct making {
@@ -35,43 +34,10 @@ static void set_devices(const struct making *m, struct covey_plan *out)
 
 /* ---- what each cell costs outside of runs ---- */
 
-static double layer_us(const struct making *m, const struct covey_plan_cost *cost)
-{
-    return covey__work_us(&m->team.asker, &cost->unit) * cost->units;
-}
-
-static void weigh_alone(struct making *m)
-{
-    const struct covey_plan_request *request = m->request;
-    for (unsigned i = 0; i < request->layers; i++) {
-        m->local_us[i] = layer_us(m, &request->cost[i]);
-        m->alone_us += request->cells == 0 ? m->local_us[i] : 0;
-    }
-    for (unsigned c = 0; c < request->cells; c++) {
-        const struct covey_plan_cell *cell = &request->cell[c];
-        double whole = covey__work_us(&m->team.asker, &cell->whole);
-        double split = 0;
-        for (unsigned i = 0; i < cell->layers; i++) {
-            split += m->local_us[cell->first_layer + i];
-        }
-        /* A layer's last unit may be padded, so the parts may be more than the whole. */
-        for (unsigned i = 0; i < cell->layers && split > whole; i++) {
-            m->local_us[cell->first_layer + i] *= whole / split;
-        }
-        m->rest_us[c] = split < whole ? whole - split : 0;
-        m->alone_us += whole;
-    }
-}
-
-static uint64_t layer_bytes(const struct covey_plan_cost *cost)
-{
-    return (uint64_t)cost->unit_bytes * cost->units;
-}
-
 /* What holding the layer at the owner costs beside its time. */
 static double price_us(const struct making *m, unsigned layer)
 {
-    return m->byte_price_us * (double)layer_bytes(&m->request->cost[layer]);
+    return m->byte_price_us * (double)covey__layer_bytes(&m->request->cost[layer]);
 }
 
 static double limit_us(const struct making *m, unsigned layer)
@@ -262,37 +228,11 @@ static void make_priced(struct making *m, struct covey_plan *out)
     out->predicted_us = covey__round_us(us);
 }
 
-/* Weights that the owner holds besides its units and its share of runs. */
-static uint64_t bytes_at_owner(const struct covey_plan_request *request,
-                               const struct covey_plan *plan)
-{
-    uint64_t sum = 0;
-    unsigned run = 0;
-    for (unsigned c = 0; c < request->cells; c++) {
-        const struct covey_plan_cell *cell = &request->cell[c];
-        while (run < plan->runs &&
-               c >= plan->run[run].first_cell + (unsigned)plan->run[run].cells) {
-            run++;
-        }
-        if (run < plan->runs && c >= plan->run[run].first_cell) {
-            continue;
-        }
-        uint64_t bytes = cell->weight_bytes;
-        for (unsigned i = 0; i < cell->layers && plan->layers > 0; i++) {
-            uint64_t coded = layer_bytes(&request->cost[cell->first_layer + i]);
-            bool away = plan->layer[cell->first_layer + i].slots > 0;
-            bytes -= !away ? 0 : coded < bytes ? coded : bytes;
-        }
-        sum = bytes > UINT64_MAX - sum ? UINT64_MAX : sum + bytes;
-    }
-    return sum;
-}
-
 /* With its units and its share of runs. */
 static bool fits_owner(const struct making *m, const struct covey_plan *plan)
 {
     uint64_t most = m->request->owner_bytes;
-    uint64_t held = bytes_at_owner(m->request, plan);
+    uint64_t held = covey__bytes_at_owner(m->request, plan);
     uint64_t used = m->team.owner < m->team.devices ? m->deal.used_bytes[m->team.owner] : 0;
     return most == 0 || (held <= most && used <= most - held);
 }
@@ -308,7 +248,7 @@ static void limit_owner(struct making *m)
         const struct covey_plan_cell *cell = &m->request->cell[c];
         uint64_t bytes = cell->weight_bytes;
         for (unsigned i = 0; i < cell->layers; i++) {
-            uint64_t split = layer_bytes(&m->request->cost[cell->first_layer + i]);
+            uint64_t split = covey__layer_bytes(&m->request->cost[cell->first_layer + i]);
             bytes -= split < bytes ? split : bytes;
         }
         most -= bytes < most ? bytes : most;
@@ -390,7 +330,7 @@ static void make_with(const struct covey_plan_request *request, unsigned parity,
     covey__team_choose(request, &m.team);
     m.team.parity = parity;
     m.deal = (struct covey__deal){.team = &m.team, .held = request->held};
-    weigh_alone(&m);
+    m.alone_us = covey__alone_us(request, &m.team, m.local_us, m.rest_us);
     begin(&m, out);
     /* A single device gains nothing from units and parities of its own. */
     if (m.team.devices < 2) {

@@ -78,6 +78,20 @@ uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes)
 double covey__first_record_us(const struct covey__pace *pace, double bytes);
 uint32_t covey__round_us(double us);
 
+/* ---- plan_gain.c ---- */
+
+/* What a way must win to be chosen: less is within the error of what was measured. */
+#define COVEY__PLAN_WORTH 0.95
+
+/* All of it at the owner; of that each split layer, and each cell without its split layers. */
+double covey__alone_us(const struct covey_plan_request *request, const struct covey__team *team,
+                       double local_us[static COVEY_LAYERS_MAX],
+                       double rest_us[static COVEY_CELLS_MAX]);
+uint64_t covey__layer_bytes(const struct covey_plan_cost *cost);
+/* Weights that the owner holds besides its units and its share of runs. */
+uint64_t covey__bytes_at_owner(const struct covey_plan_request *request,
+                               const struct covey_plan *plan);
+
 /* ---- plan_coded.c ---- */
 
 /* A layer dealt so, from its input to its last needed answer, without decoding. */

@@ -121,6 +121,26 @@ static void feed(struct covey_holder *h, const struct covey_event *event)
     h->services->feed(h->services->user, event);
 }
 
+static void drop(struct covey_holder *h, const struct covey_node_id *owner,
+                 const struct covey_fence *fence, bool same_version_only)
+{
+    struct covey_assignment **link = &h->assignments;
+    while (*link != NULL) {
+        struct covey_assignment *a = *link;
+        bool match = covey_node_id_equal(&a->owner, owner) &&
+                     covey_session_id_equal(&a->fence.session, &fence->session) &&
+                     (same_version_only ? a->fence.version == fence->version
+                                        : a->fence.version <= fence->version);
+        if (match) {
+            *link = a->next;
+            a->retired = true;
+            covey__assignment_unref(a);
+        } else {
+            link = &a->next;
+        }
+    }
+}
+
 /* ---- ASSIGNED: parse, load what is on disk, tell what is missing, lay out ---- */
 
 static void submit_look(struct holder_task *t);
@@ -172,6 +192,9 @@ static void tell_look(struct holder_task *t)
                                     .fence = a->fence,
                                     .bytes = t->message,
                                     .err = t->err};
+        if (t->err != COVEY_OK) { /* core has forgotten it then: it shall take no memory */
+            drop(t->holder, &a->owner, &a->fence, true);
+        }
         feed(t->holder, &event);
     }
     task_free(t);
@@ -205,26 +228,6 @@ static void submit_look(struct holder_task *t)
     t->task.work = look_work;
     t->task.done = look_done;
     covey__pool_submit(t->holder->services->storage, &t->task);
-}
-
-static void drop(struct covey_holder *h, const struct covey_node_id *owner,
-                 const struct covey_fence *fence, bool same_version_only)
-{
-    struct covey_assignment **link = &h->assignments;
-    while (*link != NULL) {
-        struct covey_assignment *a = *link;
-        bool match = covey_node_id_equal(&a->owner, owner) &&
-                     covey_session_id_equal(&a->fence.session, &fence->session) &&
-                     (same_version_only ? a->fence.version == fence->version
-                                        : a->fence.version <= fence->version);
-        if (match) {
-            *link = a->next;
-            a->retired = true;
-            covey__assignment_unref(a);
-        } else {
-            link = &a->next;
-        }
-    }
 }
 
 static void tell_checked(struct covey_holder *h, const struct covey_action *action, covey_err err)

@@ -127,6 +127,7 @@ static bool fill_layer(const struct covey_model_file *file, size_t layer, uint16
         .unit_bytes = (uint32_t)unit,
         .input_bytes = (uint32_t)input,
         .answer_bytes = (uint32_t)answer,
+        .apart = l->kind == COVEY_LAYER_DENSE,
         .back = input_back(file, layer, cell),
         .unit = {work.flops / l->units, work.bytes / l->units},
     };
@@ -176,8 +177,9 @@ covey_err covey__session_costs(struct covey_session *s)
     c->coded_all = s->options.coded_all;
     c->check_all = s->options.check_all;
     c->half = s->options.half && !exact;
-    /* The other half is for check vectors, parities in the making, and what goes out to others. */
-    c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 2 : 0;
+    /* Twice that where a new plan gives it other units; the rest is for check vectors, parities in
+     * the making, and what goes out to others. */
+    c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 5 * 2 : 0;
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
     bool fits = true;

@@ -161,6 +161,97 @@ static void test_others_keep_what_they_hold(void **state)
     world_free(w);
 }
 
+/* Five devices with room for one plan, of which the last is lost; nobody gets ready for the next.
+ */
+static struct world *world_without_room(void)
+{
+    struct world *w = world_new(5, 1);
+    w->costs.coded_all = true;
+    for (unsigned d = 0; d < 5; d++) {
+        w->view.device[d].memory_bytes = 96;
+    }
+    open_session(w);
+    assert_int_equal(w->active, 1);
+    assert_int_equal(begin(w, 7), COVEY_OK);
+    for (unsigned d = 1; d < 4; d++) {
+        assert_int_equal(w->assigns[d], 1);
+        w->never_ready[d] = true;
+    }
+    set_peer(w, 4, COVEY_PEER_GONE);
+    set_devices(w, 0x0f);
+    for (unsigned d = 0; d < 4; d++) {
+        w->view.device[d].memory_bytes = 96;
+    }
+    pass(w, 0);
+    pass(w, 160);
+    assert_int_equal(w->prepared, 2);
+    assert_int_equal(w->active, 1);
+    return w;
+}
+
+/* A device that has no room for its parts of two plans gives up the old one before it gets the new
+ * one. It is not asked meanwhile: what it had is computed here. */
+static void test_old_part_makes_room(void **state)
+{
+    (void)state;
+    struct world *w = world_without_room();
+    for (unsigned d = 1; d < 4; d++) {
+        assert_int_equal(w->retired[d], 1);
+        assert_int_equal(w->assigns[d], 2);
+    }
+    assert_false(redundant(w));
+    start_layer(w, 7, 0);
+    pass(w, 300);
+    assert_false(w->asked[1] || w->asked[2] || w->asked[3]);
+    assert_true(w->locals > 0);
+    struct covey_fence next = session;
+    next.version = 2;
+    for (unsigned d = 1; d < 4; d++) {
+        struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = next};
+        tell(w, d, &ready, 0, 0);
+    }
+    assert_int_equal(w->active, 2);
+    assert_true(redundant(w));
+    end(w, 7);
+    world_free(w);
+}
+
+/* With room for both it keeps what it has until the new plan takes over. */
+static void test_old_part_stays_where_there_is_room(void **state)
+{
+    (void)state;
+    struct world *w = world_moving();
+    assert_int_equal(w->retired[1], 0);
+    start_layer(w, 7, 0);
+    assert_true(w->asked[1]);
+    end(w, 7);
+    world_free(w);
+}
+
+/* Rates that were measured anew and change nothing that counts make no version. */
+static void test_new_rates_move_nothing(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(5, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        w->view.device[i].mflops += 10 * i;
+        w->view.device_generation++;
+        pass(w, 0);
+        pass(w, 160);
+        assert_int_equal(w->prepared, 1);
+        assert_true(redundant(w));
+    }
+    for (unsigned d = 2; d < 4; d++) { /* one alone would not be waited for */
+        w->view.device[d].mflops /= 10;
+    }
+    w->view.device_generation++;
+    pass(w, 0);
+    pass(w, 160);
+    assert_true(w->active > 1);
+    end(w, 7);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +261,9 @@ int main(void)
         cmocka_unit_test(test_a_device_behind_is_tried_again),
         cmocka_unit_test(test_redundant_when_all_are_ready),
         cmocka_unit_test(test_others_keep_what_they_hold),
+        cmocka_unit_test(test_old_part_makes_room),
+        cmocka_unit_test(test_old_part_stays_where_there_is_room),
+        cmocka_unit_test(test_new_rates_move_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

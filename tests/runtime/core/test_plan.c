@@ -303,7 +303,8 @@ static void test_plan_codec_round_trip(void **state)
     request.devices_max = 31;
     request.cost[3] = (struct covey_plan_cost){0,    3, COVEY_BODY_MAX,
                                                7,    8, {UINT64_MAX, UINT64_MAX},
-                                               true, 1, {9, 8, 7, 6, {5, 4}, {3, 2}}};
+                                               true, 1, {9, 8, 7, 6, {5, 4}, {3, 2}},
+                                               false};
     make(&plan);
     plan.term = UINT64_MAX;
     plan.coordinator.bytes[15] = 200;

@@ -43,6 +43,7 @@ struct covey_plan_cost {
      * before that one; 0: it is not. */
     uint16_t back;
     struct covey_plan_rows by_rows;
+    bool apart; /* units are held one by one: those of two plans are held once */
 };
 
 /* What rows [a, b) of an output need of its input: rows [a * stride - before,

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "plan_move.h"
+#include "plan_nets.h"
+
+static struct covey_plan_request request;
+static struct covey_plan_held held;
+static struct covey_plan plan, next;
+
+/* Eight devices, of which all that takes part in an MLP is known, and a plan that they have. */
+static void begin(void)
+{
+    memset(&held, 0, sizeof(held));
+    net_mlp(&request, 4096);
+    net_equal(&request, &net_tenth, 8);
+    request.parity = 1;
+    for (unsigned i = 0; i < request.layers; i++) {
+        request.cost[i].apart = true;
+    }
+    assert_int_equal(covey_plan_make(&request, &plan), COVEY_OK);
+    assert_int_equal(plan.devices, 8);
+    assert_true(plan.layers > 0);
+    covey_plan_hold(&held, &plan, UINT32_MAX);
+    request.held = &held;
+}
+
+static bool gains(void)
+{
+    assert_int_equal(covey_plan_make(&request, &next), COVEY_OK);
+    return covey__plan_gains(&request, &plan, &next);
+}
+
+/* Rates that were measured a little better move nothing, even where the best plan is another one;
+ * those of devices that are much slower do. */
+static void test_moves_only_for_gain(void **state)
+{
+    (void)state;
+    begin();
+    assert_false(gains());
+    request.device[3].link_mbytes += request.device[3].link_mbytes / 5;
+    request.device[5].message_us -= request.device[5].message_us / 5;
+    assert_false(gains());
+    /* Two slots change hands. */
+    next = plan;
+    struct covey_plan_layer *layer = &next.layer[0];
+    unsigned first_unit, slot;
+    unsigned count = covey_plan_group(layer, 1, 0, &first_unit, &slot);
+    uint8_t moved = layer->holder[slot];
+    layer->holder[slot] = layer->holder[slot + count];
+    layer->holder[slot + count] = moved;
+    assert_false(covey__plan_is_same(&plan, &next));
+    assert_false(covey__plan_gains(&request, &plan, &next));
+    for (unsigned d = 3; d < 6; d++) { /* one alone would not be waited for */
+        request.device[d].mflops /= 8;
+        request.device[d].stream_mbytes /= 8;
+    }
+    assert_true(gains());
+}
+
+/* Who comes or goes, and memory that is not there any more, are reason enough. */
+static void test_moves_when_it_must(void **state)
+{
+    (void)state;
+    begin();
+    request.devices--;
+    assert_true(gains());
+    request.devices++;
+    request.device[2].memory_bytes = 1 << 20;
+    assert_true(gains());
+}
+
+/* A plan of fewer parities, as is made where memory does not do, replaces none of more. */
+static void test_keeps_parities(void **state)
+{
+    (void)state;
+    begin();
+    request.owner_bytes = UINT64_MAX;
+    struct covey_plan_request without = request;
+    without.parity = 0;
+    assert_int_equal(covey_plan_make(&without, &next), COVEY_OK);
+    assert_int_equal(next.parity, 0);
+    assert_false(covey__plan_gains(&request, &plan, &next));
+    assert_true(covey__plan_gains(&request, &next, &plan));
+}
+
+/* What the owner has no memory for it reads in each request, however soon that was to end. */
+static void test_owner_shall_not_read(void **state)
+{
+    (void)state;
+    begin();
+    request.owner_bytes = 40 << 20;
+    memset(&next, 0, sizeof(next));
+    next.parity = 1;
+    assert_false(covey__plan_gains(&request, &plan, &next));
+}
+
+static uint64_t bytes_of(const struct covey_plan *p, unsigned device)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < p->layers; i++) {
+        for (unsigned s = 0; s < p->layer[i].slots; s++) {
+            bytes += p->layer[i].holder[s] == device ? request.cost[i].unit_bytes : 0;
+        }
+    }
+    return bytes;
+}
+
+/* Slots that are held one by one and are in both plans count once; where they are laid out
+ * together, only if all are the same. */
+static void test_both_bytes(void **state)
+{
+    (void)state;
+    begin();
+    uint64_t had = bytes_of(&plan, 4);
+    assert_true(had > 0);
+    assert_int_equal(covey__plan_both_bytes(&request, &plan, &plan, 4), had);
+    next = plan;
+    struct covey_plan_layer *layer = &next.layer[0];
+    unsigned slot = 0;
+    while (layer->holder[slot] == 4) {
+        slot++;
+    }
+    layer->holder[slot] = 4;
+    uint64_t unit = request.cost[0].unit_bytes;
+    assert_int_equal(covey__plan_both_bytes(&request, &plan, &next, 4), had + unit);
+    assert_int_equal(covey__plan_both_bytes(&request, &next, &plan, 4), had + unit);
+    unsigned slots = 0;
+    for (unsigned s = 0; s < plan.layer[0].slots; s++) {
+        slots += plan.layer[0].holder[s] == 4;
+    }
+    request.cost[0].apart = false;
+    assert_int_equal(covey__plan_both_bytes(&request, &plan, &plan, 4), had);
+    assert_int_equal(covey__plan_both_bytes(&request, &plan, &next, 4), had + (slots + 1) * unit);
+    next = plan;
+    next.device[4].bytes[7] ^= 1; /* somebody else, who had nothing */
+    assert_int_equal(covey__plan_both_bytes(&request, &plan, &next, 4), had);
+}
+
+/* Sums are the same only of the same units. */
+static void test_both_bytes_of_other_groups(void **state)
+{
+    (void)state;
+    begin();
+    memset(&held, 0, sizeof(held));
+    struct covey_plan_request fewer = request;
+    fewer.devices = 5;
+    assert_int_equal(covey_plan_make(&fewer, &next), COVEY_OK);
+    assert_int_equal(next.devices, 5);
+    for (unsigned d = 0; d < next.devices; d++) {
+        unsigned before = 0;
+        while (!covey_node_id_equal(&plan.device[before], &next.device[d])) {
+            before++;
+        }
+        uint64_t both = covey__plan_both_bytes(&request, &plan, &next, d);
+        uint64_t had = bytes_of(&plan, before), gets = bytes_of(&next, d);
+        assert_true(both >= had && both >= gets && both <= had + gets);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_moves_only_for_gain),
+        cmocka_unit_test(test_moves_when_it_must),
+        cmocka_unit_test(test_keeps_parities),
+        cmocka_unit_test(test_owner_shall_not_read),
+        cmocka_unit_test(test_both_bytes),
+        cmocka_unit_test(test_both_bytes_of_other_groups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
