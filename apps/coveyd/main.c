@@ -132,20 +132,13 @@ static int set_option(int option, struct options *o)
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"state", required_argument, NULL, 's'},
-        {"interface", required_argument, NULL, 'i'},
-        {"join", required_argument, NULL, 'j'},
-        {"memory", required_argument, NULL, 'm'},
-        {"store", required_argument, NULL, 'D'},
-        {"threads", required_argument, NULL, 't'},
-        {"port", required_argument, NULL, 'p'},
-        {"cpu", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {"delay", required_argument, NULL, 'd'},
-        {"loss", required_argument, NULL, 'l'},
-        {"lab", no_argument, NULL, 'L'},
-        {NULL, 0, NULL, 0},
+        {"state", required_argument, NULL, 's'}, {"interface", required_argument, NULL, 'i'},
+        {"join", required_argument, NULL, 'j'},  {"memory", required_argument, NULL, 'm'},
+        {"store", required_argument, NULL, 'D'}, {"threads", required_argument, NULL, 't'},
+        {"port", required_argument, NULL, 'p'},  {"cpu", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},        {"version", no_argument, NULL, 'v'},
+        {"delay", required_argument, NULL, 'd'}, {"loss", required_argument, NULL, 'l'},
+        {"lab", no_argument, NULL, 'L'},         {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -245,21 +238,24 @@ static int run(const struct options *o)
 
 /* A device's memory is for weights: blocks of a megabyte go back to the system as soon as they are
  * free (left alone, the C library keeps up to 32 MB of each size), and threads share their small
- * blocks. */
-static void keep_memory_small(void)
+ * blocks. Where memory is bounded a unit of weights is a block as well: what was free between units
+ * that stayed was up to 6 MB, as measured. */
+static void keep_memory_small(bool bounded)
 {
 #ifdef M_ARENA_MAX
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+    mallopt(M_ARENA_MAX, bounded ? 1 : 2);
+    mallopt(M_MMAP_THRESHOLD, bounded ? 1 << 16 : 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, bounded ? 1 << 17 : 2 << 20);
+#else
+    (void)bounded;
 #endif
 }
 
 int main(int argc, char **argv)
 {
-    keep_memory_small();
     covey__blas_core_correct(argv);
     struct options o = {0};
     int status = parse(argc, argv, &o);
+    keep_memory_small(o.memory_bytes != 0);
     return status != 0 ? status : run(&o);
 }

@@ -20,10 +20,16 @@ void covey__fetch_init(struct covey_fetch *f, const struct covey_node_id *self)
     memset(f->bucket, 0xff, sizeof(f->bucket));
     covey__fetch_list_init(&f->later);
     f->storing_bytes = 0;
+    f->most_bytes = UINT64_MAX;
     f->blobs_used = 0;
     f->free_blob = COVEY__FETCH_NONE;
     f->parked_used = f->parked_count = 0;
     f->parked_ms = UINT64_MAX;
+}
+
+void covey__fetch_limit(struct covey_fetch *f, uint64_t bytes)
+{
+    f->most_bytes = bytes;
 }
 
 /* ---- blobs by digest ---- */

@@ -23,6 +23,8 @@ struct covey_fetch;
 
 size_t covey__fetch_size(void);
 void covey__fetch_init(struct covey_fetch *fetch, const struct covey_node_id *self);
+/* At most so much is under way at a time, but for a blob that is larger; first: any number. */
+void covey__fetch_limit(struct covey_fetch *fetch, uint64_t bytes);
 
 /* What the assignment (peer, fence) lacks, by ASSIGN_CHECKED; one before it of the same assignment
  * is forgotten. FETCHED follows in any case. Tell then of every source whether it can be asked. */

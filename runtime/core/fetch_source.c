@@ -232,20 +232,31 @@ static bool has_room(const struct covey__fetch_source *s)
            s->asked_count <= COVEY_WORK_WANT_MAX / 2;
 }
 
+static uint64_t under_way(const struct covey_fetch *f)
+{
+    uint64_t bytes = f->storing_bytes;
+    for (unsigned i = 0; i < COVEY__FETCH_SOURCES; i++) {
+        bytes += f->source[i].used ? f->source[i].asked_bytes : 0;
+    }
+    return bytes;
+}
+
 /* As many of the queue as fit, in one message: a source is asked again once half of it has come. */
 static void ask_queue(struct covey_fetch *f, uint8_t source, struct covey__fetch_list *queue)
 {
     struct covey__fetch_source *s = &f->source[source];
     uint8_t digests[COVEY_WORK_WANT_MAX * sizeof(struct covey_digest)];
     uint16_t chosen[COVEY_WORK_WANT_MAX];
-    uint64_t bytes = s->asked_bytes;
+    uint64_t bytes = s->asked_bytes, all = under_way(f);
     size_t count = 0;
     for (uint16_t i = queue->first; i != COVEY__FETCH_NONE && count < COVEY_WORK_WANT_MAX;
          i = f->blob[i].next) {
-        if (bytes > 0 && bytes + bytes_of(&f->blob[i]) > s->window) {
+        uint64_t more = bytes_of(&f->blob[i]);
+        if ((bytes > 0 && bytes + more > s->window) || (all > 0 && all + more > f->most_bytes)) {
             break;
         }
-        bytes += bytes_of(&f->blob[i]);
+        bytes += more;
+        all += more;
         memcpy(digests + count * sizeof(struct covey_digest), f->blob[i].digest.bytes,
                sizeof(struct covey_digest));
         chosen[count++] = i;

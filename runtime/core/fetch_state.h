@@ -102,6 +102,7 @@ struct covey_fetch {
     struct covey__fetch_list later;
     uint16_t bucket[COVEY__FETCH_BUCKETS];
     uint64_t storing_bytes;
+    uint64_t most_bytes;            /* asked of all sources, and being kept */
     uint16_t blobs_used, free_blob; /* blobs beyond used were never touched */
     struct covey__fetch_blob blob[COVEY__FETCH_BLOBS];
     unsigned parked_used, parked_count;

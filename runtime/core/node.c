@@ -201,6 +201,10 @@ static void start_leaving(struct covey_node *node)
 static covey_err measured(struct covey_node *node, const struct covey_event *event)
 {
     node->config.rates = event->rates;
+    if (event->memory_bytes != 0) {
+        node->config.memory_bytes = event->memory_bytes;
+        covey__fetch_limit(node->fetch, event->memory_bytes / COVEY__NODE_FETCH_SHARE);
+    }
     node->members.hot[COVEY_SELF].incarnation++;
     node->view_stale = true;
     return covey__node_sign_record(node);

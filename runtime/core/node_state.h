@@ -32,6 +32,8 @@ enum {
     COVEY_LEAVE_MEMBERS = 32,
     COVEY_ASKED_MAX = 32, /* certificates asked for lately */
     COVEY_ASK_MS = 300,
+    /* Of what a device offers, weights that are on their way to it. */
+    COVEY__NODE_FETCH_SHARE = 16,
 };
 
 struct covey_node {

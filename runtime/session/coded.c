@@ -129,6 +129,13 @@ void covey__coded_unlock(struct covey_coded *coded)
     pthread_mutex_unlock(&coded->mutex);
 }
 
+void covey__coded_tidy(struct covey_coded *coded)
+{
+    if (pthread_mutex_trylock(&coded->mutex) == 0) {
+        covey__coded_unlock(coded);
+    }
+}
+
 void covey__coded_free(struct covey_coded *coded)
 {
     if (coded == NULL) {

@@ -32,6 +32,9 @@ void covey__coded_lock(struct covey_coded *coded);
 /* Drops what no version uses any more, and unlocks. */
 void covey__coded_unlock(struct covey_coded *coded);
 
+/* The same where no version is being made; its end does it otherwise. */
+void covey__coded_tidy(struct covey_coded *coded);
+
 /* A group of a layer: units first .. first + count - 1. */
 struct covey_coded_group {
     uint16_t layer, first, count;

@@ -10,6 +10,7 @@ enum {
     READ_BYTES = 1 << 20, /* the same; at least one blob */
     LOOK_MS = 10,         /* at channels that were full */
     SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
+    SERVE_ALL_SHARE = 16, /* and in all of them together, with what is being read */
 };
 
 /* What one peer wants and has not been given yet. */
@@ -151,12 +152,27 @@ static void serve_done(struct covey_task *task)
     serve_on(s);
 }
 
+/* Waits in channels, or may be there soon. */
+static uint64_t given_bytes(const struct covey_content *c)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
+        const struct serve *s = &c->serve[i];
+        if (s->used) {
+            bytes += covey_channels_queued(c->services->channels, &s->peer);
+            bytes += s->reading ? READ_BYTES : 0;
+        }
+    }
+    return bytes;
+}
+
 static bool is_full(const struct serve *s)
 {
     const struct covey_services *services = s->content->services;
     uint64_t most = services->memory_bytes / SERVE_SHARE;
     most = most < COVEY__SERVE_BYTES ? most : COVEY__SERVE_BYTES;
-    return covey_channels_queued(services->channels, &s->peer) > most;
+    return covey_channels_queued(services->channels, &s->peer) > most ||
+           given_bytes(s->content) > services->memory_bytes / SERVE_ALL_SHARE;
 }
 
 static void serve_on(struct serve *s)

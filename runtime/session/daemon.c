@@ -438,12 +438,10 @@ static covey_err open_node(struct covey_daemon *d, const char *interface)
     struct covey_rates rates = {0};
     covey_random(&seed, sizeof(seed));
     covey__measure_rates(&rates);
-    d->services.memory_bytes = covey__resident_left(d->services.memory_bytes);
     struct covey_node_config config = {
         .identity = d->identity,
         .gossip_port = covey_coap_port(d->coap),
         .channel_port = covey_channels_port(d->services.channels),
-        .memory_bytes = d->services.memory_bytes,
         .seed = seed,
         .rates = rates,
     };
@@ -538,6 +536,7 @@ covey_err covey_daemon_open(struct covey_loop *loop, const struct covey_daemon_c
         covey_daemon_close(d);
         return err;
     }
+    covey__resident_offer(&d->services);
     on_deadline(d);
     on_tick(d);
     covey__daemon_log(d, "%s is up: gossip port %u, channel port %u", d->identity->cert.name,

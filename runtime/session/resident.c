@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "services.h"
+
 enum {
     /* Beyond what it has at its start: tables, messages under way, what allocation wastes. */
-    LATER_BYTES = 10 << 20,
+    LATER_BYTES = 4 << 20,
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
 };
@@ -23,11 +25,18 @@ uint64_t covey__resident_bytes(void)
     return read == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-uint64_t covey__resident_left(uint64_t bound)
+void covey__resident_offer(struct covey_services *services)
 {
+    struct covey_member_info self;
+    uint64_t bound = services->memory_bytes;
     malloc_trim(0);
     uint64_t own = covey__resident_bytes() + LATER_BYTES;
-    return own < bound - bound / 4 ? bound - own : bound / 4;
+    services->memory_bytes = own < bound - bound / 4 ? bound - own : bound / 4;
+    bool found = services->member(services->user, NULL, &self);
+    COVEY_ASSERT(found);
+    struct covey_event event = {
+        .type = COVEY_EVENT_MEASURED, .rates = self.rates, .memory_bytes = services->memory_bytes};
+    services->feed(services->user, &event);
 }
 
 void covey__resident_tick(struct covey_resident *r)

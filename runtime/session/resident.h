@@ -10,9 +10,12 @@
 /* As the system counts it; 0: unknown. */
 uint64_t covey__resident_bytes(void);
 
-/* What is left of a bound for weights once the program itself has its part, of now and of later:
- * at least a quarter. */
-uint64_t covey__resident_left(uint64_t bound);
+struct covey_services;
+
+/* Once all tables are there: of services->memory_bytes, the bound, what is left for weights beside
+ * the program itself, as it is and as it will be; at least a quarter. That is what it is from here
+ * on, and what the mesh is told. */
+void covey__resident_offer(struct covey_services *services);
 
 /* Zeroed by its maker. */
 struct covey_resident {

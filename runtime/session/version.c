@@ -42,10 +42,14 @@ void covey__version_unref(struct covey_version *v)
         for (unsigned d = 0; l->secret != NULL && d < v->plan.devices; d++) {
             covey__secret_unref(l->secret[d]);
         }
-        covey__own_unref(l->own);
+        for (size_t p = 0; p < l->owns; p++) {
+            covey__own_unref(l->own[p]);
+        }
+        free(l->own);
         free(l->secret);
         free(l->digest);
     }
+    covey__coded_tidy(v->coded);
     free(v);
 }
 
@@ -80,7 +84,7 @@ struct chosen {
     size_t layer;
     unsigned slot[COVEY_LAYER_SLOTS_MAX];
     struct covey_digest digest[COVEY_LAYER_SLOTS_MAX];
-    size_t count;
+    size_t count, first; /* first: of those that are asked for */
 };
 
 static void choose(struct chosen *c, unsigned slot)
@@ -93,6 +97,7 @@ static covey_err chosen_weights(const void *user, size_t index, float *room, con
 {
     const struct chosen *c = user;
     const struct covey_model_file *f = c->version->file;
+    index += c->first;
     if (c->version->plan.layer[c->layer].by_rows) {
         return covey__model_file_unit(f, c->layer, c->slot[index], room, out);
     }
@@ -158,6 +163,28 @@ static covey_err make_digests(struct covey_version *v, size_t layer)
     return COVEY_OK;
 }
 
+static covey_err make_own(struct covey_version *v, struct chosen *c)
+{
+    struct covey_version_layer *vl = &v->layer[c->layer];
+    bool apart = v->file->sparse && vl->shape.kind == COVEY_LAYER_DENSE;
+    struct covey_coded_slots slots = slots_of(c);
+    slots.count = apart ? 1 : c->count;
+    size_t parts = c->count / slots.count;
+    covey_err err = COVEY_OK;
+    vl->own = calloc(parts, sizeof(*vl->own));
+    if (vl->own == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    for (size_t p = 0; p < parts && err == COVEY_OK; p++) {
+        c->first = p * slots.count;
+        slots.digests = c->digest + c->first;
+        err = covey__coded_own(v->coded, &slots, &vl->own[p]);
+        vl->owns += err == COVEY_OK;
+    }
+    c->first = 0;
+    return err;
+}
+
 static covey_err make_device(struct covey_version *v, struct chosen *c, uint8_t device)
 {
     const struct covey_plan_layer *pl = &v->plan.layer[c->layer];
@@ -179,12 +206,12 @@ static covey_err make_device(struct covey_version *v, struct chosen *c, uint8_t 
     if (c->count == 0) {
         return COVEY_OK;
     }
-    struct covey_coded_slots slots = slots_of(c);
     if (device != v->self) {
+        struct covey_coded_slots slots = slots_of(c);
         return covey__coded_secret(v->coded, &v->plan.device[device], &slots, &vl->secret[device]);
     }
     memcpy(vl->own_slots, held, sizeof(held));
-    return covey__coded_own(v->coded, &slots, &vl->own);
+    return make_own(v, c);
 }
 
 static covey_err make_layer(struct covey_version *v, size_t layer)
@@ -399,48 +426,72 @@ static covey_err compute_by_slot(const struct covey_version *v,
     return err;
 }
 
-covey_err covey__version_compute(const struct covey_version *v,
-                                 const struct covey_version_work *work,
-                                 struct covey_scratch *scratch, struct covey_body **out)
+static covey_err run_product(const struct covey_product *product,
+                             const struct covey_version_work *work, struct covey_scratch *scratch,
+                             float *answer)
 {
-    const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
-    const struct covey_version_layer *vl = &v->layer[work->layer];
-    if (v->plan.layer[work->layer].by_rows) {
-        return covey__rows_compute(v, work, scratch, out);
+    float *room = covey__scratch_get(scratch, covey_product_scratch(product) / sizeof(float) + 1);
+    if (room == NULL) {
+        return COVEY_ERR_NOMEM;
     }
-    bool is_own = vl->own != NULL && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0;
-    if (!is_own && is_by_slot(v, work->layer)) {
-        return compute_by_slot(v, work, scratch, out);
-    }
-    const struct covey_product *product = is_own ? vl->own->product : NULL;
-    size_t count = is_own ? vl->own->slots : 0;
-    struct covey_product *made = NULL;
-    float *weights = NULL;
-    covey_err err = COVEY_OK;
-    if (!is_own) {
-        err = product_of(v, work, &weights, &made, &count);
-        product = made;
+    const float *input = (const float *)(const void *)work->input->data;
+    return covey_product_run_wanted(product, input, room, answer, &work->wanted);
+}
+
+/* Parts of one layer. */
+struct parts {
+    const struct covey_own *const *part;
+    size_t count;
+    size_t floats; /* of one slot's answer */
+};
+
+static covey_err compute_parts(const struct parts *of, const struct covey_version_work *work,
+                               struct covey_scratch *scratch, struct covey_body **out)
+{
+    size_t count = 0;
+    for (size_t p = 0; p < of->count; p++) {
+        count += of->part[p]->slots;
     }
     struct covey_body *body = NULL;
-    if (err == COVEY_OK) {
-        err = covey_body_new(count * covey_layer_answer_floats(l) * sizeof(float), &body);
-    }
-    float *room = NULL;
-    if (err == COVEY_OK) {
-        room = covey__scratch_get(scratch, covey_product_scratch(product) / sizeof(float) + 1);
-        err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
-    }
-    if (err == COVEY_OK) {
-        const float *input = (const float *)(const void *)work->input->data;
-        float *answer = (float *)(void *)body->data;
-        err = covey_product_run_wanted(product, input, room, answer, &work->wanted);
+    covey_err err = covey_body_new(count * of->floats * sizeof(float), &body);
+    float *answer = err == COVEY_OK ? (float *)(void *)body->data : NULL;
+    for (size_t p = 0; p < of->count && err == COVEY_OK; p++) {
+        err = run_product(of->part[p]->product, work, scratch, answer);
+        answer += of->part[p]->slots * of->floats;
     }
     if (err == COVEY_OK) {
         *out = body;
         body = NULL;
     }
     covey_body_unref(body);
-    covey_product_free(made);
+    return err;
+}
+
+covey_err covey__version_compute(const struct covey_version *v,
+                                 const struct covey_version_work *work,
+                                 struct covey_scratch *scratch, struct covey_body **out)
+{
+    const struct covey_version_layer *vl = &v->layer[work->layer];
+    const struct covey_layer *l = covey_model_layer(v->file->model, work->layer);
+    struct covey_own once = {0};
+    const struct covey_own *made = &once;
+    struct parts parts = {vl->own, vl->owns, covey_layer_answer_floats(l)};
+    float *weights = NULL;
+    if (v->plan.layer[work->layer].by_rows) {
+        return covey__rows_compute(v, work, scratch, out);
+    }
+    if (vl->owns > 0 && memcmp(work->slots, vl->own_slots, sizeof(work->slots)) == 0) {
+        return compute_parts(&parts, work, scratch, out);
+    }
+    if (is_by_slot(v, work->layer)) {
+        return compute_by_slot(v, work, scratch, out);
+    }
+    covey_err err = product_of(v, work, &weights, &once.product, &once.slots);
+    if (err == COVEY_OK) {
+        parts = (struct parts){&made, 1, parts.floats};
+        err = compute_parts(&parts, work, scratch, out);
+    }
+    covey_product_free(once.product);
     free(weights);
     return err;
 }

@@ -14,7 +14,10 @@
 struct covey_version_layer {
     struct covey_digest *digest; /* by slot, or, by rows, by unit; NULL: not coded */
     struct covey_layer shape;    /* the layer, or, by rows, a block of it */
-    const struct covey_own *own; /* NULL: the owner holds nothing of it */
+    /* What the owner holds of it, in slot order: all at once or, where memory is scarce, a dense
+     * layer's slots one by one, so that a changed plan takes memory only for those that are new. */
+    const struct covey_own **own;
+    size_t owns;
     uint64_t own_slots[COVEY_LAYER_SLOTS_MAX / 64];
     const struct covey_secret **secret; /* by device; NULL: itself, or holds nothing */
 };

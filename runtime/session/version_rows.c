@@ -110,12 +110,12 @@ covey_err covey__rows_compute(const struct covey_version *v, const struct covey_
         return err;
     }
     float *to = (float *)(void *)body->data;
-    if (vl->own == NULL) {
+    if (vl->owns == 0) {
         err = run_units(v, work, scratch, to);
     }
-    for (unsigned s = 0; s < pl->slots && vl->own != NULL && err == COVEY_OK; s++) {
+    for (unsigned s = 0; s < pl->slots && vl->owns > 0 && err == COVEY_OK; s++) {
         if (bit(work->slots, s)) {
-            err = run(vl->own->product, work, work->block[pl->holder[s]], scratch, to);
+            err = run(vl->own[0]->product, work, work->block[pl->holder[s]], scratch, to);
             to += answer_floats(&vl->shape);
         }
     }

@@ -410,6 +410,24 @@ static void test_slow_disks_are_not_flooded(void **state)
     world_free(w);
 }
 
+/* A device of little memory has no more under way than it was told, but for one blob. */
+static void test_little_memory_is_not_flooded(void **state)
+{
+    (void)state;
+    static const uint64_t limit[] = {1, 3 * BLOB_LEN + BLOB_LEN / 2};
+    static const unsigned most[] = {1, 3};
+    for (unsigned i = 0; i < 2; i++) {
+        struct world *w = world_new(3);
+        covey__fetch_limit(w->node[1].fetch, limit[i]);
+        w->node[1].keep_ms = 200;
+        want(w, 1, BLOBS / 3, i == 1, 1);
+        world_end(w);
+        assert_int_equal(w->node[1].fetched, 1);
+        assert_int_equal(w->node[1].keeping_most, most[i]);
+        world_free(w);
+    }
+}
+
 static void set_away(struct world *w, unsigned who, bool away)
 {
     struct covey_node_id id = id_of(who);
@@ -582,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_all_get_all_from_one_another),
         cmocka_unit_test(test_bad_sources_are_passed_over),
         cmocka_unit_test(test_slow_disks_are_not_flooded),
+        cmocka_unit_test(test_little_memory_is_not_flooded),
         cmocka_unit_test(test_lost_channels_are_survived),
         cmocka_unit_test(test_units_come_from_the_owner),
         cmocka_unit_test(test_only_holders_are_asked),

@@ -538,7 +538,10 @@ static void test_versions_share_what_did_not_change(void **state)
     assert_non_null(next);
     assert_int_equal(covey__version_make(next, &w.plan.device[0]), COVEY_OK);
     for (size_t i = 0; i < w.plan.layers; i++) {
-        assert_ptr_equal(next->layer[i].own, w.version->layer[i].own);
+        assert_int_equal(next->layer[i].owns, w.version->layer[i].owns);
+        for (size_t p = 0; p < next->layer[i].owns; p++) {
+            assert_ptr_equal(next->layer[i].own[p], w.version->layer[i].own[p]);
+        }
         for (unsigned d = 0; d < w.plan.devices; d++) {
             assert_ptr_equal(next->layer[i].secret[d], w.version->layer[i].secret[d]);
         }

@@ -94,7 +94,7 @@ enum covey_event_type {
     COVEY_EVENT_CATALOGUE, /* bytes: what covey_node_model_wire() gave before the start */
     COVEY_EVENT_FETCH,     /* peer, fence (of nobody's session), bytes: blobs that this device wants
                               for itself (covey/wants.h) -> ACTION_FETCHED */
-    COVEY_EVENT_MEASURED,  /* rates: this device's, told to all in its record */
+    COVEY_EVENT_MEASURED,  /* rates, memory_bytes: this device's, told to all in its record */
 };
 
 /* TRAIN_OPEN's work. */
@@ -127,6 +127,7 @@ struct covey_event {
     uint32_t spent_us;
     const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */
     struct covey_rates rates;
+    uint64_t memory_bytes;                  /* MEASURED: what it offers others; 0: as before */
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
 };
 
