@@ -25,7 +25,7 @@ static void begin(void)
     assert_int_equal(covey_plan_make(&request, &plan), COVEY_OK);
     assert_int_equal(plan.devices, 8);
     assert_true(plan.layers > 0);
-    covey_plan_hold(&held, &plan, UINT32_MAX);
+    covey_plan_hold(&held, &request, &plan, UINT32_MAX);
     request.held = &held;
 }
 
