@@ -67,6 +67,7 @@ struct covey__member_cold {
     uint64_t nudge_ms;  /* next unasked word to it about its state */
     uint64_t dial_ms;   /* next dial while it has no channel */
     uint32_t dials;
+    uint64_t stalled_ms; /* its channel was seen to stand still then; 0: was not */
 };
 
 struct covey__probe {

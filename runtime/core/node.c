@@ -210,6 +210,17 @@ static covey_err measured(struct covey_node *node, const struct covey_event *eve
     return covey__node_sign_record(node);
 }
 
+static void channel(struct covey_node *node, const struct covey_event *event)
+{
+    if (event->type == COVEY_EVENT_CHANNEL_UP) {
+        covey__node_channel_up(node, event);
+    } else if (event->type == COVEY_EVENT_CHANNEL_DOWN) {
+        covey__node_channel_down(node, &event->peer);
+    } else {
+        covey__node_channel_stalled(node, &event->peer);
+    }
+}
+
 static covey_err dispatch(struct covey_node *node, const struct covey_event *event)
 {
     switch (event->type) {
@@ -223,10 +234,9 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
         covey__node_datagram(node, event);
         return COVEY_OK;
     case COVEY_EVENT_CHANNEL_UP:
-        covey__node_channel_up(node, event);
-        return COVEY_OK;
     case COVEY_EVENT_CHANNEL_DOWN:
-        covey__node_channel_down(node, &event->peer);
+    case COVEY_EVENT_CHANNEL_STALLED:
+        channel(node, event);
         return COVEY_OK;
     case COVEY_EVENT_MESSAGE:
         return covey__node_message(node, event);

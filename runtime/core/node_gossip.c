@@ -249,6 +249,7 @@ void covey__node_datagram(struct covey_node *node, const struct covey_event *eve
     cold->boot_known = true;
     cold->addr_seen = true;
     cold->gossip_addr = event->addr;
+    covey__node_heard(node, from);
     covey__node_gossip_message(node, from, false, covey_bytes_of(plain, datagram.len));
 }
 
@@ -273,7 +274,7 @@ static unsigned sample(struct covey_node *node, unsigned fanout, uint16_t *out)
     return count;
 }
 
-static void ping(struct covey_node *node, uint16_t to)
+void covey__node_ping(struct covey_node *node, uint16_t to)
 {
     struct covey_gossip_message m = {.type = COVEY_GOSSIP_PING}; /* seq 0: of no probe */
     m.node = node->members.hot[to].id;
@@ -285,11 +286,11 @@ void covey__node_ask_claim(struct covey_node *node)
     uint16_t to[COVEY_GOSSIP_FANOUT];
     uint16_t leader = covey__member_find(&node->members, &node->election.coordinator);
     if (leader != COVEY_NOBODY && leader != COVEY_SELF) {
-        ping(node, leader);
+        covey__node_ping(node, leader);
     }
     for (unsigned i = 0, count = sample(node, COVEY_GOSSIP_FANOUT, to); i < count; i++) {
         if (to[i] != leader) {
-            ping(node, to[i]);
+            covey__node_ping(node, to[i]);
         }
     }
 }

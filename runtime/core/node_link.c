@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
-enum { DIAL_STEP_MS = 200, DIAL_LONGEST_MS = 5000 };
+enum {
+    DIAL_STEP_MS = 200,
+    DIAL_LONGEST_MS = 5000,
+    STALLED_MS = 300, /* after it was last seen to stand still */
+};
 
 /* Where to send datagrams to, unless a current one told. */
 void covey__node_addresses(struct covey_node *node, uint16_t index)
@@ -226,6 +230,27 @@ void covey__node_drop(struct covey_node *node, uint16_t index)
         action->has_peer = true;
     }
     channel_gone(node, index);
+}
+
+/* It may be that the peer is gone, or that the way is free again and TCP does not know yet. */
+void covey__node_channel_stalled(struct covey_node *node, const struct covey_node_id *peer)
+{
+    uint16_t index = covey__member_find(&node->members, peer);
+    if (index != COVEY_NOBODY && index != COVEY_SELF && node->members.hot[index].channel) {
+        node->members.cold[index].stalled_ms = node->now_ms;
+        covey__node_ping(node, index);
+    }
+}
+
+void covey__node_heard(struct covey_node *node, uint16_t from)
+{
+    struct covey__member_cold *cold = &node->members.cold[from];
+    bool stalled = cold->stalled_ms != 0 && node->now_ms <= cold->stalled_ms + STALLED_MS;
+    cold->stalled_ms = 0;
+    if (stalled && node->members.hot[from].channel) {
+        covey__node_drop(node, from);
+        cold->dial_ms = node->now_ms;
+    }
 }
 
 /* Whether a channel to somebody there is up. */

@@ -84,6 +84,7 @@ void covey__node_datagram(struct covey_node *node, const struct covey_event *eve
 void covey__node_gossip_message(struct covey_node *node, uint16_t from, bool channel,
                                 struct covey_bytes bytes);
 void covey__node_gossip_round(struct covey_node *node);
+void covey__node_ping(struct covey_node *node, uint16_t to); /* of no probe */
 void covey__node_ask_claim(struct covey_node *node);
 
 /* node_news.c: signed statements in and out. */
@@ -105,6 +106,10 @@ void covey__node_hello(struct covey_node *node, const struct covey_event *event)
 void covey__node_channel_up(struct covey_node *node, const struct covey_event *event);
 void covey__node_channel_down(struct covey_node *node, const struct covey_node_id *peer);
 void covey__node_drop(struct covey_node *node, uint16_t index);
+/* Asks whether it can be reached: covey__node_heard() then makes a new channel. */
+void covey__node_channel_stalled(struct covey_node *node, const struct covey_node_id *peer);
+/* A current datagram of its own came. */
+void covey__node_heard(struct covey_node *node, uint16_t from);
 void covey__node_push(struct covey_node *node, uint16_t to); /* all that is known of members */
 void covey__node_discover(struct covey_node *node);
 void covey__node_dial_members(struct covey_node *node);

@@ -15,6 +15,8 @@ enum {
     KEEP_COUNT = 3,
     /* Little waits in the kernel in front of a control message. */
     NOT_SENT_MAX = COVEY__BATCH_BODY,
+    /* Retransmissions in a row; about 0.6 s. One alone is lost now and then where packets are. */
+    STALLED_RETRANSMITS = 2,
 };
 
 static void process(struct covey__stream *s);
@@ -58,6 +60,27 @@ void covey__stream_close(struct covey__stream *s, covey_err why)
     s->why = why;
     uv_close((uv_handle_t *)&s->tcp, on_closed);
     uv_close((uv_handle_t *)&s->timer, on_closed);
+}
+
+bool covey__stream_is_stalled(const struct covey__stream *s)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    uv_os_fd_t fd = -1;
+    return s->state == COVEY__STREAM_OPEN && uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0 &&
+           getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+           info.tcpi_retransmits >= STALLED_RETRANSMITS;
+}
+
+void covey__stream_reset(struct covey__stream *s, covey_err why)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    uv_os_fd_t fd = -1;
+    if (s->state != COVEY__STREAM_CLOSING && uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0) {
+        int ignored = setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        (void)ignored; /* then its end comes behind what is lost */
+    }
+    covey__stream_close(s, why);
 }
 
 static void on_late(uv_timer_t *timer)

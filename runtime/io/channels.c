@@ -336,10 +336,26 @@ size_t covey_channels_queued(const struct covey_channels *channels,
     return s == NULL ? 0 : s->queued;
 }
 
+void covey_channels_look(struct covey_channels *channels)
+{
+    const struct covey_channels_config *config = &channels->config;
+    for (const struct covey__peer *p = channels->peers; p != NULL; p = p->next) {
+        if (p->up && p->primary != NULL && covey__stream_is_stalled(p->primary) &&
+            config->on_stalled != NULL) {
+            config->on_stalled(config->user, &p->id);
+        }
+    }
+}
+
 void covey_channels_drop(struct covey_channels *channels, const struct covey_node_id *peer)
 {
     for (struct covey__stream *s = channels->streams; s != NULL; s = s->next) {
-        if (s->cert_len > 0 && covey_node_id_equal(&s->cert.node, peer)) {
+        if (s->cert_len == 0 || !covey_node_id_equal(&s->cert.node, peer)) {
+            continue;
+        }
+        if (covey__stream_is_stalled(s)) {
+            covey__stream_reset(s, COVEY_ERR_CANCELLED);
+        } else {
             covey__stream_close(s, COVEY_ERR_CANCELLED);
         }
     }

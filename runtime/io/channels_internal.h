@@ -133,6 +133,9 @@ void covey__stream_start(struct covey__stream *s); /* the handshake of a connect
 void covey__stream_connect(struct covey__stream *s);
 void covey__stream_close(struct covey__stream *s, covey_err why);
 void covey__stream_release(struct covey__stream *s); /* delivers what was held */
+bool covey__stream_is_stalled(const struct covey__stream *s);
+/* Closed, the peer hears of it at once: what was on its way is lost. */
+void covey__stream_reset(struct covey__stream *s, covey_err why);
 
 void covey__stream_finish(struct covey__stream *s); /* drain, then shut down */
 /* Frees the stream once its handles are closed, nothing waits and no worker holds a part of it. */

@@ -249,6 +249,7 @@ static void on_tick(void *user)
     covey__probe_tick(d->probe);
     covey__resident_tick(&d->services.resident);
     covey__custodian_tick(d->custodian);
+    covey_channels_look(d->services.channels);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
 }
 
@@ -259,35 +260,6 @@ static void on_payload(void *user, enum covey_coap_kind kind, const struct covey
                                                                  : COVEY_EVENT_GOSSIP,
                                 .addr = *from,
                                 .bytes = payload};
-    feed(user, &event);
-}
-
-static void on_up(void *user, const struct covey_cert *peer, struct covey_bytes cert_wire,
-                  const struct covey_addr *from)
-{
-    struct covey_event event = {
-        .type = COVEY_EVENT_CHANNEL_UP, .peer = peer->node, .bytes = cert_wire, .addr = *from};
-    struct covey_daemon *d = user;
-    feed(d, &event);
-    covey__probe_up(d->probe, &peer->node);
-}
-
-static void on_down(void *user, const struct covey_node_id *peer, covey_err why)
-{
-    struct covey_daemon *d = user;
-    struct covey_member_info info;
-    if (!d->closing && why != COVEY_ERR_CLOSED && covey_node_find(d->node, peer, &info)) {
-        covey__daemon_log(d, "channel to %s ended: %s", info.name, covey_strerror(why));
-    }
-    struct covey_event event = {.type = COVEY_EVENT_CHANNEL_DOWN, .peer = *peer};
-    feed(d, &event);
-    covey__probe_down(d->probe, peer);
-}
-
-static void on_dial_failed(void *user, const struct covey_addr *to, covey_err why)
-{
-    (void)why;
-    struct covey_event event = {.type = COVEY_EVENT_DIAL_FAILED, .addr = *to};
     feed(user, &event);
 }
 
@@ -418,9 +390,10 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
         .interface = config->interface,
         .port = config->port != 0 ? (uint16_t)(config->port + 1) : 0,
         .user = d,
-        .on_up = on_up,
-        .on_down = on_down,
-        .on_dial_failed = on_dial_failed,
+        .on_up = covey__daemon_up,
+        .on_down = covey__daemon_down,
+        .on_stalled = covey__daemon_stalled,
+        .on_dial_failed = covey__daemon_dial_failed,
         .on_message = on_message,
         .on_sent = on_sent,
         .on_log = log_line,

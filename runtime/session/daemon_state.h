@@ -88,12 +88,19 @@ struct covey_daemon {
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* daemon_channels.c: what channels tell; user is the daemon. */
+void covey__daemon_up(void *user, const struct covey_cert *peer, struct covey_bytes cert_wire,
+                      const struct covey_addr *from);
+void covey__daemon_down(void *user, const struct covey_node_id *peer, covey_err why);
+void covey__daemon_stalled(void *user, const struct covey_node_id *peer);
+void covey__daemon_dial_failed(void *user, const struct covey_addr *to, covey_err why);
+
 /* daemon_train.c: true: it was an action of training. */
 bool covey__daemon_train(struct covey_daemon *d, const struct covey_action *a);
 
 /* control.c */
 covey_err covey__control_listen(struct covey_daemon *d, const char *state_dir,
-                              char out_why[static 256]) COVEY_CHECK;
+                                char out_why[static 256]) COVEY_CHECK;
 void covey__control_stop(struct covey_daemon *d);
 /* control_catalogue.c: the node's catalogue changed. */
 void covey__control_catalogue(struct covey_daemon *d);

@@ -468,6 +468,31 @@ static void test_datagrams(void **state)
     assert_int_equal(f->node[0]->dropped, dropped + 1);
 }
 
+/* A channel that stands still is made anew once its peer is heard, not long after and not before.
+ */
+static void test_stalled_channels(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t asked[1400], answered[1400];
+    connect(f, 0, 1);
+    for (unsigned soon = 0; soon < 2; soon++) {
+        step(
+            f, 0,
+            (struct covey_event){.type = COVEY_EVENT_CHANNEL_STALLED, .peer = f->id[1]->cert.node});
+        assert_int_equal(count(f, COVEY_ACTION_DROP), 0);
+        struct covey_event event = {.type = COVEY_EVENT_GOSSIP,
+                                    .addr = addr_of(0),
+                                    .bytes = take(f, COVEY_ACTION_GOSSIP, asked)};
+        step(f, 1, event);
+        event.addr = addr_of(1);
+        event.bytes = take(f, COVEY_ACTION_GOSSIP, answered);
+        f->now_ms += soon ? 10 : 400;
+        step(f, 0, event);
+        assert_int_equal(count(f, COVEY_ACTION_DROP), soon);
+        assert_int_equal(count(f, COVEY_ACTION_DIAL), soon);
+    }
+}
+
 /* One's own record of a life with more incarnations is overtaken. */
 static void test_adopts_own_incarnation(void **state)
 {
@@ -500,6 +525,7 @@ int main(void)
         WITH(test_forged_record),
         WITH(test_forged_suspicion),
         WITH(test_datagrams),
+        WITH(test_stalled_channels),
         WITH(test_adopts_own_incarnation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,13 @@ static void on_dial_failed(void *user, const struct covey_addr *to, covey_err wh
     n->last_failed = why;
 }
 
+static void on_stalled(void *user, const struct covey_node_id *peer)
+{
+    struct fixture_node *n = user;
+    assert_non_null(peer);
+    n->stalled++;
+}
+
 static void on_message(void *user, const struct covey_node_id *peer, struct covey_bytes control,
                        struct covey_body *take_body)
 {
@@ -109,6 +116,7 @@ void fixture_open(struct fixture *f, size_t index)
                                            .on_down = on_down,
                                            .on_dial_failed = on_dial_failed,
                                            .on_message = on_message,
+                                           .on_stalled = on_stalled,
                                            .on_log = on_log};
     char why[256] = "";
     covey_err err = covey_channels_open(f->loop, &config, &n->channels, why);

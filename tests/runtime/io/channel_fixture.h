@@ -29,7 +29,7 @@ struct fixture_node {
     struct covey_identity *identity;
     struct covey_channels *channels;
     struct fixture *fixture;
-    unsigned ups, downs, failed, logs;
+    unsigned ups, downs, failed, logs, stalled;
     covey_err last_down, last_failed;
     char last_log[320];
     size_t count;

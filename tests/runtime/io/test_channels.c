@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "channel_fixture.h"
 
+#include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
@@ -312,6 +315,64 @@ static void test_channels_peer_restarts(void **state)
     assert_int_equal(f->nodes[2].messages[0].tag, 7);
 }
 
+/* While deaf, the connections of this process take nothing in and acknowledge nothing. */
+static void set_deaf(bool deaf)
+{
+    enum { FDS = 256 };
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog filter = {1, &nothing};
+    unsigned count = 0;
+    for (int fd = 0; fd < FDS; fd++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+            (peer.ss_family != AF_INET && peer.ss_family != AF_INET6)) {
+            continue;
+        }
+        int option = deaf ? SO_ATTACH_FILTER : SO_DETACH_FILTER;
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, option, &filter, sizeof(filter)), 0);
+        count++;
+    }
+    assert_true(count >= 2); /* both ends */
+}
+
+static bool one_got_any(const struct fixture *f)
+{
+    return f->nodes[1].count > 0;
+}
+
+static bool zero_stalled(const struct fixture *f)
+{
+    covey_channels_look(f->nodes[0].channels);
+    return f->nodes[0].stalled > 0;
+}
+
+static bool both_up_again(const struct fixture *f)
+{
+    return f->nodes[0].ups > 1 && f->nodes[1].ups > 1;
+}
+
+/* Where nothing is acknowledged that is noticed, and nowhere else; dropped, both ends are down. */
+static void test_channels_stalled(void **state)
+{
+    struct fixture *f = *state;
+    fixture_connect(f);
+    assert_int_equal(fixture_send(f, 0, 1, 8, SIZE_MAX), COVEY_OK);
+    assert_true(fixture_run(f, one_got_any, FIXTURE_WAIT_MS));
+    assert_false(zero_stalled(f));
+    set_deaf(true);
+    assert_int_equal(fixture_send(f, 0, 2, 8, SIZE_MAX), COVEY_OK);
+    assert_true(fixture_run(f, zero_stalled, FIXTURE_WAIT_MS));
+    set_deaf(false);
+    covey_channels_drop(f->nodes[0].channels, fixture_id(f, 1));
+    assert_true(fixture_run(f, both_down, FIXTURE_WAIT_MS));
+    assert_int_equal(f->nodes[1].count, 1); /* what was on its way is lost */
+    fixture_dial(f, 0, 1);
+    assert_true(fixture_run(f, both_up_again, FIXTURE_WAIT_MS));
+    f->nodes[0].stalled = 0;
+    assert_false(zero_stalled(f));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -322,6 +383,7 @@ int main(void)
         TEST(test_channels_drop_and_redial),   TEST(test_channels_peer_ends),
         TEST(test_channels_close_in_callback), TEST(test_channels_dial_fails),
         TEST(test_channels_peer_restarts),     TEST(test_channels_patient_beside_others),
+        TEST(test_channels_stalled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,14 +28,15 @@ struct covey_node_config {
 
 enum covey_event_type {
     COVEY_EVENT_TICK,
-    COVEY_EVENT_HELLO,        /* addr, bytes */
-    COVEY_EVENT_GOSSIP,       /* addr, bytes */
-    COVEY_EVENT_CHANNEL_UP,   /* peer, bytes: verified certificate's wire form, addr */
-    COVEY_EVENT_CHANNEL_DOWN, /* peer */
-    COVEY_EVENT_DIAL_FAILED,  /* addr */
-    COVEY_EVENT_MESSAGE,      /* peer, bytes, body */
-    COVEY_EVENT_JOIN,         /* addr: dial it now and until someone is known there */
-    COVEY_EVENT_LEAVE,        /* tell everyone, then ACTION_LEFT */
+    COVEY_EVENT_HELLO,           /* addr, bytes */
+    COVEY_EVENT_GOSSIP,          /* addr, bytes */
+    COVEY_EVENT_CHANNEL_UP,      /* peer, bytes: verified certificate's wire form, addr */
+    COVEY_EVENT_CHANNEL_DOWN,    /* peer */
+    COVEY_EVENT_CHANNEL_STALLED, /* peer: again and again while its channel stands still */
+    COVEY_EVENT_DIAL_FAILED,     /* addr */
+    COVEY_EVENT_MESSAGE,         /* peer, bytes, body */
+    COVEY_EVENT_JOIN,            /* addr: dial it now and until someone is known there */
+    COVEY_EVENT_LEAVE,           /* tell everyone, then ACTION_LEFT */
     /* worker */
     COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: the blobs it lacks (covey/wants.h), empty:
                                    none, it is ready; err: bad. Comes again after FETCHED */

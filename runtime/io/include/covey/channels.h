@@ -39,6 +39,8 @@ struct covey_channels_config {
     /* What was queued since the last wait has gone out, as far as the system takes it; the loop's
      * time is that of now. May be NULL. */
     void (*on_sent)(void *user);
+    /* From covey_channels_look(). May be NULL. */
+    void (*on_stalled)(void *user, const struct covey_node_id *peer);
     /* One line for the log: failed handshakes, flipped bits. */
     void (*on_log)(void *user, const char *line);
 };
@@ -70,6 +72,11 @@ void covey_channels_wake(struct covey_channels *channels);
 /* Bytes queued and not yet handed to the kernel; 0 without a channel. */
 size_t covey_channels_queued(const struct covey_channels *channels,
                              const struct covey_node_id *peer);
+/* Tells of each peer whose channel stands still: two retransmissions in a row were not
+ * acknowledged. TCP then waits twice as long each time, also when the way has long been free again.
+ */
+void covey_channels_look(struct covey_channels *channels);
+/* What stands still is not drained first. */
 void covey_channels_drop(struct covey_channels *channels, const struct covey_node_id *peer);
 
 enum {
