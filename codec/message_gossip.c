@@ -126,6 +126,7 @@ static const struct covey__field record_fields[] = {
     RECORD(9, rates.stream_mbytes),
     RECORD(10, rates.link_mbytes),
     RECORD(11, rates.message_us),
+    RECORD(12, rates.body_mbytes), /* last: older nodes do not tell it */
 };
 static const struct covey__field accusation_fields[] = {
     COVEY__FIXED(1, struct covey_accusation, accuser.bytes),
@@ -145,7 +146,12 @@ static const struct covey__fields claims = COVEY__FIELDS(claim_fields);
 covey_err covey_record_decode(struct covey_bytes in, struct covey_record_body *out)
 {
     struct covey_record_body record = {0};
-    covey_err err = covey__map_decode(in, records, &record);
+    unsigned seen = 0;
+    unsigned newer = 1U << (records.count - 1);
+    covey_err err = covey__map_read(in, records, &record, &seen);
+    if (err == COVEY_OK && (seen | newer) != covey__fields_all(records)) {
+        err = COVEY_ERR_MALFORMED;
+    }
     if (err == COVEY_OK) {
         *out = record;
     }

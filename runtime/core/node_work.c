@@ -44,6 +44,7 @@ static uint8_t devices_of(const struct covey_node *node, struct covey_plan_devic
                                            .stream_mbytes = rates->stream_mbytes,
                                            .link_mbytes = rates->link_mbytes,
                                            .message_us = rates->message_us,
+                                           .body_mbytes = rates->body_mbytes,
                                            .memory_bytes = cold->record.memory_bytes,
                                            .owner = i == COVEY_SELF};
         if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {

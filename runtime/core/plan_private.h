@@ -15,6 +15,8 @@ struct covey__pace {
      * times what a message costs a loop that is at it anyway, as measured. */
     double turn_us;
     double body_us; /* of one byte of a body, sending or receiving it */
+    /* What the processor has to do for it: the rest is the link, which takes both ways at once. */
+    double seal_us;
     double delay_us;
 };
 

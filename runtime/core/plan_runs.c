@@ -324,11 +324,19 @@ static double start_us(const struct covey__team *team, const struct covey_plan_c
     return own > end ? own : end;
 }
 
+/* Bytes both ways: the processor has all of them to do, the link those of either way. */
+static double moved_us(const struct covey__pace *pace, double in, double out)
+{
+    double processor = (in + out) * pace->seal_us, link = (in > out ? in : out) * pace->body_us;
+    return processor > link ? processor : link;
+}
+
 /* Rows go from who made them to who needs them; each device sends, receives and works. */
 static double exchange_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes,
                           const struct strip *strip)
 {
-    double busy[COVEY_PLAN_DEVICES_MAX];
+    double busy[COVEY_PLAN_DEVICES_MAX], in[COVEY_PLAN_DEVICES_MAX] = {0};
+    double out[COVEY_PLAN_DEVICES_MAX] = {0};
     double end = 0, delay = 0;
     memcpy(busy, strip->work_us, sizeof(busy));
     for (unsigned d = 0; d < team->devices; d++) {
@@ -342,13 +350,16 @@ static double exchange_us(const struct covey__team *team, const uint16_t *made, 
                 continue;
             }
             double bytes = body(team, to - from, row_bytes);
-            busy[d] += team->pace[d].message_us + bytes * team->pace[d].body_us;
-            busy[e] += team->pace[e].message_us + bytes * team->pace[e].body_us;
+            busy[d] += team->pace[d].message_us;
+            busy[e] += team->pace[e].message_us;
+            in[d] += bytes;
+            out[e] += bytes;
             delay = team->pace[e].delay_us > delay ? team->pace[e].delay_us : delay;
         }
     }
     for (unsigned d = 0; d < team->devices; d++) {
-        end = busy[d] > end ? busy[d] : end;
+        double us = busy[d] + moved_us(&team->pace[d], in[d], out[d]);
+        end = us > end ? us : end;
     }
     return end + delay;
 }

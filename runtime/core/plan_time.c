@@ -5,7 +5,7 @@ enum {
     LINK_MBYTES = 90, /* where it was not measured yet */
     MESSAGE_US = 200,
     STREAM_SHARE = 8, /* of mflops */
-    TURN_MESSAGES = 20,
+    TURN_MESSAGES = 11,
 };
 
 static uint32_t rate_mflops(const struct covey_plan_device *device)
@@ -23,6 +23,13 @@ static uint32_t rate_stream(const struct covey_plan_device *device)
 static uint32_t rate_link(const struct covey_plan_device *device)
 {
     return device->link_mbytes == 0 ? LINK_MBYTES : device->link_mbytes;
+}
+
+/* It cannot be less than what was seen with the link. */
+static uint32_t rate_body(const struct covey_plan_device *device)
+{
+    uint32_t link = rate_link(device);
+    return device->body_mbytes > link ? device->body_mbytes : link;
 }
 
 static uint32_t rate_message(const struct covey_plan_device *device)
@@ -71,15 +78,18 @@ static void snap_devices(struct covey_plan_device *device, unsigned count)
 {
     uint32_t mflops[COVEY_PLAN_DEVICES_MAX], stream[COVEY_PLAN_DEVICES_MAX];
     uint32_t link[COVEY_PLAN_DEVICES_MAX], message[COVEY_PLAN_DEVICES_MAX];
+    uint32_t body[COVEY_PLAN_DEVICES_MAX];
     snap_by(device, count, mflops, rate_mflops);
     snap_by(device, count, stream, rate_stream);
     snap_by(device, count, link, rate_link);
     snap_by(device, count, message, rate_message);
+    snap_by(device, count, body, rate_body);
     for (unsigned i = 0; i < count; i++) {
         device[i].mflops = mflops[i];
         device[i].stream_mbytes = stream[i];
         device[i].link_mbytes = link[i];
         device[i].message_us = message[i];
+        device[i].body_mbytes = body[i] > link[i] ? body[i] : link[i];
     }
 }
 
@@ -91,6 +101,7 @@ static struct covey__pace pace_of(const struct covey_plan_device *device)
         .message_us = device->message_us,
         .turn_us = (double)device->message_us * TURN_MESSAGES,
         .body_us = 1.0 / device->link_mbytes,
+        .seal_us = 1.0 / device->body_mbytes,
         .delay_us = device->delay_us,
     };
 }

@@ -67,6 +67,7 @@ struct covey_plan_device {
     uint32_t mflops;        /* measured rate of large products; 0 counts as 1 */
     uint32_t stream_mbytes; /* per second: weights read once; 0: mflops / 8 */
     uint32_t link_mbytes;   /* per second: bodies through AEAD, socket and link; 0: unknown, 90 */
+    uint32_t body_mbytes;   /* the same if the link were endless; 0: the link does not matter */
     uint32_t message_us;    /* what a message costs its sender, and its receiver; 0: 200 */
     uint32_t delay_us;      /* one way, on the link */
     uint64_t memory_bytes;  /* for units and tiles' weights; 0: none */
