@@ -151,16 +151,27 @@ static uint32_t per_us(uint64_t count, uint64_t ns)
     return rate == 0 ? 1 : rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
 }
 
+covey_err covey_measure_product(covey_clock_fn clock, struct covey_rates *out)
+{
+    uint64_t product = UINT64_MAX;
+    covey_err err = measure_product(clock, &product);
+    if (err == COVEY_OK) {
+        out->mflops = per_us((uint64_t)2 * CHANNELS * CHANNELS * SIDE * SIDE, product);
+    }
+    return err;
+}
+
 covey_err covey_measure_rates(covey_clock_fn clock, struct covey_rates *out)
 {
-    uint64_t product = UINT64_MAX, stream = UINT64_MAX;
-    covey_err err = measure_product(clock, &product);
+    struct covey_rates measured = *out;
+    uint64_t stream = UINT64_MAX;
+    covey_err err = covey_measure_product(clock, &measured);
     for (int i = 0; i < STREAM_ROUNDS && err == COVEY_OK; i++) {
         err = stream_round(clock, &stream);
     }
     if (err == COVEY_OK) {
-        out->mflops = per_us((uint64_t)2 * CHANNELS * CHANNELS * SIDE * SIDE, product);
-        out->stream_mbytes = per_us((uint64_t)ROWS * COLUMNS * sizeof(float), stream);
+        measured.stream_mbytes = per_us((uint64_t)ROWS * COLUMNS * sizeof(float), stream);
+        *out = measured;
     }
     return err;
 }

@@ -229,11 +229,21 @@ uint64_t covey_clock_ns(void)
     return uv_hrtime();
 }
 
-uint64_t covey_thread_cpu_ns(void)
+static uint64_t read_cpu(clockid_t clock)
 {
     struct timespec t = {0, 0};
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    (void)clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+uint64_t covey_thread_cpu_ns(void)
+{
+    return read_cpu(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t covey_process_cpu_ns(void)
+{
+    return read_cpu(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 covey_err covey_loop_post(struct covey_loop *loop, covey_loop_fn fn, void *user)

@@ -1,39 +1,107 @@
 /* SPDX-License-Identifier: MIT */
 #include "probe.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "covey/crypto.h"
 #include "covey/pace.h"
+#include "probe_tally.h"
 #include "rate.h"
 
 enum {
-    ROUNDS = 5, /* the best of some: a mesh that starts is busy with itself */
-    FIRST_MS = 2000,
-    NEXT_MS = 1500, /* doubled after each */
-    SMALL = 16,     /* messages that ask for nothing, one behind the other */
-    LARGE = 4,      /* bodies; the first only fills buffers and bursts */
+    SMALL = 16, /* messages that ask for nothing, one behind the other */
+    LARGE = 4,  /* bodies; the first only fills buffers and bursts */
     LARGE_BYTES = 512 * 1024,
     PEERS = 8, /* that take turns */
 };
+/* Measuring what is read from memory takes 20 MB: where weights have less than this, not again. */
+static const uint64_t ample_bytes = UINT64_C(256) << 20;
 
 struct covey_probe {
     struct covey_services *services;
-    struct covey_rates rates;
+    struct covey_probe_tally tally;
+    struct covey_task task;  /* measures rates, where a round begins */
+    bool computing;          /* it is under way */
+    struct covey_rates seen; /* in this round */
     struct covey_body *body; /* of the large ones, while measuring */
     struct covey_node_id up[PEERS];
-    unsigned ups, rounds;
+    unsigned ups;
     uint64_t next_ms;
     bool running;
     bool pause; /* the next large one goes at the next tick: requests are not held up by all */
     struct covey_node_id peer;
     uint32_t number;   /* of the PROBE that is out */
     unsigned answered; /* by this peer */
-    uint64_t sent_ns, cpu_ns;
-    uint64_t round_ns; /* the quickest small one */
-    uint64_t spent_ns; /* the least of the processor that one took */
-    uint64_t large_ns; /* the quickest large one */
+    uint64_t sent_ns, cpu_ns, all_cpu_ns;
+    uint64_t round_ns;        /* the quickest small one */
+    uint64_t spent_ns[SMALL]; /* of the processor, each small one */
+    uint64_t large_ns;        /* the quickest large one */
+    uint64_t sealed_ns;       /* of the processor, those large ones together, ciphers and all */
 };
+
+static bool send_probe(struct covey_probe *p, struct covey_body *body)
+{
+    uint8_t bytes[64];
+    size_t len = 0;
+    struct covey_work_message m = {.type = COVEY_WORK_PROBE, .probe = ++p->number};
+    covey_err err = covey_work_encode(&m, (struct covey_buf){bytes, sizeof(bytes)}, &len);
+    COVEY_ASSERT(err == COVEY_OK);
+    p->sent_ns = covey_clock_ns();
+    p->cpu_ns = covey_thread_cpu_ns();
+    p->all_cpu_ns = covey_process_cpu_ns();
+    return covey_channels_send(p->services->channels, &p->peer, covey_bytes_of(bytes, len), body) ==
+           COVEY_OK;
+}
+
+static void stop(struct covey_probe *p)
+{
+    p->running = p->pause = false;
+    covey_body_unref(p->body);
+    p->body = NULL;
+}
+
+static void wait_for_next(struct covey_probe *p)
+{
+    uint64_t random = 0;
+    covey_random(&random, sizeof(random));
+    p->next_ms =
+        covey_loop_now_ms(p->services->loop) + covey__probe_tally_wait_ms(&p->tally, random);
+}
+
+static struct covey_probe *probe_of(struct covey_task *task)
+{
+    return (struct covey_probe *)(void *)((char *)task - offsetof(struct covey_probe, task));
+}
+
+/* On the background's thread. When the device started, all that starts with it was at work too. */
+static void measure_rates(struct covey_task *task, struct covey_scratch *scratch)
+{
+    struct covey_probe *p = probe_of(task);
+    (void)scratch;
+    p->seen = (struct covey_rates){0};
+    if (p->services->memory_bytes < ample_bytes) {
+        covey__measure_product(&p->seen);
+    } else {
+        covey__measure_rates(&p->seen);
+    }
+}
+
+static void rates_measured(struct covey_task *task)
+{
+    struct covey_probe *p = probe_of(task);
+    p->computing = false;
+    wait_for_next(p);
+    if (p->ups == 0) {
+        return;
+    }
+    p->peer = p->up[p->tally.rounds % p->ups];
+    p->answered = 0;
+    p->round_ns = p->large_ns = UINT64_MAX;
+    p->sealed_ns = 0;
+    p->running = send_probe(p, NULL);
+}
 
 covey_err covey__probe_new(struct covey_services *services, const struct covey_rates *rates,
                            struct covey_probe **out)
@@ -43,7 +111,8 @@ covey_err covey__probe_new(struct covey_services *services, const struct covey_r
         return COVEY_ERR_NOMEM;
     }
     p->services = services;
-    p->rates = *rates;
+    p->tally.rates = *rates;
+    p->task = (struct covey_task){.work = measure_rates, .done = rates_measured};
     *out = p;
     return COVEY_OK;
 }
@@ -56,33 +125,13 @@ void covey__probe_free(struct covey_probe *p)
     }
 }
 
-static bool send_probe(struct covey_probe *p, struct covey_body *body)
-{
-    uint8_t bytes[64];
-    size_t len = 0;
-    struct covey_work_message m = {.type = COVEY_WORK_PROBE, .probe = ++p->number};
-    covey_err err = covey_work_encode(&m, (struct covey_buf){bytes, sizeof(bytes)}, &len);
-    COVEY_ASSERT(err == COVEY_OK);
-    p->sent_ns = covey_clock_ns();
-    p->cpu_ns = covey_thread_cpu_ns();
-    return covey_channels_send(p->services->channels, &p->peer, covey_bytes_of(bytes, len), body) ==
-           COVEY_OK;
-}
-
-static void stop(struct covey_probe *p)
-{
-    p->running = p->pause = false;
-    covey_body_unref(p->body);
-    p->body = NULL;
-}
-
 void covey__probe_up(struct covey_probe *p, const struct covey_node_id *peer)
 {
     if (p->ups == PEERS) {
         return;
     }
     if (p->ups == 0) {
-        p->next_ms = covey_loop_now_ms(p->services->loop) + FIRST_MS;
+        wait_for_next(p);
     }
     p->up[p->ups++] = *peer;
 }
@@ -110,17 +159,14 @@ void covey__probe_tick(struct covey_probe *p)
         return;
     }
     /* Beside requests neither they nor what is measured would be what they are. */
-    if (p->rounds == ROUNDS || p->ups == 0 || now_ms < p->next_ms ||
-        covey_channels_busy(p->services->channels)) {
+    if (p->computing || covey__probe_tally_settled(&p->tally) || p->ups == 0 ||
+        now_ms < p->next_ms || covey_channels_busy(p->services->channels)) {
         return;
     }
     stop(p); /* one that was never answered */
-    p->peer = p->up[p->rounds % p->ups];
-    p->next_ms = now_ms + ((uint64_t)NEXT_MS << p->rounds);
-    p->rounds++;
-    p->answered = 0;
-    p->round_ns = p->large_ns = p->spent_ns = UINT64_MAX;
-    p->running = send_probe(p, NULL);
+    covey__probe_tally_begin(&p->tally);
+    p->computing = true;
+    covey__pool_submit(p->services->background, &p->task);
 }
 
 /* A paced device is as much slower as its pace says. Of a round half is sending, half receiving. */
@@ -130,32 +176,30 @@ static uint32_t message_us(uint64_t round_cpu_ns)
     return covey__rate_round(us < 1 ? 1 : us > 100000 ? 100000 : us);
 }
 
-static uint32_t link_mbytes(uint64_t ns)
+static uint32_t large_mbytes(uint64_t ns)
 {
     uint64_t rate = (uint64_t)LARGE_BYTES * 1000 / (ns + 1);
     return covey__rate_round(rate < 1 ? 1 : rate > 100000 ? 100000 : rate);
 }
 
-/* The best that was seen counts: whatever else the devices did only made it worse. */
 static void measured(struct covey_probe *p)
 {
-    uint32_t link = link_mbytes(p->large_ns > p->round_ns ? p->large_ns - p->round_ns : 1);
-    uint32_t message = message_us(p->spent_ns);
-    bool better =
-        link > p->rates.link_mbytes || p->rates.message_us == 0 || message < p->rates.message_us;
+    p->seen.link_mbytes = large_mbytes(p->large_ns > p->round_ns ? p->large_ns - p->round_ns : 1);
+    p->seen.body_mbytes = large_mbytes(p->sealed_ns / (LARGE - 1) * 100 / covey_pace_percent());
+    p->seen.message_us = message_us(covey__probe_tally_quartile(p->spent_ns, SMALL));
     stop(p);
-    if (!better) {
+    if (!covey__probe_tally_add(&p->tally, &p->seen)) {
         return;
     }
-    p->rates.link_mbytes = link > p->rates.link_mbytes ? link : p->rates.link_mbytes;
-    p->rates.message_us =
-        p->rates.message_us == 0 || message < p->rates.message_us ? message : p->rates.message_us;
-    char line[128];
-    snprintf(
-        line, sizeof(line), "measured %u GFLOP/s, weights %u MB/s, bodies %u MB/s, messages %u us",
-        p->rates.mflops / 1000, p->rates.stream_mbytes, p->rates.link_mbytes, p->rates.message_us);
+    const struct covey_rates *best = &p->tally.rates;
+    char line[160];
+    snprintf(line, sizeof(line),
+             "measured %u GFLOP/s, weights %u MB/s, bodies %u MB/s (%u without the link), "
+             "messages %u us",
+             best->mflops / 1000, best->stream_mbytes, best->link_mbytes, best->body_mbytes,
+             best->message_us);
     p->services->log(p->services->user, line);
-    struct covey_event event = {.type = COVEY_EVENT_MEASURED, .rates = p->rates};
+    struct covey_event event = {.type = COVEY_EVENT_MEASURED, .rates = *best};
     p->services->feed(p->services->user, &event);
 }
 
@@ -165,9 +209,10 @@ static void note(struct covey_probe *p)
     p->answered++;
     if (p->answered <= SMALL) {
         p->round_ns = ns < p->round_ns ? ns : p->round_ns;
-        p->spent_ns = cpu_ns < p->spent_ns ? cpu_ns : p->spent_ns;
+        p->spent_ns[p->answered - 1] = cpu_ns;
     } else if (p->answered > SMALL + 1) {
         p->large_ns = ns < p->large_ns ? ns : p->large_ns;
+        p->sealed_ns += covey_process_cpu_ns() - p->all_cpu_ns;
     }
 }
 

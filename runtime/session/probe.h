@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * probe.h - measures what a message and a body cost this device, for the plan: some times in its
- * first minute PROBEs to one peer, small ones and then large ones.
+ * probe.h - measures what this device does in what time, for the plan: in rounds, most of them in
+ * its first minute, its rates again and then PROBEs to one peer, small ones and large ones.
  */
 #ifndef COVEY_SESSION_PROBE_H
 #define COVEY_SESSION_PROBE_H
@@ -10,7 +10,7 @@
 
 struct covey_probe;
 
-/* rates: what is known already; told with EVENT_MEASURED when more is. */
+/* rates: those of the start; told with EVENT_MEASURED when more is. */
 covey_err covey__probe_new(struct covey_services *services, const struct covey_rates *rates,
                            struct covey_probe **out) COVEY_CHECK;
 void covey__probe_free(struct covey_probe *p);

@@ -22,13 +22,24 @@ uint32_t covey__rate_round(uint64_t value)
     return (uint32_t)((power * step[i] + 500) / 1000);
 }
 
+static uint32_t paced(uint32_t rate)
+{
+    return covey__rate_round((uint64_t)rate * covey_pace_percent() / 100);
+}
+
 void covey__measure_rates(struct covey_rates *out)
 {
-    struct covey_rates measured = {.mflops = 1, .stream_mbytes = 1};
-    uint64_t percent = covey_pace_percent();
+    struct covey_rates measured = {0};
     if (covey_measure_rates(covey_thread_cpu_ns, &measured) != COVEY_OK) {
-        percent = 100;
+        measured.mflops = measured.stream_mbytes = 0;
     }
-    out->mflops = covey__rate_round(measured.mflops * percent / 100);
-    out->stream_mbytes = covey__rate_round(measured.stream_mbytes * percent / 100);
+    out->mflops = paced(measured.mflops);
+    out->stream_mbytes = paced(measured.stream_mbytes);
+}
+
+void covey__measure_product(struct covey_rates *out)
+{
+    struct covey_rates measured = {0};
+    covey_err err = covey_measure_product(covey_thread_cpu_ns, &measured);
+    out->mflops = err == COVEY_OK ? paced(measured.mflops) : 1;
 }

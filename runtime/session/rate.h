@@ -10,6 +10,8 @@
 /* mflops and stream_mbytes of one thread at the process's pace (covey/pace.h); 1 where they cannot
  * be measured. Takes some 50 ms of computing. */
 void covey__measure_rates(struct covey_rates *out);
+/* mflops alone, for which a megabyte does and half of the time. */
+void covey__measure_product(struct covey_rates *out);
 
 /* To the nearest power of the fourth root of two, at most 9 percent off: equal devices mostly tell
  * equal rates, or every plan would differ by the noise of a measurement. At least 1. */

@@ -12,5 +12,7 @@
  * that the calling thread has computed, so that others on the same processor do not count. The
  * best of several rounds; some 50 ms and 20 MB. */
 covey_err covey_measure_rates(covey_clock_fn clock, struct covey_rates *out) COVEY_CHECK;
+/* mflops alone, for which a megabyte does. */
+covey_err covey_measure_product(covey_clock_fn clock, struct covey_rates *out) COVEY_CHECK;
 
 #endif /* COVEY_MEASURE_H */

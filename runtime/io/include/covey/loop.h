@@ -26,6 +26,8 @@ uint64_t covey_wall_ms(void);
 uint64_t covey_clock_ns(void);
 /* Nanoseconds that the calling thread has computed. */
 uint64_t covey_thread_cpu_ns(void);
+/* The same of all threads of the process. */
+uint64_t covey_process_cpu_ns(void);
 
 typedef void (*covey_loop_fn)(void *user);
 /* Calls fn(user) on the loop's thread, in order; the only call allowed from other threads. */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe_tally.h"
+
+enum {
+    ROUNDS_MIN = 5,
+    SAME_MIN = 3,
+    FIRST_MS = 2000,
+    NEXT_MS = 1500, /* doubled after each */
+    DOUBLED_MAX = 5,
+};
+
+static bool take_best(uint32_t *best, uint32_t now)
+{
+    bool better = now > *best;
+    *best = better ? now : *best;
+    return better;
+}
+
+static void sort_up(uint64_t *inout, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        uint64_t moved = inout[i];
+        unsigned j = i;
+        for (; j > 0 && moved < inout[j - 1]; j--) {
+            inout[j] = inout[j - 1];
+        }
+        inout[j] = moved;
+    }
+}
+
+/* The start's is the first. */
+static bool take_stream(struct covey_probe_tally *t, uint32_t now)
+{
+    uint32_t before = t->rates.stream_mbytes;
+    if (now == 0 || t->streams > COVEY__PROBE_TALLY_ROUNDS_MAX) {
+        return false;
+    }
+    if (t->streams == 0 && before != 0) {
+        t->stream[t->streams++] = before;
+    }
+    t->stream[t->streams++] = now;
+    sort_up(t->stream, t->streams);
+    t->rates.stream_mbytes = (uint32_t)t->stream[t->streams / 2];
+    return t->rates.stream_mbytes != before;
+}
+
+void covey__probe_tally_begin(struct covey_probe_tally *t)
+{
+    t->rounds++;
+    t->same++;
+}
+
+bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round)
+{
+    struct covey_rates *best = &t->rates;
+    bool better = take_best(&best->mflops, round->mflops);
+    better = take_stream(t, round->stream_mbytes) || better;
+    better = take_best(&best->link_mbytes, round->link_mbytes) || better;
+    better = take_best(&best->body_mbytes, round->body_mbytes) || better;
+    if (round->message_us != 0 && (best->message_us == 0 || round->message_us < best->message_us)) {
+        best->message_us = round->message_us;
+        better = true;
+    }
+    t->same = better ? 0 : t->same;
+    return better;
+}
+
+bool covey__probe_tally_settled(const struct covey_probe_tally *t)
+{
+    return t->rounds >= COVEY__PROBE_TALLY_ROUNDS_MAX ||
+           (t->rounds >= ROUNDS_MIN && t->same >= SAME_MIN);
+}
+
+uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t random)
+{
+    unsigned doubled = t->rounds <= DOUBLED_MAX ? t->rounds : DOUBLED_MAX;
+    uint64_t usual = t->rounds == 0 ? FIRST_MS : (uint64_t)NEXT_MS << (doubled - 1);
+    return usual / 2 + random % (usual + 1);
+}
+
+uint64_t covey__probe_tally_quartile(uint64_t *inout_ns, unsigned count)
+{
+    sort_up(inout_ns, count);
+    return inout_ns[count / 4];
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * probe_tally.h - what rounds of measuring say together, and when the next one is due.
+ *
+ * Whatever else a device and its neighbours do makes what is measured worse, never better: so the
+ * best round counts. Equal devices tell the same once each has had a round that nothing disturbed.
+ * Only of memory, which all of a device's work shares, it is the median: nobody has it alone.
+ */
+#ifndef COVEY_SESSION_PROBE_TALLY_H
+#define COVEY_SESSION_PROBE_TALLY_H
+
+#include "covey/ids.h"
+
+enum { COVEY__PROBE_TALLY_ROUNDS_MAX = 12 };
+
+struct covey_probe_tally {
+    struct covey_rates rates; /* the best so far; 0: not measured */
+    unsigned rounds;          /* begun */
+    unsigned same;            /* of these the last so many told nothing new */
+    uint64_t stream[COVEY__PROBE_TALLY_ROUNDS_MAX + 1]; /* of rounds that measured it, in order */
+    unsigned streams;
+};
+
+void covey__probe_tally_begin(struct covey_probe_tally *t);
+/* What was measured in the round, rounded as rates are told; 0: not measured. True: the
+ * rates are others now. */
+bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round);
+/* Some rounds told nothing new, or there were very many: no more are needed. */
+bool covey__probe_tally_settled(const struct covey_probe_tally *t);
+/* From one round to the next, longer after each. Devices of a mesh start together, and rounds at
+ * the same moments would measure one another: so none waits as long as another. random: any. */
+uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t random);
+
+/* Of what so many messages cost, the lower quartile: a few cost less than any in a request does,
+ * since nothing had to be woken for them, and many cost more where others are at work. Sorts. */
+uint64_t covey__probe_tally_quartile(uint64_t *inout_ns, unsigned count);
+
+#endif /* COVEY_SESSION_PROBE_TALLY_H */
