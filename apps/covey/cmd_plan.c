@@ -20,10 +20,8 @@ static unsigned held(const struct covey_control_plan_layer *l, unsigned device)
 static const char *mode_name(uint8_t mode)
 {
     static const char *const names[] = {
-        [COVEY_CONTROL_LOCAL] = "local",
-        [COVEY_CONTROL_CODED] = "coded",
-        [COVEY_CONTROL_TILES] = "tiles",
-        [COVEY_CONTROL_EXACT] = "exact",
+        [COVEY_CONTROL_LOCAL] = "local", [COVEY_CONTROL_CODED] = "coded",
+        [COVEY_CONTROL_TILES] = "tiles", [COVEY_CONTROL_EXACT] = "exact",
         [COVEY_CONTROL_ROWS] = "rows",
     };
     return names[mode];

@@ -47,7 +47,8 @@ const char covey__help_train[] =
     "                           a product, or of the samples' side of it\n"
     "  --devices N              workers at most; --any-trust: also devices of trust none\n"
     "  --own-work               this device takes tasks too; --coded all: all layers are shared\n"
-    "  --check all              answers of trusted devices are checked too; every gradient is then\n"
+    "  --check all              answers of trusted devices are checked too; every gradient is "
+    "then\n"
     "                           computed by two devices\n"
     "  --name SESSION, --detach      the session's name; do not wait: see 'covey session'\n";
 

@@ -19,8 +19,9 @@ enum covey__frame_flag {
     COVEY__FRAME_BODY = 2,
     COVEY__FRAME_PING = 4, /* no message: answered by a PONG */
     COVEY__FRAME_PONG = 8, /* no message: the acceptor's first record, and the answer to a PING */
-    COVEY__FRAME_SHARED = 16,   /* with BODY: sealed once for many */
-    COVEY__FRAME_GIVEN_UP = 32, /* no message: that of this stream is to be delivered without body */
+    COVEY__FRAME_SHARED = 16, /* with BODY: sealed once for many */
+    COVEY__FRAME_GIVEN_UP =
+        32, /* no message: that of this stream is to be delivered without body */
 };
 
 enum {

@@ -27,8 +27,8 @@ void covey__holder_fetched(struct covey_holder *h, const struct covey_action *ac
 void covey__holder_compute(struct covey_holder *h, const struct covey_action *action);
 /* The assignment once it is ready, borrowed until RETIRED (take a reference); NULL: it is not. */
 struct covey_assignment *covey__holder_ready(const struct covey_holder *h,
-                                            const struct covey_node_id *owner,
-                                            const struct covey_fence *fence);
+                                             const struct covey_node_id *owner,
+                                             const struct covey_fence *fence);
 void covey__holder_retired(struct covey_holder *h, const struct covey_action *action);
 
 #endif /* COVEY_SESSION_HOLDER_H */

@@ -58,7 +58,7 @@ struct world {
     struct flight *queue;
     unsigned queued;
     bool fail_compute;
-    uint32_t fail_because; /* of these devices; 0: of itself */
+    uint32_t fail_because;      /* of these devices; 0: of itself */
     uint32_t fed;               /* these get the result, for layer FED_LAYER */
     bool cut[HOLDERS][HOLDERS]; /* no rows of the result come from the one to the other */
     /* what the owner got */

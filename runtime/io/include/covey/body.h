@@ -17,7 +17,7 @@ struct covey_body {
     size_t len;
     size_t capacity;
     struct covey_body_shared *shared; /* sealed once for many; or NULL */
-    bool patient; /* others go first on its channel; set by the maker before it is sent */
+    bool patient;         /* others go first on its channel; set by the maker before it is sent */
     _Atomic size_t ready; /* bytes that may be read; COVEY_BODY_WHOLE: all */
     _Atomic uint32_t refs;
 };
@@ -32,8 +32,8 @@ covey_err covey_body_append(struct covey_body *b, struct covey_bytes more) COVEY
 /* Seals the body once for all whom it will be sent to; worth it from two receivers on. Any thread,
  * before the body is sent. On NOMEM it is sealed for each, as always. */
 covey_err covey_body_share(struct covey_body *b) COVEY_CHECK;
-/* A body that is made while it is sent: ready is 0 before anybody else sees it, then grows, from any
- * one thread, to COVEY_BODY_WHOLE, or ends as GIVEN_UP: the message then arrives without it.
+/* A body that is made while it is sent: ready is 0 before anybody else sees it, then grows, from
+ * any one thread, to COVEY_BODY_WHOLE, or ends as GIVEN_UP: the message then arrives without it.
  * covey_channels_wake() sends what became ready. Not for a body that was sealed for many. */
 void covey_body_make_ready(struct covey_body *b, size_t ready);
 struct covey_body *covey_body_ref(struct covey_body *b);
