@@ -13,6 +13,7 @@ enum {
     TRAINED = 1437, /* digits in front of the test split: the network was trained on them */
     PHASES = 4,
     WAIT_MS = 20000,
+    LOOKS = 6, /* for who coordinates */
     PATH_BYTES = 128,
 };
 
@@ -80,16 +81,6 @@ static covey_err load(struct covey__demo *d, const struct demo_options *o)
     return COVEY_OK;
 }
 
-static int index_of(const struct covey__lab *lab, const char *name)
-{
-    for (unsigned i = 0; i < lab->count; i++) {
-        if (strcmp(lab->node[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 static covey_err start(struct covey__demo *d, const struct demo_options *o, const char *dir)
 {
     struct covey__lab_config config = {
@@ -126,30 +117,6 @@ static covey_err open_session(struct covey__demo *d)
     return err == COVEY_OK ? err : refuse(d, err, d->lab.why);
 }
 
-/* Asked is a node that does not coordinate; should the one asked so far do so now, another. */
-static covey_err choose_asker(struct covey__demo *d)
-{
-    char coordinator[COVEY_NAME_MAX + 1];
-    uint64_t term = 0;
-    covey_err err = covey__demo_coordinator(d, coordinator, &term);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    bool fits = strcmp(d->lab.node[d->asker].name, coordinator) != 0;
-    if (fits && d->target.control.is_open) {
-        return COVEY_OK;
-    }
-    for (unsigned i = 0; !fits && i < d->lab.count; i++) {
-        if (strcmp(d->lab.node[i].name, coordinator) != 0 && covey__lab_running(&d->lab.node[i])) {
-            d->asker = i;
-            fits = true;
-        }
-    }
-    fprintf(stderr, "%s coordinates in term %llu; %s is asked\n", coordinator,
-            (unsigned long long)term, d->lab.node[d->asker].name);
-    return open_session(d);
-}
-
 /* The mesh as it is now agrees on who is there and who coordinates, and could lose another node. */
 static covey_err settle(struct covey__demo *d)
 {
@@ -158,6 +125,46 @@ static covey_err settle(struct covey__demo *d)
         err = covey__lab_wait_redundant(&d->lab, d->asker, WAIT_MS);
     }
     return err == COVEY_OK ? err : refuse(d, err, d->lab.why);
+}
+
+static unsigned any_but(const struct covey__demo *d, unsigned coordinator)
+{
+    for (unsigned i = 0; i < d->lab.count; i++) {
+        if (i != coordinator && covey__lab_running(&d->lab.node[i])) {
+            return i;
+        }
+    }
+    return d->asker;
+}
+
+/* Asked is a node that does not coordinate; should the one asked so far do so now, another. While
+ * its session is opened the coordinator may change. */
+static covey_err choose_asker(struct covey__demo *d, int *out_coordinator)
+{
+    for (unsigned looks = 0; looks < LOOKS; looks++) {
+        char coordinator[COVEY_NAME_MAX + 1];
+        uint64_t term = 0;
+        covey_err err = covey__demo_coordinator(d, coordinator, &term);
+        if (err != COVEY_OK) {
+            return err;
+        }
+        *out_coordinator = covey__demo_index(d, coordinator);
+        bool known = *out_coordinator >= 0;
+        bool fits = known && (unsigned)*out_coordinator != d->asker;
+        if (fits && d->target.control.is_open) {
+            return COVEY_OK;
+        }
+        if (known) {
+            d->asker = fits ? d->asker : any_but(d, (unsigned)*out_coordinator);
+            fprintf(stderr, "%s coordinates in term %llu; %s is asked\n", coordinator,
+                    (unsigned long long)term, d->lab.node[d->asker].name);
+        }
+        err = known ? open_session(d) : settle(d);
+        if (err != COVEY_OK) {
+            return err;
+        }
+    }
+    return refuse(d, COVEY_ERR_STATE, "the coordinator changed again and again");
 }
 
 static int pick_worker(const struct covey__demo *d, const char *coordinator)
@@ -170,13 +177,13 @@ static int pick_worker(const struct covey__demo *d, const char *coordinator)
     return COVEY_DEMO_NO_VICTIM;
 }
 
-static covey_err run_phase(struct covey__demo *d, struct covey__demo_phase *phase, int victim)
+static covey_err run_phase(struct covey__demo *d, struct covey__demo_phase *phase)
 {
-    if (victim != COVEY_DEMO_NO_VICTIM) {
+    if (phase->victim != COVEY_DEMO_NO_VICTIM) {
         fprintf(stderr, "%s: will kill %s (SIGKILL) in the middle of a request\n", phase->name,
-                d->lab.node[victim].name);
+                d->lab.node[phase->victim].name);
     }
-    covey_err err = covey__demo_answer(d, phase, victim);
+    covey_err err = covey__demo_answer(d, phase);
     if (err == COVEY_OK) {
         err = settle(d);
     }
@@ -192,11 +199,27 @@ static covey_err run_phase(struct covey__demo *d, struct covey__demo_phase *phas
     return err;
 }
 
-static covey_err restart(struct covey__demo *d, const int victims[static 2])
+/* Kills who coordinates. Where the asked node has come to do so, another one is asked. */
+static covey_err kill_coordinator(struct covey__demo *d, struct covey__demo_phase *phase)
 {
-    for (int i = 0; i < 2; i++) {
-        fprintf(stderr, "restarted: starting %s again\n", d->lab.node[victims[i]].name);
-        covey_err err = covey__lab_start(&d->lab, (unsigned)victims[i]);
+    covey_err err = COVEY_ERR_BUSY;
+    for (unsigned looks = 0; looks < LOOKS && err == COVEY_ERR_BUSY; looks++) {
+        covey__tally_done(&phase->tally);
+        phase->tally = (struct covey__tally){0};
+        err = choose_asker(d, &phase->victim);
+        if (err == COVEY_OK) {
+            err = run_phase(d, phase);
+        }
+    }
+    return err;
+}
+
+static covey_err restart(struct covey__demo *d, const struct covey__demo_phase phases[static 3])
+{
+    for (int i = 1; i < 3; i++) {
+        unsigned index = (unsigned)phases[i].victim;
+        fprintf(stderr, "restarted: starting %s again\n", d->lab.node[index].name);
+        covey_err err = covey__lab_start(&d->lab, index);
         if (err != COVEY_OK) {
             return refuse(d, err, d->lab.why);
         }
@@ -206,32 +229,24 @@ static covey_err restart(struct covey__demo *d, const int victims[static 2])
 
 static covey_err run_phases(struct covey__demo *d, struct covey__demo_phase phases[static PHASES])
 {
-    int victims[2];
-    covey_err err = run_phase(d, &phases[0], COVEY_DEMO_NO_VICTIM);
+    int coordinator = -1;
+    covey_err err = run_phase(d, &phases[0]);
     if (err != COVEY_OK) {
         return err;
     }
     d->steady_ms = covey__tally_median_ms(&phases[0].tally);
-    victims[0] = pick_worker(d, phases[0].coordinator);
-    err = run_phase(d, &phases[1], victims[0]);
+    phases[1].victim = pick_worker(d, phases[0].coordinator);
+    err = run_phase(d, &phases[1]);
     if (err == COVEY_OK) {
-        err = choose_asker(d);
-    }
-    if (err != COVEY_OK) {
-        return err;
-    }
-    victims[1] = index_of(&d->lab, phases[1].coordinator);
-    if (victims[1] < 0 || (unsigned)victims[1] == d->asker) {
-        return refuse(d, COVEY_ERR_STATE, "the coordinator changed while it was to be killed");
-    }
-    err = run_phase(d, &phases[2], victims[1]);
-    if (err == COVEY_OK) {
-        err = restart(d, victims);
+        err = kill_coordinator(d, &phases[2]);
     }
     if (err == COVEY_OK) {
-        err = choose_asker(d);
+        err = restart(d, phases);
     }
-    return err == COVEY_OK ? run_phase(d, &phases[3], COVEY_DEMO_NO_VICTIM) : err;
+    if (err == COVEY_OK) {
+        err = choose_asker(d, &coordinator);
+    }
+    return err == COVEY_OK ? run_phase(d, &phases[3]) : err;
 }
 
 static bool phase_ok(const struct covey__demo *d, const struct covey__demo_phase *p)
@@ -245,7 +260,7 @@ static bool all_ok(const struct covey__demo *d,
                    const struct covey__demo_phase phases[static PHASES])
 {
     bool ok = phases[1].tally.recovered_dead > 0 && phases[2].tally.recovered_dead > 0 &&
-              strcmp(phases[2].coordinator, phases[1].coordinator) != 0 &&
+              strcmp(phases[2].coordinator, d->lab.node[phases[2].victim].name) != 0 &&
               phases[2].term > phases[1].term;
     for (int i = 0; i < PHASES; i++) {
         ok = ok && phase_ok(d, &phases[i]);
@@ -253,7 +268,7 @@ static bool all_ok(const struct covey__demo *d,
     return ok;
 }
 
-static cJSON *phase_json(struct covey__demo_phase *p)
+static cJSON *phase_json(const struct covey__demo *d, struct covey__demo_phase *p)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "name", p->name);
@@ -266,6 +281,11 @@ static cJSON *phase_json(struct covey__demo_phase *p)
     cJSON_AddNumberToObject(o, "recovered_late", (double)p->tally.recovered_late);
     cJSON_AddNumberToObject(o, "median_ms", covey__tally_median_ms(&p->tally));
     cJSON_AddNumberToObject(o, "max_ms", covey__tally_max_ms(&p->tally));
+    if (p->victim == COVEY_DEMO_NO_VICTIM) {
+        cJSON_AddNullToObject(o, "killed");
+    } else {
+        cJSON_AddStringToObject(o, "killed", d->lab.node[p->victim].name);
+    }
     cJSON_AddStringToObject(o, "coordinator", p->coordinator);
     cJSON_AddNumberToObject(o, "term", (double)p->term);
     return o;
@@ -306,7 +326,7 @@ static enum covey_exit report(struct covey__demo *d, struct covey__demo_phase ph
     cJSON_AddNumberToObject(document, "digits", (double)d->count);
     cJSON *list = cJSON_AddArrayToObject(document, "phases");
     for (int i = 0; i < PHASES; i++) {
-        cJSON_AddItemToArray(list, phase_json(&phases[i]));
+        cJSON_AddItemToArray(list, phase_json(d, &phases[i]));
     }
     cJSON_AddBoolToObject(document, "ok", ok);
     enum covey_exit code = covey__cli_print(d->cli, document);
@@ -315,15 +335,17 @@ static enum covey_exit report(struct covey__demo *d, struct covey__demo_phase ph
 
 static enum covey_exit run(struct covey__demo *d, const struct demo_options *o, const char *dir)
 {
-    struct covey__demo_phase phases[PHASES] = {{.name = "steady"},
-                                               {.name = "worker-killed"},
-                                               {.name = "coordinator-killed"},
-                                               {.name = "restarted"}};
+    struct covey__demo_phase phases[PHASES] = {
+        {.name = "steady", .victim = COVEY_DEMO_NO_VICTIM},
+        {.name = "worker-killed"},
+        {.name = "coordinator-killed", .kills_coordinator = true},
+        {.name = "restarted", .victim = COVEY_DEMO_NO_VICTIM}};
     covey_err err = load(d, o);
     if (err == COVEY_OK) {
         err = start(d, o, dir);
         bool is_up = err == COVEY_OK;
-        err = is_up ? choose_asker(d) : err;
+        int coordinator = -1;
+        err = is_up ? choose_asker(d, &coordinator) : err;
         err = err == COVEY_OK ? run_phases(d, phases) : err;
         covey__target_close(&d->target);
         if (is_up) {

@@ -29,6 +29,8 @@ enum { COVEY_DEMO_NO_VICTIM = -1 };
 
 struct covey__demo_phase {
     const char *name;
+    int victim;             /* index of who is to be killed; COVEY_DEMO_NO_VICTIM */
+    bool kills_coordinator; /* whoever that is then */
     struct covey__tally tally;
     bool argmax_equal;
     double max_rel_diff;
@@ -36,9 +38,11 @@ struct covey__demo_phase {
     uint64_t term;
 };
 
-/* Answers the whole split; kills node `victim` while about the third of it is being answered. */
-covey_err covey__demo_answer(struct covey__demo *d, struct covey__demo_phase *phase,
-                             int victim) COVEY_CHECK;
+/* Answers the whole split; kills the victim while about the third of it is being answered. BUSY:
+ * the asked node, which is not to be killed, has become the coordinator meanwhile. */
+covey_err covey__demo_answer(struct covey__demo *d, struct covey__demo_phase *phase) COVEY_CHECK;
+/* -1: no node has this name. */
+int covey__demo_index(const struct covey__demo *d, const char *name);
 /* Coordinator and term as the asker knows them. */
 covey_err covey__demo_coordinator(struct covey__demo *d, char name[static COVEY_NAME_MAX + 1],
                                   uint64_t *out_term) COVEY_CHECK;

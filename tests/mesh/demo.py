@@ -8,7 +8,7 @@ import sys
 from lab_common import COVEY, DATA, DIGITS, NO_NETNS, needs_root, skip
 
 FIELDS = {"name", "answers", "lost", "accuracy", "argmax_equal", "max_rel_diff", "recovered_dead",
-          "recovered_late", "median_ms", "max_ms", "coordinator", "term"}
+          "recovered_late", "median_ms", "max_ms", "killed", "coordinator", "term"}
 mode = sys.argv[1]
 if mode == "netns":
     needs_root()
@@ -34,6 +34,8 @@ for p in phases:
     assert 0 < p["median_ms"] <= p["max_ms"]
 steady, worker, coordinator, restarted = phases
 assert worker["recovered_dead"] > 0 and coordinator["recovered_dead"] > 0
-assert coordinator["coordinator"] != worker["coordinator"]
+assert steady["killed"] is None and restarted["killed"] is None
+assert worker["killed"] not in (None, worker["coordinator"])
+assert coordinator["killed"] not in (None, coordinator["coordinator"])
 assert coordinator["term"] > worker["term"]
 assert restarted["coordinator"] and restarted["term"] >= coordinator["term"]
