@@ -10,6 +10,8 @@
 #include "covey/crypto.h"
 #include "covey/pace.h"
 
+enum { SLOT_LISTS = 256 };
+
 struct parity_entry {
     struct covey_coded_group group;
     unsigned t;
@@ -30,6 +32,7 @@ struct secret_entry {
     _Atomic uint32_t refs;
     size_t layer;
     struct covey_digest key;
+    struct slot_secret **slot; /* [secret.slots]: what it was made of */
     struct secret_entry *next;
 };
 
@@ -38,7 +41,8 @@ struct slot_secret {
     size_t layer;
     struct covey_digest digest;
     struct slot_secret *next;
-    float s[]; /* [unit_rows], and behind it what covey_check_add() makes of it */
+    unsigned used; /* by devices' secrets */
+    float s[];     /* [unit_rows], and behind it what covey_check_add() makes of it */
 };
 
 struct covey_coded {
@@ -49,7 +53,7 @@ struct covey_coded {
     size_t parities, parity_room;
     struct own_entry *own;
     struct secret_entry *secret;
-    struct slot_secret *slot[256]; /* by the digest's first byte */
+    struct slot_secret *slot[SLOT_LISTS]; /* by the digest's first byte */
 };
 
 covey_err covey__coded_new(const struct covey_model_file *file, const struct covey_store *store,
@@ -75,6 +79,7 @@ static void own_free(struct own_entry *e)
 
 static void secret_free(struct secret_entry *e)
 {
+    free(e->slot);
     free(e->secret.s);
     free(e->secret.c);
     free(e);
@@ -101,6 +106,33 @@ void covey__coded_lock(struct covey_coded *coded)
     pthread_mutex_lock(&coded->mutex);
 }
 
+static void sweep_secrets(struct covey_coded *coded, bool all)
+{
+    for (struct secret_entry **link = &coded->secret; *link != NULL;) {
+        struct secret_entry *e = *link;
+        if (all || atomic_load(&e->refs) == 1) {
+            for (size_t i = 0; i < e->secret.slots; i++) {
+                e->slot[i]->used--;
+            }
+            *link = e->next;
+            covey__secret_unref(&e->secret);
+        } else {
+            link = &e->next;
+        }
+    }
+    for (size_t i = 0; i < SLOT_LISTS; i++) {
+        for (struct slot_secret **link = &coded->slot[i]; *link != NULL;) {
+            struct slot_secret *e = *link;
+            if (e->used == 0) {
+                *link = e->next;
+                free(e);
+            } else {
+                link = &e->next;
+            }
+        }
+    }
+}
+
 static void sweep(struct covey_coded *coded, bool all)
 {
     for (struct own_entry **link = &coded->own; *link != NULL;) {
@@ -112,15 +144,7 @@ static void sweep(struct covey_coded *coded, bool all)
             link = &e->next;
         }
     }
-    for (struct secret_entry **link = &coded->secret; *link != NULL;) {
-        struct secret_entry *e = *link;
-        if (all || atomic_load(&e->refs) == 1) {
-            *link = e->next;
-            covey__secret_unref(&e->secret);
-        } else {
-            link = &e->next;
-        }
-    }
+    sweep_secrets(coded, all);
 }
 
 void covey__coded_unlock(struct covey_coded *coded)
@@ -143,13 +167,6 @@ void covey__coded_free(struct covey_coded *coded)
     }
     sweep(coded, true);
     pthread_mutex_destroy(&coded->mutex);
-    for (size_t i = 0; i < 256; i++) {
-        while (coded->slot[i] != NULL) {
-            struct slot_secret *e = coded->slot[i];
-            coded->slot[i] = e->next;
-            free(e);
-        }
-    }
     free(coded->parity);
     free(coded);
 }
@@ -356,7 +373,7 @@ static void draw(float *s, size_t count)
     }
 }
 
-/* ---- a slot's secret: made once, whoever holds the slot ---- */
+/* ---- a slot's secret: made once for all versions that have the slot, whoever holds it ---- */
 
 static struct slot_secret *slot_find(struct covey_coded *coded, size_t layer,
                                      const struct covey_digest *digest)
@@ -385,6 +402,7 @@ static covey_err slot_make(struct covey_coded *coded, const struct covey_coded_s
     }
     e->layer = slots->layer;
     e->digest = slots->digests[index];
+    e->used = 0;
     draw(e->s, layer->unit_rows);
     memset(e->s + layer->unit_rows, 0, sums * sizeof(float));
     covey_check_add(layer, e->s, weights, e->s + layer->unit_rows);
@@ -397,16 +415,18 @@ static covey_err slot_make(struct covey_coded *coded, const struct covey_coded_s
 
 /* c is a sum over the rows, so that of a device is the sum of its slots'. */
 static covey_err secret_make(struct covey_coded *coded, const struct covey_coded_slots *slots,
-                             struct covey_secret *secret)
+                             struct secret_entry *entry)
 {
+    struct covey_secret *secret = &entry->secret;
     const struct covey_layer *layer = covey_model_layer(coded->file->model, slots->layer);
     size_t sums = covey_check_floats(layer), rows = layer->unit_rows;
     float *room = floats_new(covey_layer_unit_floats(layer));
     secret->s = floats_new(slots->count * rows);
     secret->c = floats_new(sums);
     secret->slots = slots->count;
+    entry->slot = calloc(slots->count, sizeof(struct slot_secret *));
     covey_err err = COVEY_ERR_NOMEM;
-    if (room != NULL && secret->s != NULL && secret->c != NULL) {
+    if (room != NULL && secret->s != NULL && secret->c != NULL && entry->slot != NULL) {
         memset(secret->c, 0, sums * sizeof(float));
         err = COVEY_OK;
     }
@@ -416,6 +436,7 @@ static covey_err secret_make(struct covey_coded *coded, const struct covey_coded
         if (err != COVEY_OK) {
             break;
         }
+        entry->slot[i] = e;
         memcpy(secret->s + i * rows, e->s, rows * sizeof(float));
         covey_check_join(layer, e->s + rows, secret->c);
     }
@@ -440,10 +461,13 @@ covey_err covey__coded_secret(struct covey_coded *coded, const struct covey_node
     if (e == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    covey_err err = secret_make(coded, slots, &e->secret);
+    covey_err err = secret_make(coded, slots, e);
     if (err != COVEY_OK) {
         secret_free(e);
         return err;
+    }
+    for (size_t i = 0; i < slots->count; i++) {
+        e->slot[i]->used++;
     }
     atomic_init(&e->refs, 2);
     e->layer = slots->layer;
