@@ -289,10 +289,10 @@ static void key_of(const struct covey_node_id *device, const struct covey_coded_
     }
     covey_hasher_update(&hasher,
                         covey_bytes_of(slots->digests, slots->count * sizeof(*slots->digests)));
-    /* A product is of one height; s and c are the same for all. */
+    /* A product is of one shape: one block of all rows is as high as the layer, but brings what the
+     * layer pads. s and c are the same for all. */
     if (device == NULL) {
-        covey_hasher_update(
-            &hasher, covey_bytes_of(&slots->shape->out_height, sizeof(slots->shape->out_height)));
+        covey_hasher_update(&hasher, covey_bytes_of(slots->shape, sizeof(*slots->shape)));
     }
     covey_hasher_final(&hasher, out);
 }

@@ -7,6 +7,7 @@
 #include "../../nn/builder.h"
 #include "coded.h"
 #include "covey/crypto.h"
+#include "covey/spatial.h"
 #include "scratch.h"
 #include "stored.h"
 
@@ -118,11 +119,40 @@ static void test_vectors_of_failed_versions_go(void **state)
     tear_down(&w);
 }
 
+/* One block of all rows has its edges in its input. */
+static void test_products_are_of_one_shape(void **state)
+{
+    struct world w = {0};
+    const struct covey_own *whole = NULL, *block = NULL;
+    set_up(state, &w);
+    const struct covey_layer *layer = covey_model_layer(w.file->model, 0);
+    struct covey_layer shape;
+    assert_int_equal(covey_spatial_block(layer, 1, &shape), COVEY_OK);
+    assert_int_equal(shape.out_height, layer->out_height);
+    assert_true(shape.height > layer->height);
+    struct covey_coded_slots slots = {.layer = 0,
+                                      .count = 1,
+                                      .shape = layer,
+                                      .digests = covey_manifest_unit(w.file->manifest, 0, 0),
+                                      .weights = read_unit,
+                                      .user = &w};
+    covey__coded_lock(w.coded);
+    assert_int_equal(covey__coded_own(w.coded, &slots, &whole), COVEY_OK);
+    slots.shape = &shape;
+    assert_int_equal(covey__coded_own(w.coded, &slots, &block), COVEY_OK);
+    covey__coded_unlock(w.coded);
+    assert_ptr_not_equal(whole, block);
+    covey__own_unref(whole);
+    covey__own_unref(block);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors_go_with_the_last_version),
         cmocka_unit_test(test_vectors_of_failed_versions_go),
+        cmocka_unit_test(test_products_are_of_one_shape),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
