@@ -451,8 +451,9 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
          "usage: covey lab list [--dir DIR] [--json]\n" COVEY_LAB_DIR_HELP, run_list},
         {"wait", "wait until the mesh could lose a node",
          "usage: covey lab wait [--wait S] [--dir DIR] [--json]\n"
-         "Waits until the running nodes know one another and a coordinator, and all that they\n"
-         "hold for running sessions is redundant again.\n" COVEY_LAB_DIR_HELP,
+         "Waits until the running nodes know one another and a coordinator, what they send one\n"
+         "another arrives, and all that they hold for running sessions is redundant "
+         "again.\n" COVEY_LAB_DIR_HELP,
          run_wait},
         {"kill", "kill nodes (SIGKILL)", help.node, run_kill},
         {"freeze", "stop nodes (SIGSTOP)", help.node, run_freeze},

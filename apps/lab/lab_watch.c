@@ -103,8 +103,8 @@ static bool is_running_node(const struct covey__lab *lab, const char *name)
     return false;
 }
 
-/* Whether node index sees `alive` nodes, none that is not there, and a coordinator; and the one
- * that the nodes before it saw. */
+/* Whether node index sees `alive` nodes, none that is not there, has a channel to each on which
+ * something arrives, and a coordinator; and the one that the nodes before it saw. */
 static bool sees_mesh(const struct covey__lab *lab, unsigned index, unsigned alive,
                       char coordinator[static COVEY_NAME_MAX + 1])
 {
@@ -114,7 +114,7 @@ static bool sees_mesh(const struct covey__lab *lab, unsigned index, unsigned ali
     for (size_t i = 0; good && i < c.reply->status.member_count; i++) {
         const struct covey_control_member *m = &c.reply->status.member[i];
         bool counts = m->self || m->state == COVEY_MEMBER_ALIVE;
-        good = !counts || is_running_node(lab, m->name);
+        good = !counts || (is_running_node(lab, m->name) && (m->self || m->channel));
         seen += counts;
         if (!covey_node_id_equal(&m->id, &c.reply->status.coordinator)) {
             continue;
@@ -156,7 +156,7 @@ covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms)
         }
         if (covey__lab_now_ms() >= end_ms) {
             snprintf(lab->why, sizeof(lab->why),
-                     "the nodes did not find one another and a coordinator within %d s",
+                     "the nodes did not reach one another and find a coordinator within %d s",
                      wait_ms / 1000);
             return COVEY_ERR_TIMEOUT;
         }

@@ -242,10 +242,16 @@ void covey__node_channel_stalled(struct covey_node *node, const struct covey_nod
     }
 }
 
+bool covey__node_stands_still(const struct covey_node *node, uint16_t index)
+{
+    uint64_t stalled_ms = node->members.cold[index].stalled_ms;
+    return stalled_ms != 0 && node->now_ms <= stalled_ms + STALLED_MS;
+}
+
 void covey__node_heard(struct covey_node *node, uint16_t from)
 {
     struct covey__member_cold *cold = &node->members.cold[from];
-    bool stalled = cold->stalled_ms != 0 && node->now_ms <= cold->stalled_ms + STALLED_MS;
+    bool stalled = covey__node_stands_still(node, from);
     cold->stalled_ms = 0;
     if (stalled && node->members.hot[from].channel) {
         covey__node_drop(node, from);

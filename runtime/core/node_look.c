@@ -18,6 +18,7 @@ static void fill(const struct covey_node *node, uint16_t index, struct covey_mem
     out->memory_bytes = cold->record.memory_bytes;
     out->incarnation = hot->incarnation;
     out->channel = hot->channel;
+    out->passes = hot->channel && !covey__node_stands_still(node, index);
     out->lied = covey__job_lied(node->job, &hot->id);
     out->self = index == COVEY_SELF;
 }

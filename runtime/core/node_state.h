@@ -108,6 +108,7 @@ void covey__node_channel_down(struct covey_node *node, const struct covey_node_i
 void covey__node_drop(struct covey_node *node, uint16_t index);
 /* Asks whether it can be reached: covey__node_heard() then makes a new channel. */
 void covey__node_channel_stalled(struct covey_node *node, const struct covey_node_id *peer);
+bool covey__node_stands_still(const struct covey_node *node, uint16_t index);
 /* A current datagram of its own came. */
 void covey__node_heard(struct covey_node *node, uint16_t from);
 void covey__node_push(struct covey_node *node, uint16_t to); /* all that is known of members */

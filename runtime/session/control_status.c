@@ -13,7 +13,7 @@ static void fill_member(const struct covey_daemon *d, const struct covey_member_
         .mflops = info->rates.mflops,
         .memory_bytes = info->memory_bytes,
         .self = info->self,
-        .channel = info->channel,
+        .channel = info->passes,
         .lied = info->lied,
     };
     memcpy(m->name, info->name, sizeof(m->name));

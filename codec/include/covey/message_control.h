@@ -67,8 +67,8 @@ struct covey_control_member {
     uint32_t rtt_us;
     uint32_t mflops;
     uint64_t memory_bytes;
-    bool self, channel;
-    bool lied; /* to this node, as an owner */
+    bool self, channel; /* channel: one is up and does not stand still */
+    bool lied;          /* to this node, as an owner */
 };
 
 struct covey_control_status {

@@ -474,12 +474,17 @@ static void test_stalled_channels(void **state)
 {
     struct fixture *f = *state;
     uint8_t asked[1400], answered[1400];
+    struct covey_member_info info;
     connect(f, 0, 1);
+    assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
+    assert_true(info.channel && info.passes);
     for (unsigned soon = 0; soon < 2; soon++) {
         step(
             f, 0,
             (struct covey_event){.type = COVEY_EVENT_CHANNEL_STALLED, .peer = f->id[1]->cert.node});
         assert_int_equal(count(f, COVEY_ACTION_DROP), 0);
+        assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
+        assert_true(info.channel && !info.passes);
         struct covey_event event = {.type = COVEY_EVENT_GOSSIP,
                                     .addr = addr_of(0),
                                     .bytes = take(f, COVEY_ACTION_GOSSIP, asked)};
@@ -490,6 +495,8 @@ static void test_stalled_channels(void **state)
         step(f, 0, event);
         assert_int_equal(count(f, COVEY_ACTION_DROP), soon);
         assert_int_equal(count(f, COVEY_ACTION_DIAL), soon);
+        assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
+        assert_true(info.channel == !soon && info.passes == !soon);
     }
 }
 

@@ -167,6 +167,7 @@ struct covey_member_info {
     uint64_t memory_bytes;
     uint64_t incarnation;
     bool channel; /* a channel to it is up */
+    bool passes;  /* and was not just seen to stand still */
     bool self;
     bool incompatible;
     bool lied; /* to this owner: it gets no more work from here */
