@@ -271,6 +271,12 @@ void set_devices(struct world *w, unsigned mask)
     w->view.device_generation++;
 }
 
+void plan_anew(struct world *w)
+{
+    pass(w, 0);
+    pass(w, 160);
+}
+
 struct world *world_new(unsigned devices, unsigned parity)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -327,6 +333,13 @@ void end(struct world *w, uint64_t request)
 }
 
 /* Session keeps the input until LAYER_DONE; here all layers share one. */
+void finish(struct world *w, uint64_t request)
+{
+    end(w, request);
+    assert_no_bodies(w);
+    world_free(w);
+}
+
 void start_layer(struct world *w, uint64_t request, unsigned layer)
 {
     struct covey_event event = {
@@ -436,6 +449,15 @@ void give_piece(struct world *w, unsigned device)
     tell(w, device, &m, new_body(w), covey_tile_piece_bytes(run, run->segments, rows, false));
 }
 
+void give_all(struct world *w)
+{
+    for (unsigned d = 0; d < DEVICES; d++) {
+        if ((w->started >> d & 1) != 0) {
+            give_piece(w, d);
+        }
+    }
+}
+
 void stall(struct world *w, unsigned device, uint32_t missing)
 {
     uint8_t bytes[4];
@@ -489,15 +511,37 @@ void answer(struct world *w, unsigned device)
     tell(w, device, &m, new_body(w), slots * (w->by_rows ? BLOCK_BYTES : ANSWER_BYTES));
 }
 
+void answer_from(struct world *w, unsigned first, unsigned end)
+{
+    for (unsigned d = first; d < end; d++) {
+        answer(w, d);
+    }
+}
+
+void answer_but(struct world *w, unsigned devices, unsigned silent)
+{
+    for (unsigned d = 0; d < devices; d++) {
+        if (d != silent) {
+            answer(w, d);
+        }
+    }
+}
+
 void make_usual(struct world *w, unsigned devices)
 {
     for (unsigned i = 0; i < 8; i++) {
         start_layer(w, 7, 0);
         pass(w, 100);
-        for (unsigned d = 0; d < devices; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 0, devices);
     }
+}
+
+void computed_here_after(struct world *w, uint64_t ms)
+{
+    pass(w, ms - 1);
+    assert_int_equal(w->locals, 1);
+    pass(w, 1);
+    assert_int_equal(w->locals, 2);
 }
 
 /* Units whose device has no answer in what the layer was done with. */

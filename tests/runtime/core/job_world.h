@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * job_world.h - the scripted world around one owner for test_job.c.
+ * job_world.h - the scripted world around one owner for test_job*.c.
  */
 #ifndef COVEY_TEST_JOB_WORLD_H
 #define COVEY_TEST_JOB_WORLD_H
@@ -72,11 +72,15 @@ void tell(struct world *w, unsigned device, const struct covey_work_message *m, 
 void set_peer(struct world *w, unsigned device, enum covey_peer_state state);
 void pass(struct world *w, uint64_t ms);
 void set_devices(struct world *w, unsigned mask);
+/* As long as it takes until a plan is made for other devices or rates. */
+void plan_anew(struct world *w);
 struct world *world_new(unsigned devices, unsigned parity);
 void world_free(struct world *w);
 void open_session(struct world *w);
 covey_err begin(struct world *w, uint64_t request);
 void end(struct world *w, uint64_t request);
+/* The request ends, and with it the world, in which no body is left. */
+void finish(struct world *w, uint64_t request);
 void start_layer(struct world *w, uint64_t request, unsigned layer);
 struct world *ready_world(unsigned devices, unsigned parity);
 /* Its model is one convolution, split by rows; request 7 has begun. */
@@ -91,11 +95,18 @@ void start_tiles(struct world *w, uint64_t request);
 void answer_cut(struct world *w);
 /* The device's rows of the result, of the last START. */
 void give_piece(struct world *w, unsigned device);
+/* Those of all devices that were started. */
+void give_all(struct world *w);
 void stall(struct world *w, unsigned device, uint32_t missing);
 unsigned slots_of(const struct world *w, unsigned layer, unsigned device, bool units_only);
 struct covey_work_message answer_of(const struct world *w, unsigned device);
 void answer_local(struct world *w, unsigned index);
 void answer(struct world *w, unsigned device);
+/* Devices first to end - 1, and all but one. */
+void answer_from(struct world *w, unsigned first, unsigned end);
+void answer_but(struct world *w, unsigned devices, unsigned silent);
+/* Until then the owner computes its own share only, then what is overdue too. */
+void computed_here_after(struct world *w, uint64_t ms);
 /* Layer 0 of request 7, eight times, each answered by all after 100 ms. */
 void make_usual(struct world *w, unsigned devices);
 unsigned rebuilt(const struct world *w, unsigned layer);

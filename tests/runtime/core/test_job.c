@@ -16,10 +16,8 @@ static void test_any_one_silent_device_costs_no_waiting(void **state)
                 start_layer(w, 7, layer);
                 for (unsigned d = 0; d < devices; d++) {
                     assert_int_equal(w->asked[d], d != 0);
-                    if (d != silent) {
-                        answer(w, d);
-                    }
                 }
+                answer_but(w, devices, silent);
                 assert_int_equal(w->done, layer + 1);
                 assert_int_equal(w->layer_done.answer[silent], 0);
                 assert_int_equal(w->layer_done.recovered_late, rebuilt(w, layer));
@@ -48,11 +46,7 @@ static void test_any_one_dead_device_costs_no_waiting(void **state)
             start_layer(w, 7, 0);
             w->unreachable[dead] = true;
             set_peer(w, dead, dead % 2 != 0 ? COVEY_PEER_GONE : COVEY_PEER_NO_CHANNEL);
-            for (unsigned d = 0; d < devices; d++) {
-                if (d != dead) {
-                    answer(w, d);
-                }
-            }
+            answer_but(w, devices, dead);
             assert_int_equal(w->done, 1);
             assert_int_equal(w->layer_done.recovered_dead, slots_of(w, 0, dead, true));
             assert_int_equal(w->layer_done.recovered_late,
@@ -77,9 +71,7 @@ static void test_two_dead_devices_are_computed_here(void **state)
         assert_int_equal(w->locals, 2);
         unsigned lost = slots_of(w, 1, 1, true) + slots_of(w, 1, 2, true);
         assert_in_range(bits(w->local[1].slots), 1, lost);
-        for (unsigned d = 3; d < devices; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 3, devices);
         answer(w, 0);
         assert_int_equal(w->done, 0);
         answer_local(w, 1);
@@ -99,13 +91,8 @@ static void test_overdue_units_are_computed_here(void **state)
     (void)state;
     struct world *w = ready_world(4, 0);
     start_layer(w, 7, 0);
-    answer(w, 0);
-    answer(w, 1);
-    answer(w, 2);
-    pass(w, 249);
-    assert_int_equal(w->locals, 1);
-    pass(w, 1);
-    assert_int_equal(w->locals, 2);
+    answer_from(w, 0, 3);
+    computed_here_after(w, 250);
     assert_int_equal(bits(w->local[1].slots), slots_of(w, 0, 3, true));
     answer_local(w, 1);
     assert_int_equal(w->done, 1);
@@ -113,13 +100,8 @@ static void test_overdue_units_are_computed_here(void **state)
     answer(w, 3);
     make_usual(w, 4);
     start_layer(w, 7, 0);
-    pass(w, 199);
-    assert_int_equal(w->locals, 1);
-    pass(w, 1);
-    assert_int_equal(w->locals, 2);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    computed_here_after(w, 200);
+    finish(w, 7);
 }
 
 /* A device that answers nothing is left alone after four layers, and asked again when it answers.
@@ -132,18 +114,14 @@ static void test_a_device_behind_is_skipped(void **state)
         start_layer(w, 7, i % 3);
         assert_int_equal(w->asked[3], i < 4);
         pass(w, 2);
-        for (unsigned d = 0; d < 3; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 0, 3);
         assert_int_equal(w->done, i + 1);
         pass(w, 2);
     }
     answer(w, 3);
     start_layer(w, 7, 0);
     assert_true(w->asked[3]);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* An answer of the wrong length, fence, layer or status is a loss, not a result; one that comes
@@ -196,14 +174,21 @@ static void test_answers_of_others_are_not_used(void **state)
     world_free(w);
 }
 
-/* A coordinator that does not answer within 200 ms is not waited for. */
-static void test_placing_times_out(void **state)
+/* Four devices, of which device 2 is the coordinator; the session is being opened. */
+static struct world *world_with_coordinator(void)
 {
-    (void)state;
     struct world *w = world_new(4, 1);
     w->view.has_coordinator = true;
     w->view.coordinator = id_of(2);
     open_session(w);
+    return w;
+}
+
+/* A coordinator that does not answer within 200 ms is not waited for. */
+static void test_placing_times_out(void **state)
+{
+    (void)state;
+    struct world *w = world_with_coordinator();
     assert_int_equal(w->dials[2], 1);
     assert_int_equal(w->places, 1);
     pass(w, 199);
@@ -235,10 +220,7 @@ static void test_placement_is_checked(void **state)
     (void)state;
     for (unsigned bad = 0; bad < 2; bad++) {
         static struct covey_plan plan;
-        struct world *w = world_new(4, 1);
-        w->view.has_coordinator = true;
-        w->view.coordinator = id_of(2);
-        open_session(w);
+        struct world *w = world_with_coordinator();
         w->costs.devices = w->view.devices;
         memcpy(w->costs.device, w->view.device, sizeof(w->costs.device));
         assert_int_equal(covey_plan_make(&w->costs, &plan), COVEY_OK);
@@ -258,10 +240,7 @@ static void test_placement_that_leaves_out_is_corrected(void **state)
 {
     (void)state;
     static struct covey_plan plan;
-    struct world *w = world_new(4, 1);
-    w->view.has_coordinator = true;
-    w->view.coordinator = id_of(2);
-    open_session(w);
+    struct world *w = world_with_coordinator();
     w->costs.devices = 3;
     memcpy(w->costs.device, w->view.device + 1, 3 * sizeof(w->costs.device[0]));
     assert_int_equal(covey_plan_make(&w->costs, &plan), COVEY_OK);
@@ -309,8 +288,7 @@ static void test_redundancy_is_restored(void **state)
     start_layer(w, 7, 0);
     set_peer(w, 4, COVEY_PEER_GONE);
     set_devices(w, 0x0f);
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_int_equal(w->active, 2);
     assert_int_equal(w->plan.devices, 4);
     assert_int_equal(w->forgotten, 0);
@@ -325,9 +303,7 @@ static void test_redundancy_is_restored(void **state)
     answer(w, 2);
     answer(w, 3);
     assert_int_equal(w->done, 1);
-    end(w, 8);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 8);
 }
 
 /* A change that leaves the placement as it is makes no new version. */
@@ -398,9 +374,7 @@ static void test_lost_channel_is_assigned_again(void **state)
     assert_int_equal(w->assigns[2], 2);
     start_layer(w, 7, 1);
     assert_true(w->asked[2]);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* Closing in the middle of a layer gives everything back and tells the holders. */
@@ -491,9 +465,7 @@ static void answer_all(struct world *w, const struct world *asked)
 {
     memmove(w->execute, asked->execute, sizeof(w->execute));
     memmove(w->local, asked->local, sizeof(w->local));
-    for (unsigned d = 0; d < w->plan.devices; d++) {
-        answer(w, d);
-    }
+    answer_from(w, 0, w->plan.devices);
 }
 
 /* Requests of one session are in flight together, each in its own layer: none waits for another's
@@ -549,14 +521,9 @@ static void test_deadlines_are_shared(void **state)
     start_layer(w, 7, 0);
     pass(w, 100);
     assert_int_equal(begin(w, 9), COVEY_OK);
-    pass(w, 299);
-    assert_int_equal(w->locals, 1);
-    pass(w, 1);
-    assert_int_equal(w->locals, 2);
+    computed_here_after(w, 300);
     end(w, 7);
-    end(w, 9);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 9);
 }
 
 int main(void)

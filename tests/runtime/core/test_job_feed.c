@@ -3,22 +3,6 @@
 
 enum { REQUEST = 7, FED = 0xe }; /* all but the owner, of four */
 
-static void give_all(struct world *w)
-{
-    for (unsigned d = 0; d < DEVICES; d++) {
-        if ((w->started >> d & 1) != 0) {
-            give_piece(w, d);
-        }
-    }
-}
-
-static void over(struct world *w)
-{
-    end(w, REQUEST);
-    assert_no_bodies(w);
-    world_free(w);
-}
-
 /* As a holder does that was fed. */
 static void answer_fed(struct world *w, unsigned device)
 {
@@ -79,7 +63,7 @@ static void test_the_fed_are_not_asked(void **state)
     assert_int_equal(w->layer_done.fed, FED);
     assert_int_equal(w->layer_done.recovered_dead, 0);
     answer_fed(w, 3);
-    over(w);
+    finish(w, REQUEST);
 }
 
 /* They may answer before the owner has all rows, and before it reaches the layer. */
@@ -95,7 +79,7 @@ static void test_answers_before_the_layer_are_kept(void **state)
     answer_local(w, 0);
     assert_int_equal(w->done, 1);
     assert_int_equal(asked(w), 0);
-    over(w);
+    finish(w, REQUEST);
 }
 
 /* Whoever misses rows that the owner has is sent the whole input, whether it says so before or
@@ -127,7 +111,7 @@ static void test_who_misses_rows_is_asked(void **state)
         assert_int_equal(w->done, 1);
         assert_int_equal(w->layer_done.fed, FED & ~(1U << 2));
         assert_int_equal(w->cuts, 1);
-        over(w);
+        finish(w, REQUEST);
     }
 }
 
@@ -154,7 +138,7 @@ static void test_a_run_that_is_tried_again_feeds_nobody(void **state)
         assert_int_equal(w->layer_done.fed, 0);
         start_layer(w, REQUEST, 0);
         assert_int_equal(asked(w), how == 0 ? FED : FED & ~2U);
-        over(w);
+        finish(w, REQUEST);
     }
 }
 
@@ -177,7 +161,7 @@ static void test_a_lost_holder_is_rebuilt(void **state)
         }
         assert_int_equal(w->done, 1);
         assert_int_equal(asked(w), 0);
-        over(w);
+        finish(w, REQUEST);
     }
 }
 
@@ -204,7 +188,7 @@ static void test_a_refusal_is_followed_by_the_input(void **state)
     answer_fed(w, 3);
     answer_local(w, 0);
     assert_int_equal(w->done, 1);
-    over(w);
+    finish(w, REQUEST);
 }
 
 /* The end of a request, at whatever moment, cancels what holders were fed for and gives all
@@ -255,18 +239,14 @@ static void feeding_ends(bool from_the_start)
     start_layer(w, REQUEST, 0);
     assert_int_equal(asked(w), FED);
     answer_local(w, 0);
-    for (unsigned d = 1; d < 4; d++) {
-        answer(w, d);
-    }
+    answer_from(w, 1, 4);
     assert_int_equal(w->done, 2);
     assert_int_equal(w->layer_done.fed, 0);
     end(w, REQUEST);
     assert_int_equal(begin(w, 8), COVEY_OK);
     start_tiles(w, 8);
     assert_int_equal(w->start[1].fed, 0);
-    end(w, 8);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 8);
 }
 
 static void test_a_wrong_answer_ends_the_feeding(void **state)

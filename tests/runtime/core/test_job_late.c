@@ -35,9 +35,7 @@ static void test_what_is_soon_made_up_for_is_not_waited_for(void **state)
             assert_int_equal(w->locals, 2);
             assert_int_equal(bits(w->local[1].slots), lacking);
         }
-        end(w, 7);
-        assert_no_bodies(w);
-        world_free(w);
+        finish(w, 7);
     }
 }
 
@@ -51,9 +49,7 @@ static void test_a_late_device_beside_a_lost_one_is_soon_made_up_for(void **stat
     make_usual(w, 6);
     start_layer(w, 7, 0);
     set_peer(w, 5, COVEY_PEER_NO_CHANNEL);
-    for (unsigned d = 0; d < 4; d++) {
-        answer(w, d);
-    }
+    answer_from(w, 0, 4);
     assert_int_equal(w->done, 8);
     pass(w, 127);
     assert_int_equal(w->locals, 1);
@@ -62,9 +58,7 @@ static void test_a_late_device_beside_a_lost_one_is_soon_made_up_for(void **stat
     assert_in_range(bits(w->local[1].slots), 1, slots_of(w, 0, 4, false));
     answer_local(w, 1);
     assert_int_equal(w->done, 9);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* Deadlines count from when the asking has left, and so do the times they are made of: a device
@@ -78,17 +72,10 @@ static void test_deadlines_count_from_when_the_asking_has_left(void **state)
     start_layer(w, 7, 0);
     pass(w, 60);
     covey__job_sent(w->job, w->view.now_ms);
-    for (unsigned d = 0; d < 3; d++) {
-        answer(w, d);
-    }
+    answer_from(w, 0, 3);
     unsigned ms = 125 + 5 * slots_of(w, 0, 3, false) + 3;
-    pass(w, ms - 1);
-    assert_int_equal(w->locals, 1);
-    pass(w, 1);
-    assert_int_equal(w->locals, 2);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    computed_here_after(w, ms);
+    finish(w, 7);
 }
 
 /* An owner that slept over a deadline reads what has come before it takes anybody for late, but not
@@ -100,9 +87,7 @@ static void test_what_has_come_is_read_before_the_deadline_counts(void **state)
         struct world *w = ready_world(4, 0);
         make_usual(w, 4);
         start_layer(w, 7, 0);
-        for (unsigned d = 0; d < 3; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 0, 3);
         for (unsigned i = 0; i < 3; i++) {
             w->view.now_ms += 500;
             pass(w, 0);
@@ -116,9 +101,7 @@ static void test_what_has_come_is_read_before_the_deadline_counts(void **state)
             pass(w, 0);
             assert_int_equal(w->locals, 2);
         }
-        end(w, 7);
-        assert_no_bodies(w);
-        world_free(w);
+        finish(w, 7);
     }
 }
 
@@ -133,9 +116,7 @@ static void test_a_device_that_owes_an_answer_is_not_counted_on(void **state)
         make_usual(w, 6);
         start_layer(w, 7, 0);
         pass(w, 100);
-        for (unsigned d = 0; d < 5; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 0, 5);
         assert_int_equal(w->done, 9);
         pass(w, 30);
         if (lost == 1) {
@@ -144,16 +125,13 @@ static void test_a_device_that_owes_an_answer_is_not_counted_on(void **state)
         start_layer(w, 7, 0);
         assert_true(w->asked[5]);
         assert_int_equal(w->locals, 1 + lost);
-        for (unsigned d = 0; d < 4 + 1 - lost; d++) {
-            answer(w, d);
-        }
+        answer_from(w, 0, 4 + 1 - lost);
         assert_int_equal(w->done, 10 - lost);
         if (lost == 1) {
             answer(w, 5);
             assert_int_equal(w->done, 10);
         }
-        end(w, 7);
-        world_free(w);
+        finish(w, 7);
     }
 }
 
@@ -170,8 +148,7 @@ static void test_a_lost_channel_is_dialled_after_a_while(void **state)
     assert_int_equal(w->dials[3], dials);
     pass(w, 1);
     assert_int_equal(w->dials[3], dials + 1);
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 int main(void)

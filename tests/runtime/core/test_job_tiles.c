@@ -3,22 +3,6 @@
 
 #include "job_world.h"
 
-static void give_all(struct world *w)
-{
-    for (unsigned d = 0; d < DEVICES; d++) {
-        if ((w->started >> d & 1) != 0) {
-            give_piece(w, d);
-        }
-    }
-}
-
-static void over(struct world *w)
-{
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
-}
-
 /* All devices get START once, the owner among them; the run is done when all rows are here, not
  * before. */
 static void test_all_rows_make_the_result(void **state)
@@ -39,7 +23,17 @@ static void test_all_rows_make_the_result(void **state)
     give_all(w);
     assert_int_equal(w->tiles_done, 2);
     assert_int_equal(w->dropped, 0);
-    over(w);
+    finish(w, 7);
+}
+
+/* Bit d: device d. */
+static void lose(struct world *w, unsigned mask)
+{
+    for (unsigned d = 1; d < DEVICES; d++) {
+        if ((mask >> d & 1) != 0) {
+            set_peer(w, d, COVEY_PEER_GONE);
+        }
+    }
 }
 
 /* Whichever devices are lost at whatever moment, the others get all rows and make the result. */
@@ -55,18 +49,14 @@ static void test_losses_are_shared_out(void **state)
                     give_piece(w, d);
                 }
             }
-            for (unsigned d = 1; d < 4; d++) {
-                if ((lost >> d & 1) != 0) {
-                    set_peer(w, d, COVEY_PEER_GONE);
-                }
-            }
+            lose(w, lost);
             assert_int_equal(w->tiles_done, 0);
             assert_int_equal(w->started, 15 & ~lost);
             assert_int_equal(w->layout.rows[0][w->layout.devices], ROWS);
             give_all(w);
             assert_int_equal(w->tiles_done, 1);
             assert_int_equal(w->computed_here, 0);
-            over(w);
+            finish(w, 7);
         }
     }
 }
@@ -87,7 +77,7 @@ static void test_loss_while_cutting(void **state)
     assert_int_equal(w->started, 5);
     give_all(w);
     assert_int_equal(w->tiles_done, 1);
-    over(w);
+    finish(w, 7);
 }
 
 /* Of those that holders wait for, whoever does not wait itself is left out. */
@@ -114,7 +104,7 @@ static void test_the_root_of_a_stall_is_left_out(void **state)
     start_tiles(w, 7);
     assert_int_equal(w->started, 31);
     give_all(w);
-    over(w);
+    finish(w, 7);
 }
 
 /* Rows that one device owes for as long again as a run takes are made by others; when all are late
@@ -144,7 +134,7 @@ static void test_overdue_rows(void **state)
     assert_int_equal(w->cuts, 9);
     give_all(w);
     assert_int_equal(w->tiles_done, 8);
-    over(w);
+    finish(w, 7);
 }
 
 /* A holder complains of missing rows in the first attempt too, but not before half of what a run
@@ -166,7 +156,7 @@ static void test_holders_may_wait_half_a_run(void **state)
     assert_true(w->start[1].stall_ms < 4000);
     give_all(w);
     assert_int_equal(w->tiles_done, 8);
-    over(w);
+    finish(w, 7);
 }
 
 /* Pieces of another attempt, of another device's rows or of a wrong size are not used. */
@@ -193,7 +183,7 @@ static void test_wrong_pieces_are_not_used(void **state)
     assert_int_equal(w->started, 5);
     give_all(w);
     assert_int_equal(w->tiles_done, 1);
-    over(w);
+    finish(w, 7);
 }
 
 /* With nobody left, and after too many attempts, the run is computed here. */
@@ -212,7 +202,7 @@ static void test_the_owner_is_the_last_resort(void **state)
         }
     }
     assert_int_equal(w->computed_here, 1);
-    over(w);
+    finish(w, 7);
     w = tiles_world(2);
     start_tiles(w, 7);
     stall(w, 0, 3);
@@ -220,7 +210,7 @@ static void test_the_owner_is_the_last_resort(void **state)
     pass(w, 10);
     assert_int_equal(w->tiles_done, 1);
     assert_int_equal(w->computed_here, 1);
-    over(w);
+    finish(w, 7);
 }
 
 /* The end of a request drops its tiles everywhere and gives everything back. */
@@ -261,7 +251,7 @@ static void test_one_loss_after_another(void **state)
         end(w, 7);
         assert_int_equal(begin(w, 7), COVEY_OK);
     }
-    over(w);
+    finish(w, 7);
 }
 
 /* The devices of a layout. */
@@ -299,7 +289,7 @@ static void test_rows_are_made_twice(void **state)
     }
     assert_int_equal(w->tiles_done, 1);
     assert_int_equal(w->computed_here, 0);
-    over(w);
+    finish(w, 7);
 }
 
 /* Whoever is lost: all rows are again made twice by those that are left, and here when only one is.
@@ -310,11 +300,7 @@ static void test_losses_are_made_twice_again(void **state)
     for (unsigned lost = 2; lost < 16; lost += 2) {
         struct world *w = twins_world(4);
         start_tiles(w, 7);
-        for (unsigned d = 1; d < 4; d++) {
-            if ((lost >> d & 1) != 0) {
-                set_peer(w, d, COVEY_PEER_GONE);
-            }
-        }
+        lose(w, lost);
         if (lost < 14) {
             assert_int_equal(w->tiles_done, 0);
             assert_made_twice(w, 15 & ~lost);
@@ -322,7 +308,7 @@ static void test_losses_are_made_twice_again(void **state)
         }
         assert_int_equal(w->tiles_done, 1);
         assert_int_equal(w->computed_here, lost == 14);
-        over(w);
+        finish(w, 7);
     }
 }
 
@@ -345,7 +331,7 @@ static void test_liars_get_no_rows(void **state)
     give_all(w);
     assert_int_equal(w->tiles_done, 2);
     free(plan);
-    over(w);
+    finish(w, 7);
 }
 
 int main(void)

@@ -8,8 +8,7 @@ static struct world *world_moving(void)
     w->never_ready[1] = true;
     set_peer(w, 4, COVEY_PEER_GONE);
     set_devices(w, 0x0f);
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_int_equal(w->prepared, 2);
     assert_int_equal(w->active, 1);
     return w;
@@ -24,8 +23,7 @@ static void test_return_ends_the_move(void **state)
     w->never_ready[1] = false;
     set_peer(w, 4, COVEY_PEER_UP);
     set_devices(w, 0x1f);
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     pass(w, 160);
     assert_int_equal(w->prepared, 3);
     assert_int_equal(w->active, 3);
@@ -44,12 +42,10 @@ static void test_loss_does_not_end_the_move(void **state)
     struct world *w = world_moving();
     set_peer(w, 3, COVEY_PEER_GONE);
     set_devices(w, 0x07);
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_int_equal(w->prepared, 2);
     assert_int_equal(w->forgotten, 0);
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* One layer of request 7 for four devices, done without device `slowest`, which answers nothing. */
@@ -57,11 +53,7 @@ static void one_layer(struct world *w, unsigned layer, unsigned slowest)
 {
     start_layer(w, 7, layer);
     pass(w, 2);
-    for (unsigned d = 0; d < 4; d++) {
-        if (d != slowest) {
-            answer(w, d);
-        }
-    }
+    answer_but(w, 4, slowest);
     pass(w, 2);
 }
 
@@ -77,9 +69,7 @@ static void test_the_slowest_are_not_behind(void **state)
     pass(w, 500);
     start_layer(w, 7, 0);
     assert_true(w->asked[1] && w->asked[2] && w->asked[3]);
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* A device that fell behind, and whose work was cancelled, is tried again after a second. */
@@ -100,9 +90,7 @@ static void test_a_device_behind_is_tried_again(void **state)
         answer(w, 3);
         pass(w, 2);
     }
-    end(w, 7);
-    assert_no_bodies(w);
-    world_free(w);
+    finish(w, 7);
 }
 
 static bool redundant(const struct world *w)
@@ -126,12 +114,10 @@ static void test_redundant_when_all_are_ready(void **state)
     pass(w, 160);
     assert_int_equal(w->active, 2);
     assert_true(redundant(w));
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
     w = world_moving();
     assert_false(redundant(w));
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* The plan after a loss gives the others what they have already, and what was lost. */
@@ -145,8 +131,7 @@ static void test_others_keep_what_they_hold(void **state)
     covey_plan_hold(&held, &w->costs, &w->plan, UINT32_MAX);
     set_peer(w, 4, COVEY_PEER_GONE);
     set_devices(w, 0x2f);
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_int_equal(w->active, 2);
     struct covey_plan_request costs = w->costs;
     costs.held = &held;
@@ -157,8 +142,7 @@ static void test_others_keep_what_they_hold(void **state)
     }
     uint64_t moved = covey_plan_missing(&costs, &w->plan) / costs.cost[0].unit_bytes;
     assert_true(moved > 0 && moved * 5 < slots * 2);
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* Five devices with room for one plan, of which the last is lost; nobody gets ready for the next.
@@ -182,8 +166,7 @@ static struct world *world_without_room(void)
     for (unsigned d = 0; d < 4; d++) {
         w->view.device[d].memory_bytes = 96;
     }
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_int_equal(w->prepared, 2);
     assert_int_equal(w->active, 1);
     return w;
@@ -212,8 +195,7 @@ static void test_old_part_makes_room(void **state)
     }
     assert_int_equal(w->active, 2);
     assert_true(redundant(w));
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* With room for both it keeps what it has until the new plan takes over. */
@@ -224,8 +206,7 @@ static void test_old_part_stays_where_there_is_room(void **state)
     assert_int_equal(w->retired[1], 0);
     start_layer(w, 7, 0);
     assert_true(w->asked[1]);
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 /* Rates that were measured anew and change nothing that counts make no version. */
@@ -236,8 +217,7 @@ static void test_new_rates_move_nothing(void **state)
     for (unsigned i = 0; i < 5; i++) {
         w->view.device[i].mflops += 10 * i;
         w->view.device_generation++;
-        pass(w, 0);
-        pass(w, 160);
+        plan_anew(w);
         assert_int_equal(w->prepared, 1);
         assert_true(redundant(w));
     }
@@ -245,11 +225,9 @@ static void test_new_rates_move_nothing(void **state)
         w->view.device[d].mflops /= 10;
     }
     w->view.device_generation++;
-    pass(w, 0);
-    pass(w, 160);
+    plan_anew(w);
     assert_true(w->active > 1);
-    end(w, 7);
-    world_free(w);
+    finish(w, 7);
 }
 
 int main(void)

@@ -14,15 +14,7 @@ static void test_any_order_ends_with_the_result(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 150; seed++) {
         struct world *w = world_new(seed);
-        for (uint64_t request = 0; request < 8; request++) {
-            queue_start(w, request, 0, 0);
-        }
-        deliver_all(w);
-        for (uint64_t request = 0; request < 8; request++) {
-            assert_result(w, request, 0);
-        }
-        assert_int_equal(w->stalled_count, 0);
-        assert_no_bodies(w);
+        assert_eight_end_well(w);
         world_free(w);
     }
 }
@@ -36,9 +28,7 @@ static void test_newer_attempts_replace_older_ones(void **state)
     for (uint64_t seed = 1; seed <= 300; seed++) {
         struct world *w = world_new(seed);
         queue_start(w, 3, 0, 0);
-        for (unsigned steps = below(w, 40); steps > 0 && w->queued > 0; steps--) {
-            deliver(w, below(w, w->queued));
-        }
+        deliver_some(w, 40);
         queue_start(w, 3, 1, 1U << 2);
         deliver_all(w);
         assert_result(w, 3, 1);
@@ -63,12 +53,7 @@ static void test_lost_holders_are_complained_of(void **state)
         assert_int_equal(w->stalled_count, 0);
         assert_int_equal(covey__worker_deadline_ms(w->holder[3].worker), w->now_ms + STALL_MS);
         for (unsigned round = 0; round < 3; round++) {
-            w->now_ms += STALL_MS;
-            for (unsigned d = 0; d < HOLDERS; d++) {
-                if (!w->holder[d].dead) {
-                    carry_out(w, d);
-                }
-            }
+            pass(w, STALL_MS);
         }
         assert_int_equal(w->stalled_count, 2);
         assert_int_equal(w->stalled_missing, 1U << 2);
@@ -87,20 +72,15 @@ static void test_jobs_end_when_nobody_wants_them(void **state)
     for (uint64_t seed = 1; seed <= 150; seed++) {
         struct world *w = world_new(seed);
         queue_start(w, 1, 0, 0);
-        for (unsigned steps = below(w, 20); steps > 0 && w->queued > 0; steps--) {
-            deliver(w, below(w, w->queued));
-        }
+        deliver_some(w, 20);
         for (unsigned d = 0; d < HOLDERS; d++) {
             struct covey_work_message m = {.type = COVEY_WORK_DROP};
-            struct covey_node_id owner = owner_id();
             m.tile.fence = w->fence;
             m.tile.request = 1;
             if (seed % 3 == 0) {
                 tell(w, OWNER, d, &m, 0);
             } else if (seed % 3 == 1) {
-                covey_err err = covey__worker_peer_down(w->holder[d].worker, &owner, w->update);
-                assert_int_equal(err, COVEY_OK);
-                carry_out(w, d);
+                lose_owner(w, d);
             }
         }
         deliver_all(w);

@@ -263,6 +263,30 @@ void deliver_all(struct world *w)
     }
 }
 
+void deliver_some(struct world *w, unsigned most)
+{
+    for (unsigned steps = below(w, most); steps > 0 && w->queued > 0; steps--) {
+        deliver(w, below(w, w->queued));
+    }
+}
+
+void pass(struct world *w, uint64_t ms)
+{
+    w->now_ms += ms;
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        if (!w->holder[d].dead) {
+            carry_out(w, d);
+        }
+    }
+}
+
+void lose_owner(struct world *w, unsigned at)
+{
+    struct covey_node_id owner = owner_id();
+    assert_int_equal(covey__worker_peer_down(w->holder[at].worker, &owner, w->update), COVEY_OK);
+    carry_out(w, at);
+}
+
 /* Convolutions of 3 rows, then one of stride 2, then of 5 rows: each strip needs its neighbours. */
 static void make_plan(struct world *w)
 {
@@ -389,4 +413,17 @@ void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t go
 void assert_result(const struct world *w, uint64_t request, uint8_t attempt)
 {
     assert_int_equal(w->rows[request][attempt], (UINT64_C(1) << (ROWS / 2)) - 1);
+}
+
+void assert_eight_end_well(struct world *w)
+{
+    for (uint64_t request = 0; request < 8; request++) {
+        queue_start(w, request, 0, 0);
+    }
+    deliver_all(w);
+    for (uint64_t request = 0; request < 8; request++) {
+        assert_result(w, request, 0);
+    }
+    assert_int_equal(w->stalled_count, 0);
+    assert_no_bodies(w);
 }

@@ -81,9 +81,16 @@ void tell(struct world *w, unsigned from, unsigned to, const struct covey_work_m
           covey_handle body);
 void deliver(struct world *w, unsigned which);
 void deliver_all(struct world *w);
+/* Less than `most` of them, drawn. */
+void deliver_some(struct world *w, unsigned most);
+void pass(struct world *w, uint64_t ms);
+/* The owner's channel goes down at one holder. */
+void lose_owner(struct world *w, unsigned at);
 struct world *world_new(uint64_t seed);
 void world_free(struct world *w);
 void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t gone);
 void assert_result(const struct world *w, uint64_t request, uint8_t attempt);
+/* Requests 0 to 7 at once, each with its result, without a complaint or a body left. */
+void assert_eight_end_well(struct world *w);
 
 #endif /* COVEY_TEST_TILES_WORLD_H */
