@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "../../nn/builder.h"
@@ -22,12 +21,8 @@ static bool find_member(void *user, const struct covey_node_id *id, struct covey
 
 void tell_worker(struct mesh *m, uint8_t worker, covey_err err)
 {
-    const struct covey_action action = {.type = COVEY_ACTION_TRAIN_WORKER,
-                                        .peer = {.bytes = {worker}},
-                                        .fence = {.epoch = 1},
-                                        .err = err};
     m->gone[worker] = err != COVEY_OK;
-    covey__rounds_action(m->rounds, &action);
+    rounds_mesh_worker(&m->base, worker, err, 0);
 }
 
 void tell_workers(struct mesh *m, covey_err err)
@@ -37,25 +32,13 @@ void tell_workers(struct mesh *m, covey_err err)
     }
 }
 
-static void tell_result(struct mesh *m, const struct held *h, struct covey_body *take_out)
-{
-    struct covey_services *s = &m->scene->services;
-    covey_handle handle = take_out != NULL ? covey__handles_put(&s->handles, take_out) : 0;
-    const struct covey_action action = {.type = COVEY_ACTION_ROUND_RESULT,
-                                        .peer = {.bytes = {h->worker}},
-                                        .request = h->round,
-                                        .index = h->task,
-                                        .body = handle};
-    covey__rounds_action(m->rounds, &action);
-}
-
 /* As the pool has it: nobody answers the same twice, while there are others. */
 static uint8_t worker_for(const struct mesh *m, const struct held *h)
 {
     bool had[WORKERS + 1] = {false};
     uint8_t alone = 0;
-    for (uint32_t i = 0; i < m->count; i++) {
-        const struct held *o = &m->held[i];
+    for (uint32_t i = 0; i < m->base.count; i++) {
+        const struct held *o = &m->base.held[i];
         had[o->worker] = had[o->worker] || (o->round == h->round && o->answered &&
                                             o->spec.part[0] == h->spec.part[0]);
     }
@@ -87,8 +70,8 @@ static void on_lied(struct mesh *m, const struct covey_event *event)
 {
     uint8_t worker = event->peer.bytes[0];
     m->lies++;
-    for (uint32_t i = 0; i < m->count; i++) {
-        struct held *h = &m->held[i];
+    for (uint32_t i = 0; i < m->base.count; i++) {
+        struct held *h = &m->base.held[i];
         h->answered = h->answered && (h->round != event->request || h->worker != worker);
     }
     if (m->trust == COVEY_TRUST_NONE && !m->gone[worker]) {
@@ -105,7 +88,7 @@ static void answer_one(struct mesh *m, struct held *h)
     h->worker = worker_for(m, h);
     h->answered = fate == ANSWERED;
     if (fate == REFUSED) {
-        tell_result(m, h, NULL);
+        rounds_mesh_result(&m->base, h, NULL);
         return;
     }
     const struct covey__gradient_task task = {
@@ -118,12 +101,12 @@ static void answer_one(struct mesh *m, struct held *h)
         tell_lie(m, out, h->spec.count);
     }
     m->given += h->answered;
-    tell_result(m, h, out);
+    rounds_mesh_result(&m->base, h, out);
     if (m->late) { /* the same once more, then from the round before */
         struct held again = *h;
         assert_int_equal(covey_body_new(8, &out), COVEY_OK);
         again.round = h->round - 1;
-        tell_result(m, &again, out);
+        rounds_mesh_result(&m->base, &again, out);
     }
 }
 
@@ -131,9 +114,9 @@ static void answer(void *user)
 {
     struct mesh *m = user;
     uint32_t from = random_below(&m->seed, HELD_MAX);
-    m->due = false;
-    for (uint32_t i = 0; m->open && i < m->count; i++) {
-        struct held *h = &m->held[(from + i) % m->count];
+    m->base.due = false;
+    for (uint32_t i = 0; m->open && i < m->base.count; i++) {
+        struct held *h = &m->base.held[(from + i) % m->base.count];
         if (h->answered || h->round != m->round || m->fate[h->task] == LOST) {
             continue;
         }
@@ -142,25 +125,19 @@ static void answer(void *user)
             tell_workers(m, COVEY_ERR_CLOSED);
             return;
         }
-        m->due = true;
-        assert_int_equal(covey_loop_post(m->scene->loop, answer, m), COVEY_OK);
+        rounds_mesh_due(&m->base);
         return;
     }
 }
 
 static void on_task(struct mesh *m, const struct covey_event *event)
 {
-    while (m->count > 0 && m->held[0].round + 1 < event->request) { /* rounds that are over */
-        covey_body_unref(m->held[0].body);
-        memmove(&m->held[0], &m->held[1], --m->count * sizeof(m->held[0]));
+    while (m->base.count > 0 &&
+           m->base.held[0].round + 1 < event->request) { /* rounds that are over */
+        covey_body_unref(m->base.held[0].body);
+        memmove(&m->base.held[0], &m->base.held[1], --m->base.count * sizeof(m->base.held[0]));
     }
-    struct held *h = &m->held[m->count];
-    assert_true(m->count < HELD_MAX);
-    *h = (struct held){.round = event->request, .task = event->index};
-    assert_int_equal(covey__task_spec_decode(event->bytes, &h->spec), COVEY_OK);
-    h->body = covey__handles_take(&m->scene->services.handles, event->body);
-    assert_non_null(h->body);
-    m->count++;
+    rounds_mesh_hold(&m->base, event);
 }
 
 static void feed(void *user, const struct covey_event *event)
@@ -187,10 +164,7 @@ static void feed(void *user, const struct covey_event *event)
     default:
         break;
     }
-    if (!m->due) {
-        m->due = true;
-        assert_int_equal(covey_loop_post(m->scene->loop, answer, m), COVEY_OK);
-    }
+    rounds_mesh_due(&m->base);
 }
 
 static void ignore_device(void *user, const struct covey_node_id *device, const char *what)
@@ -200,32 +174,31 @@ static void ignore_device(void *user, const struct covey_node_id *device, const 
     (void)what;
 }
 
-static void ignore(void *user, const char *line)
+static covey_err session(void *user)
 {
-    (void)user;
-    (void)line;
+    struct mesh *m = user;
+    covey_err err = COVEY_OK;
+    for (unsigned i = 0; i < m->rounds_wanted && err == COVEY_OK; i++) {
+        err = covey__rounds_gradient(m->base.rounds, &m->io);
+    }
+    return err;
 }
 
 void mesh_open_with(struct mesh *m, struct gradient_scene *s, const struct covey_strategy *strategy)
 {
-    uint8_t spec[COVEY_ENLIST_SPEC_BYTES];
+    const struct rounds_mesh_calls calls = {feed, find_member, ignore_device};
     bool doubted = strategy->any_trust || strategy->check_all;
     *m = (struct mesh){.scene = s, .seed = 8, .dies = NEVER, .rounds_wanted = 1};
     m->trust = doubted ? COVEY_TRUST_NONE : COVEY_TRUST_FULL;
-    covey__enlist_spec_encode(&s->spec, spec);
-    assert_int_equal(covey__handles_init(&s->services.handles), COVEY_OK);
+    m->base.services = &s->services;
+    m->base.fence.epoch = 1;
+    m->base.user = m;
+    m->base.answer = answer;
+    m->base.session = session;
     s->services.loop = s->loop;
-    s->services.user = m;
-    s->services.feed = feed;
-    s->services.tell = ignore_device;
-    s->services.log = ignore;
-    s->services.member = find_member;
-    const struct covey_rounds_config config = {.services = &s->services,
-                                               .fence = {.epoch = 1},
-                                               .strategy = *strategy,
-                                               .mode = COVEY_TRAINING_DATA,
-                                               .enlist = covey_bytes_of(spec, sizeof(spec))};
-    assert_int_equal(covey__rounds_new(&config, &m->rounds), COVEY_OK);
+    rounds_mesh_open(
+        &m->base, &calls, &s->spec,
+        (struct covey_rounds_config){.strategy = *strategy, .mode = COVEY_TRAINING_DATA});
     m->io = (struct covey_gradient_round){.values = s->shared,
                                           .parameters = s->parameters,
                                           .statistics = s->statistics,
@@ -245,38 +218,14 @@ void mesh_open(struct mesh *m, struct gradient_scene *s, uint32_t spare)
 
 void mesh_close(struct mesh *m)
 {
-    covey__rounds_free(m->rounds);
-    for (uint32_t i = 0; i < m->count; i++) {
-        covey_body_unref(m->held[i].body);
-    }
+    rounds_mesh_close(&m->base);
     covey_body_unref(m->shared);
-    covey__handles_done(&m->scene->services.handles);
     free(m->io.gradient);
-}
-
-static void stop_loop(void *user)
-{
-    covey_loop_stop(user);
-}
-
-static void *session(void *user)
-{
-    struct mesh *m = user;
-    m->err = COVEY_OK;
-    for (unsigned i = 0; i < m->rounds_wanted && m->err == COVEY_OK; i++) {
-        m->err = covey__rounds_gradient(m->rounds, &m->io);
-    }
-    assert_int_equal(covey_loop_post(m->scene->loop, stop_loop, m->scene->loop), COVEY_OK);
-    return NULL;
 }
 
 covey_err mesh_run(struct mesh *m)
 {
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, session, m), 0);
-    covey_loop_run(m->scene->loop);
-    pthread_join(thread, NULL);
-    return m->err;
+    return rounds_mesh_run(&m->base);
 }
 
 void expect_whole_step(const struct mesh *m)

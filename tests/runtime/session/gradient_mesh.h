@@ -7,9 +7,9 @@
 #define COVEY_TESTS_GRADIENT_MESH_H
 
 #include "gradient_scene.h"
-#include "rounds_private.h"
+#include "rounds_mesh.h"
 
-enum { HELD_MAX = 256, NEVER = 0xffff };
+enum { NEVER = 0xffff };
 
 /* What a mesh in place of the node does with a task. */
 enum fate { ANSWERED, LOST, CUT_SHORT, REFUSED };
@@ -17,28 +17,17 @@ enum fate { ANSWERED, LOST, CUT_SHORT, REFUSED };
 enum lie { TURNED, BIASED, NO_LOSS };
 enum { WORKERS = 3 };
 
-struct held {
-    uint64_t round;
-    uint32_t task;
-    struct covey_task_spec spec;
-    struct covey_body *body;
-    bool answered;
-    uint8_t worker;
-};
-
 struct mesh {
     struct gradient_scene *scene;
-    struct covey_rounds *rounds;
+    struct rounds_mesh base;
     struct covey_round_spec spec;
     struct covey_body *shared;
     uint64_t round;
-    struct held held[HELD_MAX];
-    uint32_t count;
     uint64_t seed;
     enum fate fate[COVEY_GRADIENT_TASKS_MAX]; /* of each task when it comes for the first time */
     uint32_t dies;                            /* all workers go after so many answers, or NEVER */
     uint32_t given, lies, ends;
-    bool due, open, late; /* late: an answer comes when its round is over */
+    bool open, late; /* late: an answer comes when its round is over */
     enum covey_trust trust;
     uint8_t liar; /* the worker that lies; 0: none does */
     enum lie lie;
@@ -46,7 +35,6 @@ struct mesh {
     /* the session's thread */
     struct covey_gradient_round io;
     unsigned rounds_wanted;
-    covey_err err;
 };
 
 void mesh_open(struct mesh *m, struct gradient_scene *s, uint32_t spare);

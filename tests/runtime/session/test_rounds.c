@@ -6,34 +6,23 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "covey/field.h"
+#include "rounds_mesh.h"
 #include "rounds_numbers.h"
-#include "rounds_private.h"
 
 /* A mesh of some workers in place of the node: it answers tasks in an order, some of them wrongly,
  * some not at all. The rounds' own thread computes beside the loop, as in a session. */
-enum { WORKERS = 5, TASKS_MAX = 64, CALLS_MAX = 2 };
-
-struct held {
-    uint64_t round;
-    uint32_t task;
-    struct covey_task_spec spec;
-    struct covey_body *body;
-    bool answered;
-};
+enum { WORKERS = 5, CALLS_MAX = 2 };
 
 struct mesh {
     struct covey_services services;
-    struct covey_rounds *rounds;
-    struct covey_fence fence;
+    struct rounds_mesh base;
     struct covey_round_spec spec[8];
     struct covey_body *shared[8]; /* by round % 8 */
     bool open[8];
-    struct held held[TASKS_MAX];
-    uint32_t count, seed;
+    uint32_t seed;
     uint32_t lost;   /* tasks of each round that nobody answers: the first so many */
     uint32_t awaits; /* tasks of a round that are there before the first is answered */
     bool honest;     /* else worker 0 lies */
@@ -41,19 +30,9 @@ struct mesh {
     bool refuses;    /* worker 0 refuses its tasks */
     uint32_t dies;   /* after so many answers all workers are gone; 0: never */
     uint32_t given, lies, ends, liars_told;
-    bool due; /* answering is posted */
-    /* the session's thread */
-    pthread_t thread;
-    struct covey_product_call call[CALLS_MAX];
+    struct covey_product_call call[CALLS_MAX]; /* the session's thread */
     unsigned calls;
-    covey_err err;
 };
-
-static struct covey_node_id worker_id(uint32_t i)
-{
-    struct covey_node_id id = {.bytes = {(uint8_t)(i + 1)}};
-    return id;
-}
 
 static bool find_member(void *user, const struct covey_node_id *id, struct covey_member_info *out)
 {
@@ -66,13 +45,8 @@ static bool find_member(void *user, const struct covey_node_id *id, struct covey
 
 static void set_workers(struct mesh *m, covey_err err)
 {
-    for (uint32_t i = 0; i < WORKERS; i++) {
-        const struct covey_action action = {.type = COVEY_ACTION_TRAIN_WORKER,
-                                            .peer = worker_id(i),
-                                            .fence = m->fence,
-                                            .err = err,
-                                            .index = err == COVEY_OK ? i + 1 : WORKERS - 1 - i};
-        covey__rounds_action(m->rounds, &action);
+    for (uint8_t i = 0; i < WORKERS; i++) {
+        rounds_mesh_worker(&m->base, i + 1, err, err == COVEY_OK ? i + 1u : WORKERS - 1u - i);
     }
 }
 
@@ -99,47 +73,31 @@ static struct covey_body *compute(const struct mesh *m, const struct held *h)
     return out;
 }
 
-static void refuse(struct mesh *m, struct held *h)
-{
-    const struct covey_action action = {.type = COVEY_ACTION_ROUND_RESULT,
-                                        .peer = worker_id(0),
-                                        .fence = m->fence,
-                                        .request = h->round,
-                                        .index = h->task};
-    h->answered = true;
-    covey__rounds_action(m->rounds, &action);
-}
-
 static void answer_one(struct mesh *m, struct held *h)
 {
-    if (m->refuses && h->task % WORKERS == 0) {
-        refuse(m, h);
+    bool first = h->task % WORKERS == 0;
+    h->answered = true;
+    h->worker = (uint8_t)(h->task % WORKERS + 1);
+    if (m->refuses && first) {
+        rounds_mesh_result(&m->base, h, NULL);
         return;
     }
     struct covey_body *out = compute(m, h);
-    uint32_t worker = h->task % WORKERS;
-    if (worker == 0 && !m->honest) {
+    if (first && !m->honest) {
         ((float *)(void *)out->data)[0] += 1;
     }
-    if (m->liars_told > 0 && worker == 0) {
-        worker = 1;
+    if (first && m->liars_told > 0) {
+        h->worker = 2;
     }
-    h->answered = true;
     m->given++;
-    const struct covey_action action = {.type = COVEY_ACTION_ROUND_RESULT,
-                                        .peer = worker_id(worker),
-                                        .fence = m->fence,
-                                        .request = h->round,
-                                        .index = h->task,
-                                        .body = covey__handles_put(&m->services.handles, out)};
-    covey__rounds_action(m->rounds, &action);
+    rounds_mesh_result(&m->base, h, out);
 }
 
 static uint32_t tasks_of(const struct mesh *m, uint64_t round)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < m->count; i++) {
-        count += m->held[i].round == round;
+    for (uint32_t i = 0; i < m->base.count; i++) {
+        count += m->base.held[i].round == round;
     }
     return count;
 }
@@ -147,12 +105,14 @@ static uint32_t tasks_of(const struct mesh *m, uint64_t round)
 /* All that is there was answered: a rateless code makes more. */
 static void hunger(struct mesh *m)
 {
-    for (uint32_t i = 0; i < m->count; i++) {
-        uint64_t round = m->held[i].round;
+    for (uint32_t i = 0; i < m->base.count; i++) {
+        uint64_t round = m->base.held[i].round;
         if (m->open[round % 8] && tasks_of(m, round) < 16) {
-            const struct covey_action action = {
-                .type = COVEY_ACTION_ROUND_HUNGRY, .fence = m->fence, .request = round, .index = 2};
-            covey__rounds_action(m->rounds, &action);
+            const struct covey_action action = {.type = COVEY_ACTION_ROUND_HUNGRY,
+                                                .fence = m->base.fence,
+                                                .request = round,
+                                                .index = 2};
+            covey__rounds_action(m->base.rounds, &action);
             return;
         }
     }
@@ -162,13 +122,13 @@ static void hunger(struct mesh *m)
 static void answer(void *user)
 {
     struct mesh *m = user;
-    m->due = false;
+    m->base.due = false;
     if (m->dies > 0 && m->given >= m->dies) {
         return; /* the session's thread may not know yet, and share out more */
     }
     m->seed = m->seed * 1664525u + 1013904223u;
-    for (uint32_t i = 0; i < m->count; i++) {
-        struct held *h = &m->held[(i + (m->seed >> 16)) % m->count];
+    for (uint32_t i = 0; i < m->base.count; i++) {
+        struct held *h = &m->base.held[(i + (m->seed >> 16)) % m->base.count];
         if (h->answered || !m->open[h->round % 8] || h->task < m->lost ||
             tasks_of(m, h->round) < m->awaits) {
             continue;
@@ -178,22 +138,10 @@ static void answer(void *user)
             set_workers(m, COVEY_ERR_CLOSED);
             return;
         }
-        m->due = true;
-        assert_int_equal(covey_loop_post(m->services.loop, answer, m), COVEY_OK);
+        rounds_mesh_due(&m->base);
         return;
     }
     hunger(m);
-}
-
-static void on_task(struct mesh *m, const struct covey_event *event)
-{
-    struct held *h = &m->held[m->count];
-    assert_true(m->count < TASKS_MAX);
-    *h = (struct held){.round = event->request, .task = event->index};
-    assert_int_equal(covey__task_spec_decode(event->bytes, &h->spec), COVEY_OK);
-    h->body = covey__handles_take(&m->services.handles, event->body);
-    assert_non_null(h->body);
-    m->count++;
 }
 
 static void feed(void *user, const struct covey_event *event)
@@ -208,14 +156,14 @@ static void feed(void *user, const struct covey_event *event)
         m->open[event->request % 8] = true;
         break;
     case COVEY_EVENT_ROUND_TASK:
-        on_task(m, event);
+        rounds_mesh_hold(&m->base, event);
         break;
     case COVEY_EVENT_ROUND_LIED:
         assert_true(covey_node_id_equal(&event->peer, &(struct covey_node_id){.bytes = {1}}));
         m->lies++;
         m->honest = true; /* another one does its tasks again */
-        for (uint32_t i = 0; i < m->count; i++) {
-            struct held *h = &m->held[i];
+        for (uint32_t i = 0; i < m->base.count; i++) {
+            struct held *h = &m->base.held[i];
             h->answered = h->answered && (h->round != event->request || h->task % WORKERS != 0);
         }
         break;
@@ -226,10 +174,7 @@ static void feed(void *user, const struct covey_event *event)
     default:
         break;
     }
-    if (!m->due) {
-        m->due = true;
-        assert_int_equal(covey_loop_post(m->services.loop, answer, m), COVEY_OK);
-    }
+    rounds_mesh_due(&m->base);
 }
 
 static void nothing(void *user, const struct covey_node_id *device, const char *what)
@@ -240,66 +185,34 @@ static void nothing(void *user, const struct covey_node_id *device, const char *
     m->liars_told++;
 }
 
-static void ignore(void *user, const char *line)
+static covey_err session(void *user)
 {
-    (void)user;
-    (void)line;
+    struct mesh *m = user;
+    return covey__rounds_products(m->base.rounds, m->call, m->calls);
 }
 
 static void open_mesh(struct mesh *m, const struct covey_strategy *strategy)
 {
-    uint8_t spec[COVEY_ENLIST_SPEC_BYTES];
+    const struct rounds_mesh_calls calls = {feed, find_member, nothing};
     const struct covey_enlist_spec enlist = {.mode = COVEY_TRAIN_PRODUCTS};
-    covey__enlist_spec_encode(&enlist, spec);
+    m->base.services = &m->services;
+    m->base.user = m;
+    m->base.answer = answer;
+    m->base.session = session;
     assert_int_equal(covey_loop_new(&m->services.loop), COVEY_OK);
-    assert_int_equal(covey__handles_init(&m->services.handles), COVEY_OK);
-    m->services.user = m;
-    m->services.feed = feed;
-    m->services.tell = nothing;
-    m->services.log = ignore;
-    m->services.member = find_member;
-    const struct covey_rounds_config config = {.services = &m->services,
-                                               .fence = m->fence,
-                                               .strategy = *strategy,
-                                               .mode = COVEY_TRAINING_PRODUCTS,
-                                               .enlist = covey_bytes_of(spec, sizeof(spec)),
-                                               .seed = 5};
-    assert_int_equal(covey__rounds_new(&config, &m->rounds), COVEY_OK);
+    rounds_mesh_open(&m->base, &calls, &enlist,
+                     (struct covey_rounds_config){
+                         .strategy = *strategy, .mode = COVEY_TRAINING_PRODUCTS, .seed = 5});
     set_workers(m, COVEY_OK);
-}
-
-static void forget_tasks(struct mesh *m)
-{
-    for (uint32_t i = 0; i < m->count; i++) {
-        covey_body_unref(m->held[i].body);
-    }
-    m->count = 0;
 }
 
 static void close_mesh(struct mesh *m)
 {
-    covey__rounds_free(m->rounds);
+    rounds_mesh_close(&m->base);
     covey_loop_free(m->services.loop);
-    forget_tasks(m);
     for (size_t i = 0; i < 8; i++) {
         covey_body_unref(m->shared[i]);
     }
-    covey__handles_done(&m->services.handles);
-}
-
-static void stop_loop(void *user)
-{
-    struct mesh *m = user;
-    covey_loop_stop(m->services.loop);
-}
-
-static void *session(void *user)
-{
-    struct mesh *m = user;
-    m->err = covey__rounds_products(m->rounds, m->call, m->calls);
-    covey_err err = covey_loop_post(m->services.loop, stop_loop, m);
-    COVEY_ASSERT(err == COVEY_OK);
-    return NULL;
 }
 
 /* The calls, with the loop beside them. */
@@ -308,10 +221,7 @@ static covey_err run(struct mesh *m)
     for (unsigned i = 0; i < m->calls; i++) {
         m->call[i].done = false;
     }
-    assert_int_equal(pthread_create(&m->thread, NULL, session, m), 0);
-    covey_loop_run(m->services.loop);
-    pthread_join(m->thread, NULL);
-    return m->err;
+    return rounds_mesh_run(&m->base);
 }
 
 /* ---- products ---- */
@@ -375,7 +285,7 @@ static void test_every_strategy_gives_the_product(void **state)
             assert_true(numbers_error(&n, &dense) < cases[i].error);
             assert_true(!exact || round == 0 || memcmp(first, n.c, sizeof(first)) == 0);
             memcpy(first, n.c, sizeof(first));
-            forget_tasks(&m);
+            rounds_mesh_drop_tasks(&m.base);
         }
         close_mesh(&m);
     }
@@ -426,11 +336,11 @@ static void lie(enum covey_code_kind kind, bool untrusted, bool check_all)
     m.lost = 0;
     for (unsigned round = 0; round < 200 && m.lies == 0; round++) {
         assert_int_equal(run(&m), COVEY_OK);
-        forget_tasks(&m);
+        rounds_mesh_drop_tasks(&m.base);
         assert_true(m.call[0].done);
         assert_true(numbers_error(&n, &dense) < 1e-3);
     }
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_true(m.lies > 0);
     assert_int_equal(report.liars, 1);
     assert_int_equal(report.liar[0].bytes[0], 1);
@@ -496,7 +406,7 @@ static void test_masked_tasks_may_be_refused(void **state)
         assert_int_equal(run(&m), COVEY_OK);
         assert_true(m.call[0].done);
         assert_true(numbers_error(&n, &dense) < 1e-5);
-        covey__rounds_report(m.rounds, &report);
+        covey__rounds_report(m.base.rounds, &report);
         assert_true(report.refused > 0 || more == 1);
         assert_true(more == 0 || memcmp(first, n.c, sizeof(first)) == 0);
         memcpy(first, n.c, sizeof(first));
@@ -508,7 +418,7 @@ static void test_masked_tasks_may_be_refused(void **state)
 static void stop_rounds(void *user)
 {
     struct mesh *m = user;
-    covey__rounds_stop(m->rounds);
+    covey__rounds_stop(m->base.rounds);
 }
 
 /* Stopped, whoever is inside comes back at once, and everybody later. */
@@ -543,13 +453,13 @@ static void test_small_products_stay(void **state)
     m.call[0] = call_of(&n, &dense);
     assert_int_equal(run(&m), COVEY_OK);
     assert_false(m.call[0].done);
-    assert_int_equal(m.count, 0);
+    assert_int_equal(m.base.count, 0);
     close_mesh(&m);
     open_mesh(&e, &exact);
     e.call[0] = call_of(&n, &dense);
     assert_int_equal(run(&e), COVEY_OK);
     assert_true(e.call[0].done);
-    assert_int_equal(e.count, 0);
+    assert_int_equal(e.base.count, 0);
     assert_true(numbers_error(&n, &dense) < 1e-3);
     close_mesh(&e);
     numbers_drop(&n);

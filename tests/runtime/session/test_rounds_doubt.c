@@ -34,7 +34,7 @@ static void check_all_with(void **state, enum lie lie)
         assert_int_equal(mesh_run(&m), COVEY_OK);
         memcpy(honest, liar == 0 ? m.io.gradient : honest, liar == 0 ? bytes : 0);
         assert_memory_equal(honest, m.io.gradient, bytes);
-        covey__rounds_report(m.rounds, &report);
+        covey__rounds_report(m.base.rounds, &report);
         assert_int_equal(report.liars, liar == 0 ? 0 : 1);
         assert_true(liar == 0 || report.liar[0].bytes[0] == liar);
         mesh_close(&m);
@@ -74,13 +74,13 @@ static void test_audits(void **state)
     m.rounds_wanted = 80;
     assert_int_equal(mesh_run(&m), COVEY_OK);
     expect_whole_step(&m);
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_true(report.liars == 0 && report.check_ns > 0);
     m.liar = 2;
     m.rounds_wanted = 300;
     assert_int_equal(mesh_run(&m), COVEY_OK);
     expect_whole_step(&m); /* it is gone by now */
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_true(report.liars == 1 && report.liar[0].bytes[0] == 2 && m.gone[2]);
     mesh_close(&m);
     gradient_scene_close(&s);
@@ -97,11 +97,11 @@ static void test_doubted_losses(void **state)
     m.lie = NO_LOSS;
     assert_int_equal(mesh_run(&m), COVEY_OK);
     expect_whole_step(&m);
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_true(report.liars == 1 && report.liar[0].bytes[0] == 3);
     s.input[5 * s.values] = NAN;
     assert_int_equal(mesh_run(&m), COVEY_ERR_RANGE);
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_int_equal(report.liars, 1);
     mesh_close(&m);
     gradient_scene_close(&s);
@@ -117,9 +117,9 @@ static void test_believed(void **state)
     open_doubted(&m, &s, state, COVEY_TRUST_FULL);
     m.rounds_wanted = 40;
     assert_int_equal(mesh_run(&m), COVEY_OK);
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     expect_whole_step(&m);
-    assert_null(m.rounds->check);
+    assert_null(m.base.rounds->check);
     mesh_close(&m);
     mesh_open_with(&m, &s, &checked);
     tell_worker(&m, 1, COVEY_OK);

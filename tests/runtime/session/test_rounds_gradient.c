@@ -24,7 +24,7 @@ static void check_round(void **state, const uint32_t batch_parts[2], uint32_t sp
     }
     assert_int_equal(mesh_run(&m), COVEY_OK);
     expect_whole_step(&m);
-    assert_int_equal(m.count, s.parts);
+    assert_int_equal(m.base.count, s.parts);
     assert_int_equal(m.ends, 1);
     mesh_close(&m);
     gradient_scene_close(&s);
@@ -82,7 +82,7 @@ static void test_answers_that_are_none(void **state)
     expect_whole_step(&m);
     assert_int_equal(m.lies, 1);
     assert_int_equal(m.ends, 3);
-    covey__rounds_report(m.rounds, &report);
+    covey__rounds_report(m.base.rounds, &report);
     assert_int_equal(report.rounds, 3);
     assert_int_equal(report.tasks, 12);
     assert_int_equal(report.answers, 12);
@@ -101,7 +101,7 @@ static void test_no_workers(void **state)
     gradient_scene_open(&s, state, gradient_lenet(), (const uint32_t[2]){8, 4});
     mesh_open(&m, &s, 0);
     assert_int_equal(mesh_run(&m), COVEY_ERR_UNSUPPORTED);
-    assert_int_equal(m.count, 0);
+    assert_int_equal(m.base.count, 0);
     tell_workers(&m, COVEY_OK);
     m.dies = 2;
     assert_int_equal(mesh_run(&m), COVEY_ERR_UNSUPPORTED);
@@ -127,7 +127,7 @@ static void check_here(void **state, const uint32_t batch_parts[2], uint32_t spa
     memset(m.io.gradient, 0, bytes);
     m.io.result = (struct covey_train_result){.loss = 0.0f};
     bool cyclic = s.parts % (spare + 1) != 0;
-    covey_err err = covey__rounds_gradient_here(m.rounds, &m.io);
+    covey_err err = covey__rounds_gradient_here(m.base.rounds, &m.io);
     assert_int_equal(err, cyclic ? COVEY_ERR_UNSUPPORTED : COVEY_OK);
     if (!cyclic) {
         assert_memory_equal(m.io.gradient, their_gradient, bytes);
@@ -135,7 +135,7 @@ static void check_here(void **state, const uint32_t batch_parts[2], uint32_t spa
         assert_int_equal(m.io.result.correct, theirs.correct);
     }
     assert_int_equal(mesh_run(&m), COVEY_OK); /* they are back: nothing is kept for their work */
-    assert_null(m.rounds->check);
+    assert_null(m.base.rounds->check);
     free(their_gradient);
     mesh_close(&m);
     gradient_scene_close(&s);
@@ -175,7 +175,7 @@ static void test_runs_away(void **state)
 static void stop_rounds(void *user)
 {
     const struct mesh *m = user;
-    covey__rounds_stop(m->rounds);
+    covey__rounds_stop(m->base.rounds);
 }
 
 /* A session that is stopped comes back from its round. */
