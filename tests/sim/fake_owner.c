@@ -13,11 +13,6 @@ const struct covey_plan *fake_plan_of(const struct fake_node *n, uint32_t versio
     return NULL;
 }
 
-static bool has_slot(const uint64_t *slots, unsigned slot)
-{
-    return (slots[slot / 64] >> (slot % 64) & 1) != 0;
-}
-
 /* Requests */
 
 static void ask_layer(struct fake *fake, unsigned node, struct fake_stream *s)
@@ -120,66 +115,35 @@ static void end_request(struct fake *fake, unsigned node, struct fake_stream *s,
     fake_end_request(fake, node, s, memcmp(values, s->expected, len) == 0);
 }
 
-/* A layer's slots: what came, and what is rebuilt. */
-struct slots {
-    bool here[COVEY_LAYER_SLOTS_MAX];
-    uint32_t value[COVEY_LAYER_SLOTS_MAX][FAKE_ROWS];
-};
-
-static void take_values(struct fake *fake, covey_handle body, unsigned index, struct slots *out,
-                        unsigned slot)
-{
-    size_t len;
-    const uint8_t *data = cluster_body_data(fake->c, body, &len);
-    COVEY_ASSERT((index + 1) * sizeof(out->value[0]) <= len);
-    memcpy(out->value[slot], data + index * sizeof(out->value[0]), sizeof(out->value[0]));
-    out->here[slot] = true;
-}
-
-static void gather(struct fake *fake, const struct covey_plan_layer *layer,
-                   const struct covey_layer_done *done, struct slots *out)
-{
-    unsigned index[COVEY_PLAN_DEVICES_MAX] = {0};
-    unsigned local = 0;
-    memset(out, 0, sizeof(*out));
-    for (unsigned slot = 0; slot < layer->slots; slot++) {
-        unsigned d = layer->holder[slot];
-        if (done->answer[d] != 0) {
-            take_values(fake, done->answer[d], index[d]++, out, slot);
-        }
-        if (done->local != 0 && has_slot(done->local_slots, slot)) {
-            take_values(fake, done->local, local++, out, slot);
-        }
-    }
-}
-
 /* False: the layer was called done with too little. */
 static bool rebuild(const struct covey_plan *plan, const struct covey_plan_layer *layer,
-                    struct slots *slots, uint32_t *out)
+                    struct fake_came *came, uint32_t *out)
 {
     for (unsigned g = 0; g < layer->groups; g++) {
         unsigned unit, first;
         unsigned count = covey_plan_group(layer, plan->parity, g, &unit, &first);
         for (unsigned u = 0; u < count; u++) {
-            if (slots->here[first + u]) {
+            if (came->here[first + u]) {
                 continue;
             }
-            if (plan->parity == 0 || !slots->here[first + count]) {
+            if (plan->parity == 0 || !came->here[first + count]) {
                 return false;
             }
-            memcpy(slots->value[first + u], slots->value[first + count], sizeof(slots->value[0]));
+            memcpy(came->value[first + u], came->value[first + count], sizeof(came->value[0]));
             for (unsigned other = 0; other < count; other++) {
-                if (other != u && !slots->here[first + other]) {
+                if (other != u && !came->here[first + other]) {
                     return false;
                 }
                 for (unsigned row = 0; other != u && row < FAKE_ROWS; row++) {
-                    slots->value[first + u][row] -= slots->value[first + other][row];
+                    came->value[first + u][row] -= came->value[first + other][row];
                 }
             }
-            slots->here[first + u] = true;
+            came->here[first + u] = true;
         }
-        memcpy(out + (size_t)unit * FAKE_ROWS, slots->value[first],
-               count * sizeof(slots->value[0]));
+        for (unsigned u = 0; u < count; u++) {
+            memcpy(out + (size_t)(unit + u) * FAKE_ROWS, came->value[first + u],
+                   FAKE_ROWS * sizeof(*out));
+        }
     }
     return true;
 }
@@ -190,23 +154,17 @@ static void layer_done(struct fake *fake, unsigned node, const struct covey_acti
     const struct covey_plan *plan = fake_plan_of(n, action->fence.version);
     struct fake_stream *s = fake_stream_of(n, action->request);
     uint32_t answers[FAKE_INPUT_MAX], values[FAKE_INPUT_MAX];
-    struct slots slots;
+    static struct fake_came came;
     if (plan == NULL || s == NULL || s->layer != action->layer) {
         fake_fail(fake, node, "a layer is done that nobody asked for");
         return;
     }
     const struct covey_plan_layer *layer = &plan->layer[action->layer];
-    gather(fake, layer, action->done, &slots);
-    if (!rebuild(plan, layer, &slots, answers)) {
+    came.numbers = FAKE_ROWS;
+    fake_layer_take(fake, node, layer, action->done, &came);
+    if (!rebuild(plan, layer, &came, answers)) {
         fake_fail(fake, node, "a layer is done with too few answers");
     }
-    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        cluster_body_unref(fake->c, action->done->answer[d]);
-    }
-    cluster_body_unref(fake->c, action->done->local);
-    n->counts.recovered_dead += action->done->recovered_dead;
-    n->counts.recovered_late += action->done->recovered_late;
-    n->counts.computed_here += action->done->local != 0;
     fake_model_activate(action->layer, answers, values);
     cluster_body_unref(fake->c, s->input);
     s->input = 0;
@@ -234,18 +192,14 @@ static void compute_local(struct fake *fake, unsigned node, const struct covey_a
            fake_model_inputs(action->layer) * sizeof(*input));
     for (unsigned slot = 0; slot < plan->layer[action->layer].slots; slot++) {
         uint32_t weights[FAKE_WEIGHTS_MAX];
-        if (has_slot(action->slots, slot)) {
+        if (fake_has_slot(action->slots, slot)) {
             fake_model_slot(plan, action->layer, slot, weights);
             fake_model_product(action->layer, weights, input, out + (size_t)count++ * FAKE_ROWS);
         }
     }
-    struct covey_event event = {.type = COVEY_EVENT_COMPUTED_LOCAL,
-                                .request = action->request,
-                                .layer = action->layer,
-                                .body_len = count * FAKE_ROWS * sizeof(*out)};
-    event.body = cluster_body_new(fake->c, out, event.body_len);
-    memcpy(event.slots, action->slots, sizeof(event.slots));
-    cluster_inject_after(fake->c, node, fake_compute_us(fake, node, count), &event);
+    fake_layer_tell_local(fake, node, action,
+                          covey_bytes_of((const uint8_t *)out, count * FAKE_ROWS * sizeof(*out)),
+                          count);
 }
 
 /* Plans */

@@ -182,53 +182,17 @@ void fake_rows_local(struct fake *fake, unsigned node, const struct covey_action
     uint32_t out[COVEY_PLAN_DEVICES_MAX * FAKE_FILTERS * FAKE_HIGH];
     unsigned count = 0;
     for (unsigned slot = 0; slot < layer->slots; slot++) {
-        if ((action->slots[slot / 64] >> (slot % 64) & 1) != 0) {
+        if (fake_has_slot(action->slots, slot)) {
             right_answer(layer, s, slot, out + count++ * each);
         }
     }
-    struct covey_event event = {.type = COVEY_EVENT_COMPUTED_LOCAL,
-                                .request = action->request,
-                                .layer = action->layer,
-                                .body_len = count * each * sizeof(*out)};
-    event.body = cluster_body_new(fake->c, out, event.body_len);
-    memcpy(event.slots, action->slots, sizeof(event.slots));
-    cluster_inject_after(fake->c, node, fake_compute_us(fake, node, count), &event);
-}
-
-/* What came of a layer: where each slot's answer is, NULL: nowhere. */
-struct came {
-    const uint32_t *slot[COVEY_LAYER_SLOTS_MAX];
-    uint32_t value[COVEY_LAYER_SLOTS_MAX][FAKE_FILTERS * FAKE_HIGH];
-};
-
-static void take(struct fake *fake, covey_handle body, size_t index, size_t numbers,
-                 struct came *out, unsigned slot)
-{
-    size_t len;
-    const uint8_t *data = cluster_body_data(fake->c, body, &len);
-    COVEY_ASSERT((index + 1) * numbers * sizeof(uint32_t) <= len);
-    memcpy(out->value[slot], data + index * numbers * sizeof(uint32_t), numbers * sizeof(uint32_t));
-    out->slot[slot] = out->value[slot];
-}
-
-static void gather(struct fake *fake, const struct covey_plan_layer *layer,
-                   const struct covey_layer_done *done, struct came *out)
-{
-    size_t numbers = FAKE_FILTERS * (size_t)height(layer), local = 0;
-    memset(out->slot, 0, sizeof(out->slot));
-    for (unsigned slot = 0; slot < layer->slots; slot++) {
-        if (done->answer[layer->holder[slot]] != 0) {
-            take(fake, done->answer[layer->holder[slot]], 0, numbers, out, slot);
-        }
-        if (done->local != 0 && (done->local_slots[slot / 64] >> (slot % 64) & 1) != 0) {
-            take(fake, done->local, local++, numbers, out, slot);
-        }
-    }
+    fake_layer_tell_local(fake, node, action,
+                          covey_bytes_of((const uint8_t *)out, count * each * sizeof(*out)), count);
 }
 
 /* Each answer is looked at, as the owner's secrets do: whoever lies is told of. */
 static bool accuse(struct fake *fake, unsigned node, const struct fake_stream *s,
-                   const struct came *came)
+                   const struct fake_came *came)
 {
     const struct covey_plan *plan = plan_of(fake, node, s);
     const struct covey_plan_layer *layer = &plan->layer[s->layer];
@@ -237,7 +201,7 @@ static bool accuse(struct fake *fake, unsigned node, const struct fake_stream *s
         uint32_t right[FAKE_FILTERS * FAKE_HIGH];
         right_answer(layer, s, slot, right);
         size_t bytes = FAKE_FILTERS * height(layer) * sizeof(*right);
-        if (came->slot[slot] == NULL || memcmp(came->slot[slot], right, bytes) == 0) {
+        if (!came->here[slot] || memcmp(came->value[slot], right, bytes) == 0) {
             continue;
         }
         const struct covey_node_id *liar = &plan->device[layer->holder[slot]];
@@ -256,43 +220,35 @@ static bool accuse(struct fake *fake, unsigned node, const struct fake_stream *s
 }
 
 /* False: the layer was called done with too little. */
-static bool rebuild(const struct covey_plan_layer *layer, struct came *came)
+static bool rebuild(const struct covey_plan_layer *layer, struct fake_came *came)
 {
     unsigned lost = layer->units;
     for (unsigned b = 0; b < layer->units; b++) {
-        if (came->slot[b] == NULL && lost < layer->units) {
+        if (!came->here[b] && lost < layer->units) {
             return false;
         }
-        lost = came->slot[b] == NULL ? b : lost;
+        lost = came->here[b] ? lost : b;
     }
     if (lost == layer->units) {
         return true;
     }
-    if (layer->slots == layer->units || came->slot[layer->units] == NULL) {
+    if (layer->slots == layer->units || !came->here[layer->units]) {
         return false;
     }
     for (unsigned i = 0; i < FAKE_FILTERS * height(layer); i++) {
-        uint32_t sum = came->slot[layer->units][i];
+        uint32_t sum = came->value[layer->units][i];
         for (unsigned b = 0; b < layer->units; b++) {
-            sum -= b != lost ? came->slot[b][i] : 0;
+            sum -= b != lost ? came->value[b][i] : 0;
         }
         came->value[lost][i] = sum;
     }
-    came->slot[lost] = came->value[lost];
+    came->here[lost] = true;
     return true;
-}
-
-static void give_back(struct fake *fake, const struct covey_layer_done *done)
-{
-    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        cluster_body_unref(fake->c, done->answer[d]);
-    }
-    cluster_body_unref(fake->c, done->local);
 }
 
 void fake_rows_done(struct fake *fake, unsigned node, const struct covey_action *action)
 {
-    static struct came came;
+    static struct fake_came came;
     struct fake_node *n = &fake->node[node];
     struct fake_stream *s = fake_stream_of(n, action->request);
     if (s == NULL || s->layer != action->layer || s->version != action->fence.version) {
@@ -300,11 +256,8 @@ void fake_rows_done(struct fake *fake, unsigned node, const struct covey_action 
         return;
     }
     const struct covey_plan_layer *layer = &plan_of(fake, node, s)->layer[s->layer];
-    gather(fake, layer, action->done, &came);
-    give_back(fake, action->done);
-    n->counts.recovered_dead += action->done->recovered_dead;
-    n->counts.recovered_late += action->done->recovered_late;
-    n->counts.computed_here += action->done->local != 0;
+    came.numbers = FAKE_FILTERS * (size_t)height(layer);
+    fake_layer_take(fake, node, layer, action->done, &came);
     if (accuse(fake, node, s, &came)) {
         if (cluster_random(fake->c) % 2 == 0) { /* it was noticed late: all of it again */
             s->layer = 0;
@@ -317,7 +270,7 @@ void fake_rows_done(struct fake *fake, unsigned node, const struct covey_action 
         fake_fail(fake, node, "a layer is done with too few answers");
     }
     for (unsigned r = 0; r < FAKE_HIGH; r++) {
-        activate(came.slot[r / height(layer)], height(layer), r, s->rows);
+        activate(came.value[r / height(layer)], height(layer), r, s->rows);
     }
     if (++s->layer < FAKE_LAYERS) {
         ask(fake, node, s);

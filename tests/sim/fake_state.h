@@ -20,6 +20,7 @@ enum {
     FAKE_MADE = 64,
     FAKE_HIGH = 32, /* rows of a layer by rows, one number each */
     FAKE_FILTERS = 3,
+    FAKE_ANSWER_MAX = FAKE_FILTERS * FAKE_HIGH, /* numbers of a slot, more than FAKE_ROWS */
 };
 
 struct fake_entry {
@@ -61,6 +62,13 @@ struct fake_stream {
     uint32_t version; /* of the plan that it began with */
     uint32_t first[FAKE_HIGH];
     covey_handle part[COVEY_PLAN_DEVICES_MAX + 1]; /* the layer's input by device */
+};
+
+/* What came of a layer. */
+struct fake_came {
+    size_t numbers; /* of a slot's answer */
+    bool here[COVEY_LAYER_SLOTS_MAX];
+    uint32_t value[COVEY_LAYER_SLOTS_MAX][FAKE_ANSWER_MAX];
 };
 
 /* What a holder made of a segment and needs for the next. */
@@ -117,6 +125,15 @@ void fake_worker_stop(struct fake *fake, unsigned node);
 struct fake_stream *fake_stream_of(struct fake_node *n, uint64_t request);
 const struct covey_plan *fake_plan_of(const struct fake_node *n, uint32_t version);
 void fake_end_request(struct fake *fake, unsigned node, struct fake_stream *s, bool right);
+/* fake_layer.c */
+bool fake_has_slot(const uint64_t *slots, unsigned slot);
+/* Takes what a layer was done with, slot by slot, gives the bodies back and counts. out->numbers is
+ * set. */
+void fake_layer_take(struct fake *fake, unsigned node, const struct covey_plan_layer *layer,
+                     const struct covey_layer_done *done, struct fake_came *out);
+/* The answers to COMPUTE_LOCAL, of so many slots, after the time that they take. */
+void fake_layer_tell_local(struct fake *fake, unsigned node, const struct covey_action *action,
+                           struct covey_bytes answers, unsigned slots);
 /* fake_rows.c */
 void fake_rows_costs(struct covey_plan_request *costs, unsigned parity);
 void fake_rows_begin(struct fake *fake, unsigned node, struct fake_stream *s);

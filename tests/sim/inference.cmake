@@ -1,27 +1,10 @@
-add_executable(sim_inference sim_inference.c fake_session.c fake_owner.c fake_worker.c fake_tiles.c
-    fake_rows.c fake_model.c)
-target_include_directories(sim_inference PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(sim_inference PRIVATE covey_sim covey_options)
-foreach(seed 1 2 3 4 5 6)
-    math(EXPR nodes "5 + ${seed} % 4")
-    add_test(NAME sim.inference.${seed} COMMAND sim_inference --seed ${seed} --nodes ${nodes})
-    set_tests_properties(sim.inference.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
-endforeach()
+set(fake_sources fake_session.c fake_owner.c fake_worker.c fake_tiles.c fake_layer.c fake_rows.c
+    fake_model.c)
+covey_add_sim(inference ${fake_sources})
+covey_add_sim_seeds(inference inference 6 "5 + SEED % 4")
 
 # The same over layers by rows, and lies.
-foreach(seed 1 2 3 4 5 6 7 8)
-    math(EXPR nodes "5 + ${seed} % 4")
-    add_test(NAME sim.rows.${seed}
-        COMMAND sim_inference --seed ${seed} --nodes ${nodes} --rows 1)
-    set_tests_properties(sim.rows.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
-endforeach()
+covey_add_sim_seeds(rows inference 8 "5 + SEED % 4" --rows 1)
 
-add_executable(sim_tiles sim_tiles.c fake_session.c fake_owner.c fake_worker.c fake_tiles.c
-    fake_rows.c fake_model.c)
-target_include_directories(sim_tiles PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(sim_tiles PRIVATE covey_sim covey_options)
-foreach(seed 1 2 3 4 5 6)
-    math(EXPR nodes "3 + ${seed}")
-    add_test(NAME sim.tiles.${seed} COMMAND sim_tiles --seed ${seed} --nodes ${nodes})
-    set_tests_properties(sim.tiles.${seed} PROPERTIES TIMEOUT 400 LABELS sim)
-endforeach()
+covey_add_sim(tiles ${fake_sources})
+covey_add_sim_seeds(tiles tiles 6 "3 + SEED")
