@@ -242,7 +242,7 @@ class Requests:
         self.code = process.wait()
         wall_ns = (time.monotonic() - start) * 1e9
         after = lab.cpu_ns()
-        self.cpu = {n: (after[n] - before[n]) / wall_ns / (lab.percent(n) / 100) for n in after}
+        self.cpu = {n: (after[n] - before[n], wall_ns * lab.percent(n) / 100) for n in after}
         self.check(count)
 
     def check(self, count):
@@ -262,24 +262,33 @@ class Requests:
         return max((line["wrong"] for line in self.lines), default=float("inf"))
 
 
+def cpu_shares(runs):
+    """What the devices used of the processor time that they may have in all of the runs. Not in
+    each: measuring its rates a device goes ahead for some 50 ms, and stands still afterwards."""
+    largest = 0.0
+    for node in runs[0].cpu if runs else ():
+        used, allowed = map(sum, zip(*(run.cpu[node] for run in runs)))
+        largest = max(largest, used / allowed)
+    return {"cpu_share_max": round(largest, 3), "cpu_within": largest <= CPU_SLACK}
+
+
 class Tally:
     """What several runs of one variant gave."""
 
     def __init__(self):
-        self.ms, self.errors, self.worst, self.cpu, self.recovered = [], [], 0.0, 0.0, 0
+        self.ms, self.errors, self.worst, self.runs, self.recovered = [], [], 0.0, [], 0
 
     def add(self, requests, skip=0):
         self.ms += requests.ms(skip)
         self.errors += requests.errors
         self.worst = max(self.worst, requests.worst())
-        self.cpu = max(self.cpu, *requests.cpu.values())
+        self.runs.append(requests)
         self.recovered += sum(line.get("recovered_dead", 0) + line.get("recovered_late", 0)
                               for line in requests.lines)
 
     def json(self):
         out = {"requests": len(self.ms), "lost": len(self.errors), "worst_error": self.worst,
-               "recovered": self.recovered,
-               "cpu_share_max": round(self.cpu, 3), "cpu_within": self.cpu <= CPU_SLACK}
+               "recovered": self.recovered} | cpu_shares(self.runs)
         if self.errors:
             out["errors"] = self.errors[:5]
         return out | summary(self.ms)

@@ -4,7 +4,7 @@
 import statistics
 import threading
 
-from mesh_lab import CPU_SLACK, Lab, Requests
+from mesh_lab import Lab, Requests, cpu_shares
 
 ASKER = 1
 IN_FLIGHT = (1, 2, 4)
@@ -47,12 +47,11 @@ class Variant:
     def json(self):
         errors = [error for run in self.runs for error in run.errors]
         ms = [value for run in self.runs for value in run.ms()]
-        cpu = max((share for run in self.runs for share in run.cpu.values()), default=0.0)
         out = {"in_flight": self.in_flight, "batch": self.batch,
                "inputs": sum(len(run.lines) for run in self.runs), "lost": len(errors),
                "worst_error": max((run.worst() for run in self.runs), default=0.0),
-               "recovered": sum(recovered(run, self.batch) for run in self.runs),
-               "cpu_share_max": round(cpu, 3), "cpu_within": cpu <= CPU_SLACK}
+               "recovered": sum(recovered(run, self.batch) for run in self.runs)}
+        out |= cpu_shares(self.runs)
         if errors:
             out["errors"] = errors[:5]
         if ms:
