@@ -60,14 +60,15 @@ def infer(picture, right, *options):
     return document
 
 
-def shared_out(picture, right, *options):
-    """How its layers are carried out, once the plan is ready."""
-    def modes():
+def wait_for_rows(picture, right, *options):
+    """Until all devices share it out, two of its layers at least by rows. The first plan may have
+    been made before the rates of a device that has come back were known."""
+    def by_rows():
         document = infer(picture, right, "--trace", *options)
-        layers = [layer["mode"] for layer in document["layers"] if layer["mode"] != "local"]
-        return layers if document["devices"] == NODES and len(layers) == 5 else None
+        modes = [layer["mode"] for layer in document["layers"] if layer["mode"] != "local"]
+        return document["devices"] == NODES and len(modes) == 5 and modes.count("rows") >= 2
 
-    return wait("an answer of all devices", modes)
+    wait("two layers by rows over all devices", by_rows)
 
 
 def kill_in_the_middle(inputs, right, *options):
@@ -108,7 +109,7 @@ def check_liar(picture, right):
         return document["wrong"]
 
     liar = id_of(LIAR)
-    assert shared_out(picture, right, "--parity", "0").count("rows") >= 2
+    wait_for_rows(picture, right, "--parity", "0")
     lab("lie", str(LIAR))
     assert wait("the liar's name", named) == [liar]
     for _ in range(10):
@@ -123,7 +124,7 @@ with torn_down(NODES):
     answers = [line["outputs"] for line in stream([COVEY, "infer", model, *pictures, "--local",
                                                    "--stream"])]
     up(NODES)
-    assert shared_out(pictures[0], answers[0]).count("rows") >= 2
+    wait_for_rows(pictures[0], answers[0])
     check_plan()
     rebuilt = kill_in_the_middle(pictures, answers)
     rebuilt += kill_in_the_middle(pictures, answers, "--parity", "2")
