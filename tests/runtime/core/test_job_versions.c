@@ -198,6 +198,38 @@ static void test_old_part_makes_room(void **state)
     finish(w, 7);
 }
 
+/* Who was lost is back, and what was made for the others comes to nothing: they get their parts of
+ * the old plan again. */
+static void test_old_part_is_taken_back(void **state)
+{
+    (void)state;
+    struct world *w = world_without_room();
+    set_peer(w, 4, COVEY_PEER_UP);
+    set_peer(w, 1, COVEY_PEER_GONE);
+    set_peer(w, 2, COVEY_PEER_GONE);
+    set_devices(w, 0x1f);
+    for (unsigned d = 0; d < 5; d++) {
+        w->view.device[d].memory_bytes = 96;
+        w->never_ready[d] = false;
+    }
+    pass(w, 0);
+    pass(w, 160);
+    set_peer(w, 1, COVEY_PEER_UP);
+    set_peer(w, 2, COVEY_PEER_UP);
+    pass(w, 160);
+    assert_int_equal(w->prepared, 2);
+    assert_int_equal(w->active, 1);
+    for (unsigned d = 1; d < 5; d++) {
+        assert_int_equal(w->assigns[d], d < 4 ? 3 : 2);
+        assert_int_equal(w->retired[d], d < 4 ? 1 : 0);
+    }
+    assert_true(redundant(w));
+    start_layer(w, 7, 0);
+    assert_true(w->asked[1] && w->asked[2] && w->asked[3] && w->asked[4]);
+    end(w, 7);
+    world_free(w);
+}
+
 /* With room for both it keeps what it has until the new plan takes over. */
 static void test_old_part_stays_where_there_is_room(void **state)
 {
@@ -240,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_redundant_when_all_are_ready),
         cmocka_unit_test(test_others_keep_what_they_hold),
         cmocka_unit_test(test_old_part_makes_room),
+        cmocka_unit_test(test_old_part_is_taken_back),
         cmocka_unit_test(test_old_part_stays_where_there_is_room),
         cmocka_unit_test(test_new_rates_move_nothing),
     };
