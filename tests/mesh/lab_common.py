@@ -2,6 +2,7 @@
 """What tests of a lab share: its folder, its commands, tensors as files, and how it ends."""
 import atexit
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ NO_NETNS = "network namespaces cannot be made here"
 base = tempfile.mkdtemp(prefix="covey-test-")
 atexit.register(shutil.rmtree, base, ignore_errors=True)
 lab_dir = f"{base}/lab"
+trainings = itertools.count(1)
 
 
 def skip(why):
@@ -38,6 +40,21 @@ def run(command, code=0, timeout=300):
                           timeout=timeout)
     assert done.returncode == code, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout if code == 0 else done.stderr
+
+
+def train(node, words, name):
+    """What a training at a node says in the end. One that this machine does not let be heard of for
+    longer than its lease loses the session to another device, and begins again."""
+    for _ in range(5):
+        session = f"{name}-{next(trainings)}"
+        done = subprocess.run(at(node, *words, "--name", session), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=600)
+        if done.returncode == 0:
+            return done.stdout
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and "stopped in epoch" in said, (words, done.returncode, said)
+        print(f"{session} went to another device", flush=True)
+    raise AssertionError(f"{name} was lost each time")
 
 
 def lab(*words):

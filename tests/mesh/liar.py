@@ -6,17 +6,17 @@ does, gets no more, and the model is the very one that honest workers make.
 import json
 import re
 
-from lab_common import DIGITS, ask, at, base, lab, read, run, torn_down, up, wait
+from lab_common import DIGITS, ask, base, lab, read, torn_down, train, up, wait
 
 NODES, LIAR = 4, 3
 WORDS = ["train", "--model", "lenet5", "--data", DIGITS, "--epochs", "1", "--mode", "data",
          "--parts", "4", "--json"]
 
 
-def train(name, *options):
+def model_of(name, *options):
     """What is said of it, and its model."""
     out = f"{base}/{name}.onnx"
-    report = json.loads(run(at(1, *WORDS, *options, "--name", name, "--out", out)))
+    report = json.loads(train(1, [*WORDS, *options, "--out", out], name))
     return report, read(out)
 
 
@@ -29,7 +29,7 @@ def lies(model):
     """The training in which it is named: it need not be the first one, if nobody hears of it just
     then and it gets no tasks. No lie is in any of their models."""
     def named():
-        report, again = train("lied", "--check", "all")
+        report, again = model_of("lied", "--check", "all")
         assert again == model, "a lie came into the model"
         return report if liars_of(report) else None
 
@@ -40,14 +40,14 @@ def lies(model):
 
 with torn_down(NODES):
     up(NODES)
-    honest, model = train("honest", "--check", "all")
+    honest, model = model_of("honest", "--check", "all")
     assert liars_of(honest) == [] and honest["mesh"]["rounds"]["check_s"] > 0, honest["mesh"]
-    believed, same = train("believed", "--spare", "1")
+    believed, same = model_of("believed", "--spare", "1")
     assert same == model and believed["mesh"]["rounds"]["check_s"] == 0, believed["mesh"]
     lab("lie", str(LIAR), "--share", "80")  # of 26 answers none is with a chance of 10^-18
     lied = lies(model)
     lab("lie", str(LIAR), "--off")
-    after, again = train("after", "--check", "all")
+    after, again = model_of("after", "--check", "all")
     assert liars_of(after) == [] and again == model
     # Without the owner and the liar; and whoever is not heard of just then.
     others = re.search(r"samples for (\d+) device", after["mesh"]["why"])

@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 
-from lab_common import COVEY, DIGITS, ask, at, base, down, lab, read, run, torn_down, up, wait
+from lab_common import (COVEY, DIGITS, ask, at, base, down, lab, read, run, torn_down, train, up,
+                        wait)
 
 SMALL = ["--model", "lenet5", "--epochs", "2"]
 STRATEGIES = [  # options, how far losses may be from those of one device
@@ -48,7 +49,7 @@ def same(name, *options):
 def curve(*options):
     """Losses and accuracy with the mesh, and how the work was shared."""
     words = ["train", "--data", DIGITS, *SMALL, *options, "--out", f"{base}/mesh.onnx", "--json"]
-    report = json.loads(run(at(1, *words)))
+    report = json.loads(train(1, words, "curve"))
     return report, [e["loss"] for e in report["epochs"]]
 
 
