@@ -99,27 +99,54 @@ static void shape_units(struct covey_plan_held_layer *held, unsigned old_parity,
     shape_layer(held, old_parity, &shape, parity);
 }
 
+static bool is_coded(const struct covey_plan *plan, unsigned layer)
+{
+    return layer < plan->layers && plan->layer[layer].slots > 0;
+}
+
+/* Strips bring the units of their layers as the model has them. Those of integers are others, made
+ * for holders; they are not split by rows either. */
+static bool is_in_strips(const struct covey_plan_request *request, const struct covey_plan_run *run,
+                         unsigned layer)
+{
+    const struct covey_plan_cost *cost = &request->cost[layer];
+    return cost->by_rows.rows > 0 && cost->cell >= run->first_cell &&
+           cost->cell < run->first_cell + (unsigned)run->cells;
+}
+
+static bool is_in_runs(const struct covey_plan_request *request, const struct covey_plan *plan,
+                       unsigned layer)
+{
+    bool in = false;
+    for (unsigned i = 0; i < plan->runs; i++) {
+        in = in || is_in_strips(request, &plan->run[i], layer);
+    }
+    return in;
+}
+
 static void shape_all(struct covey_plan_held *held, const struct covey_plan_request *request,
                       const struct covey_plan *plan)
 {
-    if (held->layers != plan->layers) {
+    if (held->layers != request->layers) {
         memset(held, 0, sizeof(*held));
-        held->layers = plan->layers;
+        held->layers = request->layers;
+        held->parity = plan->parity;
     }
-    for (unsigned i = 0; i < plan->layers; i++) {
+    unsigned parity = plan->layers > 0 ? plan->parity : held->parity;
+    for (unsigned i = 0; i < request->layers; i++) {
         struct covey_plan_held_layer *layer = &held->layer[i];
-        if (plan->layer[i].slots > 0 && !plan->layer[i].by_rows) {
-            shape_layer(layer, held->parity, &plan->layer[i], plan->parity);
-        } else if (plan->layer[i].slots > 0) {
-            shape_units(layer, held->parity, request->cost[i].units, plan->parity);
+        if (is_coded(plan, i) && !plan->layer[i].by_rows) {
+            shape_layer(layer, held->parity, &plan->layer[i], parity);
+        } else if (is_coded(plan, i) || is_in_runs(request, plan, i)) {
+            shape_units(layer, held->parity, request->cost[i].units, parity);
         } else if (layer->units > 0) {
-            shape_units(layer, held->parity, layer->units, plan->parity);
+            shape_units(layer, held->parity, layer->units, parity);
         }
     }
-    held->parity = plan->parity;
+    held->parity = (uint8_t)parity;
 }
 
-static void hold_units(struct covey_plan_held_layer *held, unsigned parity, uint32_t bit)
+static void hold_units(struct covey_plan_held_layer *held, unsigned parity, uint32_t mask)
 {
     struct covey_plan_layer shape = {0};
     covey__layer_shape(held->units, held->group_units, parity, &shape);
@@ -127,7 +154,22 @@ static void hold_units(struct covey_plan_held_layer *held, unsigned parity, uint
         unsigned unit, slot;
         unsigned count = covey_plan_group(&shape, parity, g, &unit, &slot);
         for (unsigned s = slot; s < slot + count; s++) {
-            held->slot[s] |= bit;
+            held->slot[s] |= mask;
+        }
+    }
+}
+
+static uint32_t bit_of(unsigned place)
+{
+    return place < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << place : 0;
+}
+
+static void hold_run(struct covey_plan_held *held, const struct covey_plan_request *request,
+                     const struct covey_plan_run *run, uint32_t mask)
+{
+    for (unsigned i = 0; i < request->layers; i++) {
+        if (is_in_strips(request, run, i)) {
+            hold_units(&held->layer[i], held->parity, mask);
         }
     }
 }
@@ -136,7 +178,7 @@ void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan_reque
                      const struct covey_plan *plan, uint32_t mask)
 {
     unsigned place[COVEY_PLAN_DEVICES_MAX];
-    if (plan->layers == 0) {
+    if (covey_plan_is_local(plan)) {
         return;
     }
     shape_all(held, request, plan);
@@ -145,14 +187,21 @@ void covey_plan_hold(struct covey_plan_held *held, const struct covey_plan_reque
     }
     for (unsigned i = 0; i < plan->layers; i++) {
         for (unsigned s = 0; s < plan->layer[i].slots; s++) {
-            unsigned at = place[plan->layer[i].holder[s]];
-            uint32_t bit = at < COVEY_PLAN_DEVICES_MAX ? UINT32_C(1) << at : 0;
+            uint32_t bit = bit_of(place[plan->layer[i].holder[s]]);
             if (plan->layer[i].by_rows) {
                 hold_units(&held->layer[i], plan->parity, bit);
             } else {
                 held->layer[i].slot[s] |= bit;
             }
         }
+    }
+    for (unsigned i = 0; i < plan->runs; i++) {
+        uint32_t holders = covey__run_holders(&plan->run[i], plan->devices);
+        uint32_t places = 0;
+        for (unsigned d = 0; d < plan->devices; d++) {
+            places |= (holders >> d & 1) != 0 ? bit_of(place[d]) : 0;
+        }
+        hold_run(held, request, &plan->run[i], places);
     }
 }
 

@@ -325,6 +325,49 @@ static void test_holders_of_rows_stay(void **state)
     assert_int_equal(covey_plan_missing(&request, &plan), 0);
 }
 
+/* Bytes of the convolutions of a run that the plan's devices have to get. */
+static uint64_t missing_of_run(const struct covey_plan_run *run)
+{
+    decoded = request;
+    for (unsigned i = 0; i < decoded.layers; i++) {
+        struct covey_plan_cost *cost = &decoded.cost[i];
+        bool in = cost->cell >= run->first_cell &&
+                  cost->cell < run->first_cell + (unsigned)run->cells && cost->by_rows.rows > 0;
+        cost->unit_bytes = in ? cost->unit_bytes : 0;
+    }
+    return covey_plan_missing(&decoded, &plan);
+}
+
+/* Whoever made strips of convolutions has all their weights, when they are split one by one. A
+ * device that made none has to get what it is given. */
+static void test_strips_bring_weights(void **state)
+{
+    (void)state;
+    memset(&request, 0, sizeof(request));
+    net_vgg19(&request);
+    net_equal(&request, &net_tenth, 8);
+    request.parity = 0;
+    memset(&held, 0, sizeof(held));
+    request.held = &held;
+    make();
+    assert_int_equal(plan.runs, 1);
+    const struct covey_plan_run run = plan.run[0];
+    covey_plan_hold(&held, &request, &plan, in_plan(0x7f)); /* 7 not yet */
+    request.coded_all = true;
+    make();
+    assert_int_equal(plan.runs, 0);
+    uint64_t first = missing_of_run(&run);
+    covey_plan_hold(&held, &request, &plan, 0);
+    assert_int_equal(missing_of_run(&run), first);
+    request.held = NULL;
+    uint64_t all = missing_of_run(&run);
+    assert_true(first > 0 && first <= all / 6);
+    request.held = &held;
+    request.devices--;
+    make();
+    assert_int_equal(missing_of_run(&run), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_rows_only_where_sooner),
         cmocka_unit_test(test_what_devices_have_is_not_missing),
         cmocka_unit_test(test_holders_of_rows_stay),
+        cmocka_unit_test(test_strips_bring_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
