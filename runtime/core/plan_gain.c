@@ -79,21 +79,19 @@ static bool is_same_run(const struct covey_plan_run *a, const struct covey_plan_
     return same;
 }
 
-/* Of the same devices, as safe, and with the same runs: all that differs is who holds slots. */
+/* Of the same devices, and as safe: all that differs is who does what. */
 static bool is_alike(const struct covey_plan *a, const struct covey_plan *b)
 {
-    bool alike = a->layers == b->layers && a->devices == b->devices && a->parity == b->parity &&
-                 a->half == b->half && a->runs == b->runs &&
-                 memcmp(a->device, b->device, a->devices * sizeof(a->device[0])) == 0;
-    for (unsigned i = 0; alike && i < a->runs; i++) {
-        alike = is_same_run(&a->run[i], &b->run[i], a->devices);
-    }
-    return alike;
+    return a->devices == b->devices && a->parity == b->parity && a->half == b->half &&
+           memcmp(a->device, b->device, a->devices * sizeof(a->device[0])) == 0;
 }
 
 bool covey__plan_is_same(const struct covey_plan *a, const struct covey_plan *b)
 {
-    bool same = is_alike(a, b);
+    bool same = is_alike(a, b) && a->layers == b->layers && a->runs == b->runs;
+    for (unsigned i = 0; same && i < a->runs; i++) {
+        same = is_same_run(&a->run[i], &b->run[i], a->devices);
+    }
     for (unsigned i = 0; same && i < a->layers; i++) {
         same = a->layer[i].units == b->layer[i].units && a->layer[i].slots == b->layer[i].slots &&
                a->layer[i].by_rows == b->layer[i].by_rows &&
@@ -131,13 +129,16 @@ static bool is_in_run(const struct covey_plan *plan, unsigned cell)
     return false;
 }
 
-/* All of it, runs as they were predicted. */
+/* All of it, with the devices as they are now. */
 static double plan_us(const struct covey_plan_request *request, const struct covey__team *team,
-                      const struct covey_plan *plan, double runs_us)
+                      const struct covey_plan *plan)
 {
     double local_us[COVEY_LAYERS_MAX], rest_us[COVEY_CELLS_MAX];
-    double us = runs_us;
+    double us = 0;
     (void)covey__alone_us(request, team, local_us, rest_us);
+    for (unsigned i = 0; i < plan->runs; i++) {
+        us += covey__run_us(request, team, &plan->run[i]);
+    }
     for (unsigned c = 0; c < request->cells; c++) {
         us += is_in_run(plan, c) ? 0 : rest_us[c];
     }
@@ -162,7 +163,6 @@ bool covey__plan_gains(const struct covey_plan_request *request, const struct co
                        const struct covey_plan *to)
 {
     struct covey__team team;
-    double runs_us = 0;
     covey__team_choose(request, &team);
     if (team.devices != from->devices ||
         memcmp(team.id, from->device, from->devices * sizeof(team.id[0])) != 0 ||
@@ -179,10 +179,6 @@ bool covey__plan_gains(const struct covey_plan_request *request, const struct co
     if (!is_alike(from, to) || covey_plan_check(to, request) != COVEY_OK) {
         return true;
     }
-    for (unsigned i = 0; i < to->runs; i++) {
-        runs_us += to->run[i].predicted_us;
-    }
     team.parity = to->parity;
-    return plan_us(request, &team, to, runs_us) <
-           plan_us(request, &team, from, runs_us) * COVEY__PLAN_WORTH;
+    return plan_us(request, &team, to) < plan_us(request, &team, from) * COVEY__PLAN_WORTH;
 }

@@ -11,7 +11,7 @@
 bool covey__plan_is_same(const struct covey_plan *a, const struct covey_plan *b);
 /* Whether a session that has `from` is to move to `to`: `from` is no plan for the request as it is
  * now; or `to` loses less, or lets the owner read less in each request; or it ends sooner by more
- * than what was measured may be wrong by; or it has other tile runs, which move no weights. */
+ * than what was measured may be wrong by. */
 bool covey__plan_gains(const struct covey_plan_request *request, const struct covey_plan *from,
                        const struct covey_plan *to);
 /* What device `device` of `to` takes while it still has what `from` gave it. */

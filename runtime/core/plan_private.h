@@ -6,6 +6,7 @@
 #define COVEY_CORE_PLAN_PRIVATE_H
 
 #include "covey/plan.h"
+#include "covey/tiles.h"
 
 /* What counts of a device, in microseconds. Equal devices have equal bits here. */
 struct covey__pace {
@@ -257,5 +258,33 @@ void covey__rows_share(unsigned out_rows, unsigned devices, const uint64_t *rate
 void covey__twins_part(unsigned devices, uint64_t *inout_rate, uint64_t *out_twin);
 /* A run of one segment, all of its rows made twice, by different devices. */
 bool covey__twins_hold(const struct covey_plan_run *run, unsigned devices);
+
+/* ---- plan_run_time.c ---- */
+
+/* A segment that grows downwards from its last cell: rows that each device needs of its input, and
+ * how long each has worked. */
+struct covey__strip {
+    unsigned from, end; /* cells */
+    uint64_t bytes;     /* of weights, as they are laid out */
+    struct covey_rows need[COVEY_PLAN_DEVICES_MAX];
+    double work_us[COVEY_PLAN_DEVICES_MAX];
+};
+
+/* One cell more below; the longest work of anyone. */
+double covey__strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,
+                         struct covey__strip *inout);
+/* The owner cuts the input and sends a piece to each, then works itself; to the end of the
+ * segment. */
+double covey__start_us(const struct covey__team *team, const struct covey_plan_cell *first,
+                       const struct covey__strip *strip);
+/* Rows go from who made them to who needs them; each device sends, receives and works. */
+double covey__exchange_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes,
+                          const struct covey__strip *strip);
+/* All send their rows of the result to the owner, which takes one after the other. */
+double covey__gather_us(const struct covey__team *team, const struct covey_rows *made,
+                        uint32_t row_bytes);
+/* All of it, of devices that need not be as they were when it was planned. */
+double covey__run_us(const struct covey_plan_request *request, const struct covey__team *team,
+                     const struct covey_plan_run *run);
 
 #endif /* COVEY_CORE_PLAN_PRIVATE_H */

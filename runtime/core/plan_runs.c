@@ -1,19 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "covey/tiles.h"
 #include "plan_private.h"
-
-/* A segment that grows downwards from its last cell: rows that each device needs of its input, and
- * how long each has worked. */
-struct strip {
-    unsigned from, end; /* cells */
-    uint64_t bytes;     /* of weights, as they are laid out */
-    struct covey_rows need[COVEY_PLAN_DEVICES_MAX];
-    double work_us[COVEY_PLAN_DEVICES_MAX];
-};
-
-/* The caches are cold where a device has waited for others: measured, the same work in segments
- * takes so much longer than in one go. */
-static const double in_pieces = 1.15;
 
 /* ---- sharing ---- */
 
@@ -290,121 +276,7 @@ static void make_crews(struct covey__table *t)
     add_crews(t, rate, 0, COVEY__CREWS_MAX);
 }
 
-/* ---- time ---- */
-
-static double body(const struct covey__team *team, unsigned rows, uint32_t row_bytes)
-{
-    return (double)covey__wire_bytes(team, (uint64_t)rows * row_bytes);
-}
-
-static unsigned rows_in(struct covey_rows rows)
-{
-    return (unsigned)rows.end - rows.begin;
-}
-
-/* The owner cuts the input and sends a piece to each, then works itself; to the end of the
- * segment. */
-static double start_us(const struct covey__team *team, const struct covey_plan_cell *first,
-                       const struct strip *strip)
-{
-    const struct covey__pace *owner = &team->asker;
-    double sent = 0, end = 0;
-    for (unsigned d = 0; d < team->devices; d++) {
-        if (rows_in(strip->need[d]) == 0 || d == team->owner) {
-            continue;
-        }
-        double bytes = body(team, rows_in(strip->need[d]), first->map.in_row_bytes);
-        sent += owner->message_us + bytes * owner->body_us;
-        double done = sent + team->pace[d].delay_us + team->pace[d].message_us +
-                      covey__first_record_us(&team->pace[d], bytes) + team->pace[d].turn_us +
-                      strip->work_us[d];
-        end = done > end ? done : end;
-    }
-    double own = team->owner < team->devices ? sent + strip->work_us[team->owner] : sent;
-    return own > end ? own : end;
-}
-
-/* Bytes both ways: the processor has all of them to do, the link those of either way. */
-static double moved_us(const struct covey__pace *pace, double in, double out)
-{
-    double processor = (in + out) * pace->seal_us, link = (in > out ? in : out) * pace->body_us;
-    return processor > link ? processor : link;
-}
-
-/* Rows go from who made them to who needs them; each device sends, receives and works. */
-static double exchange_us(const struct covey__team *team, const uint16_t *made, uint32_t row_bytes,
-                          const struct strip *strip)
-{
-    double busy[COVEY_PLAN_DEVICES_MAX], in[COVEY_PLAN_DEVICES_MAX] = {0};
-    double out[COVEY_PLAN_DEVICES_MAX] = {0};
-    double end = 0, delay = 0;
-    memcpy(busy, strip->work_us, sizeof(busy));
-    for (unsigned d = 0; d < team->devices; d++) {
-        struct covey_rows need = strip->need[d];
-        busy[d] += need.begin < need.end ? team->pace[d].turn_us : 0;
-        for (unsigned e = 0; need.begin < need.end && e < team->devices && made[e] < need.end;
-             e++) {
-            unsigned from = made[e] > need.begin ? made[e] : need.begin;
-            unsigned to = made[e + 1] < need.end ? made[e + 1] : need.end;
-            if (e == d || from >= to) {
-                continue;
-            }
-            double bytes = body(team, to - from, row_bytes);
-            busy[d] += team->pace[d].message_us;
-            busy[e] += team->pace[e].message_us;
-            in[d] += bytes;
-            out[e] += bytes;
-            delay = team->pace[e].delay_us > delay ? team->pace[e].delay_us : delay;
-        }
-    }
-    for (unsigned d = 0; d < team->devices; d++) {
-        double us = busy[d] + moved_us(&team->pace[d], in[d], out[d]);
-        end = us > end ? us : end;
-    }
-    return end + delay;
-}
-
-/* All send their rows of the result to the owner, which takes one after the other. */
-static double gather_us(const struct covey__team *team, const struct covey_rows *made,
-                        uint32_t row_bytes)
-{
-    const struct covey__pace *owner = &team->asker;
-    double first = 0, all = 0;
-    for (unsigned d = 0; d < team->devices; d++) {
-        unsigned rows = rows_in(made[d]);
-        if (rows == 0 || d == team->owner) {
-            continue;
-        }
-        const struct covey__pace *pace = &team->pace[d];
-        double bytes = body(team, rows, row_bytes);
-        double here = pace->message_us + pace->delay_us + covey__first_record_us(pace, bytes);
-        double slow = here + bytes * pace->body_us;
-        first = here > first ? here : first;
-        all += owner->message_us + bytes * owner->body_us;
-        all = all < slow - first ? slow - first : all;
-    }
-    return first + all + owner->turn_us;
-}
-
 /* ---- segments ---- */
-
-/* One cell more below; the longest work of anyone. */
-static double strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,
-                         struct strip *inout)
-{
-    double longest = 0;
-    for (unsigned d = 0; d < team->devices; d++) {
-        unsigned rows = rows_in(inout->need[d]);
-        if (rows == 0) {
-            continue;
-        }
-        inout->work_us[d] += in_pieces * (covey__work_us(&team->pace[d], &cell->strip) +
-                                          rows * covey__work_us(&team->pace[d], &cell->row));
-        inout->need[d] = covey_row_map_need(&cell->map, inout->need[d]);
-        longest = inout->work_us[d] > longest ? inout->work_us[d] : longest;
-    }
-    return longest;
-}
 
 /* What comes out of a's cells goes into b's. */
 static bool follows(const struct covey_row_map *a, const struct covey_row_map *b)
@@ -433,7 +305,7 @@ static bool fits(const struct covey__crew *crew, uint64_t bytes)
 }
 
 /* Segment [from, end) as the first of a run, or after another segment. */
-static void try_segment(struct covey__table *t, unsigned c, const struct strip *strip)
+static void try_segment(struct covey__table *t, unsigned c, const struct covey__strip *strip)
 {
     struct covey__crew *crew = &t->crew[c];
     unsigned from = strip->from, end = strip->end;
@@ -442,7 +314,7 @@ static void try_segment(struct covey__table *t, unsigned c, const struct strip *
     const struct covey__mark *alone = &t->best[from], *inside = &t->run[c][from];
     struct covey__mark mark = {.from = (uint16_t)from, .crew = (uint8_t)c, .segments = 1};
     if (alone->runs < COVEY_TILE_RUNS_MAX && fits(crew, alone->run_bytes + bytes)) {
-        mark.us = alone->us + start_us(t->team, first, strip);
+        mark.us = alone->us + covey__start_us(t->team, first, strip);
         mark.run_bytes = alone->run_bytes + bytes;
         mark.runs = (uint8_t)(alone->runs + 1);
         mark.begins = true;
@@ -452,7 +324,7 @@ static void try_segment(struct covey__table *t, unsigned c, const struct strip *
     if (!crew->twice && inside->segments > 0 && inside->segments < COVEY_TILE_SEGMENTS_MAX &&
         fits(crew, inside->run_bytes + bytes) && follows(&first[-1].map, &first->map)) {
         const uint16_t *made = crew_rows(t->team, crew, first->map.in_rows);
-        mark.us = inside->us + exchange_us(t->team, made, first->map.in_row_bytes, strip);
+        mark.us = inside->us + covey__exchange_us(t->team, made, first->map.in_row_bytes, strip);
         mark.run_bytes = inside->run_bytes + bytes;
         mark.runs = inside->runs;
         mark.segments = (uint8_t)(inside->segments + 1);
@@ -469,7 +341,7 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
     const uint64_t weights_max = UINT64_MAX >> 12; /* nobody has that much, and sums stay sums */
     const struct covey_plan_cell *cell = t->request->cell;
     struct covey_row_map map = cell[end - 1].map;
-    struct strip strip = {0};
+    struct covey__strip strip = {0};
     uint64_t weights = 0;
     unsigned worse = 0;
     crew_made(t->team, &t->crew[c], map.out_rows, strip.need);
@@ -486,7 +358,7 @@ static void grow_segments(struct covey__table *t, unsigned c, unsigned end)
             return;
         }
         weights += added->weight_bytes;
-        double longest = strip_grow(t->team, added, &strip);
+        double longest = covey__strip_grow(t->team, added, &strip);
         double so_far = t->run[c][end].us;
         strip.from = from - 1;
         /* One more: what is rounded down by segment must not be less than by run. */
@@ -524,7 +396,7 @@ void covey__table_fill(struct covey__table *t)
             struct covey__mark mark = t->run[c][end];
             struct covey_rows made[COVEY_PLAN_DEVICES_MAX];
             crew_made(t->team, &t->crew[c], map->out_rows, made);
-            mark.us += gather_us(t->team, made, map->out_row_bytes) - t->saved_us[end];
+            mark.us += covey__gather_us(t->team, made, map->out_row_bytes) - t->saved_us[end];
             improve(best, &mark);
         }
     }

@@ -7,6 +7,7 @@
 
 #include "plan_move.h"
 #include "plan_nets.h"
+#include "plan_private.h"
 
 static struct covey_plan_request request;
 static struct covey_plan_held held;
@@ -99,6 +100,60 @@ static void test_owner_shall_not_read(void **state)
     assert_false(covey__plan_gains(&request, &plan, &next));
 }
 
+/* Runs are timed as they were planned, whatever the network and the devices. */
+static void test_times_of_runs(void **state)
+{
+    (void)state;
+    void (*const nets[])(struct covey_plan_request *) = {net_vgg19, net_alexnet, net_resnet50};
+    const unsigned rates[][8] = {{10, 10, 10, 10, 10, 10, 10, 10}, {10, 4, 20, 10, 40, 10, 7, 30}};
+    unsigned runs = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        memset(&request, 0, sizeof(request));
+        nets[i % 3](&request);
+        net_devices(&request, &net_tenth, rates[i / 3 % 2], 8);
+        request.parity = 1;
+        request.check_all = i >= 6;
+        assert_int_equal(covey_plan_make(&request, &plan), COVEY_OK);
+        struct covey__team team;
+        covey__team_choose(&request, &team);
+        for (unsigned r = 0; r < plan.runs; r++, runs++) {
+            double us = covey__run_us(&request, &team, &plan.run[r]);
+            assert_float_equal(us, plan.run[r].predicted_us, 1);
+        }
+    }
+    assert_true(runs >= 6);
+}
+
+/* Other strips move nothing either where they gain little, nor does a plan without any. */
+static void test_moves_strips_only_for_gain(void **state)
+{
+    (void)state;
+    memset(&request, 0, sizeof(request));
+    net_vgg19(&request);
+    net_equal(&request, &net_tenth, 8);
+    request.parity = 1;
+    assert_int_equal(covey_plan_make(&request, &plan), COVEY_OK);
+    assert_true(plan.runs > 0);
+    assert_false(gains());
+    request.device[3].mflops += request.device[3].mflops / 3;
+    assert_false(gains());
+    assert_true(next.runs > 0);
+    assert_false(covey__plan_is_same(&plan, &next));
+    for (unsigned d = 3; d < 6; d++) {
+        request.device[d].mflops *= 4;
+    }
+    assert_true(gains());
+    assert_true(next.runs > 0);
+    /* All layers by themselves, as others would ask for it, take longer. */
+    struct covey_plan_request other = request;
+    other.coded_all = true;
+    assert_int_equal(covey_plan_make(&other, &next), COVEY_OK);
+    assert_int_equal(next.runs, 0);
+    assert_false(covey__plan_gains(&request, &plan, &next));
+    plan = next;
+    assert_true(gains());
+}
+
 static uint64_t bytes_of(const struct covey_plan *p, unsigned device)
 {
     uint64_t bytes = 0;
@@ -169,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_moves_when_it_must),
         cmocka_unit_test(test_keeps_parities),
         cmocka_unit_test(test_owner_shall_not_read),
+        cmocka_unit_test(test_times_of_runs),
+        cmocka_unit_test(test_moves_strips_only_for_gain),
         cmocka_unit_test(test_both_bytes),
         cmocka_unit_test(test_both_bytes_of_other_groups),
     };
