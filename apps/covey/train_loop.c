@@ -1,39 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <signal.h>
-
 #include "bench_measure.h"
 #include "train_report.h"
 #include "train_session.h"
-
-/* A signal handler reaches nothing else. BLAS has threads of its own, so that blocking signals
- * here and waiting for them would not keep them from ending the process. */
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
-
-static const int signals[] = {SIGINT, SIGTERM};
-
-/* The second Ctrl-C ends the process at once. */
-static void catch_signals(struct sigaction before[2])
-{
-    struct sigaction action = {.sa_flags = SA_RESTART | (int)SA_RESETHAND};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    stop_signal = 0;
-    for (size_t i = 0; i < 2; i++) {
-        sigaction(signals[i], &action, &before[i]);
-    }
-}
-
-static void leave_signals(const struct sigaction before[2])
-{
-    for (size_t i = 0; i < 2; i++) {
-        sigaction(signals[i], &before[i], NULL);
-    }
-}
+#include "train_stop.h"
 
 static double seconds_since(uint64_t start_ns)
 {
@@ -74,7 +43,7 @@ static bool evaluate(struct covey__train *t, struct covey_training_epoch *out)
 {
     uint64_t start = covey__now_ns();
     size_t first = 0;
-    while (first < t->test.count && stop_signal == 0) {
+    while (first < t->test.count && covey__train_stop_signal() == 0) {
         struct covey_train_result result;
         uint32_t count = covey_batches_plain(&t->batches, &t->held, first);
         covey_trainer_evaluate(t->trainer, t->batches.input, t->batches.labels, count, &result);
@@ -85,11 +54,11 @@ static bool evaluate(struct covey__train *t, struct covey_training_epoch *out)
     return first >= t->test.count;
 }
 
-static enum covey_exit stop(struct covey__train *t)
+static enum covey_exit end_early(struct covey__train *t)
 {
     const struct covey__train_progress *p = &t->progress;
     const char *path = t->options.checkpoint;
-    enum covey_exit code = (enum covey_exit)(128 + stop_signal);
+    enum covey_exit code = (enum covey_exit)(128 + covey__train_stop_signal());
     covey__train_clear_bar();
     if (path == NULL) {
         return covey__cli_fail(t->cli, code,
@@ -111,7 +80,8 @@ static enum covey_exit train_steps(struct covey__train *t, struct covey__train_t
 {
     struct covey__train_progress *p = &t->progress;
     enum covey_exit code = COVEY_EXIT_DONE;
-    while (p->step < t->batches.steps && stop_signal == 0 && code == COVEY_EXIT_DONE) {
+    while (p->step < t->batches.steps && covey__train_stop_signal() == 0 &&
+           code == COVEY_EXIT_DONE) {
         code = step(t);
         if (code != COVEY_EXIT_DONE) {
             break;
@@ -145,8 +115,8 @@ static enum covey_exit train_epoch(struct covey__train *t, struct covey__train_t
     if (code != COVEY_EXIT_DONE) {
         return code;
     }
-    if (stop_signal != 0 || !evaluate(t, &epoch)) {
-        return stop(t);
+    if (covey__train_stop_signal() != 0 || !evaluate(t, &epoch)) {
+        return end_early(t);
     }
     end_epoch(&t->progress, epoch);
     covey__train_say_epoch(t);
@@ -155,14 +125,14 @@ static enum covey_exit train_epoch(struct covey__train *t, struct covey__train_t
 
 enum covey_exit covey__train_loop(struct covey__train *t)
 {
-    struct sigaction before[2];
+    struct covey__train_stop stop;
     struct covey__train_ticker ticker = {0};
     enum covey_exit code = COVEY_EXIT_DONE;
-    catch_signals(before);
+    covey__train_stop_catch(&stop, SA_RESTART);
     covey__train_say_start(t);
     while (t->progress.epoch < t->options.epochs && code == COVEY_EXIT_DONE) {
         code = train_epoch(t, &ticker);
     }
-    leave_signals(before);
+    covey__train_stop_leave(&stop);
     return code;
 }

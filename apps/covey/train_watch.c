@@ -1,44 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "bench_measure.h"
 #include "train_mesh_report.h"
+#include "train_stop.h"
 
 enum {
     TIMEOUT_MS = 60000,
     POLL_MS = 200, /* a signal that came before the poll is seen then */
 };
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int number)
-{
-    stop_signal = number;
-}
-
-static const int signals[] = {SIGINT, SIGTERM};
-
-/* The second Ctrl-C ends the process at once: the session goes on ending without it. */
-static void catch_signals(struct sigaction before[2])
-{
-    struct sigaction action = {.sa_flags = (int)SA_RESETHAND};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    stop_signal = 0;
-    for (size_t i = 0; i < 2; i++) {
-        sigaction(signals[i], &action, &before[i]);
-    }
-}
-
-static void leave_signals(const struct sigaction before[2])
-{
-    for (size_t i = 0; i < 2; i++) {
-        sigaction(signals[i], &before[i], NULL);
-    }
-}
 
 /* By another connection: on this one answers are coming. */
 static void ask_to_stop(const struct covey__train *t, const struct covey__train_mesh *m)
@@ -62,7 +34,7 @@ static void wait_readable(const struct covey__train *t, const struct covey__trai
 {
     struct pollfd p = {.fd = m->control.fd, .events = POLLIN};
     while (poll(&p, 1, POLL_MS) <= 0) {
-        if (stop_signal != 0 && !*inout_asked) {
+        if (covey__train_stop_signal() != 0 && !*inout_asked) {
             *inout_asked = true;
             ask_to_stop(t, m);
         }
@@ -107,13 +79,14 @@ static covey_err watch(const struct covey__train *t, struct covey__train_mesh *m
 
 enum covey_exit covey__train_watch(const struct covey__train *t, struct covey__train_mesh *m)
 {
-    struct sigaction before[2];
-    catch_signals(before);
+    struct covey__train_stop stop;
+    /* The second of them: the session goes on ending without this process. */
+    covey__train_stop_catch(&stop, 0);
     covey_err err = watch(t, m);
-    leave_signals(before);
+    covey__train_stop_leave(&stop);
+    int number = covey__train_stop_signal();
     if (err == COVEY_ERR_CANCELLED) {
-        enum covey_exit code =
-            stop_signal != 0 ? (enum covey_exit)(128 + stop_signal) : COVEY_EXIT_FAILED;
+        enum covey_exit code = number != 0 ? (enum covey_exit)(128 + number) : COVEY_EXIT_FAILED;
         return covey__cli_fail(t->cli, code,
                                "session %s %s: go on with 'covey train --resume %s --out "
                                "FILE.onnx'",

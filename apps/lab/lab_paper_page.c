@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/files.h"
+#include "lab_page.h"
 #include "lab_paper.h"
-
-enum { PAGE_MODE = 0644 };
 
 void covey__paper_path(const struct covey__paper *p, const char *ending,
                        char out[static COVEY__PAPER_PATH])
@@ -45,10 +43,17 @@ static const struct bound bounds[] = {
 };
 enum { BOUNDS = sizeof(bounds) / sizeof(bounds[0]) };
 
-/* The least gain of all settings that a bound is about; HUGE_VAL: there are none. */
-static double least_gain(const struct covey__paper *p, const struct bound *b,
-                         enum covey__paper_scheme scheme)
+/* Each bound is held against both schemes, one after the other. */
+static enum covey__paper_scheme scheme_of(unsigned i)
 {
+    return i % 2 == 0 ? COVEY__PAPER_A : COVEY__PAPER_B;
+}
+
+/* The least gain of all settings that bound i / 2 is about; HUGE_VAL: there are none. */
+static double least_gain(const struct covey__paper *p, unsigned bound)
+{
+    const struct bound *b = &bounds[bound / 2];
+    enum covey__paper_scheme scheme = scheme_of(bound);
     double least = HUGE_VAL;
     for (unsigned i = 0; i < p->count; i++) {
         const struct covey__paper_setting *s = &p->setting[i];
@@ -65,13 +70,12 @@ static cJSON *bounds_json(const struct covey__paper *p)
     cJSON *list = cJSON_CreateArray();
     for (unsigned i = 0; i < 2 * BOUNDS; i++) {
         const struct bound *b = &bounds[i / 2];
-        enum covey__paper_scheme scheme = i % 2 == 0 ? COVEY__PAPER_A : COVEY__PAPER_B;
-        double least = least_gain(p, b, scheme);
+        double least = least_gain(p, i);
         if (!isfinite(least)) {
             continue;
         }
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "scheme", covey__paper_scheme_name(scheme));
+        cJSON_AddStringToObject(o, "scheme", covey__paper_scheme_name(scheme_of(i)));
         cJSON_AddStringToObject(o, "law", covey__paper_family_name(b->family));
         cJSON_AddStringToObject(o, "of", covey__paper_strategy(b->fast));
         cJSON_AddStringToObject(o, "against", covey__paper_strategy(b->slow));
@@ -87,8 +91,7 @@ unsigned covey__paper_missed(const struct covey__paper *p)
 {
     unsigned missed = 0;
     for (unsigned i = 0; i < 2 * BOUNDS; i++) {
-        const struct bound *b = &bounds[i / 2];
-        missed += least_gain(p, b, i % 2 == 0 ? COVEY__PAPER_A : COVEY__PAPER_B) < b->least;
+        missed += least_gain(p, i) < bounds[i / 2].least;
     }
     return missed;
 }
@@ -270,8 +273,7 @@ static void write_bounds(const struct covey__paper *p, FILE *file)
     bool any = false;
     for (unsigned i = 0; i < 2 * BOUNDS; i++) {
         const struct bound *b = &bounds[i / 2];
-        enum covey__paper_scheme scheme = i % 2 == 0 ? COVEY__PAPER_A : COVEY__PAPER_B;
-        double least = least_gain(p, b, scheme);
+        double least = least_gain(p, i);
         if (!isfinite(least)) {
             continue;
         }
@@ -282,7 +284,7 @@ static void write_bounds(const struct covey__paper *p, FILE *file)
         }
         any = true;
         fprintf(file, "| %s | %s | %s | %s | %.2f | %.2f | %s |\n",
-                covey__paper_scheme_name(scheme), covey__paper_family_name(b->family),
+                covey__paper_scheme_name(scheme_of(i)), covey__paper_family_name(b->family),
                 covey__paper_strategy(b->fast), covey__paper_strategy(b->slow), least, b->least,
                 least >= b->least ? "holds" : "**misses**");
     }
@@ -308,44 +310,27 @@ static void write_notes(const struct covey__paper *p, FILE *file)
             p->base, p->base);
 }
 
-static covey_err write_file(struct covey__paper *p, const char *ending, const char *text,
-                            size_t len)
+static void write_page(const void *user, FILE *file)
 {
-    char path[COVEY__PAPER_PATH];
-    covey__paper_path(p, ending, path);
-    covey_err err = covey_file_write(path, covey_bytes_of(text, len), PAGE_MODE);
-    return err == COVEY_OK ? err : covey__paper_refuse(p, err, "%s cannot be written", path);
-}
-
-static covey_err write_page(struct covey__paper *p)
-{
-    char *text = NULL;
-    size_t len = 0;
-    FILE *file = open_memstream(&text, &len);
-    if (file == NULL) {
-        return covey__paper_refuse(p, COVEY_ERR_NOMEM, "out of memory");
-    }
+    const struct covey__paper *p = user;
     write_head(p, file);
     write_bounds(p, file);
     for (unsigned scheme = 0; scheme < COVEY__PAPER_SCHEMES; scheme++) {
         write_scheme(p, file, scheme);
     }
     write_notes(p, file);
-    bool failed = ferror(file) != 0;
-    failed |= fclose(file) != 0;
-    covey_err err = failed ? covey__paper_refuse(p, COVEY_ERR_NOMEM, "out of memory")
-                           : write_file(p, ".md", text, len);
-    free(text);
-    return err;
 }
 
 covey_err covey__paper_write(struct covey__paper *p)
 {
-    cJSON *document = covey__paper_json(p);
-    char *text = cJSON_Print(document);
-    cJSON_Delete(document);
-    covey_err err = text != NULL ? write_file(p, ".json", text, strlen(text))
-                                 : covey__paper_refuse(p, COVEY_ERR_NOMEM, "out of memory");
-    free(text);
-    return err == COVEY_OK ? write_page(p) : err;
+    char path[COVEY__PAPER_PATH];
+    covey__paper_path(p, ".json", path);
+    covey_err err = covey__lab_page_write_json(path, covey__paper_json(p));
+    if (err == COVEY_OK) {
+        covey__paper_path(p, ".md", path);
+        err = covey__lab_page_write(path, write_page, p);
+    }
+    return err == COVEY_OK
+               ? err
+               : covey__paper_refuse(p, err, "%s cannot be written: %s", path, covey_strerror(err));
 }

@@ -7,16 +7,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lab_page.h"
 #include "lab_paper.h"
 
 covey_err covey__paper_find_gnuplot(struct covey__paper *p)
 {
-    const char *const argv[] = {"gnuplot", "--version", NULL};
-    covey_err err = covey__lab_spawn(NULL, "/dev/null", argv);
-    return err == COVEY_OK ? err
-                           : covey__paper_refuse(p, COVEY_ERR_NOT_FOUND,
-                                                 "gnuplot is needed for the plots: install it with "
-                                                 "'apt-get install gnuplot-nox'");
+    covey_err err = covey__lab_find_gnuplot();
+    return err == COVEY_OK ? err : covey__paper_refuse(p, err, "%s", covey__lab_no_gnuplot);
 }
 
 static FILE *open_beside(struct covey__paper *p, const char *ending)

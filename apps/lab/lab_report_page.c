@@ -5,10 +5,8 @@
 
 #include "bench_measure.h"
 #include "covey/blas.h"
-#include "covey/files.h"
+#include "lab_page.h"
 #include "lab_report.h"
-
-enum { PAGE_MODE = 0644 };
 
 void covey__report_path(const struct covey__report *r, const char *ending,
                         char out[static COVEY__REPORT_PATH])
@@ -173,23 +171,9 @@ static void write_again(const struct covey__report *r, FILE *file)
     }
 }
 
-static covey_err write_file(struct covey__report *r, const char *ending, const char *text,
-                            size_t len)
+static void write_page(const void *user, FILE *file)
 {
-    char path[COVEY__REPORT_PATH];
-    covey__report_path(r, ending, path);
-    covey_err err = covey_file_write(path, covey_bytes_of(text, len), PAGE_MODE);
-    return err == COVEY_OK ? err : covey__report_refuse(r, err, "%s cannot be written", path);
-}
-
-static covey_err write_page(struct covey__report *r)
-{
-    char *text = NULL;
-    size_t len = 0;
-    FILE *file = open_memstream(&text, &len);
-    if (file == NULL) {
-        return covey__report_refuse(r, COVEY_ERR_NOMEM, "out of memory");
-    }
+    const struct covey__report *r = user;
     fprintf(file, "# %s over a mesh\n\n", r->target.name);
     write_setting(r, file);
     write_devices(r, file);
@@ -198,21 +182,18 @@ static covey_err write_page(struct covey__report *r)
     write_kills(r, file);
     write_straggler(r, file);
     write_again(r, file);
-    bool failed = ferror(file) != 0;
-    failed |= fclose(file) != 0;
-    covey_err err = failed ? covey__report_refuse(r, COVEY_ERR_NOMEM, "out of memory")
-                           : write_file(r, ".md", text, len);
-    free(text);
-    return err;
 }
 
 covey_err covey__report_write(struct covey__report *r)
 {
-    cJSON *document = covey__report_json(r);
-    char *text = cJSON_Print(document);
-    cJSON_Delete(document);
-    covey_err err = text != NULL ? write_file(r, ".json", text, strlen(text))
-                                 : covey__report_refuse(r, COVEY_ERR_NOMEM, "out of memory");
-    free(text);
-    return err == COVEY_OK ? write_page(r) : err;
+    char path[COVEY__REPORT_PATH];
+    covey__report_path(r, ".json", path);
+    covey_err err = covey__lab_page_write_json(path, covey__report_json(r));
+    if (err == COVEY_OK) {
+        covey__report_path(r, ".md", path);
+        err = covey__lab_page_write(path, write_page, r);
+    }
+    return err == COVEY_OK ? err
+                           : covey__report_refuse(r, err, "%s cannot be written: %s", path,
+                                                  covey_strerror(err));
 }

@@ -9,18 +9,15 @@
 #include <unistd.h>
 
 #include "bench_measure.h"
+#include "lab_page.h"
 #include "lab_report.h"
 
 enum { BINS = 48 };
 
-static const char no_gnuplot[] =
-    "gnuplot is needed for the plots: install it with 'apt-get install gnuplot-nox'";
-
 covey_err covey__report_find_gnuplot(struct covey__report *r)
 {
-    const char *const argv[] = {"gnuplot", "--version", NULL};
-    covey_err err = covey__lab_spawn(NULL, "/dev/null", argv);
-    return err == COVEY_OK ? err : covey__report_refuse(r, COVEY_ERR_NOT_FOUND, no_gnuplot);
+    covey_err err = covey__lab_find_gnuplot();
+    return err == COVEY_OK ? err : covey__report_refuse(r, err, "%s", covey__lab_no_gnuplot);
 }
 
 /* ---- BASE.dat: a block a phase, then the histograms, then the kills ---- */
