@@ -132,11 +132,15 @@ static void reply_end(struct covey_client *client, uint32_t id, const char *name
 {
     struct covey_digest result = {.bytes = {0}};
     char why[160];
+    int len =
+        snprintf(why, sizeof(why), "stopped in epoch %u after step %u", p->epoch + 1, p->step);
     if (p->state == COVEY_TRAINING_DONE &&
         covey__trainings_result(client->daemon->trainings, name, &result) == COVEY_OK) {
         covey__control_done(client, id, &result);
+    } else if (p->moved) {
+        snprintf(why + len, sizeof(why) - (size_t)len, " here: another device goes on with it");
+        covey__control_error(client, id, COVEY_ERR_STATE, why);
     } else if (p->state == COVEY_TRAINING_STOPPED) {
-        snprintf(why, sizeof(why), "stopped in epoch %u after step %u", p->epoch + 1, p->step);
         covey__control_error(client, id, COVEY_ERR_CANCELLED, why);
     } else {
         covey__control_error(client, id, COVEY_ERR_STATE, p->why);

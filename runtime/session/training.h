@@ -33,6 +33,7 @@ struct covey_training_progress {
     uint64_t checkpoint_step;            /* newest that a majority keeps (or this device, alone) */
     uint8_t custodians, custodians_wanted; /* that hold everything */
     struct covey_rounds_report rounds;
+    bool moved;    /* STOPPED because another device owns it now */
     bool unkept;   /* its checkpoints cannot be kept (why says so): lost with its owner */
     char why[200]; /* FAILED, PAUSED, mode that was chosen */
 };

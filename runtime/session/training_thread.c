@@ -446,6 +446,7 @@ static void tell_end(struct covey_training *t, covey_err err)
     p->state = err == COVEY_OK           ? COVEY_TRAINING_DONE
                : err == COVEY_ERR_CLOSED ? COVEY_TRAINING_STOPPED
                                          : COVEY_TRAINING_FAILED;
+    p->moved = p->state == COVEY_TRAINING_STOPPED && t->ask == COVEY__TRAINING_DROP;
     if (err == COVEY_ERR_RANGE && t->opened) {
         covey__training_why(t,
                             "the loss is not a number any more in epoch %u, step %u: try a lower "

@@ -77,9 +77,15 @@ def undisturbed(seconds):
     return epochs, speed, f"{base}/local.onnx"
 
 
-def begin(node, name, epochs, every):
-    run(at(node, *TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", name,
-           "--detach"))
+def begin(node, name, epochs, every, watched=False):
+    """And the process that watches it, if one is to."""
+    words = [*TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", name]
+    if watched:
+        child = subprocess.Popen(at(node, *words, "--out", f"{base}/never.onnx"),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    else:
+        run(at(node, *words, "--detach"))
+        child = None
 
     def kept():
         """Also before there are three, no more steps are made than may be lost."""
@@ -87,8 +93,9 @@ def begin(node, name, epochs, every):
         assert seen["total_steps"] - seen["checkpoint_step"] <= every, seen
         return seen["custodians"] == 3
     wait("kept by three", kept)
-    return wait("a checkpoint", lambda: (lambda s: s if s and s["checkpoint_step"] >= 2 * every
-                                         else None)(show(node, name)))
+    wait("a checkpoint", lambda: (lambda s: s if s and s["checkpoint_step"] >= 2 * every
+                                  else None)(show(node, name)))
+    return child
 
 
 def ended(nodes, name):
@@ -349,7 +356,8 @@ def custodians(name, owner):
 def cut_case(name, title, targets, training, until=None):
     """Cut until something is so, or for CUT_S."""
     epochs, every, path = training
-    begin(1 if name == "minority" else OWNER, name, epochs, every)
+    alone = name == "minority"
+    watcher = begin(1 if alone else OWNER, name, epochs, every, watched=alone)
     watches = [Watch(n, name) for n in range(1, 6)]
     for w in watches:
         w.start()
@@ -365,6 +373,9 @@ def cut_case(name, title, targets, training, until=None):
         w.over = True
         w.join()
     turns = never_two(watches)
+    if watcher is not None:
+        said = watcher.communicate(timeout=60)[1]
+        assert watcher.returncode == 1 and "another device goes on with it" in said, said
     assert len(done) == 1, done
     finish(done, name, path)
     print(f"{title}: cut {['node%d' % n for n in cut]}, owners one after another: "
