@@ -48,7 +48,6 @@ static void lose(struct covey__tiles *tiles, uint32_t devices)
 void covey__job_tiles_peer(struct covey__request *request, unsigned device)
 {
     struct covey__tiles *tiles = &request->tiles;
-    tiles->drop &= ~covey__run_bit(device);
     tiles->told &= ~covey__run_bit(device);
     bool is_open = tiles->state == COVEY__TILES_TO_CUT || tiles->state == COVEY__TILES_CUTTING ||
                    tiles->state == COVEY__TILES_TO_START || tiles->state == COVEY__TILES_WAITING;

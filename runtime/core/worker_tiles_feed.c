@@ -75,7 +75,6 @@ bool covey__tiles_send_result(struct covey_update *out, struct covey__tiles_job 
     if (job->is_fed && job->piece[job->out_segment][me] == 0) {
         job->piece[job->out_segment][me] = *body;
         *body = 0;
-        job->moved = true;
     }
     return covey__update_release(out, body);
 }

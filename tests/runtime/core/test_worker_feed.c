@@ -76,6 +76,79 @@ static void test_missing_rows_are_complained_of(void **state)
     }
 }
 
+/* A fed holder without rows of its own complains of nobody while the others may still be computing,
+ * however long that takes; from the first rows of the result on it waits for the rest. */
+static void test_waiting_begins_with_the_first_rows(void **state)
+{
+    (void)state;
+    struct world *w = fed_world(1);
+    w->cut[3][2] = true;
+    queue_start(w, 1, 0, 1U << 2);
+    unsigned at = 0;
+    while (w->queue[at].to != 2) {
+        at++;
+    }
+    deliver(w, at);
+    pass(w, STALL_MS);
+    pass(w, STALL_MS);
+    assert_int_equal(w->stalled_count, 0);
+    deliver_all(w);
+    pass(w, STALL_MS - 1);
+    assert_int_equal(w->stalled_count, 0);
+    pass(w, 1);
+    assert_int_equal(w->stalled_count, 1);
+    assert_int_equal(w->stalled_by, 1U << 2);
+    assert_int_equal(w->stalled_missing, 1U << 3);
+    world_free(w);
+}
+
+/* Its last strip, and so its rows of the result, is computed next. */
+static bool is_result_of(const struct world *w, const struct flight *f, unsigned holder)
+{
+    covey_handle rows = f->pieces[COVEY_TILE_OWNER];
+    return f->is_event && f->to == holder && rows != 0 && w->body[rows].segment == SEGMENTS;
+}
+
+/* All but holder 1's result arrives. */
+static void deliver_but_its_result(struct world *w)
+{
+    for (unsigned at = 0; at < w->queued;) {
+        if (is_result_of(w, &w->queue[at], 1)) {
+            at++;
+        } else {
+            deliver(w, at);
+            at = 0;
+        }
+    }
+    assert_int_equal(w->queued, 1);
+}
+
+/* Wherever an update is full among the rows of a result: they go to nobody twice, and who waits for
+ * others' complains no later than without. */
+static void test_full_updates_change_nothing(void **state)
+{
+    (void)state;
+    for (unsigned room = 0; room <= HOLDERS; room++) {
+        struct world *w = fed_world(1);
+        w->cut[2][1] = true;
+        queue_start(w, 1, 0, 0);
+        deliver_but_its_result(w);
+        w->update->count = COVEY_UPDATE_ACTIONS_MAX - room;
+        for (size_t i = 0; i < w->update->count; i++) {
+            w->update->actions[i] = (struct covey_action){.type = COVEY_ACTION_RETIRED};
+        }
+        deliver(w, 0);
+        assert_int_equal(w->queued, HOLDERS - 2); /* to the other fed ones */
+        deliver_all(w);
+        assert_result(w, 1, 0);
+        assert_int_equal(w->answered[1], FED & ~(1U << 1));
+        pass(w, STALL_MS);
+        assert_int_equal(w->stalled_by, 1U << 1);
+        assert_int_equal(w->stalled_missing, 1U << 2);
+        world_free(w);
+    }
+}
+
 /* A newer attempt, CANCEL and the loss of the owner end the waiting and the computing at any
  * moment, and nothing is left. */
 static void test_ends_at_any_moment(void **state)
@@ -177,6 +250,8 @@ int main(void)
         cmocka_unit_test(test_all_fed_holders_answer),
         cmocka_unit_test(test_without_rows),
         cmocka_unit_test(test_missing_rows_are_complained_of),
+        cmocka_unit_test(test_waiting_begins_with_the_first_rows),
+        cmocka_unit_test(test_full_updates_change_nothing),
         cmocka_unit_test(test_ends_at_any_moment),
         cmocka_unit_test(test_failures_are_refused),
         cmocka_unit_test(test_hostile_rows_are_refused),
