@@ -59,10 +59,12 @@ covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *vi
 bool covey__job_lied(const struct covey_job *job, const struct covey_node_id *peer);
 /* It did, to a training session of this owner. */
 void covey__job_distrust(struct covey_job *job, const struct covey_node_id *peer);
-/* Whether all devices that the session's plan names are there and have what it gives them, none is
- * left out, and no other plan is due: another loss would cost nothing. */
+/* Whether all devices that the session's plan names are there, have what it gives them and answer,
+ * none is left out, and no other plan is due: another loss would cost nothing. */
 bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view *view,
                              const struct covey_fence *fence);
+/* Whether requests of this owner are in flight. */
+bool covey__job_has_requests(const struct covey_job *job);
 covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,
                           struct covey_update *out) COVEY_CHECK;
 uint64_t covey__job_deadline_ms(const struct covey_job *job);

@@ -298,6 +298,29 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
     covey__job_wake(turn->job, session->replan_ms);
 }
 
+/* Some device of the plan answers nothing, and is not asked for now. The slowest of many is often
+ * late too, but answers something in each layer's time. */
+static bool has_silent(const struct covey_job *job, const struct covey__session *session,
+                       const struct covey__version *version, uint64_t now_ms)
+{
+    uint32_t layer_ms = 1;
+    for (unsigned l = 0; l < version->plan.layers; l++) {
+        uint32_t ms = covey__times_median(&session->layer_times[l]);
+        layer_ms = ms > layer_ms ? ms : layer_ms;
+    }
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if (d == version->self || version->peer[d] == COVEY__JOB_NO_PEER) {
+            continue;
+        }
+        const struct covey__job_peer_entry *entry = &job->peer[version->peer[d]];
+        if (entry->late >= COVEY__JOB_BEHIND && entry->asked_ms > entry->heard_ms + layer_ms &&
+            now_ms < entry->asked_ms + COVEY__JOB_BEHIND_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view *view,
                              const struct covey_fence *fence)
 {
@@ -305,7 +328,8 @@ bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view 
     const struct covey__version *active = session != NULL ? covey__version_active(session) : NULL;
     return active != NULL && covey__version_is_whole(active) &&
            covey__version_in_making(session) == NULL && session->replan_ms == UINT64_MAX &&
-           session->generation == view->device_generation;
+           session->generation == view->device_generation &&
+           !has_silent(job, session, active, view->now_ms);
 }
 
 static bool pump_retire_messages(struct covey__turn *turn, struct covey__session *session)

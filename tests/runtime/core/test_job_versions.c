@@ -120,6 +120,30 @@ static void test_redundant_when_all_are_ready(void **state)
     finish(w, 7);
 }
 
+/* A device that is there but answers nothing covers no loss: not while it is left out for that. */
+static void test_a_silent_device_is_no_redundancy(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    for (unsigned i = 0; i < 60; i++) {
+        one_layer(w, i % 3, 1 + i % 3);
+        assert_true(redundant(w));
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        one_layer(w, i % 3, 3);
+    }
+    assert_false(w->asked[3]);
+    assert_false(redundant(w));
+    start_layer(w, 7, 0);
+    for (unsigned d = 0; d < 4; d++) {
+        answer(w, d);
+    }
+    pass(w, 2000);
+    assert_true(redundant(w)); /* it would be asked again */
+    end(w, 7);
+    world_free(w);
+}
+
 /* The plan after a loss gives the others what they have already, and what was lost. */
 static void test_others_keep_what_they_hold(void **state)
 {
@@ -270,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_the_slowest_are_not_behind),
         cmocka_unit_test(test_a_device_behind_is_tried_again),
         cmocka_unit_test(test_redundant_when_all_are_ready),
+        cmocka_unit_test(test_a_silent_device_is_no_redundancy),
         cmocka_unit_test(test_others_keep_what_they_hold),
         cmocka_unit_test(test_old_part_makes_room),
         cmocka_unit_test(test_old_part_is_taken_back),
