@@ -11,6 +11,16 @@ struct covey__request *covey__request_find(struct covey_job *job, uint64_t id)
     return NULL;
 }
 
+bool covey__job_has_requests(const struct covey_job *job)
+{
+    for (unsigned i = 0; i < job->request_end; i++) {
+        if (job->request[i].used) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool covey__request_beside(const struct covey_job *job, struct covey__request *request)
 {
     uint16_t count = 0;

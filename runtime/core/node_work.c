@@ -205,9 +205,9 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
             return covey__fetch_message(node->fetch, in, node->now_ms, node->out);
         }
         break;
-    case COVEY_WORK_PROBE:
+    case COVEY_WORK_PROBE: /* beside requests it would hold them up, and tell nothing */
         release(node, in->body);
-        return probed(node, in);
+        return covey__job_has_requests(node->job) ? COVEY_OK : probed(node, in);
     case COVEY_WORK_PROBED:
         return probe_answered(node, in);
     case COVEY_WORK_NONE:

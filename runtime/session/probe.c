@@ -62,6 +62,13 @@ static void stop(struct covey_probe *p)
     p->body = NULL;
 }
 
+/* Requests have come, or nobody answered. */
+static void cut_short(struct covey_probe *p)
+{
+    covey__probe_tally_cut_short(&p->tally);
+    stop(p);
+}
+
 static void wait_for_next(struct covey_probe *p)
 {
     uint64_t random = 0;
@@ -151,7 +158,12 @@ void covey__probe_down(struct covey_probe *p, const struct covey_node_id *peer)
 void covey__probe_tick(struct covey_probe *p)
 {
     uint64_t now_ms = covey_loop_now_ms(p->services->loop);
+    bool busy = covey_channels_busy(p->services->channels);
     if (p->running && p->pause) {
+        if (busy) {
+            cut_short(p);
+            return;
+        }
         p->pause = false;
         if (!send_probe(p, p->body)) {
             stop(p);
@@ -160,10 +172,12 @@ void covey__probe_tick(struct covey_probe *p)
     }
     /* Beside requests neither they nor what is measured would be what they are. */
     if (p->computing || covey__probe_tally_settled(&p->tally) || p->ups == 0 ||
-        now_ms < p->next_ms || covey_channels_busy(p->services->channels)) {
+        now_ms < p->next_ms || busy) {
         return;
     }
-    stop(p); /* one that was never answered */
+    if (p->running) { /* whoever has requests in flight does not answer */
+        cut_short(p);
+    }
     covey__probe_tally_begin(&p->tally);
     p->computing = true;
     covey__pool_submit(p->services->background, &p->task);

@@ -50,6 +50,11 @@ void covey__probe_tally_begin(struct covey_probe_tally *t)
     t->same++;
 }
 
+void covey__probe_tally_cut_short(struct covey_probe_tally *t)
+{
+    t->same -= t->same > 0;
+}
+
 bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round)
 {
     struct covey_rates *best = &t->rates;

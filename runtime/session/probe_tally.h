@@ -22,6 +22,9 @@ struct covey_probe_tally {
 };
 
 void covey__probe_tally_begin(struct covey_probe_tally *t);
+/* The round that was begun last ended before it could tell anything: it counts among those that
+ * there may be at most, but not among those that told nothing new. */
+void covey__probe_tally_cut_short(struct covey_probe_tally *t);
 /* What was measured in the round, rounded as rates are told; 0: not measured. True: the
  * rates are others now. */
 bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round);

@@ -500,6 +500,47 @@ static void test_stalled_channels(void **state)
     }
 }
 
+/* Whether node 0 answers a measurement of node 1. */
+static bool answers_probe(struct fixture *f)
+{
+    uint8_t asked[64], said[64];
+    size_t len = 0;
+    struct covey_work_message m = {.type = COVEY_WORK_PROBE, .probe = 5};
+    assert_int_equal(covey_work_encode(&m, (struct covey_buf){asked, sizeof(asked)}, &len),
+                     COVEY_OK);
+    step(f, 0, message(f, 1, covey_bytes_of(asked, len)));
+    if (count(f, COVEY_ACTION_SEND) == 0) {
+        return false;
+    }
+    assert_int_equal(covey_work_decode(take(f, COVEY_ACTION_SEND, said), &m), COVEY_OK);
+    assert_true(m.type == COVEY_WORK_PROBED && m.probe == 5);
+    return true;
+}
+
+/* Nobody is measured who has a request in flight: it would be late. */
+static void test_measured_beside_no_requests(void **state)
+{
+    struct fixture *f = *state;
+    static struct covey_plan_request costs = {.layers = 1, .cells = 1, .devices_max = 1};
+    const struct covey_fence fence = {{{1}}, 1, 0};
+    costs.cost[0] = (struct covey_plan_cost){
+        .units = 9, .unit_bytes = 8, .input_bytes = 8, .answer_bytes = 4, .unit.flops = 1000};
+    costs.cell[0] = (struct covey_plan_cell){.layers = 1, .whole.flops = 9000};
+    step(f, 0,
+         (struct covey_event){.type = COVEY_EVENT_SESSION_OPEN, .fence = fence, .costs = &costs});
+    struct covey_event prepared = {.type = COVEY_EVENT_PREPARED, .fence = fence};
+    prepared.fence.version = 1;
+    step(f, 0, prepared);
+    assert_int_equal(count(f, COVEY_ACTION_ACTIVE), 1); /* it is alone */
+    connect(f, 0, 1);
+    assert_true(answers_probe(f));
+    step(f, 0,
+         (struct covey_event){.type = COVEY_EVENT_REQUEST_BEGIN, .fence = fence, .request = 7});
+    assert_false(answers_probe(f));
+    step(f, 0, (struct covey_event){.type = COVEY_EVENT_REQUEST_END, .request = 7});
+    assert_true(answers_probe(f));
+}
+
 /* One's own record of a life with more incarnations is overtaken. */
 static void test_adopts_own_incarnation(void **state)
 {
@@ -533,6 +574,7 @@ int main(void)
         WITH(test_forged_suspicion),
         WITH(test_datagrams),
         WITH(test_stalled_channels),
+        WITH(test_measured_beside_no_requests),
         WITH(test_adopts_own_incarnation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

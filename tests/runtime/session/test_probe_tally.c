@@ -71,6 +71,29 @@ static void test_tally_goes_on_while_it_helps(void **state)
     }
 }
 
+/* Rounds that requests cut short are no sign that nothing new will come, but they end some day. */
+static void test_tally_waits_for_whole_rounds(void **state)
+{
+    (void)state;
+    struct covey_probe_tally t = {.rates = usual};
+    for (unsigned i = 0; i < 8; i++) {
+        covey__probe_tally_begin(&t);
+        covey__probe_tally_cut_short(&t);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(covey__probe_tally_settled(&t));
+        assert_false(add(&t, usual));
+    }
+    assert_true(covey__probe_tally_settled(&t));
+    memset(&t, 0, sizeof(t));
+    for (unsigned i = 0; i < COVEY__PROBE_TALLY_ROUNDS_MAX; i++) {
+        assert_false(covey__probe_tally_settled(&t));
+        covey__probe_tally_begin(&t);
+        covey__probe_tally_cut_short(&t);
+    }
+    assert_true(covey__probe_tally_settled(&t));
+}
+
 /* Waits grow, by draw between a half and three halves of what is usual, and all rounds together
  * take minutes, not hours. */
 static void test_tally_waits_differ(void **state)
@@ -121,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_tally_keeps_the_best),
         cmocka_unit_test(test_tally_takes_the_median_of_memory),
         cmocka_unit_test(test_tally_goes_on_while_it_helps),
+        cmocka_unit_test(test_tally_waits_for_whole_rounds),
         cmocka_unit_test(test_tally_waits_differ),
         cmocka_unit_test(test_tally_quartile_is_steady),
     };
