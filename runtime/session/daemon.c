@@ -247,7 +247,7 @@ static void on_tick(void *user)
     struct covey_daemon *d = user;
     covey__owner_tick(d->owner);
     covey__probe_tick(d->probe);
-    covey__resident_tick(&d->services.resident);
+    covey__resident_tick(&d->services.resident, covey_channels_busy(d->services.channels));
     covey__custodian_tick(d->custodian);
     covey_channels_look(d->services.channels);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
@@ -346,6 +346,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
+    s->resident.bounded = config->memory_bytes != 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
     threads = config->threads != 0 ? config->threads : threads;

@@ -12,6 +12,7 @@ enum {
     LATER_BYTES = 4 << 20,
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
+    PUT_OFF_MAX = 15, /* looks */
 };
 
 uint64_t covey__resident_bytes(void)
@@ -39,13 +40,18 @@ void covey__resident_offer(struct covey_services *services)
     services->feed(services->user, &event);
 }
 
-void covey__resident_tick(struct covey_resident *r)
+void covey__resident_tick(struct covey_resident *r, bool busy)
 {
     if (++r->ticks % LOOK_TICKS != 0) {
         return;
     }
     uint64_t bytes = covey__resident_bytes();
     if (bytes > r->trimmed_bytes + TRIM_BYTES) {
+        if (busy && !r->bounded && r->put_off < PUT_OFF_MAX) {
+            r->put_off++;
+            return;
+        }
+        r->put_off = 0;
         malloc_trim(0);
         bytes = covey__resident_bytes();
     }

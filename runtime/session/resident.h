@@ -5,6 +5,7 @@
 #ifndef COVEY_SESSION_RESIDENT_H
 #define COVEY_SESSION_RESIDENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* As the system counts it; 0: unknown. */
@@ -20,9 +21,12 @@ void covey__resident_offer(struct covey_services *services);
 /* Zeroed by its maker. */
 struct covey_resident {
     uint64_t trimmed_bytes; /* what there was after the last time */
-    unsigned ticks;
+    unsigned ticks, put_off;
+    bool bounded; /* set by its maker: it must keep to what was given to it, whatever that costs */
 };
-/* Ten times a second: when much has come, what of it is free goes back to the system. */
-void covey__resident_tick(struct covey_resident *r);
+/* Ten times a second: when much has come, what of it is free goes back to the system. That takes
+ * milliseconds, and requests pay for the pages that they need again: beside them (busy) it waits
+ * for half a minute, unless memory is bounded. */
+void covey__resident_tick(struct covey_resident *r, bool busy);
 
 #endif /* COVEY_SESSION_RESIDENT_H */
