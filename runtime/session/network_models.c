@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "covey/large.h"
+#include "covey/pace.h"
 
 #include "network_private.h"
 
@@ -70,6 +71,28 @@ static void room_give_back(struct covey_network *n, struct strip_room *room)
     } else {
         room_free(n, room);
     }
+}
+
+enum { TOUCH_BYTES = 1 << 20 };
+
+void covey__network_warm(struct covey_network *n)
+{
+    struct strip_room *room = NULL;
+    pthread_mutex_lock(&n->lock);
+    uint64_t used = atomic_load(n->used_bytes);
+    if (n->rooms == NULL && n->room_bytes > 0 && used <= n->limit &&
+        n->room_bytes <= n->limit - used) {
+        room = room_take(n);
+    }
+    pthread_mutex_unlock(&n->lock);
+    for (size_t at = 0; room != NULL && at < room->bytes; at += TOUCH_BYTES) {
+        size_t left = room->bytes - at;
+        memset((uint8_t *)room->data + at, 0, left < TOUCH_BYTES ? left : TOUCH_BYTES);
+        covey_pace_step();
+    }
+    pthread_mutex_lock(&n->lock);
+    room_give_back(n, room);
+    pthread_mutex_unlock(&n->lock);
 }
 
 /* ---- models ---- */

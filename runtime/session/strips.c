@@ -294,6 +294,9 @@ static covey_err fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fe
         }
     }
     account(n);
+    if (err == COVEY_OK) {
+        covey__network_warm(n);
+    }
     return err;
 }
 
