@@ -14,7 +14,7 @@
   mesh.py throughput --model mlp1024           inputs a second, in flight and in batches
 
 Needs root (network namespaces, cpuacct) and COVEY, the program of a release build. The exit status
-is 1 where a request was lost or an answer wrong."""
+is 1 where a request was lost, an answer wrong or a liar not named."""
 
 import argparse
 import json
@@ -152,12 +152,13 @@ def arguments():
 
 
 def failures(result):
-    """Requests that were lost, and answers that were wrong, wherever they are told of."""
+    """Requests that were lost, and answers that were wrong, wherever they are told of; and a liar
+    that was not named."""
     if isinstance(result, list):
         return sum(map(failures, result))
     if not isinstance(result, dict):
         return 0
-    wrong = result.get("worst_error", 0) > WRONG
+    wrong = (result.get("worst_error", 0) > WRONG) + (not result.get("named_at_once", True))
     return result.get("lost", 0) + wrong + sum(map(failures, result.values()))
 
 
