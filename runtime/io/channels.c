@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "channels_internal.h"
 #include "covey/coap.h"
@@ -137,17 +138,48 @@ static void on_handle_closed(uv_handle_t *handle)
     maybe_free(c);
 }
 
-static bool listen_at(struct covey_channels *c, const struct covey_addr *at)
+/* A socket that listens there, or -1. What was found to be free may be taken a moment later: only a
+ * socket that already listens is certain to keep its port. */
+static int listening_socket(const struct covey_addr *at)
 {
     struct sockaddr_storage sa;
-    covey__addr_to_socket(at, false, &sa);
+    socklen_t len = covey__addr_to_socket(at, false, &sa);
+    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, off = 0;
+    bool listens = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                   (sa.ss_family != AF_INET6 ||
+                    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0) &&
+                   bind(fd, (const struct sockaddr *)&sa, len) == 0 && listen(fd, BACKLOG) == 0;
+    if (fd >= 0 && !listens) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static bool has_v6(void)
+{
+    struct covey_addr any = {.port = 0};
+    int fd = listening_socket(&any);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+/* Takes connections at the socket, which is the listener's from now on. */
+static bool take_listener(struct covey_channels *c, int take_fd)
+{
     uv_tcp_t *l = &c->listeners[c->listener_count++];
     int rc = uv_tcp_init(covey__loop_uv(c->loop), l);
     COVEY_ASSERT(rc == 0);
     l->data = c;
     c->handles++;
-    return uv_tcp_bind(l, (const struct sockaddr *)&sa, 0) == 0 &&
-           uv_listen((uv_stream_t *)l, BACKLOG, on_connection) == 0;
+    if (uv_tcp_open(l, take_fd) != 0) {
+        close(take_fd);
+        return false;
+    }
+    return uv_listen((uv_stream_t *)l, BACKLOG, on_connection) == 0;
 }
 
 static uint16_t bound_port(const uv_tcp_t *l)
@@ -162,21 +194,19 @@ static uint16_t bound_port(const uv_tcp_t *l)
     return at.port;
 }
 
-/* Whether the port can be had at all: a listener handle that failed cannot be used again. */
-static bool port_is_free(const struct covey_addr *at)
+/* at.port 0: the stock port, else any; also any can be taken between its bind and its listen. */
+static int listen_somewhere(struct covey_addr at)
 {
-    struct sockaddr_storage sa;
-    socklen_t len = covey__addr_to_socket(at, false, &sa);
-    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    bool free_port = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-                     bind(fd, (const struct sockaddr *)&sa, len) == 0 && listen(fd, 1) == 0;
-    if (fd >= 0) {
-        uv_fs_t close_request;
-        uv_fs_close(NULL, &close_request, fd, NULL);
-        uv_fs_req_cleanup(&close_request);
+    if (at.port != 0) {
+        return listening_socket(&at);
     }
-    return free_port;
+    at.port = STOCK_PORT;
+    int fd = listening_socket(&at);
+    at.port = 0;
+    for (int i = 0; fd < 0 && i < PORT_TRIES; i++) {
+        fd = listening_socket(&at);
+    }
+    return fd;
 }
 
 static bool listen_all(struct covey_channels *c, bool loopback, uint16_t port)
@@ -188,25 +218,17 @@ static bool listen_all(struct covey_channels *c, bool loopback, uint16_t port)
         v4.ip[15] = 1;
         v6.ip[15] = 1;
     }
-    struct covey_addr first = loopback ? v4 : v6; /* :: takes IPv4 too */
-    struct covey_addr probe = first;
-    probe.port = 0;
-    if (!loopback && !port_is_free(&probe)) {
-        first = v4; /* no IPv6 here */
-    }
-    if (port == 0) {
-        first.port = STOCK_PORT;
-        first.port = port_is_free(&first) ? STOCK_PORT : 0;
-    }
-    if (!listen_at(c, &first)) {
+    int fd = listen_somewhere(loopback || !has_v6() ? v4 : v6); /* :: takes IPv4 too */
+    if (fd < 0 || !take_listener(c, fd)) {
         return false;
     }
     c->port = bound_port(&c->listeners[0]);
-    v6.port = c->port;
-    if (loopback && port_is_free(&v6)) {
-        return listen_at(c, &v6);
+    if (!loopback || c->port == 0) {
+        return c->port != 0;
     }
-    return c->port != 0;
+    v6.port = c->port;
+    fd = listening_socket(&v6); /* without it IPv4 is enough */
+    return fd < 0 || take_listener(c, fd);
 }
 
 covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channels_config *config,
@@ -231,7 +253,8 @@ covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channe
     covey__gate_init(&c->gate, COVEY__GATE_PER_S, COVEY__GATE_BURST);
     bool loopback = config->interface != NULL && strcmp(config->interface, "lo") == 0;
     if (!listen_all(c, loopback, config->port)) {
-        snprintf(out_why, 256, "TCP port %u cannot be listened on", (unsigned)config->port);
+        snprintf(out_why, 256, "TCP port %u%s cannot be listened on", (unsigned)config->port,
+                 config->port == 0 ? " (any)" : "");
         covey_channels_close(c);
         return COVEY_ERR_IO;
     }
