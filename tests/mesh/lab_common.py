@@ -42,19 +42,33 @@ def run(command, code=0, timeout=300):
     return done.stdout if code == 0 else done.stderr
 
 
-def train(node, words, name):
-    """What a training at a node says in the end. One that this machine does not let be heard of for
-    longer than its lease loses the session to another device, and begins again."""
+class Moved(Exception):
+    """The session that a test asked for is another device's now."""
+
+
+def where_it_began(part, name):
+    """What a part of a test gives for a session of its own. One whose owner this machine does not
+    let be heard of for longer than its lease goes to another device, and the part begins again."""
     for _ in range(5):
         session = f"{name}-{next(trainings)}"
+        try:
+            return part(session)
+        except Moved:
+            print(f"{session} went to another device", flush=True)
+    raise AssertionError(f"{name} was lost each time")
+
+
+def train(node, words, name):
+    """What a training at a node says in the end."""
+    def ended(session):
         done = subprocess.run(at(node, *words, "--name", session), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=600)
         if done.returncode == 0:
             return done.stdout
         said = done.stdout + done.stderr
         assert done.returncode == 1 and "stopped in epoch" in said, (words, done.returncode, said)
-        print(f"{session} went to another device", flush=True)
-    raise AssertionError(f"{name} was lost each time")
+        raise Moved
+    return where_it_began(ended, name)
 
 
 def lab(*words):

@@ -9,8 +9,8 @@ import os
 import signal
 import subprocess
 
-from lab_common import (COVEY, DIGITS, ask, at, base, down, lab, read, run, torn_down, train, up,
-                        wait)
+from lab_common import (COVEY, DIGITS, Moved, ask, at, base, down, lab, read, run, torn_down, train,
+                        up, wait, where_it_began)
 
 SMALL = ["--model", "lenet5", "--epochs", "2"]
 STRATEGIES = [  # options, how far losses may be from those of one device
@@ -27,7 +27,10 @@ def seen_once(node, name, ready):
     said = {}
 
     def seen():
+        said.clear()
         said.update(ask(node, "session", "show", name))
+        if said.get("custody", {}).get("owner", f"node{node}") != f"node{node}":
+            raise Moved
         return said if ready(said) else None
 
     return wait(f"{name} as it should be", seen, progress=lambda: said.get("total_steps"))
@@ -80,13 +83,17 @@ def exact():
     return files[0]
 
 
-def killed():
+def killed(name):
     """A device that dies costs no step."""
-    words = ["train", "--data", DIGITS, *SMALL, "--epochs", "24", "--mode", "data", "--name", "dies"]
+    words = ["train", "--data", DIGITS, *SMALL, "--epochs", "24", "--mode", "data", "--name", name]
     run(at(1, *words, "--detach"))
-    seen_once(1, "dies", lambda s: s["workers"] == 2 and s["total_steps"] > 5)
+    seen_once(1, name, lambda s: s.get("workers") == 2 and s["total_steps"] > 5)
     lab("kill", "3")
-    seen = seen_once(1, "dies", lambda s: s["state"] == "done")
+    try:
+        seen = seen_once(1, name, lambda s: s["state"] == "done")
+    except Moved:
+        lab("restart", "3")
+        raise
     # One that is not heard of for a while is lost, too, and comes back.
     assert seen["total_steps"] == 24 * 28 and seen["lost"] >= 1, seen
     assert seen["test_accuracy"] > 0.9, seen
@@ -164,5 +171,5 @@ with torn_down():
     up(3)
     strategies()
     assert exact() == alone, "devices compute another product than this one"
-    killed()
+    where_it_began(killed, "dies")
     detached()
