@@ -135,6 +135,8 @@ static void at_owner(struct world *w, unsigned from, const struct covey_work_mes
         w->stalled_count++;
         w->stalled_by |= 1U << from;
         w->stalled_missing |= covey_load32(m->tile.missing.ptr);
+        w->stalled = m->tile;
+        w->stalled.missing = w->stalled.layout = (struct covey_bytes){NULL, 0};
     }
     if (m->type == COVEY_WORK_ANSWER) {
         const struct covey_work_answer *a = &m->answer;

@@ -64,8 +64,9 @@ struct world {
     /* what the owner got */
     unsigned readies, stalled_count;
     uint32_t stalled_by, stalled_missing;
-    uint64_t rows[REQUESTS][256]; /* by attempt: bit: this row of the result is here */
-    uint32_t answered[REQUESTS];  /* bit d: with a product; refused, cancelled: without */
+    struct covey_work_tile stalled; /* the last one, without its bytes */
+    uint64_t rows[REQUESTS][256];   /* by attempt: bit: this row of the result is here */
+    uint32_t answered[REQUESTS];    /* bit d: with a product; refused, cancelled: without */
     uint32_t refused[REQUESTS], cancelled[REQUESTS];
 };
 
