@@ -54,9 +54,11 @@ bool covey__move_make_room(struct covey__turn *turn, struct covey__session *sess
     return true;
 }
 
-void covey__move_take_back(struct covey__session *session, struct covey__version *active)
+void covey__move_take_back(const struct covey__turn *turn, struct covey__session *session,
+                           struct covey__version *active)
 {
-    if (covey__version_in_making(session) != NULL) {
+    /* At a move's deadline the next plan is due now. */
+    if (covey__version_in_making(session) != NULL || turn->now_ms >= session->replan_ms) {
         return;
     }
     for (unsigned d = 0; d < active->plan.devices; d++) {

@@ -300,8 +300,9 @@ bool covey__move_is_worth(struct covey__session *session, const struct covey_pla
  * of older ones, it is told to give those up. False: the update is full. */
 bool covey__move_make_room(struct covey__turn *turn, struct covey__session *session,
                            const struct covey__version *version, unsigned device);
-/* Nothing is coming after the active version: who gave up its part gets it again. */
-void covey__move_take_back(struct covey__session *session, struct covey__version *active);
+/* Where nothing is coming after the active version, who gave up its part gets it again. */
+void covey__move_take_back(const struct covey__turn *turn, struct covey__session *session,
+                           struct covey__version *active);
 
 /* job_request.c: requests, and the answers that come */
 struct covey__request *covey__request_find(struct covey_job *job, uint64_t id);

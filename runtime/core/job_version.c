@@ -373,7 +373,7 @@ static bool pump_active(struct covey__turn *turn, struct covey__session *session
         action->fence = covey__job_fence(session, version);
         version->tell = false;
     }
-    covey__move_take_back(session, version);
+    covey__move_take_back(turn, session, version);
     return pump_holders(turn, session, version);
 }
 

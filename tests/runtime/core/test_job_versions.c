@@ -254,6 +254,25 @@ static void test_old_part_is_taken_back(void **state)
     world_free(w);
 }
 
+/* At the deadline nobody is ready, and the owner computes alone: nobody gets the old part again,
+ * which would be told to give it up at once. */
+static void test_old_part_is_not_taken_back_in_vain(void **state)
+{
+    (void)state;
+    struct world *w = world_without_room();
+    for (unsigned ms = 0; w->prepared == 2 && ms < 60000; ms++) {
+        pass(w, 1);
+    }
+    assert_int_equal(w->prepared, 3);
+    assert_int_equal(w->active, 3);
+    assert_int_equal(w->plan.devices, 0);
+    for (unsigned d = 1; d < 4; d++) {
+        assert_int_equal(w->assigns[d], 2);
+    }
+    start_layer(w, 7, 0);
+    finish(w, 7);
+}
+
 /* With room for both it keeps what it has until the new plan takes over. */
 static void test_old_part_stays_where_there_is_room(void **state)
 {
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_others_keep_what_they_hold),
         cmocka_unit_test(test_old_part_makes_room),
         cmocka_unit_test(test_old_part_is_taken_back),
+        cmocka_unit_test(test_old_part_is_not_taken_back_in_vain),
         cmocka_unit_test(test_old_part_stays_where_there_is_room),
         cmocka_unit_test(test_new_rates_move_nothing),
     };
