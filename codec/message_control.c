@@ -55,6 +55,8 @@ static const struct covey__field status[] = {
     CONTROL_NUMBER(status, term),
     CONTROL_NUMBER(status, sessions),
     CONTROL_NUMBER(status, sessions_redundant),
+    CONTROL_NUMBER(status, fetched_owner),
+    CONTROL_NUMBER(status, fetched_others),
     CONTROL_LIST(status, member_count, member, &member_item),
 };
 

@@ -29,6 +29,7 @@ static const struct covey__field assign[] = {
     BYTES(12, assign.plan, COVEY_CONTROL_MAX),
     FIXED(13, assign.model.bytes),
     AT_MOST(23, assign.batch, COVEY_BATCH_MAX),
+    BYTES(25, assign.holders, COVEY_WORK_HOLDERS_BYTES_MAX),
 };
 static const struct covey__field fence[] = {FENCE(fence)};
 static const struct covey__field execute[] = {WORK(execute)};
@@ -78,11 +79,79 @@ static const struct covey__message all[] = {
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), COVEY_CONTROL_MAX};
 
+/* ---- holders ---- */
+
+struct covey_node_id covey_work_holders_id(const struct covey_work_holders *holders, size_t index)
+{
+    struct covey_node_id id;
+    memcpy(id.bytes, holders->ids.ptr + index * sizeof(id), sizeof(id.bytes));
+    return id;
+}
+
+size_t covey_work_holders_count(const struct covey_work_holders *holders)
+{
+    return holders->entries.len / COVEY_WORK_HAD_BYTES;
+}
+
+struct covey_work_had covey_work_holders_get(const struct covey_work_holders *holders, size_t index)
+{
+    const uint8_t *p = holders->entries.ptr + index * COVEY_WORK_HAD_BYTES;
+    return (struct covey_work_had){covey_load16(p), covey_load16(p + 2), covey_load32(p + 4)};
+}
+
+void covey_work_had_put(uint8_t out[static COVEY_WORK_HAD_BYTES], const struct covey_work_had *had)
+{
+    covey_store16(out, had->layer);
+    covey_store16(out + 2, had->slot);
+    covey_store32(out + 4, had->devices);
+}
+
+static bool is_few(uint32_t devices)
+{
+    unsigned count = 0;
+    for (uint32_t left = devices; left != 0; left &= left - 1) {
+        count++;
+    }
+    return count > 0 && count <= COVEY_WORK_HOLDERS_MAX;
+}
+
+covey_err covey_work_holders_read(struct covey_bytes in, struct covey_work_holders *out)
+{
+    size_t devices = in.len > 0 ? in.ptr[0] : 0;
+    size_t head = 1 + devices * sizeof(struct covey_node_id);
+    if (devices == 0 || devices > COVEY_PLAN_DEVICES_MAX || in.len <= head ||
+        (in.len - head) % COVEY_WORK_HAD_BYTES != 0) {
+        return COVEY_ERR_MALFORMED;
+    }
+    struct covey_work_holders holders = {(uint8_t)devices, covey_bytes_of(in.ptr + 1, head - 1),
+                                         covey_bytes_of(in.ptr + head, in.len - head)};
+    uint32_t last = 0;
+    for (size_t i = 0; i < covey_work_holders_count(&holders); i++) {
+        struct covey_work_had had = covey_work_holders_get(&holders, i);
+        uint32_t order = ((uint32_t)had.layer << 16 | had.slot) + 1;
+        if (had.layer >= COVEY_LAYERS_MAX || had.slot >= COVEY_LAYER_SLOTS_MAX || order <= last ||
+            (uint64_t)had.devices >> devices != 0 || !is_few(had.devices)) {
+            return COVEY_ERR_MALFORMED;
+        }
+        last = order;
+    }
+    *out = holders;
+    return COVEY_OK;
+}
+
+static bool are_holders(struct covey_bytes in)
+{
+    struct covey_work_holders holders;
+    return in.len == 0 || covey_work_holders_read(in, &holders) == COVEY_OK;
+}
+
+/* ---- messages ---- */
+
 /* What holds whole entries does, and as many as it must. */
 static bool are_whole(const struct covey_work_message *m)
 {
     if (m->type == COVEY_WORK_ASSIGN) {
-        return m->assign.slots.len % COVEY_WORK_SLOT_BYTES == 0;
+        return m->assign.slots.len % COVEY_WORK_SLOT_BYTES == 0 && are_holders(m->assign.holders);
     }
     if (m->type == COVEY_WORK_WANT || m->type == COVEY_WORK_LACK) {
         size_t len = m->blobs.digests.len;

@@ -71,6 +71,8 @@ static cJSON *status_json(const struct covey_control_status *s)
     cJSON_AddNumberToObject(document, "term", (double)s->term);
     cJSON_AddNumberToObject(document, "sessions", s->sessions);
     cJSON_AddNumberToObject(document, "sessions_redundant", s->sessions_redundant);
+    cJSON_AddNumberToObject(document, "fetched_from_owners", (double)s->fetched_owner);
+    cJSON_AddNumberToObject(document, "fetched_from_others", (double)s->fetched_others);
     cJSON *peers = cJSON_AddArrayToObject(document, "peers");
     for (size_t i = 0; i < s->member_count; i++) {
         cJSON_AddItemToArray(peers, member_json(s, &s->member[i]));

@@ -20,6 +20,7 @@ void covey__fetch_init(struct covey_fetch *f, const struct covey_node_id *self)
     memset(f->bucket, 0xff, sizeof(f->bucket));
     covey__fetch_list_init(&f->later);
     f->storing_bytes = 0;
+    f->fetched = (struct covey_fetched){0};
     f->most_bytes = UINT64_MAX;
     f->blobs_used = 0;
     f->free_blob = COVEY__FETCH_NONE;
@@ -214,17 +215,19 @@ static struct covey__fetch_job *job_new(struct covey_fetch *f, const struct cove
 struct among {
     uint64_t sources;
     unsigned count;
+    bool self;       /* this device is one of them: they all get it now */
     uint8_t primary; /* COVEY__FETCH_SOURCES: this device; meaningless without any */
 };
 
 static struct among among_of(const struct covey__fetch_job *job, const struct covey_want *want)
 {
-    struct among among = {0, 0, COVEY__FETCH_SOURCES};
+    struct among among = {.primary = COVEY__FETCH_SOURCES};
     uint8_t device[COVEY_PLAN_DEVICES_MAX];
     for (unsigned d = 0; d < job->devices; d++) {
         if ((want->sources >> d & 1) != 0) {
             device[among.count++] = job->device[d];
             among.sources |= job->device[d] < COVEY__FETCH_SOURCES ? 1ull << job->device[d] : 0;
+            among.self = among.self || job->device[d] == COVEY__FETCH_SOURCES;
         }
     }
     if (among.count > 0) {
@@ -252,6 +255,7 @@ static void want_blob(struct covey_fetch *f, struct covey__fetch_job *job,
     }
     struct among among = among_of(job, want);
     blob->jobs |= bit;
+    blob->lent = (!known || blob->lent) && among.count > 0 && !among.self;
     blob->among |= among.sources;
     blob->primary = blob->primary < COVEY__FETCH_SOURCES ? blob->primary : among.primary;
     job->left++;
@@ -372,6 +376,21 @@ covey_err covey__fetch_message(struct covey_fetch *f, const struct covey_incomin
     return COVEY_OK;
 }
 
+static void count_fetched(struct covey_fetch *f, const struct covey__fetch_blob *blob,
+                          covey_err err)
+{
+    if (err == COVEY_OK && blob->state == COVEY__BLOB_STORING) {
+        const struct covey__fetch_job *job = &f->job[__builtin_ctzll(blob->jobs)];
+        bool owner = job->owner_source == blob->source;
+        *(owner ? &f->fetched.owner_bytes : &f->fetched.others_bytes) += blob->storing;
+    }
+}
+
+struct covey_fetched covey__fetch_fetched(const struct covey_fetch *f)
+{
+    return f->fetched;
+}
+
 static void stored(struct covey_fetch *f, const struct covey_event *event)
 {
     struct covey__fetch_blob *blob = covey__fetch_find(f, &event->digest);
@@ -381,6 +400,7 @@ static void stored(struct covey_fetch *f, const struct covey_event *event)
     if (blob == NULL) {
         return; /* nobody here wants it any more */
     }
+    count_fetched(f, blob, event->err);
     end_storing(f, blob);
     if (event->err == COVEY_ERR_AUTH && blob->state == COVEY__BLOB_STORING) {
         f->source[blob->source].lies++;

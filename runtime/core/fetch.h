@@ -5,8 +5,9 @@
  *
  * A job is what one assignment lacks. Blobs that its plan's devices all need have a primary among
  * them, chosen by digest: the primary asks the owner, the others ask the primary, so that each byte
- * leaves the owner about once; then the owner, then the rest. A source that lacks a blob, is
- * silent, gone or lies is passed over. A device keeps back what it is asked for while it is about
+ * leaves the owner about once; then the owner, then the rest. Of blobs that only this device lacks
+ * the primary is one that should have it. A source that lacks a blob, is silent, gone or lies is
+ * passed over. A device keeps back what it is asked for while it is about
  * to get it itself.
  *
  * Actions come from tick alone, but for what answers a message at once. Session verifies and keeps
@@ -15,6 +16,7 @@
 #ifndef COVEY_CORE_FETCH_H
 #define COVEY_CORE_FETCH_H
 
+#include "covey/node.h"
 #include "covey/wants.h"
 #include "incoming.h"
 #include "job.h"
@@ -42,5 +44,6 @@ void covey__fetch_peer(struct covey_fetch *fetch, const struct covey_node_id *pe
                        enum covey_peer_state state);
 void covey__fetch_tick(struct covey_fetch *fetch, uint64_t now_ms, struct covey_update *out);
 uint64_t covey__fetch_deadline_ms(const struct covey_fetch *fetch);
+struct covey_fetched covey__fetch_fetched(const struct covey_fetch *fetch);
 
 #endif /* COVEY_CORE_FETCH_H */

@@ -175,9 +175,47 @@ static void dial(struct covey_fetch *f, struct covey__fetch_source *s)
     }
 }
 
+/* The first in the list that it should have, and that the owner may be asked for instead. */
+static uint16_t lent_of(const struct covey_fetch *f, uint8_t source, uint16_t first)
+{
+    for (uint16_t i = first; i != COVEY__FETCH_NONE; i = f->blob[i].next) {
+        const struct covey__fetch_blob *blob = &f->blob[i];
+        uint8_t owner = f->job[__builtin_ctzll(blob->jobs)].owner_source;
+        if (blob->lent && owner != source && is_open(f, blob, owner) &&
+            f->source[owner].state == COVEY_PEER_UP) {
+            return i;
+        }
+    }
+    return COVEY__FETCH_NONE;
+}
+
+/* When a source that gives nothing is passed over for such; UINT64_MAX: never. */
+static uint64_t lent_due_ms(const struct covey_fetch *f, uint8_t source)
+{
+    const struct covey__fetch_source *s = &f->source[source];
+    bool asked =
+        s->used && s->asked_count > 0 && lent_of(f, source, s->asked.first) != COVEY__FETCH_NONE;
+    return asked ? s->progress_ms + COVEY__FETCH_LENT_MS : UINT64_MAX;
+}
+
+static void leave_lent(struct covey_fetch *f, uint8_t source)
+{
+    struct covey__fetch_list *lists[] = {&f->source[source].asked, &f->source[source].queue};
+    for (unsigned l = 0; l < 2; l++) {
+        uint16_t i = lent_of(f, source, lists[l]->first);
+        while (i != COVEY__FETCH_NONE) {
+            covey__fetch_pass(f, &f->blob[i], source);
+            i = lent_of(f, source, lists[l]->first);
+        }
+    }
+}
+
 static void source_times(struct covey_fetch *f, uint8_t source)
 {
     struct covey__fetch_source *s = &f->source[source];
+    if (f->now_ms >= lent_due_ms(f, source)) {
+        leave_lent(f, source);
+    }
     if (is_waited_for(s) && s->dialled_ms == 0) {
         dial(f, s);
     } else if (is_waited_for(s) && f->now_ms >= s->dialled_ms + COVEY__FETCH_DIAL_MS) {
@@ -217,7 +255,9 @@ uint64_t covey__fetch_source_deadline(const struct covey_fetch *f)
         if (is_waited_for(s)) {
             due = s->dialled_ms == 0 ? f->now_ms : s->dialled_ms + COVEY__FETCH_DIAL_MS;
         } else if (s->used && s->asked_count > 0) {
+            uint64_t lent_ms = lent_due_ms(f, (uint8_t)i);
             due = s->progress_ms + s->silence_ms;
+            due = lent_ms < due ? lent_ms : due;
         }
         at = due < at ? due : at;
     }

@@ -22,6 +22,8 @@ enum {
     /* Silence after which a source is passed over: adapts between the two. */
     COVEY__FETCH_SILENCE_MS = 5000,
     COVEY__FETCH_SILENCE_MAX_MS = 60000,
+    /* The same for blobs that it should have, while the owner could be asked: a plan waits. */
+    COVEY__FETCH_LENT_MS = 1500,
     COVEY__FETCH_DIAL_MS = 2000,  /* for a channel to come up */
     COVEY__FETCH_ROUND_MS = 1000, /* after all sources were asked in vain, once more */
     COVEY__FETCH_ROUNDS = 8,      /* then the blob cannot be had */
@@ -54,6 +56,7 @@ struct covey__fetch_blob {
     uint16_t chain;      /* of its bucket, or of the free ones */
     uint8_t state, source, rounds;
     uint8_t primary; /* of `among`; COVEY__FETCH_SOURCES: oneself, or none */
+    bool lent;       /* those of `among` do not wait for it themselves: they should have it */
 };
 
 struct covey__fetch_list {
@@ -102,6 +105,7 @@ struct covey_fetch {
     struct covey__fetch_list later;
     uint16_t bucket[COVEY__FETCH_BUCKETS];
     uint64_t storing_bytes;
+    struct covey_fetched fetched;
     uint64_t most_bytes;            /* asked of all sources, and being kept */
     uint16_t blobs_used, free_blob; /* blobs beyond used were never touched */
     struct covey__fetch_blob blob[COVEY__FETCH_BLOBS];

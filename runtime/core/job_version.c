@@ -196,24 +196,68 @@ static bool tells_plan(const struct covey_plan *plan)
     return tells;
 }
 
+/* Who is there beside the owner and the device. */
+static uint32_t may_be_asked(const struct covey__turn *turn, const struct covey_plan_held *held,
+                             const struct covey_node_id *device)
+{
+    uint32_t may = 0;
+    for (unsigned d = 0; d < held->devices; d++) {
+        uint16_t peer = covey__job_peer_find(turn->job, &held->device[d]);
+        bool there = peer != 0 && covey__peer_is_there(turn, peer) &&
+                     !covey_node_id_equal(&held->device[d], device);
+        may |= there ? UINT32_C(1) << d : 0;
+    }
+    return may;
+}
+
+/* Units move between devices, which keep what they had on their disks: the device is told whom else
+ * to ask. In the update's arena, which has room for it. */
+static struct covey_bytes put_holders(struct covey__turn *turn,
+                                      const struct covey__session *session,
+                                      const struct covey__version *version, unsigned device)
+{
+    struct covey_update *out = turn->out;
+    uint8_t *to = out->arena + out->arena_len;
+    const struct covey__holders_of of = {
+        .plan = &version->plan,
+        .device = device,
+        .held = &session->held,
+        .may = may_be_asked(turn, &session->held, &version->plan.device[device])};
+    size_t len = of.may != 0 ? covey__plan_holders(&of, to) : 0;
+    out->arena_len += len;
+    return covey_bytes_of(to, len);
+}
+
+/* False: no room in the update. */
+static bool put_plan(struct covey_update *out, const struct covey_plan *plan,
+                     struct covey_bytes *out_bytes)
+{
+    struct covey_buf space = {out->arena + out->arena_len, sizeof(out->arena) - out->arena_len};
+    size_t len = 0;
+    if (tells_plan(plan) && covey__plan_encode(plan, space, &len) != COVEY_OK) {
+        return false;
+    }
+    out->arena_len += len;
+    *out_bytes = covey_bytes_of(space.ptr, len);
+    return true;
+}
+
 static bool assign(struct covey__turn *turn, struct covey__session *session,
                    struct covey__version *version, unsigned device)
 {
     struct covey_update *out = turn->out;
-    size_t len = 0;
-    if (tells_plan(&version->plan)) {
-        struct covey_buf space = {out->arena + out->arena_len, sizeof(out->arena) - out->arena_len};
-        if (covey__plan_encode(&version->plan, space, &len) != COVEY_OK) {
-            out->more = true;
-            return false;
-        }
-    }
-    struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGN);
-    if (action == NULL) {
+    struct covey_bytes plan;
+    if (out->count == COVEY_UPDATE_ACTIONS_MAX ||
+        sizeof(out->arena) - out->arena_len < COVEY__PLAN_MAX + COVEY_WORK_HOLDERS_BYTES_MAX ||
+        !put_plan(out, &version->plan, &plan)) {
+        out->more = true;
         return false;
     }
-    action->bytes = covey_bytes_of(out->arena + out->arena_len, len);
-    out->arena_len += len;
+    struct covey_bytes holders = put_holders(turn, session, version, device);
+    struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGN);
+    COVEY_ASSERT(action != NULL);
+    action->bytes = plan;
+    action->holders = holders;
     uint16_t peer = version->peer[device];
     action->peer = version->plan.device[device];
     action->has_peer = true;

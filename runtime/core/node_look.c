@@ -94,6 +94,11 @@ bool covey_node_is_redundant(const struct covey_node *node, const struct covey_f
     return covey__job_is_redundant(node->job, &node->view, session);
 }
 
+struct covey_fetched covey_node_fetched(const struct covey_node *node)
+{
+    return covey__fetch_fetched(node->fetch);
+}
+
 covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
                           struct covey_plan *out)
 {

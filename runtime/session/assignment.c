@@ -81,6 +81,33 @@ static covey_err parse_slots(struct covey_assignment *a, struct covey_bytes in)
     return COVEY_OK;
 }
 
+/* Both are in the order of slots. */
+static covey_err parse_holders(struct covey_assignment *a, struct covey_bytes in)
+{
+    struct covey_work_holders holders;
+    covey_err err = covey_work_holders_read(in, &holders);
+    if (in.len == 0 || err != COVEY_OK) {
+        return in.len == 0 ? COVEY_OK : err;
+    }
+    a->holders = holders.devices;
+    for (size_t d = 0; d < holders.devices; d++) {
+        a->holder[d] = covey_work_holders_id(&holders, d);
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < covey_work_holders_count(&holders); i++) {
+        struct covey_work_had had = covey_work_holders_get(&holders, i);
+        while (at < a->count &&
+               (a->slots[at].layer < had.layer ||
+                (a->slots[at].layer == had.layer && a->slots[at].slot < had.slot))) {
+            at++;
+        }
+        if (at < a->count && a->slots[at].layer == had.layer && a->slots[at].slot == had.slot) {
+            a->slots[at].holders = had.devices;
+        }
+    }
+    return COVEY_OK;
+}
+
 covey_err covey__assignment_plan(struct covey_assignment *a, const struct covey_plan *plan,
                                  uint8_t device)
 {
@@ -131,6 +158,9 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     covey_err err = covey__layers_decode(assign->layers, a->layer, a->present, COVEY_LAYERS_MAX);
     if (err == COVEY_OK) {
         err = parse_slots(a, assign->slots);
+    }
+    if (err == COVEY_OK) {
+        err = parse_holders(a, assign->holders);
     }
     for (size_t i = 0; i < COVEY_LAYERS_MAX && err == COVEY_OK; i++) {
         err = a->held[i] > 0 ? take_parts(a, i) : COVEY_OK;

@@ -27,6 +27,8 @@ struct covey_assignment {
     /* storage thread until ready, then constant */
     struct covey_work_slot *slots; /* ascending by layer, then slot */
     size_t count;
+    uint8_t holders; /* that the slots' bits are of */
+    struct covey_node_id holder[COVEY_PLAN_DEVICES_MAX];
     bool present[COVEY_LAYERS_MAX];
     struct covey_layer layer[COVEY_LAYERS_MAX];
     size_t first[COVEY_LAYERS_MAX]; /* index of the layer's first entry in slots */

@@ -14,6 +14,8 @@ struct list {
      * who all units of a layer. The same at each of them. */
     uint32_t strips;
     uint32_t rows[COVEY_LAYERS_MAX];
+    /* Of the devices that had units of an older plan: each one's bit as they are listed. */
+    uint32_t holder[COVEY_PLAN_DEVICES_MAX];
 };
 
 static void list_add(struct list *l, const struct covey_digest *digest, size_t len,
@@ -26,14 +28,24 @@ static void list_add(struct list *l, const struct covey_digest *digest, size_t l
     }
 }
 
-/* Units and parities have one holder each, but for a layer by rows, where all have all. */
-static void list_part(struct list *l, size_t layer, struct covey_held *h)
+static uint32_t sources_of(const struct list *l, const struct covey_work_slot *slot)
+{
+    uint32_t sources = l->rows[slot->layer];
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        sources |= (slot->holders >> d & 1) != 0 ? l->holder[d] : 0;
+    }
+    return sources;
+}
+
+/* Units and parities have one holder each, but for a layer by rows, where all have all; others may
+ * have had them under an older plan. slot: of the first. */
+static void list_part(struct list *l, const struct covey_work_slot *slot, struct covey_held *h)
 {
     covey__held_load(h, l->store);
     for (size_t i = 0; i < h->slots && h->missing > 0; i++) {
         if (!h->loaded[i]) {
             list_add(l, &h->digest[i], covey_layer_unit_floats(&h->layer) * sizeof(float),
-                     l->rows[layer]);
+                     sources_of(l, slot + i));
         }
     }
 }
@@ -48,8 +60,10 @@ static covey_err list_units(struct list *l, struct covey_assignment *a)
     }
     a->units_pinned = true;
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
+        const struct covey_work_slot *slot = a->slots + a->first[i];
         for (size_t p = 0; p < a->part_count[i]; p++) {
-            list_part(l, i, a->parts[i][p]);
+            list_part(l, slot, a->parts[i][p]);
+            slot += a->parts[i][p]->slots;
         }
     }
     return COVEY_OK;
@@ -206,8 +220,26 @@ static bool has_block(const struct covey_plan_layer *layer, unsigned device)
     return has;
 }
 
+/* Who had units before, behind those, where they are none of these. */
+static uint8_t list_holders(struct list *l, const struct covey_assignment *a,
+                            struct covey_node_id *inout, uint8_t count)
+{
+    for (unsigned d = 0; d < a->holders; d++) {
+        uint8_t at = 0;
+        while (at < count && !covey_node_id_equal(&inout[at], &a->holder[d])) {
+            at++;
+        }
+        if (at < COVEY_PLAN_DEVICES_MAX && !covey_node_id_equal(&a->holder[d], &a->owner)) {
+            inout[at] = a->holder[d];
+            count = at == count ? (uint8_t)(count + 1) : count;
+            l->holder[d] = UINT32_C(1) << at;
+        }
+    }
+    return count;
+}
+
 /* The devices that need blobs which others need too; which, goes to the list. The owner has all,
- * and is asked by one of these for each. */
+ * and is asked by one of these for each. Their places are the same at each of them. */
 static uint8_t list_sources(struct list *l, const struct covey_assignment *a,
                             struct covey_node_id *out)
 {
@@ -229,7 +261,7 @@ static uint8_t list_sources(struct list *l, const struct covey_assignment *a,
             out[count++] = plan->device[d];
         }
     }
-    return count;
+    return list_holders(l, a, out, count);
 }
 
 covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,

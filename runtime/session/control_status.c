@@ -42,5 +42,8 @@ void covey__control_tell_status(struct covey_client *client, uint32_t id)
         fill_member(d, &info, &s->member[s->member_count++]);
     }
     covey__owner_visit(d->owner, visit_session, d);
+    struct covey_fetched fetched = covey_node_fetched(d->node);
+    s->fetched_owner = fetched.owner_bytes;
+    s->fetched_others = fetched.others_bytes;
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }

@@ -384,8 +384,7 @@ void covey__owner_assign(struct covey_owner *o, const struct covey_action *actio
         covey__session_version(covey__owner_session(o, &action->fence), &action->fence);
     uint8_t *message = NULL;
     size_t len = 0;
-    if (v == NULL ||
-        covey__version_assign(v, action->device, action->bytes, &message, &len) != COVEY_OK) {
+    if (v == NULL || covey__version_assign(v, action, &message, &len) != COVEY_OK) {
         o->services->log(o->services->user, "an assignment could not be made");
         return;
     }

@@ -53,11 +53,10 @@ covey_err covey__version_make(struct covey_version *v,
 struct covey_version *covey__version_ref(struct covey_version *v);
 void covey__version_unref(struct covey_version *v);
 
-/* The ASSIGN message for a device of the plan; heap, the caller's. plan: encoded, with tile runs.
- * To the owner itself no slots are assigned. */
-covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
-                                struct covey_bytes plan, uint8_t **out,
-                                size_t *out_len) COVEY_CHECK;
+/* The message that COVEY_ACTION_ASSIGN wants sent; heap, the caller's. To the owner itself no slots
+ * are assigned. */
+covey_err covey__version_assign(const struct covey_version *v, const struct covey_action *action,
+                                uint8_t **out, size_t *out_len) COVEY_CHECK;
 
 /* Product of chosen slots of a layer, in slot order. CANCELLED when it is not wanted any more. */
 struct covey_version_work {

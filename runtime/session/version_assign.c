@@ -39,13 +39,15 @@ static size_t pack_slots(const struct covey_version *v, uint8_t device, uint8_t 
     return len;
 }
 
-covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
-                                struct covey_bytes plan, uint8_t **out, size_t *out_len)
+covey_err covey__version_assign(const struct covey_version *v, const struct covey_action *action,
+                                uint8_t **out, size_t *out_len)
 {
+    uint8_t device = action->device;
+    struct covey_bytes plan = action->bytes;
     const struct covey_layer *which[COVEY_LAYERS_MAX] = {NULL};
     size_t slots_len = pack_slots(v, device, NULL, which);
     size_t layers_cap = (size_t)v->plan.layers * LAYER_BYTES + 16;
-    size_t cap = slots_len + layers_cap + plan.len + ASSIGN_EXTRA;
+    size_t cap = slots_len + layers_cap + plan.len + action->holders.len + ASSIGN_EXTRA;
     uint8_t *slots = malloc(slots_len + 1);
     uint8_t *layers = malloc(layers_cap);
     uint8_t *message = malloc(cap);
@@ -64,6 +66,7 @@ covey_err covey__version_assign(const struct covey_version *v, uint8_t device,
                                    .assign = {.fence = v->fence,
                                               .layers = covey_bytes_of(layers, layers_len),
                                               .slots = covey_bytes_of(slots, slots_len),
+                                              .holders = action->holders,
                                               .plan = plan,
                                               .batch = (uint16_t)v->file->batch}};
     if (plan.len > 0) {

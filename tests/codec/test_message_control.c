@@ -132,7 +132,7 @@ static void fill(struct fixture *f)
     c->error.code = COVEY_ERR_NOT_FOUND;
     long_text(c->error.text, sizeof(c->error.text));
     c->status.has_coordinator = true;
-    c->status.term = UINT64_MAX;
+    c->status.term = c->status.fetched_owner = c->status.fetched_others = UINT64_MAX;
     c->status.member_count = COVEY_MEMBERS_MAX;
     for (unsigned i = 0; i < COVEY_MEMBERS_MAX; i++) {
         fill_member(&c->status.member[i], i);

@@ -258,6 +258,7 @@ static void assign(struct fake *fake, unsigned node, const struct covey_action *
     }
     m.assign.fence = action->fence;
     m.assign.plan = action->bytes;
+    m.assign.holders = action->holders;
     m.assign.slots.ptr = slots;
     m.assign.slots.len =
         pack_slots(fake, node, plan, action->device, slots) * (size_t)COVEY_WORK_SLOT_BYTES;

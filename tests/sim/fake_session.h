@@ -36,6 +36,8 @@ void fake_open(struct fake *fake, unsigned owner, unsigned parity);
 void fake_open_rows(struct fake *fake, unsigned owner, unsigned parity);
 /* From now on the worker's answers to layers by rows are wrong by one bit. */
 void fake_lie(struct fake *fake, unsigned worker, bool on);
+/* A killed node comes back with an empty disk. */
+void fake_wipe(struct fake *fake, unsigned node);
 /* Units that it gave to others. */
 unsigned fake_given(const struct fake *fake, unsigned node);
 /* One whose model is a tile run of rows, each made of three. */

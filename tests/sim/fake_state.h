@@ -26,7 +26,8 @@ enum {
 struct fake_entry {
     uint16_t layer, slot;
     struct covey_digest digest;
-    unsigned cached; /* index + 1 in the cache; 0: missing */
+    uint32_t sources; /* of the assignment's */
+    unsigned cached;  /* index + 1 in the cache; 0: missing */
 };
 
 struct fake_assignment {

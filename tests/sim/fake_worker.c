@@ -56,8 +56,7 @@ static void check(struct fake *fake, unsigned node, struct fake_assignment *a)
     for (unsigned i = 0; i < a->count; i++) {
         a->entry[i].cached = look_up(&fake->node[node], &a->entry[i].digest);
         if (a->entry[i].cached == 0) {
-            struct covey_want want = {.digest = a->entry[i].digest,
-                                      .sources = a->rows ? COVEY_WANTS_ALL : 0};
+            struct covey_want want = {.digest = a->entry[i].digest, .sources = a->entry[i].sources};
             len += covey_wants_put(list + len, &want);
         }
     }
@@ -66,6 +65,35 @@ static void check(struct fake *fake, unsigned node, struct fake_assignment *a)
                                 .fence = a->fence,
                                 .bytes = covey_bytes_of(list, len > head ? len : 0)};
     cluster_inject_after(fake->c, node, 200, &event);
+}
+
+/* The plan's devices, where all have all, else those that had units before. */
+static void take_sources(struct fake_assignment *a, const struct covey_action *action,
+                         const struct covey_work_assign *assign)
+{
+    struct covey_work_holders holders = {0};
+    for (unsigned d = 0; a->rows && d < action->plan->devices; d++) {
+        bool owns = covey_node_id_equal(&action->plan->device[d], &a->owner);
+        a->source[a->sources] = action->plan->device[d];
+        a->sources += !owns;
+    }
+    for (unsigned i = 0; a->rows && i < a->count; i++) {
+        a->entry[i].sources = COVEY_WANTS_ALL;
+    }
+    if (a->rows || covey_work_holders_read(assign->holders, &holders) != COVEY_OK) {
+        return;
+    }
+    for (; a->sources < holders.devices; a->sources++) {
+        a->source[a->sources] = covey_work_holders_id(&holders, a->sources);
+    }
+    for (size_t i = 0; i < covey_work_holders_count(&holders); i++) {
+        struct covey_work_had had = covey_work_holders_get(&holders, i);
+        for (unsigned e = 0; e < a->count; e++) {
+            if (a->entry[e].layer == had.layer && a->entry[e].slot == had.slot) {
+                a->entry[e].sources = had.devices;
+            }
+        }
+    }
 }
 
 static void assigned(struct fake *fake, unsigned node, const struct covey_action *action)
@@ -87,17 +115,13 @@ static void assigned(struct fake *fake, unsigned node, const struct covey_action
     a->fence = action->fence;
     a->count = (unsigned)(m.assign.slots.len / COVEY_WORK_SLOT_BYTES);
     a->rows = action->plan != NULL && action->plan->runs == 0;
-    for (unsigned d = 0; a->rows && d < action->plan->devices; d++) {
-        bool owns = covey_node_id_equal(&action->plan->device[d], &a->owner);
-        a->source[a->sources] = action->plan->device[d];
-        a->sources += !owns;
-    }
     for (unsigned i = 0; i < a->count; i++) {
         const uint8_t *p = m.assign.slots.ptr + (size_t)i * COVEY_WORK_SLOT_BYTES;
         a->entry[i].layer = covey_load16(p);
         a->entry[i].slot = covey_load16(p + 2);
         memcpy(a->entry[i].digest.bytes, p + 4, sizeof(a->entry[i].digest.bytes));
     }
+    take_sources(a, action, &m.assign);
     check(fake, node, a);
 }
 
@@ -224,6 +248,11 @@ void fake_worker_stop(struct fake *fake, unsigned node)
 void fake_lie(struct fake *fake, unsigned worker, bool on)
 {
     fake->node[worker].lies = on;
+}
+
+void fake_wipe(struct fake *fake, unsigned node)
+{
+    fake->node[node].units = 0;
 }
 
 unsigned fake_given(const struct fake *fake, unsigned node)

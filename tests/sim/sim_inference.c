@@ -262,17 +262,43 @@ static void lie(struct world *w)
     }
 }
 
-/* Everybody needs all weights: most of them come from one another, not from the owner. */
-static void check_weights(const struct world *w)
+static unsigned given_by_others(const struct world *w)
 {
     unsigned given = 0;
     for (unsigned i = 0; i < w->nodes; i++) {
         given += i != OWNER ? fake_given(w->fake, i) : 0;
     }
+    return given;
+}
+
+/* Everybody needs all weights: most of them come from one another, not from the owner. */
+static void check_weights(const struct world *w)
+{
+    unsigned given = given_by_others(w);
     if (w->rows && given <= fake_given(w->fake, OWNER)) {
         fprintf(stderr, "%u units from the owner, %u from others\n", fake_given(w->fake, OWNER),
                 given);
         fail(w, "the owner gives the weights alone");
+    }
+}
+
+/* One is lost for so long that others get its units, and comes back with nothing: what it is given
+ * again comes from these too. */
+static void lose_disk(struct world *w)
+{
+    unsigned before = given_by_others(w);
+    w->victim = pick_victim(w, false);
+    cluster_kill(w->c, w->victim);
+    wait_for(w, owner_planned, FOUND_MS, "redundancy is restored without it");
+    fake_wipe(w->fake, w->victim);
+    cluster_restart(w->c, w->victim);
+    w->victim = UINT32_MAX;
+    wait_for(w, owner_planned, PLANNED_MS, "with an empty disk it takes part again");
+    cluster_run(w->c, STEADY_MS);
+    check_answers(w, OWNER);
+    printf("  %u units from others\n", given_by_others(w) - before);
+    if (w->nodes > 5 && given_by_others(w) == before) { /* of five the owner may get them */
+        fail(w, "the owner gives all units that move");
     }
 }
 
@@ -348,6 +374,7 @@ int main(int argc, char **argv)
         enum scenario_fault fault = (enum scenario_fault)((round + config.seed) % SCENARIO_FAULTS);
         lose_one(&w, fault, round % 2 == 1);
     }
+    lose_disk(&w);
     lose_two(&w);
     lose_owner(&w);
     if (w.rows) {

@@ -79,6 +79,9 @@ struct covey_control_status {
     /* Sessions open at this node, and those whose redundancy is complete: the active plan is that
      * of the devices now alive, and every holder is ready. */
     uint32_t sessions, sessions_redundant;
+    /* Weights and data that this node fetched and kept since its start: from whom it had the work
+     * that needs them, and from others. */
+    uint64_t fetched_owner, fetched_others;
     uint16_t member_count;
     struct covey_control_member member[COVEY_MEMBERS_MAX];
 };

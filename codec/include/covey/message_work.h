@@ -14,6 +14,11 @@
 
 enum {
     COVEY_WORK_SLOT_BYTES = 36, /* a packed struct covey_work_slot */
+    COVEY_WORK_HAD_BYTES = 8,   /* a packed struct covey_work_had */
+    COVEY_WORK_HOLDERS_MAX = 3, /* that are named of one slot: the owner has it in any case */
+    COVEY_WORK_HAD_MAX = 4096,  /* slots of which any are: such an ASSIGN fits into a message */
+    COVEY_WORK_HOLDERS_BYTES_MAX = 1 + COVEY_PLAN_DEVICES_MAX * sizeof(struct covey_node_id) +
+                                   COVEY_WORK_HAD_MAX * COVEY_WORK_HAD_BYTES,
     /* Slots of an assignment: no device holds two slots of one group, a group has a unit. */
     COVEY_WORK_SLOTS_MAX = COVEY_LAYERS_MAX * COVEY_LAYER_UNITS_MAX,
 };
@@ -91,7 +96,29 @@ struct covey_work_slot {
     uint16_t layer;
     uint16_t slot;
     struct covey_digest digest;
+    uint32_t holders; /* of the assignment's; not packed with it */
 };
+
+/* Devices that got units of an assignment under an older plan, packed: their number (1 byte), their
+ * node ids, then of each slot that some of them may have, in the order of slots: layer u16, slot
+ * u16, a bit for each device u32, little-endian. Empty: nobody is known. */
+struct covey_work_holders {
+    uint8_t devices;            /* 1 to COVEY_PLAN_DEVICES_MAX */
+    struct covey_bytes ids;     /* 16 bytes each */
+    struct covey_bytes entries; /* 8 bytes each, 1 to COVEY_WORK_HAD_MAX */
+};
+struct covey_work_had {
+    uint16_t layer, slot;
+    uint32_t devices; /* 1 to COVEY_WORK_HOLDERS_MAX of them */
+};
+/* MALFORMED: anything else than the above. Views borrow from in, which is not empty. */
+covey_err covey_work_holders_read(struct covey_bytes in,
+                                  struct covey_work_holders *out) COVEY_CHECK;
+struct covey_node_id covey_work_holders_id(const struct covey_work_holders *holders, size_t index);
+size_t covey_work_holders_count(const struct covey_work_holders *holders);
+struct covey_work_had covey_work_holders_get(const struct covey_work_holders *holders,
+                                             size_t index);
+void covey_work_had_put(uint8_t out[static COVEY_WORK_HAD_BYTES], const struct covey_work_had *had);
 
 /* layers: CBOR of the layer descriptions (runtime/session), slots as `count` packed entries of
  * 36 bytes: layer u16, slot u16, digest[32], little-endian. Both borrowed. */
@@ -99,9 +126,10 @@ struct covey_work_assign {
     struct covey_fence fence;
     struct covey_bytes layers;
     struct covey_bytes slots;
-    struct covey_bytes plan;   /* with tile runs: the plan as plan_codec.c writes it; else empty */
-    struct covey_digest model; /* manifest the cells of the tile runs are of; else zeros */
-    uint16_t batch;            /* inputs of one request: the first dimension of activations */
+    struct covey_bytes holders; /* who else may have units of these slots: covey_work_holders */
+    struct covey_bytes plan;    /* with tile runs: the plan as plan_codec.c writes it; else empty */
+    struct covey_digest model;  /* manifest the cells of the tile runs are of; else zeros */
+    uint16_t batch;             /* inputs of one request: the first dimension of activations */
 };
 
 /* One attempt at one tile run of one request. */
@@ -142,8 +170,8 @@ struct covey_work_message {
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
- * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed. A type has
- * all of its keys. Views in the result borrow from in. */
+ * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed, 25 holders. A
+ * type has all of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

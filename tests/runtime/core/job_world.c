@@ -146,6 +146,11 @@ static void on_action(struct world *w, const struct covey_action *action)
     } else if (action->type == COVEY_ACTION_ASSIGN) {
         w->assigns[d]++;
         w->planned[d] += action->bytes.len > 0;
+        w->holders_len[d] = action->holders.len;
+        assert_true(action->holders.len <= sizeof(w->holders[d]));
+        if (action->holders.len > 0) {
+            memcpy(w->holders[d], action->holders.ptr, action->holders.len);
+        }
         p.what = DO_READY;
         if (!w->never_ready[d]) {
             later(w, p);

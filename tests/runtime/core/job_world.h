@@ -44,6 +44,8 @@ struct world {
     struct covey_plan plan; /* of the last PREPARE */
     uint32_t prepared, active, forgotten, retired[DEVICES];
     unsigned planned[DEVICES]; /* assignments that came with the plan */
+    uint8_t holders[DEVICES][512];
+    size_t holders_len[DEVICES]; /* of the last assignment */
     unsigned dials[DEVICES], assigns[DEVICES], places, cancels[DEVICES], sends[DEVICES];
     uint32_t place_version;
     bool asked[DEVICES];

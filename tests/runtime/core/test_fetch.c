@@ -162,6 +162,55 @@ static void test_only_holders_are_asked(void **state)
     }
 }
 
+/* Units that moved here come from who had them, and the owner is asked for none; it is for what
+ * that device lacks by now, for wrong bytes, and for all that is still out when it says nothing:
+ * sooner than a device is waited for that may be getting them itself. */
+static void test_moved_units_come_from_who_had_them(void **state)
+{
+    (void)state;
+    enum { MOVED = COVEY__FETCH_WINDOW_MIN / BLOB_LEN, HAD = 4 };
+    for (unsigned i = 0; i < 4; i++) {
+        struct fetch_world *w = fetch_world_new(21 + i);
+        uint64_t from_ms = w->now_ms;
+        unsigned had = i == 0 ? MOVED : HAD;
+        memset(w->node[3].has, true, had);
+        w->node[3].silent = i == 2;
+        w->node[3].lies = i == 3;
+        fetch_want(w, 2, MOVED, 1U << 3, 1);
+        while (w->node[2].fetched == 0) {
+            assert_true(fetch_go_on(w));
+        }
+        assert_int_equal(w->node[2].err, COVEY_OK);
+        unsigned of_owner = i == 0 ? 0 : i == 1 ? MOVED - HAD : MOVED;
+        assert_int_equal(w->node[0].given, of_owner);
+        assert_true(i != 2 || w->now_ms < from_ms + COVEY__FETCH_SILENCE_MS / 2);
+        struct covey_fetched fetched = covey__fetch_fetched(w->node[2].fetch);
+        assert_int_equal(fetched.owner_bytes, of_owner * BLOB_LEN);
+        assert_int_equal(fetched.others_bytes, (MOVED - of_owner) * BLOB_LEN);
+        fetch_world_end(w);
+        fetch_world_free(w);
+    }
+}
+
+/* It goes away in the middle: the owner gives the rest at once. */
+static void test_who_had_moved_units_may_go(void **state)
+{
+    (void)state;
+    struct fetch_world *w = fetch_world_new(31);
+    memset(w->node[3].has, true, sizeof(w->node[3].has));
+    fetch_want(w, 2, BLOBS, 1U << 3, 1);
+    while (w->node[3].given < 5) {
+        assert_true(fetch_go_on(w));
+    }
+    uint64_t gone_ms = w->now_ms;
+    set_away(w, 3, true);
+    fetch_world_end(w);
+    fetch_assert_complete(w, 2);
+    assert_true(w->node[0].given >= BLOBS - w->node[3].given);
+    assert_true(w->now_ms < gone_ms + COVEY__FETCH_SILENCE_MS);
+    fetch_world_free(w);
+}
+
 /* Whom a later version of the plan names as holders is asked for what an earlier one lacks in vain,
  * and stays known when the later one is over first. */
 static void test_sources_of_all_versions_count(void **state)
@@ -256,6 +305,8 @@ int main(void)
         cmocka_unit_test(test_lost_channels_are_survived),
         cmocka_unit_test(test_units_come_from_the_owner),
         cmocka_unit_test(test_only_holders_are_asked),
+        cmocka_unit_test(test_moved_units_come_from_who_had_them),
+        cmocka_unit_test(test_who_had_moved_units_may_go),
         cmocka_unit_test(test_sources_of_all_versions_count),
         cmocka_unit_test(test_what_nobody_has_is_told),
         cmocka_unit_test(test_versions_share_and_retire),

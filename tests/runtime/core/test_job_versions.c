@@ -169,6 +169,89 @@ static void test_others_keep_what_they_hold(void **state)
     finish(w, 7);
 }
 
+/* Who has the unit by a plan; 0, the owner: nobody. */
+static unsigned holder_of(const struct covey_plan *plan, unsigned layer, unsigned unit)
+{
+    const struct covey_plan_layer *l = &plan->layer[layer];
+    for (unsigned g = 0; g < l->groups; g++) {
+        unsigned first, slot;
+        unsigned count = covey_plan_group(l, plan->parity, g, &first, &slot);
+        if (unit >= first && unit < first + count) {
+            return plan->device[l->holder[slot + unit - first]].bytes[0] - 1U;
+        }
+    }
+    return 0;
+}
+
+/* Whom a device was told of for a slot: a bit for each; 0: nobody. */
+static unsigned told_of(const struct world *w, unsigned device, unsigned layer, unsigned slot)
+{
+    struct covey_work_holders holders = {0};
+    struct covey_bytes bytes = covey_bytes_of(w->holders[device], w->holders_len[device]);
+    unsigned told = 0;
+    if (bytes.len > 0) {
+        assert_int_equal(covey_work_holders_read(bytes, &holders), COVEY_OK);
+    }
+    for (size_t i = 0; i < covey_work_holders_count(&holders); i++) {
+        struct covey_work_had had = covey_work_holders_get(&holders, i);
+        for (unsigned d = 0; had.layer == layer && had.slot == slot && d < holders.devices; d++) {
+            unsigned who = covey_work_holders_id(&holders, d).bytes[0] - 1U;
+            told |= (had.devices >> d & 1) != 0 ? 1U << who : 0;
+        }
+    }
+    return told;
+}
+
+/* The units that move from one device to another: each new holder is told who had the
+ * unit, and of nobody else; not of who is gone, and not of the owner, who has all. */
+static unsigned moved_units(const struct world *w, const struct covey_plan *before, unsigned gone)
+{
+    unsigned moved = 0;
+    for (unsigned i = 0; i < w->plan.layers; i++) {
+        const struct covey_plan_layer *l = &w->plan.layer[i];
+        for (unsigned g = 0; g < l->groups; g++) {
+            unsigned unit, slot;
+            unsigned count = covey_plan_group(l, w->plan.parity, g, &unit, &slot);
+            for (unsigned u = 0; u < count; u++) {
+                unsigned to = w->plan.device[l->holder[slot + u]].bytes[0] - 1U;
+                unsigned from = holder_of(before, i, unit + u);
+                bool asks = to != 0 && from != to && from != 0 && from != gone;
+                moved += asks;
+                assert_int_equal(to == 0 ? 0 : told_of(w, to, i, slot + u), asks ? 1U << from : 0);
+            }
+        }
+    }
+    return moved;
+}
+
+/* A first plan names nobody; the next one, when devices join, those who had what these get. Of one
+ * that is gone nobody is told. */
+static void test_new_holders_know_who_had_units(void **state)
+{
+    (void)state;
+    static struct covey_plan before;
+    for (unsigned lost = 0; lost < 2; lost++) {
+        struct world *w = world_new(7, 1);
+        set_devices(w, 0x07);
+        open_session(w);
+        assert_int_equal(w->active, 1);
+        assert_int_equal(begin(w, 7), COVEY_OK);
+        for (unsigned d = 0; d < 3; d++) {
+            assert_int_equal(w->holders_len[d], 0);
+        }
+        before = w->plan;
+        if (lost == 1) {
+            set_peer(w, 2, COVEY_PEER_GONE);
+        }
+        set_devices(w, lost == 1 ? 0x7b : 0x7f);
+        plan_anew(w);
+        assert_int_equal(w->active, 2);
+        unsigned moved = moved_units(w, &before, lost == 1 ? 2 : DEVICES);
+        assert_true(lost == 1 || moved > 0);
+        finish(w, 7);
+    }
+}
+
 /* Five devices with room for one plan, of which the last is lost; nobody gets ready for the next.
  */
 static struct world *world_without_room(void)
@@ -315,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_redundant_when_all_are_ready),
         cmocka_unit_test(test_a_silent_device_is_no_redundancy),
         cmocka_unit_test(test_others_keep_what_they_hold),
+        cmocka_unit_test(test_new_holders_know_who_had_units),
         cmocka_unit_test(test_old_part_makes_room),
         cmocka_unit_test(test_old_part_is_taken_back),
         cmocka_unit_test(test_old_part_is_not_taken_back_in_vain),

@@ -25,6 +25,20 @@ static void sample_tile(struct covey_work_tile *tile, const uint8_t *blob)
     };
 }
 
+static uint8_t holders[33 + 2 * COVEY_WORK_HAD_BYTES];
+
+/* Two devices: both may have the first of two slots, the second one of them the other. */
+static struct covey_bytes sample_holders(void)
+{
+    memset(holders, 0, sizeof(holders));
+    holders[0] = 2;
+    holders[1] = 7;
+    holders[17] = 8;
+    covey_work_had_put(holders + 33, &(struct covey_work_had){0, 3, 3});
+    covey_work_had_put(holders + 33 + COVEY_WORK_HAD_BYTES, &(struct covey_work_had){2, 1, 2});
+    return covey_bytes_of(holders, sizeof(holders));
+}
+
 static void sample(enum covey_work_type type, struct covey_work_message *m)
 {
     static const uint8_t blob[72] = {5, 6, 7, 8, 9, 10};
@@ -44,6 +58,7 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
         m->assign.plan = covey_bytes_of(blob, 5);
         memset(&m->assign.model, 3, sizeof(m->assign.model));
         m->assign.batch = COVEY_BATCH_MAX;
+        m->assign.holders = sample_holders();
         break;
     case COVEY_WORK_READY:
     case COVEY_WORK_RETIRE:
@@ -296,6 +311,71 @@ static void test_partial_slots_are_refused(void **state)
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_MALFORMED);
 }
 
+/* Who had which slot comes back. */
+static void test_holders_come_back(void **state)
+{
+    (void)state;
+    struct covey_work_message in, out;
+    struct covey_work_holders read;
+    uint8_t bytes[256];
+    sample(COVEY_WORK_ASSIGN, &in);
+    size_t len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_int_equal(covey_work_holders_read(out.assign.holders, &read), COVEY_OK);
+    assert_int_equal(read.devices, 2);
+    assert_int_equal(covey_work_holders_id(&read, 0).bytes[0], 7);
+    assert_int_equal(covey_work_holders_id(&read, 1).bytes[0], 8);
+    assert_int_equal(covey_work_holders_count(&read), 2);
+    struct covey_work_had had = covey_work_holders_get(&read, 1);
+    assert_true(had.layer == 2 && had.slot == 1 && had.devices == 2);
+    in.assign.holders.len = 0; /* nobody is known */
+    len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_int_equal(out.assign.holders.len, 0);
+}
+
+/* Devices that are not listed, nobody, more than a few, slots out of order or beyond all layers,
+ * entries that are not whole, more devices than a plan has: an ASSIGN that says so is refused. */
+static void test_bad_holders_are_refused(void **state)
+{
+    (void)state;
+    static const struct covey_work_had bad[] = {{2, 1, 4},
+                                                {2, 1, 0},
+                                                {0, 3, 1},
+                                                {0, 2, 1},
+                                                {COVEY_LAYERS_MAX, 0, 1},
+                                                {2, COVEY_LAYER_SLOTS_MAX, 1}};
+    struct covey_work_message in, out;
+    uint8_t bytes[256];
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        sample(COVEY_WORK_ASSIGN, &in);
+        covey_work_had_put(holders + 33 + COVEY_WORK_HAD_BYTES, &bad[i]);
+        size_t len = encode(&in, bytes, sizeof(bytes));
+        assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_MALFORMED);
+    }
+    static const size_t cut[] = {1, 33, 34, 33 + COVEY_WORK_HAD_BYTES - 1};
+    for (unsigned i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+        sample(COVEY_WORK_ASSIGN, &in);
+        in.assign.holders.len = cut[i];
+        size_t len = encode(&in, bytes, sizeof(bytes));
+        assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_MALFORMED);
+    }
+    static uint8_t many[1 + 33 * 16 + COVEY_WORK_HAD_BYTES];
+    struct covey_work_holders read;
+    for (unsigned devices = 31; devices <= 33; devices++) {
+        size_t head = 1 + devices * sizeof(struct covey_node_id);
+        many[0] = (uint8_t)devices;
+        for (unsigned few = 0; few < 2; few++) {
+            uint32_t mask = few == 1 ? 7 : 15;
+            covey_work_had_put(many + head, &(struct covey_work_had){1, 1, mask});
+            covey_err err =
+                covey_work_holders_read(covey_bytes_of(many, head + COVEY_WORK_HAD_BYTES), &read);
+            bool good = few == 1 && devices <= COVEY_PLAN_DEVICES_MAX;
+            assert_int_equal(err, good ? COVEY_OK : COVEY_ERR_MALFORMED);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +388,8 @@ int main(void)
         cmocka_unit_test(test_pieces_are_bounded),
         cmocka_unit_test(test_lists_have_their_lengths),
         cmocka_unit_test(test_partial_slots_are_refused),
+        cmocka_unit_test(test_holders_come_back),
+        cmocka_unit_test(test_bad_holders_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,6 +217,46 @@ static void test_both_bytes_of_other_groups(void **state)
     }
 }
 
+/* Of many who have a unit a few are named, others for another unit, and only such as may be. */
+static void test_few_holders_are_named(void **state)
+{
+    (void)state;
+    static uint8_t bytes[COVEY_WORK_HOLDERS_BYTES_MAX];
+    struct covey_work_holders holders;
+    uint32_t all = 0;
+    begin();
+    for (unsigned i = 0; i < held.layers; i++) {
+        for (unsigned s = 0; s < COVEY_LAYER_SLOTS_MAX; s++) {
+            held.layer[i].slot[s] = UINT32_MAX;
+        }
+    }
+    struct covey__holders_of of = {&plan, 2, &held, 0xfb & ~UINT32_C(1)};
+    size_t len = covey__plan_holders(&of, bytes);
+    assert_int_equal(covey_work_holders_read(covey_bytes_of(bytes, len), &holders), COVEY_OK);
+    assert_int_equal(holders.devices, 6);
+    size_t slots = 0;
+    for (unsigned i = 0; i < plan.layers; i++) {
+        for (unsigned s = 0; s < plan.layer[i].slots; s++) {
+            slots += plan.layer[i].holder[s] == 2;
+        }
+    }
+    assert_int_equal(covey_work_holders_count(&holders), slots);
+    for (size_t i = 0; i < slots; i++) {
+        struct covey_work_had had = covey_work_holders_get(&holders, i);
+        assert_int_equal(plan.layer[had.layer].holder[had.slot], 2);
+        assert_int_equal(__builtin_popcount(had.devices), COVEY_WORK_HOLDERS_MAX);
+        all |= had.devices;
+    }
+    assert_int_equal(all, 0x3f);
+    for (unsigned d = 0; d < 6; d++) {
+        struct covey_node_id id = covey_work_holders_id(&holders, d);
+        unsigned at = d + 1 + (d + 1 >= 2);
+        assert_memory_equal(&id, &held.device[at], sizeof(id));
+    }
+    of.may = 0;
+    assert_int_equal(covey__plan_holders(&of, bytes), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_times_of_runs),
         cmocka_unit_test(test_moves_strips_only_for_gain),
         cmocka_unit_test(test_both_bytes),
+        cmocka_unit_test(test_few_holders_are_named),
         cmocka_unit_test(test_both_bytes_of_other_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

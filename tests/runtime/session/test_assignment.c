@@ -33,6 +33,7 @@ struct world {
     uint16_t layer;
     struct covey_plan *plan; /* or NULL */
     uint32_t sources;        /* of each blob that it wants */
+    struct covey_bytes holders;
 };
 
 static void load_model(struct world *w)
@@ -64,6 +65,7 @@ static void make_message(struct world *w, size_t slots, uint32_t version)
     m.assign.fence = (struct covey_fence){{{1}}, 1, version};
     m.assign.layers = covey_bytes_of(layers, layers_len);
     m.assign.slots = covey_bytes_of(packed, slots * COVEY_WORK_SLOT_BYTES);
+    m.assign.holders = w->holders;
     assert_int_equal(covey_work_encode(&m, (struct covey_buf){w->message, MESSAGE_MAX}, &len),
                      COVEY_OK);
     assert_int_equal(covey_work_decode(covey_bytes_of(w->message, len), &w->assign), COVEY_OK);
@@ -363,6 +365,56 @@ static void test_units_of_rows_have_many_sources(void **state)
     world_done(&w);
 }
 
+/* Whoever had a unit under an older plan is a source of that unit, whatever the layer's kind, and
+ * the owner, which is one anyway, is not named again. Devices of the plan keep their places before
+ * those. */
+static void test_units_have_their_older_holders(void **state)
+{
+    static const enum covey_layer_kind kinds[] = {COVEY_LAYER_CONV, COVEY_LAYER_DENSE};
+    for (unsigned k = 0; k < 2; k++) {
+        struct world w;
+        uint8_t bytes[1 + 3 * 16 + 2 * COVEY_WORK_HAD_BYTES] = {3};
+        world_init(state, &w, kinds[k]);
+        bytes[1] = 1;       /* the owner */
+        bytes[1 + 16] = 40; /* not in the plan */
+        bytes[1 + 32] = 4;
+        covey_work_had_put(bytes + 49, &(struct covey_work_had){w.layer, 1, 3});
+        covey_work_had_put(bytes + 57, &(struct covey_work_had){w.layer, 3, 6});
+        w.holders = covey_bytes_of(bytes, sizeof(bytes));
+        make_message(&w, w.slots, 1);
+        struct covey_plan plan = {.devices = 4, .parity = 1, .runs = 0};
+        for (unsigned d = 0; d < plan.devices; d++) {
+            plan.device[d].bytes[0] = (uint8_t)(d + 1);
+        }
+        plan.layers = (uint16_t)(w.layer + 2);
+        plan.layer[w.layer + 1] = (struct covey_plan_layer){.units = 1,
+                                                            .groups = 1,
+                                                            .slots = 2,
+                                                            .group_units = 1,
+                                                            .by_rows = true,
+                                                            .holder = {2, 3}};
+        w.plan = k == 0 ? &plan : NULL;
+        struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
+        struct covey_bytes wants;
+        assert_int_equal(covey__assignment_wants(a, &w.holder, &wants), COVEY_OK);
+        assert_int_equal(covey_wants_count(wants), w.slots);
+        /* Of the plan 3 and 4; else 40, then 4. */
+        static const uint8_t listed[2][3] = {{3, 4, 40}, {40, 4}};
+        assert_int_equal(wants.ptr[0], k == 0 ? 3 : 2);
+        for (unsigned i = 0; i < wants.ptr[0]; i++) {
+            assert_int_equal(covey_wants_source(wants, i).bytes[0], listed[k][i]);
+        }
+        for (size_t i = 0; i < w.slots; i++) {
+            uint32_t stranger = k == 0 ? 4 : 1, four = 2;
+            uint32_t right = i == 1 ? stranger : i == 3 ? stranger | four : 0;
+            assert_int_equal(covey_wants_get(wants, i).sources, right);
+        }
+        free((void *)(uintptr_t)wants.ptr);
+        covey__assignment_unref(a);
+        world_done(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_what_is_held_stays_on_disk),
         cmocka_unit_test(test_units_of_rows_have_many_sources),
+        cmocka_unit_test(test_units_have_their_older_holders),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

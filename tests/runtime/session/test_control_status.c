@@ -29,6 +29,7 @@ bool __wrap_covey_node_coordinator(const struct covey_node *node, struct covey_n
                                    uint64_t *out_term);
 bool __wrap_covey_node_is_redundant(const struct covey_node *node,
                                     const struct covey_fence *session);
+struct covey_fetched __wrap_covey_node_fetched(const struct covey_node *node);
 void __wrap_covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user);
 void __wrap_covey__control_reply(struct covey_client *client, struct covey_bytes body);
 
@@ -60,6 +61,12 @@ bool __wrap_covey_node_is_redundant(const struct covey_node *node,
 {
     (void)node;
     return session->epoch == 1;
+}
+
+struct covey_fetched __wrap_covey_node_fetched(const struct covey_node *node)
+{
+    (void)node;
+    return (struct covey_fetched){.owner_bytes = 1000, .others_bytes = 70};
 }
 
 void __wrap_covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, void *user)
@@ -97,6 +104,7 @@ static void test_status_tells_the_nodes_view(void **state)
     assert_true(s->has_coordinator && s->coordinator.bytes[0] == 3 && s->term == TERM);
     assert_int_equal(s->sessions, SESSIONS);
     assert_int_equal(s->sessions_redundant, 1);
+    assert_true(s->fetched_owner == 1000 && s->fetched_others == 70);
     assert_int_equal(s->member_count, MEMBERS);
     for (size_t i = 0; i < MEMBERS; i++) {
         const struct covey_member_info *is = &members[i];

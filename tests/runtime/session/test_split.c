@@ -119,8 +119,8 @@ static void assign_to(struct world *w, uint8_t device)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
-    assert_int_equal(
-        covey__version_assign(w->version, device, covey_bytes_of(NULL, 0), &bytes, &len), COVEY_OK);
+    const struct covey_action action = {.device = device};
+    assert_int_equal(covey__version_assign(w->version, &action, &bytes, &len), COVEY_OK);
     struct covey_work_message message;
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
     assert_int_equal(message.type, COVEY_WORK_ASSIGN);
@@ -559,8 +559,8 @@ static void test_split_refuses_more_than_memory(void **state)
     plan_for(&w, 3, 1);
     uint8_t *bytes = NULL;
     size_t len = 0;
-    assert_int_equal(covey__version_assign(w.version, 1, covey_bytes_of(NULL, 0), &bytes, &len),
-                     COVEY_OK);
+    const struct covey_action action = {.device = 1};
+    assert_int_equal(covey__version_assign(w.version, &action, &bytes, &len), COVEY_OK);
     struct covey_work_message message;
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &message), COVEY_OK);
     struct covey_assignment *a = covey__assignment_new(&w.plan.device[0], &message.assign.fence);

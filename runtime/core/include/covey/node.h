@@ -188,6 +188,12 @@ bool covey_node_coordinator(const struct covey_node *node, struct covey_node_id 
 /* Whether this session of the node could lose another device for nothing: all that its plan names
  * are there and have what it gives them, and no other plan is due. */
 bool covey_node_is_redundant(const struct covey_node *node, const struct covey_fence *session);
+/* Bytes of blobs that were fetched and kept since the start: from whom this device had the work
+ * that needs them, or whose model it is, and from others. */
+struct covey_fetched {
+    uint64_t owner_bytes, others_bytes;
+};
+struct covey_fetched covey_node_fetched(const struct covey_node *node);
 /* The plan made here and now for these costs, by this node's own view (`covey plan`). */
 covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
                           struct covey_plan *out) COVEY_CHECK;

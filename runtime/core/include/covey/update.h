@@ -48,7 +48,7 @@ enum covey_action_type {
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs or
-                                   layers by rows: send it its ASSIGN */
+                                   layers by rows, holders: send it its ASSIGN */
     COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
     COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
@@ -133,7 +133,8 @@ struct covey_action {
     struct covey_node_id peer;
     bool has_peer;
     struct covey_addr addr;
-    struct covey_bytes bytes; /* in the update's arena or in the event: until the next step */
+    struct covey_bytes bytes;   /* in the update's arena or in the event: until the next step */
+    struct covey_bytes holders; /* ASSIGN: as in the message, in the same place */
     covey_handle body;
     struct covey_digest digest;
     covey_err err;
