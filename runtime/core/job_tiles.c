@@ -21,9 +21,7 @@ covey_err covey__job_tiles_begin(struct covey__turn *turn, const struct covey_ev
     if (event->run >= covey__request_version(turn->job, request)->plan.runs) {
         return COVEY_ERR_RANGE;
     }
-    uint32_t drop = request->tiles.drop;
     memset(&request->tiles, 0, sizeof(request->tiles));
-    request->tiles.drop = drop;
     request->tiles.run = event->run;
     request->tiles.reached_ms = turn->now_ms;
     request->tiles.state = COVEY__TILES_TO_SHARE;
