@@ -3,9 +3,12 @@
 #include "covey/pace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 /* A thread sleeps no shorter than this with any accuracy; what is owed is paid at the next effect.
@@ -35,9 +38,11 @@ static struct {
     uint64_t rest_ns;   /* the loop began to wait then */
     bool resting;
     /* Of the loop's thread alone: */
+    int delays;              /* the file that says for how long it was ready and did not run */
+    uint64_t delayed_ns;     /* that, when it began to wait */
     uint64_t writes_from_ns; /* its processor time when the writes at hand began */
     uint64_t write_ns;       /* that one took lately */
-} ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} ledger = {.lock = PTHREAD_MUTEX_INITIALIZER, .delays = -1};
 
 /* What of this thread's CPU time is charged already. */
 static _Thread_local uint64_t charged_ns;
@@ -106,13 +111,29 @@ static uint64_t take_cpu(void)
     return used;
 }
 
+/* For how long this thread was ready to run and others had the processor; 0: unknown. Of
+ * /proc/thread-self/schedstat the second number. */
+static uint64_t read_delay(void)
+{
+    char text[64];
+    ssize_t len = pread(ledger.delays, text, sizeof(text) - 1, 0);
+    if (len <= 0) {
+        return 0;
+    }
+    text[len] = '\0';
+    char *end = text;
+    (void)strtoull(text, &end, 10);
+    return strtoull(end, NULL, 10);
+}
+
 /* Under lock: the loop waited until woke_ns. The device was idle until then, unless the loop had
- * not really waited or a cipher was at work; and where computing's end woke the loop, until that.
- */
+ * not really waited or a cipher was at work; where computing's end woke the loop, until that; and
+ * where other devices' processes had the machine, until the loop was ready to run. */
 static void wake(uint64_t woke_ns)
 {
     ledger.resting = false;
-    uint64_t from = woke_ns;
+    uint64_t delay = read_delay() - ledger.delayed_ns;
+    uint64_t from = woke_ns - ledger.rest_ns > delay ? woke_ns - delay : ledger.rest_ns;
     if (ledger.handed_ns != 0 && ledger.handed_ns < from) {
         from = ledger.handed_ns;
     }
@@ -128,17 +149,22 @@ static uint64_t charge_loop(void)
     uint64_t now = read_clock(CLOCK_MONOTONIC), used = take_cpu();
     if (ledger.resting) {
         wake(now - used);
+        (void)take_cpu();
     }
     charge_urgent(used);
     ledger.urgent_ns = later(ledger.urgent_ns, now - CREDIT_NS);
     return now;
 }
 
+/* Falling asleep and waking up takes a processor 20 us, which the device, at work meanwhile, would
+ * not spend: that is not charged. */
 static void sleep_until(uint64_t at_ns)
 {
     struct timespec t = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)};
+    uint64_t before = read_clock(CLOCK_THREAD_CPUTIME_ID);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
     }
+    charged_ns += read_clock(CLOCK_THREAD_CPUTIME_ID) - before;
 }
 
 void covey__pace_effect(void)
@@ -179,6 +205,11 @@ void covey_pace_rest(void)
     pthread_mutex_lock(&ledger.lock);
     ledger.rest_ns = charge_loop();
     ledger.resting = true;
+    if (ledger.delays < 0) {
+        ledger.delays = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    }
+    ledger.delayed_ns = read_delay();
+    (void)take_cpu(); /* asking is not the device's work */
     pthread_mutex_unlock(&ledger.lock);
 }
 
