@@ -29,7 +29,9 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
         got = (hand->fed >> d & 1) != 0 ? covey__fed_us(team, cost, hand, d) : got;
         double made = got + hand->slots[d] * covey__work_us(pace, &cost->unit);
         double bytes = (double)covey__wire_bytes(team, cost->answer_bytes) * hand->slots[d];
-        made += pace->message_us + pace->turn_us + pace->delay_us;
+        bool light =
+            cost->apart && (uint64_t)hand->slots[d] * cost->unit_bytes <= COVEY_LIGHT_WEIGHTS;
+        made += pace->message_us + (light ? pace->light_us : pace->turn_us) + pace->delay_us;
         out[count++] = (struct answer){made + covey__first_record_us(pace, bytes),
                                        made + bytes * pace->body_us, bytes, d};
     }
@@ -91,7 +93,10 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
         us = here > last ? here : last;
         done = take_answer(team, hand, a->device, open);
     }
-    return us + owner->turn_us;
+    /* Copied into its place, and again as the next input, which is sealed. */
+    uint64_t moved = (uint64_t)cost->answer_bytes * cost->units * (3 + COVEY_LIGHT_SEALED);
+    bool light = !team->half && moved <= COVEY_LIGHT_MOVED;
+    return us + (light ? owner->light_us : owner->turn_us);
 }
 
 /* How soon a device would be done with an even share: a fast one on a bad link is of little use. */

@@ -15,7 +15,8 @@ struct covey__pace {
     /* Waking up for a message, handing work to another thread, and taking back what it made: many
      * times what a message costs a loop that is at it anyway, as measured. */
     double turn_us;
-    double body_us; /* of one byte of a body, sending or receiving it */
+    double light_us; /* the same of what is done without another thread (COVEY_LIGHT_MOVED) */
+    double body_us;  /* of one byte of a body, sending or receiving it */
     /* What the processor has to do for it: the rest is the link, which takes both ways at once. */
     double seal_us;
     double delay_us;

@@ -82,8 +82,10 @@ double covey__gather_us(const struct covey__team *team, const struct covey_rows 
 {
     const struct covey__pace *owner = &team->asker;
     double first = 0, all = 0;
+    uint64_t rows_in_all = 0;
     for (unsigned d = 0; d < team->devices; d++) {
         unsigned rows = rows_in(made[d]);
+        rows_in_all += rows;
         if (rows == 0 || d == team->owner) {
             continue;
         }
@@ -95,7 +97,9 @@ double covey__gather_us(const struct covey__team *team, const struct covey_rows 
         all += owner->message_us + bytes * owner->body_us;
         all = all < slow - first ? slow - first : all;
     }
-    return first + all + owner->turn_us;
+    /* Copied into its place, and twice as the next layer's input. */
+    bool light = !team->half && rows_in_all * row_bytes * 3 <= COVEY_LIGHT_MOVED;
+    return first + all + (light ? owner->light_us : owner->turn_us);
 }
 
 double covey__strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,

@@ -6,6 +6,7 @@ enum {
     MESSAGE_US = 200,
     STREAM_SHARE = 8, /* of mflops */
     TURN_MESSAGES = 11,
+    LIGHT_MESSAGES = 3,
 };
 
 static uint32_t rate_mflops(const struct covey_plan_device *device)
@@ -100,6 +101,7 @@ static struct covey__pace pace_of(const struct covey_plan_device *device)
         .byte_us = 1.0 / device->stream_mbytes,
         .message_us = device->message_us,
         .turn_us = (double)device->message_us * TURN_MESSAGES,
+        .light_us = (double)device->message_us * LIGHT_MESSAGES,
         .body_us = 1.0 / device->link_mbytes,
         .seal_us = 1.0 / device->body_mbytes,
         .delay_us = device->delay_us,

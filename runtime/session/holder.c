@@ -5,6 +5,7 @@
 
 #include "assignment.h"
 #include "covey/message_work.h"
+#include "light.h"
 
 enum { FILL_TRIES = 3 };
 
@@ -340,7 +341,11 @@ void covey__holder_compute(struct covey_holder *h, const struct covey_action *ac
     t->work = action->work;
     t->task.work = compute_work;
     t->task.done = compute_done;
-    covey__pool_submit(h->services->compute, &t->task);
+    if (covey__light_product(&a->layer[t->layer], a->held[t->layer])) {
+        covey__pool_here(h->services->compute, &t->task);
+    } else {
+        covey__pool_submit(h->services->compute, &t->task);
+    }
 }
 
 void covey__holder_retired(struct covey_holder *h, const struct covey_action *action)

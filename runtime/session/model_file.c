@@ -252,6 +252,20 @@ void covey__model_file_free(struct covey_model_file *m)
     free(m);
 }
 
+size_t covey__model_file_node(const struct covey_model_file *m, size_t layer)
+{
+    uint16_t weights = covey_model_layer_weights(m->model, layer);
+    for (size_t i = 0; i < m->graph->node_count; i++) {
+        const struct covey_graph_node *node = &m->graph->nodes[i];
+        for (unsigned k = 1; k < node->inputs; k++) {
+            if (node->input[k] == weights) {
+                return i;
+            }
+        }
+    }
+    return m->graph->node_count;
+}
+
 covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,
                                  float *room, const float **out)
 {

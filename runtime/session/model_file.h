@@ -46,6 +46,8 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
                                         struct covey_model_file **out,
                                         struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__model_file_free(struct covey_model_file *m);
+/* The node that takes the layer's weights; the graph's number of nodes: there is none. */
+size_t covey__model_file_node(const struct covey_model_file *m, size_t layer);
 /* Weights of one unit: covey_layer_unit_floats() floats, the last one padded with zeros; in room,
  * which is as large, where they are not in memory as such. */
 covey_err covey__model_file_unit(const struct covey_model_file *m, size_t layer, size_t unit,

@@ -42,19 +42,12 @@ static void fill_cell(const struct covey_cell *cell, struct covey_plan_cell *out
     };
 }
 
-/* The node of a layer is the one that takes its weights. */
 static struct covey_plan_work layer_work(const struct covey_model_file *file, size_t layer)
 {
-    uint16_t weights = covey_model_layer_weights(file->model, layer);
     struct covey_work work = {0};
-    for (size_t i = 0; i < file->graph->node_count; i++) {
-        const struct covey_graph_node *node = &file->graph->nodes[i];
-        for (unsigned k = 1; k < node->inputs; k++) {
-            if (node->input[k] == weights) {
-                covey_model_node_work(file->model, i, &work);
-                return work_of(&work);
-            }
-        }
+    size_t node = covey__model_file_node(file, layer);
+    if (node < file->graph->node_count) {
+        covey_model_node_work(file->model, node, &work);
     }
     return work_of(&work);
 }

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "light.h"
 #include "owner_state.h"
 
 static struct covey_owner *owner_of(const struct covey_request *r)
@@ -212,6 +213,30 @@ static void step_done(struct covey_task *task)
     covey__check_later(r);
 }
 
+/* A run's memory is had on the pool. */
+static bool is_light(const struct covey_request *r)
+{
+    if (r->alone || r->run == NULL) {
+        return false;
+    }
+    return r->step == COVEY_STEP_START ? r->version->light_start : r->at.light;
+}
+
+static void submit(struct covey_request *r, bool light)
+{
+    struct covey_pool *pool = owner_of(r)->services->compute;
+    if (light) {
+        covey__pool_here(pool, &r->task);
+    } else {
+        covey__pool_submit(pool, &r->task);
+    }
+}
+
+static void begin_step(struct covey_request *r)
+{
+    submit(r, is_light(r));
+}
+
 void covey__request_step(struct covey_request *r, enum covey_request_step step)
 {
     COVEY_ASSERT(!r->running);
@@ -222,7 +247,7 @@ void covey__request_step(struct covey_request *r, enum covey_request_step step)
     covey__check_later(r);
     r->held = r->checking;
     if (!r->held) {
-        covey__pool_submit(owner_of(r)->services->compute, &r->task);
+        begin_step(r);
     }
 }
 
@@ -230,7 +255,7 @@ void covey__request_checked(struct covey_request *r)
 {
     if (r->held) {
         r->held = false;
-        covey__pool_submit(owner_of(r)->services->compute, &r->task);
+        begin_step(r);
     }
 }
 
@@ -377,7 +402,11 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
         t->work.block[d] = block != NULL ? covey_body_ref(block) : NULL;
     }
     r->session->tasks++;
-    covey__pool_submit(o->services->compute, &t->task);
+    if (covey__light_slots(t->version, t->work.layer, t->work.slots)) {
+        covey__pool_here(o->services->compute, &t->task);
+    } else {
+        covey__pool_submit(o->services->compute, &t->task);
+    }
 }
 
 /* ---- a layer or a tile run is done ---- */
@@ -471,5 +500,5 @@ void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *ac
     r->attempt = action->attempt;
     r->task.work = cut_work;
     r->task.done = cut_done;
-    covey__pool_submit(o->services->compute, &r->task);
+    submit(r, r->at.light_cut);
 }

@@ -19,6 +19,7 @@ struct covey_pool {
     bool stop;
     bool orphan; /* freed while a drain is on its way: the drain frees it */
     struct covey_loop *loop;
+    struct covey_scratch here; /* the loop's thread's */
     struct covey_pool_config config;
     unsigned threads;
     pthread_t thread[POOL_THREADS_MAX];
@@ -80,6 +81,7 @@ static void destroy(struct covey_pool *pool)
 {
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
+    free(pool->here.data);
     free(pool);
 }
 
@@ -179,6 +181,12 @@ void covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
     if (wake) {
         pthread_cond_signal(&pool->wake);
     }
+}
+
+void covey__pool_here(struct covey_pool *pool, struct covey_task *task)
+{
+    task->work(task, &pool->here);
+    task->done(task);
 }
 
 unsigned covey__pool_threads(const struct covey_pool *pool)

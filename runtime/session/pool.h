@@ -45,6 +45,8 @@ covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_confi
 /* Runs what is queued to its end and joins; done() of the last tasks runs before this returns. */
 void covey__pool_free(struct covey_pool *pool);
 void covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
+/* At once, on the loop's thread, where this is called: for what is light (light.h). */
+void covey__pool_here(struct covey_pool *pool, struct covey_task *task);
 unsigned covey__pool_threads(const struct covey_pool *pool);
 
 #endif /* COVEY_SESSION_POOL_H */

@@ -7,6 +7,7 @@
 #include "covey/check.h"
 #include "covey/exact.h"
 #include "covey/spatial.h"
+#include "light.h"
 #include "version_rows.h"
 
 struct covey_version *covey__version_new(const struct covey_fence *fence,
@@ -306,6 +307,9 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
         }
     }
     covey_err err = make_stages(v);
+    if (err == COVEY_OK) {
+        covey__light_stages(v);
+    }
     covey__coded_lock(v->coded);
     for (size_t i = 0; i < v->plan.layers && err == COVEY_OK; i++) {
         if (v->plan.layer[i].slots > 0) {
@@ -367,20 +371,26 @@ static covey_err product_of(const struct covey_version *v, const struct covey_ve
     return err;
 }
 
+static covey_err run_product(const struct covey_product *product,
+                             const struct covey_version_work *work, struct covey_scratch *scratch,
+                             float *answer)
+{
+    float *room = covey__scratch_get(scratch, covey_product_scratch(product) / sizeof(float) + 1);
+    if (room == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    const float *input = (const float *)(const void *)work->input->data;
+    return covey_product_run_wanted(product, input, room, answer, &work->wanted);
+}
+
 static covey_err unit_of(const struct covey_layer *l, const float *weights,
                          const struct covey_version_work *work, struct covey_scratch *scratch,
                          float *answer)
 {
     struct covey_product *p = NULL;
     covey_err err = covey_product_new(l, weights, 1, &p);
-    float *room = NULL;
     if (err == COVEY_OK) {
-        room = covey__scratch_get(scratch, covey_product_scratch(p) / sizeof(float) + 1);
-        err = room != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
-    }
-    if (err == COVEY_OK) {
-        const float *input = (const float *)(const void *)work->input->data;
-        err = covey_product_run_wanted(p, input, room, answer, &work->wanted);
+        err = run_product(p, work, scratch, answer);
     }
     covey_product_free(p);
     return err;
@@ -424,18 +434,6 @@ static covey_err compute_by_slot(const struct covey_version *v,
     free(unit);
     free(c);
     return err;
-}
-
-static covey_err run_product(const struct covey_product *product,
-                             const struct covey_version_work *work, struct covey_scratch *scratch,
-                             float *answer)
-{
-    float *room = covey__scratch_get(scratch, covey_product_scratch(product) / sizeof(float) + 1);
-    if (room == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    const float *input = (const float *)(const void *)work->input->data;
-    return covey_product_run_wanted(product, input, room, answer, &work->wanted);
 }
 
 /* Parts of one layer. */

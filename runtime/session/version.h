@@ -25,6 +25,8 @@ struct covey_version_layer {
 /* What a run stops at: a coded layer, a tile run, or a layer whose weights are in the store. */
 struct covey_version_stage {
     bool tiles, streamed;
+    bool light;     /* going on from its answer to the next stage, or to the end */
+    bool light_cut; /* cutting the run's input */
     uint16_t index;
 };
 
@@ -41,6 +43,7 @@ struct covey_version {
     size_t stages;
     struct covey_stage stage[COVEY_LAYERS_MAX + COVEY_TILE_RUNS_MAX]; /* as nn knows them */
     struct covey_version_stage at[COVEY_LAYERS_MAX + COVEY_TILE_RUNS_MAX];
+    bool light_start; /* the same from a request's input to the first stage */
 };
 
 /* new() is on the loop; make() (encoding, hashing) runs in the background. */

@@ -397,7 +397,8 @@ static struct world *tiles_new(unsigned devices, bool check_all, bool feeds)
     w->costs.layers = 0;
     w->costs.cells = 4;
     w->costs.coded_all = false;
-    uint32_t row = feeds ? 16384 : 64; /* what is small is sooner sent by the owner */
+    /* What is small is sooner sent by the owner, and smaller still put together by its loop. */
+    uint32_t row = feeds ? 16384 : 4096;
     for (unsigned i = 0; i < w->costs.cells; i++) {
         w->costs.cell[i] = (struct covey_plan_cell){
             .weight_bytes = 1000,

@@ -62,6 +62,29 @@ static void test_pool_brings_every_task_back(void **state)
 }
 
 /* Freeing a pool finishes what was queued: nothing that a task holds is leaked. */
+static void done_here(struct covey_task *task)
+{
+    struct counted *c = (struct counted *)task;
+    assert_true(pthread_equal(c->worked_on, pthread_self()));
+    ++*c->done;
+}
+
+/* What is light is done before the call returns, by no other thread. */
+static void test_pool_here(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    struct covey_pool *pool = NULL;
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &one, &pool), COVEY_OK);
+    unsigned count = 0;
+    struct counted task = {.task = {.work = work, .done = done_here}, .done = &count};
+    covey__pool_here(pool, &task.task);
+    assert_int_equal(count, 1);
+    covey__pool_free(pool);
+    covey_loop_free(loop);
+}
+
 static void test_pool_free_finishes_the_queue(void **state)
 {
     (void)state;
@@ -98,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scratch_of_nothing_is_there),
+        cmocka_unit_test(test_pool_here),
         cmocka_unit_test(test_pool_brings_every_task_back),
         cmocka_unit_test(test_pool_free_finishes_the_queue),
     };

@@ -74,6 +74,14 @@ struct covey_plan_device {
     bool owner;             /* asks; at most one */
 };
 
+/* What takes less than handing it to another thread and back is done on the loop's, at most about
+ * 50 us of a fast core and 0.3 ms of a Raspberry Pi 4 (docs/decisions/0017); plans count on it. */
+enum {
+    COVEY_LIGHT_WEIGHTS = 64 * 1024, /* bytes of weights that are multiplied */
+    COVEY_LIGHT_MOVED = 512 * 1024,  /* bytes that are copied */
+    COVEY_LIGHT_SEALED = 8,          /* copies that sealing a byte is */
+};
+
 struct covey_plan_layer {
     uint16_t units, groups, slots;         /* slots 0: not coded */
     uint8_t group_units;                   /* N of the largest group */
