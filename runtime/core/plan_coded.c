@@ -95,8 +95,7 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
     }
     /* Copied into its place, and again as the next input, which is sealed. */
     uint64_t moved = (uint64_t)cost->answer_bytes * cost->units * (3 + COVEY_LIGHT_SEALED);
-    bool light = !team->half && moved <= COVEY_LIGHT_MOVED;
-    return us + (light ? owner->light_us : owner->turn_us);
+    return us + covey__go_on_us(team, moved);
 }
 
 /* How soon a device would be done with an even share: a fast one on a bad link is of little use. */

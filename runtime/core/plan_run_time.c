@@ -98,8 +98,7 @@ double covey__gather_us(const struct covey__team *team, const struct covey_rows 
         all = all < slow - first ? slow - first : all;
     }
     /* Copied into its place, and twice as the next layer's input. */
-    bool light = !team->half && rows_in_all * row_bytes * 3 <= COVEY_LIGHT_MOVED;
-    return first + all + (light ? owner->light_us : owner->turn_us);
+    return first + all + covey__go_on_us(team, rows_in_all * row_bytes * 3);
 }
 
 double covey__strip_grow(const struct covey__team *team, const struct covey_plan_cell *cell,

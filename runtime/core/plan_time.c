@@ -197,6 +197,12 @@ double covey__first_record_us(const struct covey__pace *pace, double bytes)
     return (bytes < COVEY_RECORD_MAX ? bytes : COVEY_RECORD_MAX) * pace->body_us;
 }
 
+double covey__go_on_us(const struct covey__team *team, uint64_t moved)
+{
+    bool light = !team->half && moved <= COVEY_LIGHT_MOVED;
+    return light ? team->asker.light_us : team->asker.turn_us;
+}
+
 uint32_t covey__round_us(double us)
 {
     return us < (double)UINT32_MAX ? (uint32_t)(us + 0.5) : UINT32_MAX;

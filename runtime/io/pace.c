@@ -132,7 +132,8 @@ static uint64_t read_delay(void)
 static void wake(uint64_t woke_ns)
 {
     ledger.resting = false;
-    uint64_t delay = read_delay() - ledger.delayed_ns;
+    uint64_t delayed_ns = later(read_delay(), ledger.delayed_ns);
+    uint64_t delay = delayed_ns - ledger.delayed_ns;
     uint64_t from = woke_ns - ledger.rest_ns > delay ? woke_ns - delay : ledger.rest_ns;
     if (ledger.handed_ns != 0 && ledger.handed_ns < from) {
         from = ledger.handed_ns;

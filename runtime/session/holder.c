@@ -341,11 +341,8 @@ void covey__holder_compute(struct covey_holder *h, const struct covey_action *ac
     t->work = action->work;
     t->task.work = compute_work;
     t->task.done = compute_done;
-    if (covey__light_product(&a->layer[t->layer], a->held[t->layer])) {
-        covey__pool_here(h->services->compute, &t->task);
-    } else {
-        covey__pool_submit(h->services->compute, &t->task);
-    }
+    bool light = covey__light_product(&a->layer[t->layer], a->held[t->layer]);
+    covey__pool_give(h->services->compute, &t->task, light);
 }
 
 void covey__holder_retired(struct covey_holder *h, const struct covey_action *action)

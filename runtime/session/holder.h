@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * holder.h - what this device holds for others and computes for them: the mathematics and memory
- * behind core's worker machine. Calls are on the loop; work is on the pools.
+ * behind core's worker machine. Calls are on the loop; work is on the pools, but for what is
+ * light.
  */
 #ifndef COVEY_SESSION_HOLDER_H
 #define COVEY_SESSION_HOLDER_H

@@ -222,19 +222,9 @@ static bool is_light(const struct covey_request *r)
     return r->step == COVEY_STEP_START ? r->version->light_start : r->at.light;
 }
 
-static void submit(struct covey_request *r, bool light)
-{
-    struct covey_pool *pool = owner_of(r)->services->compute;
-    if (light) {
-        covey__pool_here(pool, &r->task);
-    } else {
-        covey__pool_submit(pool, &r->task);
-    }
-}
-
 static void begin_step(struct covey_request *r)
 {
-    submit(r, is_light(r));
+    covey__pool_give(owner_of(r)->services->compute, &r->task, is_light(r));
 }
 
 void covey__request_step(struct covey_request *r, enum covey_request_step step)
@@ -402,11 +392,8 @@ void covey__owner_compute_local(struct covey_owner *o, const struct covey_action
         t->work.block[d] = block != NULL ? covey_body_ref(block) : NULL;
     }
     r->session->tasks++;
-    if (covey__light_slots(t->version, t->work.layer, t->work.slots)) {
-        covey__pool_here(o->services->compute, &t->task);
-    } else {
-        covey__pool_submit(o->services->compute, &t->task);
-    }
+    bool light = covey__light_slots(t->version, t->work.layer, t->work.slots);
+    covey__pool_give(o->services->compute, &t->task, light);
 }
 
 /* ---- a layer or a tile run is done ---- */
@@ -500,5 +487,5 @@ void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *ac
     r->attempt = action->attempt;
     r->task.work = cut_work;
     r->task.done = cut_done;
-    submit(r, r->at.light_cut);
+    covey__pool_give(o->services->compute, &r->task, r->at.light_cut);
 }

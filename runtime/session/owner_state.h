@@ -27,7 +27,7 @@ struct covey_check {
 struct covey_request {
     struct covey_task task; /* the one step that runs now: advance, combine, join, or cut */
     bool used;
-    bool running;  /* the task is on the pool, or held back */
+    bool running;  /* the task is at work, or held back */
     bool alone;    /* whatever the plan says */
     bool checking; /* answers of a layer before are on the pool: no step begins meanwhile */
     bool held;     /* a step waits for that */
@@ -140,7 +140,7 @@ void covey__infer_alone(struct covey_request *r);
 void covey__infer_end(struct covey_request *r, covey_err err, const char *why);
 void covey__session_start_waiting(struct covey_session *s);
 struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id);
-/* The next step on the pool. */
+/* The next step: on the pool, or, where it is light, before this returns. */
 void covey__request_step(struct covey_request *r, enum covey_request_step step);
 /* The check of what came before is done. */
 void covey__request_checked(struct covey_request *r);
@@ -156,7 +156,7 @@ void covey__answers_drop(struct covey_answers *answers);
 void covey__check_later(struct covey_request *r);
 void covey__check_free(struct covey_check *c);
 void covey__parts_drop(struct covey_request *r);
-/* owner_step.c; on the compute pool */
+/* owner_step.c; on the compute pool, or, where it is light, on the loop */
 covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *scratch);
 /* owner_trace.c */
 void covey__trace_local(struct covey_request *r);

@@ -47,6 +47,10 @@ void covey__pool_free(struct covey_pool *pool);
 void covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
 /* At once, on the loop's thread, where this is called: for what is light (light.h). */
 void covey__pool_here(struct covey_pool *pool, struct covey_task *task);
+static inline void covey__pool_give(struct covey_pool *pool, struct covey_task *task, bool light)
+{
+    (light ? covey__pool_here : covey__pool_submit)(pool, task);
+}
 unsigned covey__pool_threads(const struct covey_pool *pool);
 
 #endif /* COVEY_SESSION_POOL_H */

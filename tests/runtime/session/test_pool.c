@@ -70,7 +70,7 @@ static void done_here(struct covey_task *task)
 }
 
 /* What is light is done before the call returns, by no other thread. */
-static void test_pool_here(void **state)
+static void test_light_work_is_done_at_once(void **state)
 {
     (void)state;
     struct covey_loop *loop = NULL;
@@ -79,7 +79,7 @@ static void test_pool_here(void **state)
     assert_int_equal(covey__pool_new(loop, &one, &pool), COVEY_OK);
     unsigned count = 0;
     struct counted task = {.task = {.work = work, .done = done_here}, .done = &count};
-    covey__pool_here(pool, &task.task);
+    covey__pool_give(pool, &task.task, true);
     assert_int_equal(count, 1);
     covey__pool_free(pool);
     covey_loop_free(loop);
@@ -121,7 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scratch_of_nothing_is_there),
-        cmocka_unit_test(test_pool_here),
+        cmocka_unit_test(test_light_work_is_done_at_once),
         cmocka_unit_test(test_pool_brings_every_task_back),
         cmocka_unit_test(test_pool_free_finishes_the_queue),
     };
