@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "covey/pace.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
 
-#define NS_PER_S UINT64_C(1000000000)
+#include "pace_machine.h"
+
 /* A thread sleeps no shorter than this with any accuracy; what is owed is paid at the next effect.
  */
 #define CARRY_NS UINT64_C(40000)
@@ -38,11 +32,10 @@ static struct {
     uint64_t rest_ns;   /* the loop began to wait then */
     bool resting;
     /* Of the loop's thread alone: */
-    int delays;              /* the file that says for how long it was ready and did not run */
-    uint64_t delayed_ns;     /* that, when it began to wait */
+    uint64_t delayed_ns;     /* for how long it was ready and did not run before it began to wait */
     uint64_t writes_from_ns; /* its processor time when the writes at hand began */
     uint64_t write_ns;       /* that one took lately */
-} ledger = {.lock = PTHREAD_MUTEX_INITIALIZER, .delays = -1};
+} ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What of this thread's CPU time is charged already. */
 static _Thread_local uint64_t charged_ns;
@@ -50,14 +43,6 @@ static _Thread_local uint64_t charged_ns;
 static _Thread_local bool behind;
 /* It is at a piece of its own. */
 static _Thread_local bool inside;
-
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec t;
-    int rc = clock_gettime(clock, &t);
-    COVEY_ASSERT(rc == 0);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -67,14 +52,12 @@ static uint64_t later(uint64_t a, uint64_t b)
 void covey_pace_set(unsigned percent)
 {
     COVEY_ASSERT(percent >= 1 && percent <= 100);
-    /* Threads inherit it; the default lets a sleep end 50 us late. */
-    int ignored = prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
-    (void)ignored;
-    uint64_t now = read_clock(CLOCK_MONOTONIC);
+    covey__machine_sleep_exactly();
+    uint64_t now = covey__machine_now_ns();
     pthread_mutex_lock(&ledger.lock);
     ledger.urgent_ns = ledger.compute_ns = ledger.background_ns = now;
     pthread_mutex_unlock(&ledger.lock);
-    charged_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    charged_ns = covey__machine_cpu_ns();
     atomic_store(&covey__pace_percent, percent < 100 ? percent : 0);
 }
 
@@ -105,25 +88,10 @@ static void charge_urgent(uint64_t cpu_ns)
 /* What the calling thread used since it was last charged. */
 static uint64_t take_cpu(void)
 {
-    uint64_t cpu = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t cpu = covey__machine_cpu_ns();
     uint64_t used = cpu - charged_ns;
     charged_ns = cpu;
     return used;
-}
-
-/* For how long this thread was ready to run and others had the processor; 0: unknown. Of
- * /proc/thread-self/schedstat the second number. */
-static uint64_t read_delay(void)
-{
-    char text[64];
-    ssize_t len = pread(ledger.delays, text, sizeof(text) - 1, 0);
-    if (len <= 0) {
-        return 0;
-    }
-    text[len] = '\0';
-    char *end = text;
-    (void)strtoull(text, &end, 10);
-    return strtoull(end, NULL, 10);
 }
 
 /* Under lock: the loop waited until woke_ns. The device was idle until then, unless the loop had
@@ -132,22 +100,20 @@ static uint64_t read_delay(void)
 static void wake(uint64_t woke_ns)
 {
     ledger.resting = false;
-    uint64_t delayed_ns = later(read_delay(), ledger.delayed_ns);
+    uint64_t delayed_ns = later(covey__machine_delay_ns(), ledger.delayed_ns);
     uint64_t delay = delayed_ns - ledger.delayed_ns;
-    uint64_t from = woke_ns - ledger.rest_ns > delay ? woke_ns - delay : ledger.rest_ns;
-    if (ledger.handed_ns != 0 && ledger.handed_ns < from) {
-        from = ledger.handed_ns;
+    uint64_t ready_ns = woke_ns - ledger.rest_ns > delay ? woke_ns - delay : ledger.rest_ns;
+    if (ledger.urgent == 0 && ready_ns > ledger.rest_ns + REST_NS) {
+        bool handed = ledger.handed_ns != 0 && ledger.handed_ns < ready_ns;
+        ledger.urgent_ns = later(ledger.urgent_ns, handed ? ledger.handed_ns : ready_ns);
     }
     ledger.handed_ns = 0;
-    if (ledger.urgent == 0 && woke_ns > ledger.rest_ns + REST_NS) {
-        ledger.urgent_ns = later(ledger.urgent_ns, from);
-    }
 }
 
 /* Under lock, on the loop's thread. Returns the time. */
 static uint64_t charge_loop(void)
 {
-    uint64_t now = read_clock(CLOCK_MONOTONIC), used = take_cpu();
+    uint64_t now = covey__machine_now_ns(), used = take_cpu();
     if (ledger.resting) {
         wake(now - used);
         (void)take_cpu();
@@ -161,11 +127,9 @@ static uint64_t charge_loop(void)
  * not spend: that is not charged. */
 static void sleep_until(uint64_t at_ns)
 {
-    struct timespec t = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)};
-    uint64_t before = read_clock(CLOCK_THREAD_CPUTIME_ID);
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
-    }
-    charged_ns += read_clock(CLOCK_THREAD_CPUTIME_ID) - before;
+    uint64_t before = covey__machine_cpu_ns();
+    covey__machine_sleep_until(at_ns);
+    charged_ns += covey__machine_cpu_ns() - before;
 }
 
 void covey__pace_effect(void)
@@ -187,14 +151,14 @@ void covey__pace_writes(unsigned count)
     if (until > now + CARRY_NS) {
         sleep_until(until);
     }
-    ledger.writes_from_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    ledger.writes_from_ns = covey__machine_cpu_ns();
 }
 
 /* They are charged with what follows. */
 void covey__pace_written(unsigned count)
 {
     if (count > 0) {
-        uint64_t each_ns = (read_clock(CLOCK_THREAD_CPUTIME_ID) - ledger.writes_from_ns) / count;
+        uint64_t each_ns = (covey__machine_cpu_ns() - ledger.writes_from_ns) / count;
         ledger.write_ns = (3 * ledger.write_ns + each_ns) / 4;
     }
 }
@@ -206,10 +170,7 @@ void covey_pace_rest(void)
     pthread_mutex_lock(&ledger.lock);
     ledger.rest_ns = charge_loop();
     ledger.resting = true;
-    if (ledger.delays < 0) {
-        ledger.delays = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    }
-    ledger.delayed_ns = read_delay();
+    ledger.delayed_ns = covey__machine_delay_ns();
     (void)take_cpu(); /* asking is not the device's work */
     pthread_mutex_unlock(&ledger.lock);
 }
@@ -256,7 +217,7 @@ static void end_urgent(void)
  * go ahead still. */
 static void wait_for(const uint64_t *at_ns)
 {
-    while (*at_ns > read_clock(CLOCK_MONOTONIC)) {
+    while (*at_ns > covey__machine_now_ns()) {
         uint64_t until = *at_ns;
         pthread_mutex_unlock(&ledger.lock);
         sleep_until(until);
@@ -267,7 +228,7 @@ static void wait_for(const uint64_t *at_ns)
 /* Under lock. */
 static void charge_compute(void)
 {
-    uint64_t now = read_clock(CLOCK_MONOTONIC), spent = stretched(take_cpu());
+    uint64_t now = covey__machine_now_ns(), spent = stretched(take_cpu());
     if (ledger.background > 0) {
         ledger.background_ns += spent;
         spent += spent / BACKGROUND_PART;
@@ -288,7 +249,7 @@ static void end_compute(void)
 /* Under lock. */
 static void charge_background(void)
 {
-    uint64_t now = read_clock(CLOCK_MONOTONIC), spent = stretched(take_cpu());
+    uint64_t now = covey__machine_now_ns(), spent = stretched(take_cpu());
     ledger.background_ns = later(ledger.background_ns + spent, now - CREDIT_NS);
     wait_for(&ledger.background_ns);
 }
@@ -305,7 +266,7 @@ static void end_background(void)
 
 void covey__pace_step(void)
 {
-    if (behind && read_clock(CLOCK_THREAD_CPUTIME_ID) >= charged_ns + STEP_NS) {
+    if (behind && covey__machine_cpu_ns() >= charged_ns + STEP_NS) {
         pthread_mutex_lock(&ledger.lock);
         charge_background();
         pthread_mutex_unlock(&ledger.lock);
@@ -342,7 +303,7 @@ void covey__pace_enter(void)
     pthread_mutex_lock(&ledger.lock);
     (void)take_cpu();
     ledger.compute++;
-    ledger.compute_ns = later(ledger.compute_ns, read_clock(CLOCK_MONOTONIC));
+    ledger.compute_ns = later(ledger.compute_ns, covey__machine_now_ns());
     pthread_mutex_unlock(&ledger.lock);
 }
 

@@ -14,7 +14,8 @@
 #include "covey/loop.h"
 #include "covey/pace.h"
 
-/* Lower bounds only: how much later than allowed something happens is the machine's affair. */
+/* Lower bounds only: how much later than allowed something happens is the machine's affair. What
+ * the ledger says to the nanosecond is test_pace_ledger.c's. */
 
 enum { PERCENT = 10, WORK_US = 2000 };
 
