@@ -234,6 +234,7 @@ void covey__request_step(struct covey_request *r, enum covey_request_step step)
     r->step = step;
     r->task.work = step_work;
     r->task.done = step_done;
+    r->stage_ns = covey_clock_ns();
     covey__check_later(r);
     r->held = r->checking;
     if (!r->held) {

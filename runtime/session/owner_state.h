@@ -39,7 +39,8 @@ struct covey_request {
     struct covey_body *input;
     struct covey_run *run;
     struct covey_request *next; /* in the session's waiting list */
-    uint64_t start_ns, stage_ns, deadline_ms;
+    uint64_t start_ns, deadline_ms;
+    uint64_t stage_ns; /* when the stage, or the step between two, began */
     enum covey_request_step {
         COVEY_STEP_START,
         COVEY_STEP_COMBINE,
@@ -60,7 +61,7 @@ struct covey_request {
     bool again;                /* all of it is to be computed again then, not the layer only */
     uint32_t unsure;           /* of the wrong ones may be others' doing */
     uint32_t lied;             /* the same of strips, which were made here then */
-    uint32_t local_us;         /* from the stage before to this one */
+    uint32_t local_us;         /* what nodes took from the stage before to this one */
     covey_err err;
     /* given to the task */
     uint32_t found;               /* wrong answers of a layer before */

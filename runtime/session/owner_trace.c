@@ -30,7 +30,7 @@ void covey__trace_local(struct covey_request *r)
     /* Bookkeeping between two stages is no part of the network. */
     struct covey_control_layer *l = r->local_us >= 10 ? entry(r) : NULL;
     if (l != NULL) {
-        *l = (struct covey_control_layer){.mode = COVEY_CONTROL_LOCAL, .us = r->local_us};
+        *l = (struct covey_control_layer){.mode = COVEY_CONTROL_LOCAL, .us = since_us(r->stage_ns)};
         snprintf(l->name, sizeof(l->name), "%s", "here");
     }
 }

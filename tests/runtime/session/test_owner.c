@@ -25,13 +25,15 @@ enum {
     OPENED_MS = 100000,
     WAIT_MS = 1500, /* owner.c's WAIT_FOR_PLAN_MS */
     ASKED_MAX = 16,
+    LOOK_US = 20,
 };
 
 struct asked {
     bool done;
     covey_err err;
     unsigned devices;
-    uint32_t version; /* of the plan; 0: alone */
+    uint32_t version;      /* of the plan; 0: alone */
+    uint32_t traced_us[2]; /* the first layers of its trace */
     uint64_t end_ms;
 };
 
@@ -41,6 +43,7 @@ static struct world {
     struct covey_owner *owner;
     struct covey_digest model;
     uint64_t now_ms;
+    uint64_t read_us; /* each look at the clock takes a moment */
     uint64_t timer_ms;
     covey_loop_fn timer_fn;
     void *timer_user;
@@ -54,12 +57,19 @@ static struct world {
 
 /* ---- what the owner lives in ---- */
 
+uint64_t __wrap_covey_clock_ns(void);
 uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop);
 covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
                                  struct covey_timer **out);
 void __wrap_covey_timer_free(struct covey_timer *timer);
 void __wrap_covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms);
 void __wrap_covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
+
+uint64_t __wrap_covey_clock_ns(void)
+{
+    w.read_us += LOOK_US;
+    return (w.now_ms * 1000 + w.read_us) * 1000;
+}
 
 uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop)
 {
@@ -128,6 +138,9 @@ static void on_done(void *user, uint32_t tag, const struct covey_infer_end *end)
     if (end->err == COVEY_OK) {
         a->devices = end->result->devices;
         a->version = end->result->plan_version;
+        for (unsigned i = 0; i < 2 && i < end->result->layer_count; i++) {
+            a->traced_us[i] = end->result->layer[i].us;
+        }
     }
 }
 
@@ -167,6 +180,7 @@ static uint32_t ask(uint32_t timeout_ms)
     struct covey_infer infer = {.model = w.model, .user = &w, .tag = w.requests, .done = on_done};
     struct covey_body *input = NULL;
     infer.options.timeout_ms = timeout_ms;
+    infer.options.trace = true;
     assert_true(w.requests < ASKED_MAX);
     assert_int_equal(covey_body_new(4 * 3 * 12 * 12 * sizeof(float), &input), COVEY_OK);
     memset(input->data, 0, input->len);
@@ -276,6 +290,20 @@ static void test_the_first_waits_a_moment(void **state)
     compute_for(200);
     assert_alone(first);
     assert_int_equal(w.begun, 0);
+    end();
+}
+
+/* What a trace says of a stage is the time until its result was there, not what a processor was
+ * busy with it: on a paced device that is ten times as much. */
+static void test_a_trace_tells_when_results_came(void **state)
+{
+    begin(state);
+    uint32_t first = open_session();
+    pass(WAIT_MS);
+    compute_for(200);
+    assert_alone(first);
+    assert_in_range(w.asked[first].traced_us[0], 200 * 1000, 201 * 1000);
+    assert_int_equal(w.asked[first].traced_us[1], 0);
     end();
 }
 
@@ -457,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_waits_a_moment),
+        cmocka_unit_test(test_a_trace_tells_when_results_came),
         cmocka_unit_test(test_later_ones_do_not_wait),
         cmocka_unit_test(test_in_a_stream_each_waits_as_long_as_the_last_took),
         cmocka_unit_test(test_some_at_once_begin_together),
