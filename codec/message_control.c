@@ -90,6 +90,7 @@ static const struct covey__field result[] = {
     CONTROL_NUMBER(result, recovered_dead),
     CONTROL_NUMBER(result, recovered_late),
     CONTROL_NUMBER(result, plan_version),
+    CONTROL_NUMBER(result, predicted_us),
     CONTROL_BOOL(result, checked),
     CONTROL_LIST(result, liar_count, liar, &covey__item_id),
     CONTROL_LIST(result, output_rank, output, &covey__item_u32),

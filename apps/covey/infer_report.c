@@ -120,6 +120,14 @@ cJSON *covey__report_layers(const struct covey_control_result *r)
     return list;
 }
 
+/* Where there was a plan. */
+static void add_predicted(cJSON *o, const struct covey__answer *answer)
+{
+    if (answer->result != NULL && answer->result->predicted_us != 0) {
+        cJSON_AddNumberToObject(o, "predicted_ms", answer->result->predicted_us / 1000.0);
+    }
+}
+
 static void add_recovered(cJSON *o, const struct covey__answer *answer)
 {
     const struct covey_control_result *r = answer->result;
@@ -154,6 +162,7 @@ cJSON *covey__report_answer(const struct covey__target *t, const struct covey__a
     cJSON_AddItemToObject(o, "top", top_json(t, answer->output, t->output_floats));
     cJSON_AddBoolToObject(o, "softmaxed", sureness_of(answer->output, t->output_floats).is_softmax);
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
+    add_predicted(o, answer);
     cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
     cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
     add_recovered(o, answer);
@@ -178,6 +187,7 @@ cJSON *covey__report_line(const struct covey__target *t, const struct covey__ans
         cJSON_AddStringToObject(o, "name", name);
     }
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
+    add_predicted(o, answer);
     add_recovered(o, answer);
     if (answer->result != NULL && answer->result->layer_count > 0) {
         cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
@@ -248,8 +258,12 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
         }
         putchar('\n');
     }
-    printf("%.2f ms on %u devices; units recovered: %u of dead devices, %u that were late\n",
-           answer->elapsed_ms, r->devices, r->recovered_dead, r->recovered_late);
+    printf("%.2f ms", answer->elapsed_ms);
+    if (r->layer_count > 0 && r->predicted_us != 0) {
+        printf(" (predicted %.2f)", r->predicted_us / 1000.0);
+    }
+    printf(" on %u devices; units recovered: %u of dead devices, %u that were late\n", r->devices,
+           r->recovered_dead, r->recovered_late);
     for (size_t i = 0; i < r->liar_count; i++) {
         char text[2 * sizeof(r->liar[i]) + 1];
         liar_text(&r->liar[i], text);

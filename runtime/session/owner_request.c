@@ -270,6 +270,7 @@ static void begin(struct covey_request *r, struct covey_version *take_version)
     r->version = take_version;
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
+    r->result->predicted_us = r->version->plan.predicted_us;
     if (!covey_plan_is_local(&r->version->plan)) {
         r->result->checked = is_checked(&r->version->plan);
         struct covey_event event = {

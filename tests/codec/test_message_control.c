@@ -234,6 +234,7 @@ static void test_fields_keep_their_places(void **state)
     r->recovered_dead = 3;
     r->recovered_late = 4;
     r->plan_version = 5;
+    r->predicted_us = 6;
     size_t len = encode(f, COVEY_CONTROL_INFER_REPLY);
     assert_int_equal(covey_control_decode(covey_bytes_of(f->bytes, len), &f->out), COVEY_OK);
     assert_int_equal(f->out.result.elapsed_us, 1);
@@ -241,6 +242,7 @@ static void test_fields_keep_their_places(void **state)
     assert_int_equal(f->out.result.recovered_dead, 3);
     assert_int_equal(f->out.result.recovered_late, 4);
     assert_int_equal(f->out.result.plan_version, 5);
+    assert_int_equal(f->out.result.predicted_us, 6);
     assert_true(f->out.result.checked);
     assert_memory_equal(f->out.result.liar, f->in.result.liar, sizeof(f->in.result.liar));
     len = encode(f, COVEY_CONTROL_PLAN_REPLY);

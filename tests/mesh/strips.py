@@ -88,6 +88,9 @@ def check_twice(liar=None):
 def honest():
     document = infer()
     assert not document["wrong"], document
+    # What stages and the steps between them took is all within the request.
+    assert sum(layer["ms"] for layer in document["layers"]) <= document["elapsed_ms"], document
+    assert document["devices"] == 1 or document["predicted_ms"] > 0, document
     return document
 
 

@@ -146,6 +146,7 @@ struct covey_control_result {
     uint8_t devices;     /* in the plan, the owner among them */
     uint16_t recovered_dead, recovered_late;
     uint32_t plan_version;
+    uint32_t predicted_us; /* what the plan expects of one request; 0: begun without a plan */
     bool checked;       /* every answer of another device that was used, by the secret vector */
     uint8_t liar_count; /* devices whose answers were wrong */
     struct covey_node_id liar[COVEY_CONTROL_LIARS_MAX];
