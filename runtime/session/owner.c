@@ -15,12 +15,35 @@ enum {
     /* The first weights of a large model take long to get to others: then requests are computed
      * here meanwhile, and only the first ones wait in vain. */
     WAIT_FOR_PLAN_MS = 1500,
+    WAIT_FOR_PLAN_MIN_MS = 50, /* a plan that moves no weights is there by then */
 };
+
+/* As long as computing here would take: where the plan is not there by then, the answer takes twice
+ * as long as it could have at most. */
+static uint32_t wait_for_plan_ms(const struct covey_session *s)
+{
+    struct covey_member_info self;
+    const struct covey_plan_request *c = &s->costs;
+    if (c->coded_all || c->cells == 0 || s->file->sparse ||
+        !s->owner->services->member(s->owner->services->user, NULL, &self) ||
+        self.rates.mflops == 0) {
+        return WAIT_FOR_PLAN_MS;
+    }
+    const struct covey_plan_device own = {.mflops = self.rates.mflops,
+                                          .stream_mbytes = self.rates.stream_mbytes};
+    uint64_t us = 0;
+    for (unsigned i = 0; i < c->cells; i++) {
+        us += covey_plan_work_us(&own, &c->cell[i].whole);
+    }
+    return us / 1000 > WAIT_FOR_PLAN_MS       ? WAIT_FOR_PLAN_MS
+           : us / 1000 > WAIT_FOR_PLAN_MIN_MS ? (uint32_t)(us / 1000)
+                                              : WAIT_FOR_PLAN_MIN_MS;
+}
 
 /* From when on requests are computed here although the plan is not ready. */
 static uint64_t alone_from_ms(const struct covey_session *s)
 {
-    uint64_t from_ms = s->planless_ms + WAIT_FOR_PLAN_MS;
+    uint64_t from_ms = s->planless_ms + s->patience_ms;
     return from_ms > s->alone_ms ? from_ms : s->alone_ms;
 }
 
@@ -178,10 +201,12 @@ static void load_done(struct covey_task *task)
     }
     s->state = COVEY_SESSION_OPEN;
     s->planless_ms = covey_loop_now_ms(s->owner->services->loop);
+    s->patience_ms = wait_for_plan_ms(s);
     tell_costs(s);
     struct covey_event event = {
         .type = COVEY_EVENT_SESSION_OPEN, .fence = s->fence, .costs = &s->costs};
     covey__owner_feed(s->owner, &event);
+    begin_alone(s->owner);
 }
 
 static void session_close(struct covey_session *s)

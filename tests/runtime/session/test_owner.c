@@ -23,7 +23,8 @@
 
 enum {
     OPENED_MS = 100000,
-    WAIT_MS = 1500, /* owner.c's WAIT_FOR_PLAN_MS */
+    WAIT_MS = 1500,   /* owner.c's WAIT_FOR_PLAN_MS */
+    WAIT_MIN_MS = 50, /* and its WAIT_FOR_PLAN_MIN_MS */
     ASKED_MAX = 16,
     LOOK_US = 20,
 };
@@ -53,6 +54,8 @@ static struct world {
     uint32_t begun_version; /* of the last REQUEST_BEGIN */
     struct asked asked[ASKED_MAX];
     uint32_t requests;
+    uint32_t mflops; /* of this device; 0: not measured yet */
+    bool coded_all;
 } w;
 
 /* ---- what the owner lives in ---- */
@@ -123,6 +126,14 @@ static void on_event(void *user, const struct covey_event *event)
     }
 }
 
+static bool on_member(void *user, const struct covey_node_id *device, struct covey_member_info *out)
+{
+    (void)user;
+    assert_null(device);
+    *out = (struct covey_member_info){.rates = {.mflops = w.mflops}};
+    return true;
+}
+
 static void on_line(void *user, const char *line)
 {
     (void)user;
@@ -181,6 +192,7 @@ static uint32_t ask(uint32_t timeout_ms)
     struct covey_body *input = NULL;
     infer.options.timeout_ms = timeout_ms;
     infer.options.trace = true;
+    infer.options.coded_all = w.coded_all;
     assert_true(w.requests < ASKED_MAX);
     assert_int_equal(covey_body_new(4 * 3 * 12 * 12 * sizeof(float), &input), COVEY_OK);
     memset(input->data, 0, input->len);
@@ -255,6 +267,7 @@ static void begin(void **state)
     w.services.background = (struct covey_pool *)(void *)&w.background;
     w.services.feed = on_event;
     w.services.log = on_line;
+    w.services.member = on_member;
     assert_int_equal(covey__owner_new(&w.services, &self, &w.owner), COVEY_OK);
 }
 
@@ -291,6 +304,43 @@ static void test_the_first_waits_a_moment(void **state)
     assert_alone(first);
     assert_int_equal(w.begun, 0);
     end();
+}
+
+/* As long as computing takes here, by the rate that this device has measured. */
+static void assert_first_waits(uint32_t mflops, uint64_t ms)
+{
+    w.mflops = mflops;
+    uint32_t first = open_session();
+    pass(ms - 1);
+    assert_false(is_running());
+    pass(1);
+    compute_for(ms);
+    assert_alone(first);
+    end();
+}
+
+static void test_the_first_waits_no_longer_than_computing_takes(void **state)
+{
+    const struct covey_plan_request *costs = NULL;
+    struct covey_plan_device device = {.mflops = 1};
+    uint64_t us = 0;
+    begin(state);
+    open_session();
+    costs = &w.owner->session[0].costs;
+    for (unsigned i = 0; i < costs->cells; i++) {
+        us += covey_plan_work_us(&device, &costs->cell[i].whole);
+    }
+    pass(WAIT_MS);
+    compute_for(1);
+    end();
+    assert_in_range(us / 1000, WAIT_MIN_MS + 1, WAIT_MS - 1);
+    begin(state);
+    assert_first_waits(1, us / 1000);
+    begin(state);
+    assert_first_waits(1000000, WAIT_MIN_MS);
+    begin(state);
+    w.coded_all = true; /* the mesh is what was asked for */
+    assert_first_waits(1000000, WAIT_MS);
 }
 
 /* What a trace says of a stage is the time until its result was there, not what a processor was
@@ -444,7 +494,9 @@ static void test_without_peers_nothing_waits(void **state)
         assert_int_equal(w.asked[next].end_ms, OPENED_MS + 5 * (i + 2));
     }
     assert_int_equal(w.begun + w.ended, 0);
+    pass(WAIT_MS); /* the timer rings in vain */
     assert_int_equal(w.timer_ms, UINT64_MAX);
+    assert_false(is_running());
     end();
 }
 
@@ -486,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_waits_a_moment),
         cmocka_unit_test(test_a_trace_tells_when_results_came),
+        cmocka_unit_test(test_the_first_waits_no_longer_than_computing_takes),
         cmocka_unit_test(test_later_ones_do_not_wait),
         cmocka_unit_test(test_in_a_stream_each_waits_as_long_as_the_last_took),
         cmocka_unit_test(test_some_at_once_begin_together),
