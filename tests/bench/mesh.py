@@ -12,6 +12,7 @@
   mesh.py memory                               weights of 4 times one device's --memory
   mesh.py resident --model vgg19               memory of the devices that hold slices
   mesh.py throughput --model mlp1024           inputs a second, in flight and in batches
+  mesh.py half                                 answers of trained networks with float16
 
 Needs root (network namespaces, cpuacct) and COVEY, the program of a release build. The exit status
 is 1 where a request was lost, an answer wrong or a liar not named."""
@@ -25,6 +26,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 from mesh_faults import coordinator, lie, losses, slow
+from mesh_half import half
 from mesh_lab import (CPUACCT, Lab, MeshError, Requests, Tally, alternate, keep_awake, networks,
                       predicted)
 from mesh_limits import memory, resident
@@ -120,6 +122,7 @@ COMMANDS = {
     "memory": (memory, "mlp4096"),
     "resident": (resident, "vgg19"),
     "throughput": (throughput, "mlp4096"),
+    "half": (lambda o, m: half(o), None),
 }
 
 
@@ -170,10 +173,10 @@ def main():
     run, usual = COMMANDS[options.what]
     awake = keep_awake()
     with tempfile.TemporaryDirectory(prefix="covey-models-") as folder:
+        known = networks(folder) | {None: lambda: None}
         name = options.model or usual
-        known = networks(folder)
         if name not in known:
-            raise MeshError(f"no model '{name}': {', '.join(known)}")
+            raise MeshError(f"no model '{name}': {', '.join(filter(None, known))}")
         result = run(options, known[name]())
     os.close(awake)
     asked = {key: value for key, value in vars(options).items() if value is not None}
