@@ -89,7 +89,7 @@ bool covey__lab_frozen(const struct covey__lab_node *node);
 bool covey__lab_signal(const struct covey__lab_node *node, int signal);
 /* SIGKILL, and waits until it is gone. */
 void covey__lab_kill(struct covey__lab_node *node);
-/* Starts coveyd for node index; it goes on when this process ends. */
+/* Starts coveyd for node index, saved in lab.json; it goes on when this process ends. */
 covey_err covey__lab_start(struct covey__lab *lab, unsigned index) COVEY_CHECK;
 /* Runs a program found on PATH without a shell in this folder (NULL: here), and waits for it; what
  * it says is added to the file log. IO when it failed. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,10 +149,10 @@ static void run_node(const struct covey__lab *lab, unsigned index, const char *p
     execv(program, (char *const *)(uintptr_t)w.word);
 }
 
-/* Never returns. */
-static void become_node(const struct covey__lab *lab, unsigned index, const char *program)
+/* Never returns. It goes on when it is told so, and ends where nobody is left who could. */
+static void become_node(const struct covey__lab *lab, unsigned index, const char *program, int told)
 {
-    char state[NODE_PATH], log[NODE_PATH + 8];
+    char state[NODE_PATH], log[NODE_PATH + 8], go;
     sigset_t none;
     covey__lab_node_dir(lab, index, state, sizeof(state));
     snprintf(log, sizeof(log), "%s.log", state);
@@ -160,6 +161,9 @@ static void become_node(const struct covey__lab *lab, unsigned index, const char
     setsid();
     if (lab->die_with_parent) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    if (recv(told, &go, 1, 0) != 1) {
+        _exit(EXIT_NOT_STARTED);
     }
     int in = open("/dev/null", O_RDONLY);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -175,18 +179,9 @@ static void become_node(const struct covey__lab *lab, unsigned index, const char
     _exit(EXIT_NOT_STARTED);
 }
 
-covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
+/* The node runs only once lab.json has it: whenever this process is killed, 'lab down' finds it. */
+static covey_err keep_and_go(struct covey__lab *lab, unsigned index, pid_t pid, int tell)
 {
-    char program[PATH_MAX];
-    covey_err err = daemon_path(lab, program);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        become_node(lab, index, program);
-    }
     struct covey__lab_node *node = &lab->node[index];
     char state = 0;
     uint64_t start = 0;
@@ -196,7 +191,36 @@ covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
     }
     node->pid = pid;
     node->start = start;
-    return COVEY_OK;
+    covey_err err = covey__lab_save(lab);
+    if (err == COVEY_OK && send(tell, "", 1, MSG_NOSIGNAL) != 1) {
+        snprintf(lab->why, sizeof(lab->why), "%s was ended", node->name);
+        err = COVEY_ERR_IO;
+    }
+    return err;
+}
+
+covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
+{
+    char program[PATH_MAX];
+    int ends[2];
+    covey_err err = daemon_path(lab, program);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        snprintf(lab->why, sizeof(lab->why), "%s cannot be started", lab->node[index].name);
+        return COVEY_ERR_IO;
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        become_node(lab, index, program, ends[1]);
+    }
+    close(ends[1]);
+    err = keep_and_go(lab, index, pid, ends[0]);
+    close(ends[0]);
+    return err;
 }
 
 covey_err covey__lab_spawn(const char *folder, const char *log, const char *const *argv)

@@ -285,9 +285,6 @@ static covey_err bring_back(struct covey__report *r, unsigned node)
     covey_err err = covey__lab_start(&r->lab, node);
     if (err == COVEY_OK) {
         r->killed[node] = false;
-        err = covey__lab_save(&r->lab);
-    }
-    if (err == COVEY_OK) {
         err = tell_again(r, node);
     }
     return err == COVEY_OK ? err : covey__report_refuse(r, err, "%s", r->lab.why);

@@ -66,9 +66,6 @@ static covey_err start_all(struct covey__lab *lab)
     covey_err err = COVEY_OK;
     for (unsigned i = 0; i < lab->count && err == COVEY_OK; i++) {
         err = covey__lab_start(lab, i);
-        if (err == COVEY_OK) {
-            err = covey__lab_save(lab);
-        }
     }
     return err;
 }

@@ -13,11 +13,16 @@ import random
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
+sys.path.append(os.path.join(os.path.dirname(__file__), "../mesh"))
+import ending
+
 COVEY = os.environ.get("COVEY", "covey")
+ending.heed_signals()  # the labs of a measurement that is asked to end go down
 CPUACCT = pathlib.Path("/sys/fs/cgroup/cpuacct")
 # A device may use its share of wall time and this much of it more.
 CPU_SLACK = 1.1
@@ -140,13 +145,20 @@ class Lab:
         self.id = ""
 
     def __enter__(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def begin(self):
         self.command("up", *self.options)
         self.id = self.list()["id"]
         for node in range(1, self.devices + 1):
             self.groups[node] = CPUACCT / f"covey-{self.id}-{node}"
             self.groups[node].mkdir()
             self.count_cpu(node)
-        return self
 
     def __exit__(self, kind, value, trace):
         if kind is not None:
@@ -154,6 +166,9 @@ class Lab:
                 log = pathlib.Path(f"{self.dir}/node{node}.log")
                 if log.exists():
                     print_error(f"--- node{node}\n{log.read_text()[-2000:]}")
+        self.end()
+
+    def end(self):
         subprocess.run([COVEY, "lab", "down", "--dir", self.dir], capture_output=True)
         for group in self.groups.values():
             remove_group(group)

@@ -19,8 +19,24 @@ show_nodes() {
     free -m 2>/dev/null || true
 }
 
+# The programs that this shell runs, asked to end and waited for.
+end_children() {
+    local pids pid end=$((SECONDS + 30))
+    read -r -a pids <"/proc/$$/task/$$/children"
+    [ "${#pids[@]}" -eq 0 ] || kill "${pids[@]}" 2>/dev/null
+    for pid in "${pids[@]}"; do
+        while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; do
+            sleep 0.1
+        done
+    done
+}
+
+# Comes in the end, and when a signal ends the script.
 finish() {
-    [ "$failures" -eq 0 ] || show_nodes
+    local status=$?
+    trap '' TERM INT HUP
+    end_children
+    [ "$failures" -eq 0 ] && [ "$status" -lt 128 ] || show_nodes
     [ -d "$lab" ] && "$COVEY" lab down --dir "$lab" >/dev/null 2>&1
     rm -rf "$dir"
     if [ "$failures" -ne 0 ]; then

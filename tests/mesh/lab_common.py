@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+from ending import Ended, heed_signals
+
 COVEY, COVEYD = os.environ["COVEY"], os.environ["COVEYD"]
 DATA = os.environ["COVEY_DEMO_DATA"]
 DIGITS = f"digits:{DATA}/digits.csv.gz"
@@ -22,6 +24,7 @@ base = tempfile.mkdtemp(prefix="covey-test-")
 atexit.register(shutil.rmtree, base, ignore_errors=True)
 lab_dir = f"{base}/lab"
 trainings = itertools.count(1)
+heed_signals()
 
 
 def skip(why):
@@ -190,16 +193,17 @@ def end_of_log(node):
 
 def down():
     if os.path.isdir(lab_dir):
-        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL)
+        subprocess.run([COVEY, "lab", "down", "--dir", lab_dir], stdout=subprocess.DEVNULL,
+                       timeout=60)
 
 
 @contextlib.contextmanager
 def torn_down(logs=0):
-    """The lab goes down in the end; when the test failed it is told why by the ends of so many logs.
-    """
+    """The lab goes down in the end, also of a test that is ended (ending.py); when it failed or was
+    ended it is told why by the ends of so many logs."""
     try:
         yield
-    except Exception:
+    except (Exception, Ended):
         for node in range(1, logs + 1):
             end_of_log(node)
         raise
