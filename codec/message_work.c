@@ -60,9 +60,12 @@ static const struct covey__field stalled[] = {
     SEGMENT,
 };
 static const struct covey__field drop[] = {REQUEST};
-static const struct covey__field blobs[] = {
-    BYTES(20, blobs.digests, COVEY_WORK_WANT_MAX * sizeof(struct covey_digest)),
+#define DIGESTS BYTES(20, blobs.digests, COVEY_WORK_WANT_MAX * sizeof(struct covey_digest))
+static const struct covey__field want[] = {
+    DIGESTS,
+    COVEY__BOOL(26, struct covey_work_message, blobs.at_once),
 };
+static const struct covey__field lack[] = {DIGESTS};
 static const struct covey__field give[] = {FIXED(21, give.bytes)};
 static const struct covey__field probe[] = {NUMBER(6, probe)};
 
@@ -73,8 +76,8 @@ static const struct covey__message all[] = {
     {COVEY_WORK_CANCEL, COVEY__FIELDS(execute)},  {COVEY_WORK_RETIRE, COVEY__FIELDS(fence)},
     {COVEY_WORK_START, COVEY__FIELDS(start)},     {COVEY_WORK_PIECE, COVEY__FIELDS(piece)},
     {COVEY_WORK_STALLED, COVEY__FIELDS(stalled)}, {COVEY_WORK_DROP, COVEY__FIELDS(drop)},
-    {COVEY_WORK_WANT, COVEY__FIELDS(blobs)},      {COVEY_WORK_GIVE, COVEY__FIELDS(give)},
-    {COVEY_WORK_LACK, COVEY__FIELDS(blobs)},      {COVEY_WORK_PROBE, COVEY__FIELDS(probe)},
+    {COVEY_WORK_WANT, COVEY__FIELDS(want)},       {COVEY_WORK_GIVE, COVEY__FIELDS(give)},
+    {COVEY_WORK_LACK, COVEY__FIELDS(lack)},       {COVEY_WORK_PROBE, COVEY__FIELDS(probe)},
     {COVEY_WORK_PROBED, COVEY__FIELDS(probe)},
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), COVEY_CONTROL_MAX};

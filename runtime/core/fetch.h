@@ -8,7 +8,7 @@
  * leaves the owner about once; then the owner, then the rest. Of blobs that only this device lacks
  * the primary is one that should have it. A source that lacks a blob, is silent, gone or lies is
  * passed over. A device keeps back what it is asked for while it is about
- * to get it itself.
+ * to get it itself, but for what the other one takes it to have: that it lacks at once.
  *
  * Actions come from tick alone, but for what answers a message at once. Session verifies and keeps
  * what comes, and reads what is given: no byte of a blob is seen here.

@@ -19,7 +19,7 @@ static struct covey_bytes batch_bytes(const struct batch *batch)
 
 /* No room only delays: who wants it asks another, or again. */
 static void serve(struct covey_fetch *f, const struct covey_node_id *peer,
-                  const struct batch *batch)
+                  const struct batch *batch, bool at_once)
 {
     struct covey_bytes bytes = batch_bytes(batch);
     struct covey_update *out = f->out;
@@ -30,6 +30,7 @@ static void serve(struct covey_fetch *f, const struct covey_node_id *peer,
     if (action != NULL) {
         action->peer = *peer;
         action->has_peer = true;
+        action->index = at_once;
         memcpy(out->arena + out->arena_len, bytes.ptr, bytes.len);
         action->bytes = covey_bytes_of(out->arena + out->arena_len, bytes.len);
         out->arena_len += bytes.len;
@@ -106,12 +107,12 @@ void covey__fetch_wanted(struct covey_fetch *f, const struct covey_incoming *in)
         const struct covey__fetch_blob *blob = f->jobs > 0 ? covey__fetch_find(f, &digest) : NULL;
         if (blob == NULL) {
             batch_add(&serves, &digest);
-        } else if (is_asked_of(f, blob, &in->peer) ||
+        } else if (in->message->blobs.at_once || is_asked_of(f, blob, &in->peer) ||
                    !park(f, &in->peer, &digest, COVEY__FETCH_PARK_MS)) {
             batch_add(&lacks, &digest);
         }
     }
-    serve(f, &in->peer, &serves);
+    serve(f, &in->peer, &serves, in->message->blobs.at_once);
     lack(f, &in->peer, &lacks);
 }
 
@@ -123,9 +124,9 @@ void covey__fetch_lacked(struct covey_fetch *f, const struct covey_event *event)
          at += sizeof(struct covey_digest)) {
         struct covey_digest digest = digest_at(event->bytes, at);
         const struct covey__fetch_blob *blob = f->jobs > 0 ? covey__fetch_find(f, &digest) : NULL;
-        bool crossed = blob != NULL && is_asked_of(f, blob, &event->peer);
+        bool at_once = event->index != 0 || (blob != NULL && is_asked_of(f, blob, &event->peer));
         uint64_t ms = blob != NULL ? COVEY__FETCH_PARK_MS : COVEY__FETCH_PARK_SOON_MS;
-        if (lacks.count < COVEY_WORK_WANT_MAX && (crossed || !park(f, &event->peer, &digest, ms))) {
+        if (lacks.count < COVEY_WORK_WANT_MAX && (at_once || !park(f, &event->peer, &digest, ms))) {
             batch_add(&lacks, &digest);
         }
     }
@@ -139,7 +140,7 @@ void covey__fetch_here(struct covey_fetch *f, const struct covey_digest *digest)
         if (p->until_ms != 0 && covey_digest_equal(&p->digest, digest)) {
             struct covey_digest one = *digest;
             struct batch batch = {one.bytes, 1};
-            serve(f, &p->peer, &batch);
+            serve(f, &p->peer, &batch, false);
             unpark(f, p);
         }
     }

@@ -281,7 +281,15 @@ static uint64_t under_way(const struct covey_fetch *f)
     return bytes;
 }
 
-/* As many of the queue as fit, in one message: a source is asked again once half of it has come. */
+/* Whom it is asked of should have it, and is not about to get it. */
+static bool is_lent_by(const struct covey_fetch *f, const struct covey__fetch_blob *blob,
+                       uint8_t source)
+{
+    return blob->lent && f->job[__builtin_ctzll(blob->jobs)].owner_source != source;
+}
+
+/* As many of the queue as fit and are like the first, in one message: a source is asked again once
+ * half of it has come. */
 static void ask_queue(struct covey_fetch *f, uint8_t source, struct covey__fetch_list *queue)
 {
     struct covey__fetch_source *s = &f->source[source];
@@ -289,8 +297,13 @@ static void ask_queue(struct covey_fetch *f, uint8_t source, struct covey__fetch
     uint16_t chosen[COVEY_WORK_WANT_MAX];
     uint64_t bytes = s->asked_bytes, all = under_way(f);
     size_t count = 0;
+    struct covey_work_message m = {.type = COVEY_WORK_WANT};
+    m.blobs.at_once = is_lent_by(f, &f->blob[queue->first], source);
     for (uint16_t i = queue->first; i != COVEY__FETCH_NONE && count < COVEY_WORK_WANT_MAX;
          i = f->blob[i].next) {
+        if (is_lent_by(f, &f->blob[i], source) != m.blobs.at_once) {
+            continue;
+        }
         uint64_t more = bytes_of(&f->blob[i]);
         if ((bytes > 0 && bytes + more > s->window) || (all > 0 && all + more > f->most_bytes)) {
             break;
@@ -301,7 +314,6 @@ static void ask_queue(struct covey_fetch *f, uint8_t source, struct covey__fetch
                sizeof(struct covey_digest));
         chosen[count++] = i;
     }
-    struct covey_work_message m = {.type = COVEY_WORK_WANT};
     m.blobs.digests = covey_bytes_of(digests, count * sizeof(struct covey_digest));
     if (count == 0 || covey__update_send(f->out, &s->id, &m, 0) != COVEY_OK) {
         return;
@@ -341,8 +353,11 @@ void covey__fetch_ask(struct covey_fetch *f)
         return;
     }
     for (uint8_t i = 0; i < COVEY__FETCH_SOURCES; i++) {
-        if (f->source[i].queue.first != COVEY__FETCH_NONE && has_room(&f->source[i])) {
-            ask_queue(f, i, &f->source[i].queue);
+        const uint16_t *queued = &f->source[i].queue.first;
+        for (unsigned kind = 0; kind < 2; kind++) { /* lent or not */
+            if (*queued != COVEY__FETCH_NONE && has_room(&f->source[i])) {
+                ask_queue(f, i, &f->source[i].queue);
+            }
         }
     }
     for (unsigned j = 0; j < COVEY__FETCH_JOBS; j++) {

@@ -13,17 +13,22 @@ enum {
     SERVE_ALL_SHARE = 16, /* and in all of them together, with what is being read */
 };
 
+struct wanted {
+    struct covey_digest digest;
+    uint32_t index; /* of SERVE */
+};
+
 /* What one peer wants and has not been given yet. */
 struct serve {
     struct covey_task task;
     struct covey_content *content;
     bool used, reading;
     struct covey_node_id peer;
-    struct covey_digest *queue; /* a ring */
+    struct wanted *queue; /* a ring */
     size_t first, count;
     /* of the task: the first `chosen` of the queue */
     size_t chosen;
-    struct covey_digest digest[READ_BLOBS];
+    struct wanted wanted[READ_BLOBS];
     struct covey_body *body[READ_BLOBS]; /* NULL: not here */
 };
 
@@ -102,7 +107,8 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
     size_t read = 0;
     while (read < s->chosen && bytes < READ_BYTES) {
         struct covey_body *body = NULL;
-        covey_err err = covey__store_body(&s->content->services->store, &s->digest[read], &body);
+        covey_err err =
+            covey__store_body(&s->content->services->store, &s->wanted[read].digest, &body);
         bytes += err == COVEY_OK ? body->len : 0;
         s->body[read++] = body;
     }
@@ -126,29 +132,41 @@ static void give(struct serve *s, const struct covey_digest *digest, struct cove
 
 static void serve_on(struct serve *s);
 
+/* Those with this index of the ones that were read. */
+static void tell_lacked(struct serve *s, uint32_t index)
+{
+    uint8_t not_here[READ_BLOBS * sizeof(struct covey_digest)];
+    size_t len = 0;
+    for (size_t i = 0; i < s->chosen; i++) {
+        if (s->body[i] == NULL && s->wanted[i].index == index) {
+            memcpy(not_here + len, s->wanted[i].digest.bytes, sizeof(struct covey_digest));
+            len += sizeof(struct covey_digest);
+        }
+    }
+    struct covey_event event = {.type = COVEY_EVENT_LACKED,
+                                .peer = s->peer,
+                                .bytes = covey_bytes_of(not_here, len),
+                                .index = index};
+    if (len > 0) {
+        feed(s->content, &event);
+    }
+}
+
 static void serve_done(struct covey_task *task)
 {
     struct serve *s = (struct serve *)task;
-    uint8_t not_here[READ_BLOBS * sizeof(struct covey_digest)];
-    size_t len = 0;
     s->reading = false;
     s->first = (s->first + s->chosen) % COVEY__SERVE_QUEUE;
     s->count -= s->chosen;
     for (size_t i = 0; i < s->chosen; i++) {
         if (s->body[i] != NULL) {
             s->body[i]->patient = true;
-            give(s, &s->digest[i], s->body[i]);
+            give(s, &s->wanted[i].digest, s->body[i]);
             covey_body_unref(s->body[i]);
-        } else {
-            memcpy(not_here + len, s->digest[i].bytes, sizeof(s->digest[i]));
-            len += sizeof(s->digest[i]);
         }
     }
-    if (len > 0) {
-        struct covey_event event = {
-            .type = COVEY_EVENT_LACKED, .peer = s->peer, .bytes = covey_bytes_of(not_here, len)};
-        feed(s->content, &event);
-    }
+    tell_lacked(s, 0);
+    tell_lacked(s, 1);
     serve_on(s);
 }
 
@@ -192,7 +210,7 @@ static void serve_on(struct serve *s)
     s->reading = true;
     s->chosen = s->count < READ_BLOBS ? s->count : READ_BLOBS;
     for (size_t i = 0; i < s->chosen; i++) {
-        s->digest[i] = s->queue[(s->first + i) % COVEY__SERVE_QUEUE];
+        s->wanted[i] = s->queue[(s->first + i) % COVEY__SERVE_QUEUE];
     }
     s->task.work = serve_work;
     s->task.done = serve_done;
@@ -241,8 +259,9 @@ void covey__content_serve(struct covey_content *c, const struct covey_action *ac
     for (size_t at = 0;
          at + sizeof(struct covey_digest) <= action->bytes.len && s->count < COVEY__SERVE_QUEUE;
          at += sizeof(struct covey_digest)) {
-        struct covey_digest *to = &s->queue[(s->first + s->count++) % COVEY__SERVE_QUEUE];
-        memcpy(to->bytes, action->bytes.ptr + at, sizeof(to->bytes));
+        struct wanted *to = &s->queue[(s->first + s->count++) % COVEY__SERVE_QUEUE];
+        memcpy(to->digest.bytes, action->bytes.ptr + at, sizeof(to->digest.bytes));
+        to->index = action->index;
     }
     serve_on(s);
 }

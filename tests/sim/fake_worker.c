@@ -165,7 +165,8 @@ static void serve(struct fake *fake, unsigned node, const struct covey_action *a
         unsigned found = look_up(n, &m.give);
         struct covey_event event = {.type = COVEY_EVENT_LACKED,
                                     .peer = action->peer,
-                                    .bytes = covey_bytes_of(m.give.bytes, sizeof(m.give.bytes))};
+                                    .bytes = covey_bytes_of(m.give.bytes, sizeof(m.give.bytes)),
+                                    .index = action->index};
         if (found == 0) {
             cluster_inject_after(fake->c, node, 50, &event);
             continue;

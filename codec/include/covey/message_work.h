@@ -150,6 +150,7 @@ struct covey_work_tile {
 
 struct covey_work_blobs {
     struct covey_bytes digests; /* 32 bytes each, 1 to COVEY_WORK_WANT_MAX */
+    bool at_once;               /* WANT: LACK what is not here, even where it may come soon */
 };
 
 struct covey_work_message {
@@ -170,8 +171,8 @@ struct covey_work_message {
 
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
- * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed, 25 holders. A
- * type has all of its keys. Views in the result borrow from in. */
+ * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed, 25 holders,
+ * 26 at once. A type has all of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

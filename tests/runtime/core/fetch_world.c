@@ -19,6 +19,7 @@ struct fetch_item {
     size_t len;
     uint8_t *digests;
     bool wrong; /* bytes of another blob */
+    bool at_once;
 };
 
 uint64_t fetch_draw(struct fetch_world *w, uint64_t below)
@@ -95,6 +96,7 @@ static void on_send(struct fetch_world *w, unsigned n, const struct covey_action
     if (!w->node[n].silent && !w->node[to].silent && !w->node[n].away && !w->node[to].away) {
         struct fetch_item *item = later(w, ITEM_MESSAGE, n, to);
         item->type = m.type;
+        item->at_once = m.blobs.at_once;
         copy_digests(item, m.blobs.digests);
     }
 }
@@ -112,6 +114,7 @@ static void on_serve(struct fetch_world *w, unsigned n, const struct covey_actio
             w->node[n].given++;
         } else {
             struct fetch_item *item = later(w, ITEM_LACKED, node_of(&action->peer), n);
+            item->at_once = action->index != 0;
             copy_digests(item, covey_bytes_of(action->bytes.ptr + at, 32));
         }
     }
@@ -178,6 +181,7 @@ static void arrive(struct fetch_world *w, const struct fetch_item *item)
         w->alive++;
     } else {
         m.blobs.digests = covey_bytes_of(item->digests, item->len);
+        m.blobs.at_once = item->at_once;
     }
     assert_int_equal(covey__fetch_message(node->fetch, &in, w->now_ms, w->out), COVEY_OK);
 }
@@ -197,6 +201,7 @@ static void happen(struct fetch_world *w, const struct fetch_item *item)
             event.type = COVEY_EVENT_LACKED;
             event.peer = fetch_id(item->from);
             event.bytes = covey_bytes_of(item->digests, item->len);
+            event.index = item->at_once;
         } else if (item->err == COVEY_OK) {
             node->has[item->blob] = true;
         }

@@ -163,8 +163,8 @@ static void test_only_holders_are_asked(void **state)
 }
 
 /* Units that moved here come from who had them, and the owner is asked for none; it is for what
- * that device lacks by now, for wrong bytes, and for all that is still out when it says nothing:
- * sooner than a device is waited for that may be getting them itself. */
+ * that device lacks by now, which it says at once, for wrong bytes, and for all that is still out
+ * when it says nothing: sooner than a device is waited for that may be getting them itself. */
 static void test_moved_units_come_from_who_had_them(void **state)
 {
     (void)state;
@@ -183,6 +183,7 @@ static void test_moved_units_come_from_who_had_them(void **state)
         assert_int_equal(w->node[2].err, COVEY_OK);
         unsigned of_owner = i == 0 ? 0 : i == 1 ? MOVED - HAD : MOVED;
         assert_int_equal(w->node[0].given, of_owner);
+        assert_true(i != 1 || w->now_ms < from_ms + COVEY__FETCH_PARK_SOON_MS);
         assert_true(i != 2 || w->now_ms < from_ms + COVEY__FETCH_SILENCE_MS / 2);
         struct covey_fetched fetched = covey__fetch_fetched(w->node[2].fetch);
         assert_int_equal(fetched.owner_bytes, of_owner * BLOB_LEN);

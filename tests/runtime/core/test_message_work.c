@@ -80,6 +80,7 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
     case COVEY_WORK_WANT:
     case COVEY_WORK_LACK:
         m->blobs.digests = covey_bytes_of(blob, 64);
+        m->blobs.at_once = type == COVEY_WORK_WANT;
         break;
     case COVEY_WORK_GIVE:
         memset(&m->give, 6, sizeof(m->give));

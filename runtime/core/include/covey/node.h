@@ -41,7 +41,7 @@ enum covey_event_type {
     COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: the blobs it lacks (covey/wants.h), empty:
                                    none, it is ready; err: bad. Comes again after FETCHED */
     COVEY_EVENT_STORED,         /* digest; err: AUTH when the bytes are others */
-    COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here */
+    COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here; its index */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */
     COVEY_EVENT_TILE_COMPUTED,  /* peer, work, pieces by destination (COVEY_TILE_OWNER: the owner),
                                    0: nothing goes there; err: could not, because of the devices of

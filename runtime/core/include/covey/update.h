@@ -38,7 +38,7 @@ enum covey_action_type {
     COVEY_ACTION_FETCHED,  /* peer (the owner), fence, err: what ASSIGN_CHECKED named has come, or
                               cannot be had -> EVENT_ASSIGN_CHECKED again */
     COVEY_ACTION_SERVE,    /* peer, bytes: digests; send it those blobs as GIVE, a few at a time
-                              -> EVENT_LACKED for what is not there */
+                              -> EVENT_LACKED, with this index, for what is not there */
     COVEY_ACTION_COMPUTE,  /* peer, fence, layer, work, body (takes) -> EVENT_COMPUTED */
     COVEY_ACTION_RETIRED,  /* peer, fence: forget assignments up to this version */
     COVEY_ACTION_TILE,     /* peer (the owner), fence, request, work, tile (takes all its pieces)
