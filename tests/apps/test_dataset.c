@@ -5,30 +5,12 @@
 
 #include <zlib.h>
 
+#include "made_file.h"
 #include "read_dataset.h"
 #include "read_decode.h"
 
-/* Bytes of a file that a test makes. */
-struct file {
-    uint8_t bytes[1 << 15];
-    size_t len;
-};
-
-static void add(struct file *f, const void *bytes, size_t len)
-{
-    assert_true(len <= sizeof f->bytes - f->len);
-    memcpy(f->bytes + f->len, bytes, len);
-    f->len += len;
-}
-
-static void add_big(struct file *f, uint32_t v)
-{
-    const uint8_t b[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-    add(f, b, sizeof b);
-}
-
 /* An IDX file; a dimension of 0 ends the list. */
-static void make_idx(struct file *f, uint8_t type, const uint32_t dims[4], const void *data,
+static void make_idx(struct made_file *f, uint8_t type, const uint32_t dims[4], const void *data,
                      size_t len)
 {
     uint8_t rank = 0;
@@ -37,14 +19,14 @@ static void make_idx(struct file *f, uint8_t type, const uint32_t dims[4], const
     }
     const uint8_t start[4] = {0, 0, type, rank};
     f->len = 0;
-    add(f, start, 4);
+    made_add(f, start, 4);
     for (uint8_t i = 0; i < rank; i++) {
-        add_big(f, dims[i]);
+        made_add_big(f, dims[i]);
     }
-    add(f, data, len);
+    made_add(f, data, len);
 }
 
-static void put(void **state, const char *name, const struct file *f)
+static void put(void **state, const char *name, const struct made_file *f)
 {
     char path[FIXTURE_PATH];
     scratch_write(state, name, f->bytes, f->len, path);
@@ -108,7 +90,7 @@ static const char images_test[] = "t10k-images-idx3-ubyte",
 /* MNIST's two splits are read alone or one behind the other. */
 static void test_mnist_splits(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     struct covey_dataset d = {0};
     make_idx(&f, 8, (const uint32_t[4]){2, 1, 2}, "abcd", 4);
     put(state, "train-images.idx3-ubyte", &f);
@@ -141,7 +123,7 @@ static void test_mnist_splits(void **state)
 /* IDX holds numbers of six types and samples of up to three dimensions. */
 static void test_idx_types(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     const struct {
         uint8_t type;
         uint32_t dims[4];
@@ -173,8 +155,8 @@ static void test_idx_types(void **state)
 /* IDX files that lie about their size, type or rank are refused by name, each cut too. */
 static void test_idx_refused(void **state)
 {
-    static struct file good;
-    static struct file f;
+    static struct made_file good;
+    static struct made_file f;
     struct covey_dataset d = {0};
     make_idx(&f, 8, (const uint32_t[4]){2}, "\x01\x02", 2);
     put(state, labels_test, &f);
@@ -210,7 +192,7 @@ static void test_idx_refused(void **state)
 /* Makes a batch of CIFAR records: labels, then all pixels of the value. */
 static void put_batch(void **state, const char *name, const char *labels, size_t len, uint8_t value)
 {
-    static struct file f;
+    static struct made_file f;
     memset(f.bytes, value, sizeof f.bytes);
     memcpy(f.bytes, labels, len);
     f.len = len + 3072;
@@ -221,7 +203,7 @@ static void put_batch(void **state, const char *name, const char *labels, size_t
 static void test_cifar_batches(void **state)
 {
     char name[] = "data_batch_?.bin";
-    static struct file names;
+    static struct made_file names;
     float sample[3072];
     struct covey_dataset d = {0};
     for (char batch = '1'; batch <= '5'; batch++) {
@@ -230,7 +212,7 @@ static void test_cifar_batches(void **state)
     }
     put_batch(state, "test_batch.bin", "\x09", 1, 200);
     names.len = 0;
-    add(&names, "a\nb\nc\nd\ne\nf\ng\nh\nship\nj\xff\n\n", 25);
+    made_add(&names, "a\nb\nc\nd\ne\nf\ng\nh\nship\nj\xff\n\n", 25);
     put(state, "batches.meta.txt", &names);
     load(state, "cifar10", "", COVEY_SPLIT_BOTH, &d);
     expect_form(&d, 6, (const uint32_t[]){3, 32, 32});
@@ -277,14 +259,14 @@ static void test_cifar_coarse(void **state)
 /* Digits are cut after four fifths; the two parts are all of them and share none. */
 static void test_digits_split(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     struct covey_dataset d = {0};
     f.len = 0;
     for (unsigned line = 0; line < 9; line++) {
         for (unsigned i = 0; i < 64; i++) {
-            add(&f, "3,", 2);
+            made_add(&f, "3,", 2);
         }
-        add(&f, (const char[]){(char)('0' + line), '\n'}, 2);
+        made_add(&f, (const char[]){(char)('0' + line), '\n'}, 2);
     }
     put(state, "d.csv", &f);
     load(state, "digits", "/d.csv", COVEY_SPLIT_DEFAULT, &d);
@@ -307,7 +289,7 @@ static void test_digits_split(void **state)
     refuse(state, "digits", "/d.csv,train", "too few");
 }
 
-static void read_back(void **state, const char *name, struct file *f)
+static void read_back(void **state, const char *name, struct made_file *f)
 {
     char path[FIXTURE_PATH];
     scratch_path(state, name, path);
@@ -321,7 +303,7 @@ static void read_back(void **state, const char *name, struct file *f)
 static void test_gzip_bomb(void **state)
 {
     enum { ZEROS = 1 << 20 };
-    static struct file f;
+    static struct made_file f;
     char path[FIXTURE_PATH];
     struct covey_buf out = {NULL, 0};
     struct covey_nn_error why = {""};
@@ -340,11 +322,11 @@ static void test_gzip_bomb(void **state)
     assert_int_equal(out.len, ZEROS);
     free(out.ptr);
     read_back(state, "bomb.gz", &f);
-    add(&f, "\0\0", 2); /* padding is harmless, anything else is not */
+    made_add(&f, "\0\0", 2); /* padding is harmless, anything else is not */
     put(state, "bomb.gz", &f);
     expect_ok(covey__gzip_read(path, ZEROS, &out, &why), &why);
     free(out.ptr);
-    add(&f, "x", 1);
+    made_add(&f, "x", 1);
     put(state, "bomb.gz", &f);
     refuse(state, "digits", "/bomb.gz", "gzip");
 }
@@ -352,13 +334,13 @@ static void test_gzip_bomb(void **state)
 static void put_npy(void **state, const char *name, const char *header, const void *data,
                     size_t len)
 {
-    static struct file f;
+    static struct made_file f;
     uint8_t start[10] = "\x93NUMPY\x01\x00";
     start[8] = (uint8_t)strlen(header);
     f.len = 0;
-    add(&f, start, sizeof start);
-    add(&f, header, strlen(header));
-    add(&f, data, len);
+    made_add(&f, start, sizeof start);
+    made_add(&f, header, strlen(header));
+    made_add(&f, data, len);
     put(state, name, &f);
 }
 

@@ -7,31 +7,13 @@
 #include <png.h>
 #include <zlib.h>
 
+#include "made_file.h"
 #include "read_input.h"
 
 #define TEXT(s) s, sizeof(s) - 1
 
-/* Bytes of a file that a test makes. */
-struct file {
-    uint8_t bytes[65536];
-    size_t len;
-};
-
-static void add(struct file *f, const void *bytes, size_t len)
-{
-    assert_true(len <= sizeof f->bytes - f->len);
-    memcpy(f->bytes + f->len, bytes, len);
-    f->len += len;
-}
-
-static void add_big(struct file *f, uint32_t v)
-{
-    const uint8_t b[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-    add(f, b, sizeof b);
-}
-
 /* Opens the bytes under a name; NULL when refused, which must give one line with the name. */
-static struct covey_input *open_bytes(void **state, const char *name, const struct file *f)
+static struct covey_input *open_bytes(void **state, const char *name, const struct made_file *f)
 {
     char path[FIXTURE_PATH];
     struct covey_input *in = NULL;
@@ -47,7 +29,7 @@ static struct covey_input *open_bytes(void **state, const char *name, const stru
 }
 
 /* All prefixes of a file are refused, the whole is not. */
-static void expect_all_cuts_refused(void **state, const char *name, struct file *f)
+static void expect_all_cuts_refused(void **state, const char *name, struct made_file *f)
 {
     size_t len = f->len;
     for (f->len = 0; f->len < len; f->len++) {
@@ -87,7 +69,7 @@ static void expect_floats(const float *have, const float *want, size_t count)
 static const uint8_t colours[12] = {255, 0, 0, 0, 255, 0, 0, 0, 255, 100, 100, 100};
 static const float planes[12] = {255, 0, 0, 100, 0, 255, 0, 100, 0, 0, 255, 100};
 
-static void make_png(struct file *f, uint32_t format, uint32_t side, const uint8_t *pixels)
+static void make_png(struct made_file *f, uint32_t format, uint32_t side, const uint8_t *pixels)
 {
     png_image image = {
         .version = PNG_IMAGE_VERSION, .width = side, .height = side, .format = format};
@@ -99,7 +81,7 @@ static void make_png(struct file *f, uint32_t format, uint32_t side, const uint8
 /* PNG pictures come as planes of 0..255, grey ones as one plane. */
 static void test_png(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     make_png(&f, PNG_FORMAT_RGB, 2, colours);
     struct covey_input *in = open_bytes(state, "a.png", &f);
     struct covey_item item = first(in);
@@ -119,7 +101,7 @@ static void test_png(void **state)
 /* A PNG that is cut off is refused; the end mark alone may be missing. */
 static void test_png_cut(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     make_png(&f, PNG_FORMAT_RGB, 2, colours);
     size_t len = f.len - 12;
     for (f.len = 0; f.len < len - 4; f.len++) {
@@ -127,7 +109,7 @@ static void test_png_cut(void **state)
     }
 }
 
-static void make_jpeg(struct file *f, uint8_t value)
+static void make_jpeg(struct made_file *f, uint8_t value)
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
@@ -151,14 +133,14 @@ static void make_jpeg(struct file *f, uint8_t value)
     jpeg_finish_compress(&c);
     jpeg_destroy_compress(&c);
     f->len = 0;
-    add(f, bytes, len);
+    made_add(f, bytes, len);
     free(bytes);
 }
 
 /* A JPEG of one grey comes back as it; cut off, it is refused. */
 static void test_jpeg(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     make_jpeg(&f, 77);
     struct covey_input *in = open_bytes(state, "a.jpg", &f);
     struct covey_item item = first(in);
@@ -173,53 +155,53 @@ static void test_jpeg(void **state)
 /* PGM and PPM, with comments, and 16-bit values brought to 0..255. */
 static void test_pnm(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     f.len = 0;
-    add(&f, TEXT("P6\n# made by hand\n2 2\n255\n"));
-    add(&f, colours, sizeof colours);
+    made_add(&f, TEXT("P6\n# made by hand\n2 2\n255\n"));
+    made_add(&f, colours, sizeof colours);
     struct covey_input *in = open_bytes(state, "a.ppm", &f);
     expect_floats(first(in).data, planes, 12);
     covey_input_close(in);
     expect_all_cuts_refused(state, "cut.ppm", &f);
     f.len = 0;
-    add(&f, TEXT("P5 2 1 65535\n\xff\xff\x00\x00"));
+    made_add(&f, TEXT("P5 2 1 65535\n\xff\xff\x00\x00"));
     in = open_bytes(state, "b.pgm", &f);
     expect_floats(first(in).data, (const float[]){255, 0}, 2);
     covey_input_close(in);
     f.len = 0;
-    add(&f, TEXT("P5 99999 99999 255\n"));
+    made_add(&f, TEXT("P5 99999 99999 255\n"));
     assert_null(open_bytes(state, "huge.pgm", &f));
     f.len = 0;
-    add(&f, TEXT("P5 0 1 255\n"));
+    made_add(&f, TEXT("P5 0 1 255\n"));
     assert_null(open_bytes(state, "none.pgm", &f));
 }
 
 /* A text file is no picture, whatever its name. */
 static void test_text_as_picture(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     static const char *const names[] = {"a.png", "a.jpg", "a.pgm", "a.npy", "a.pb", "a"};
     f.len = 0;
-    add(&f, TEXT("Dear reader,\nthis is no picture at all.\n"));
+    made_add(&f, TEXT("Dear reader,\nthis is no picture at all.\n"));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_null(open_bytes(state, names[i], &f));
     }
 }
 
-static void make_npy(struct file *f, const char *header, const void *data, size_t len)
+static void make_npy(struct made_file *f, const char *header, const void *data, size_t len)
 {
     uint8_t start[10] = "\x93NUMPY\x01\x00";
     start[8] = (uint8_t)strlen(header);
     f->len = 0;
-    add(f, start, sizeof start);
-    add(f, header, strlen(header));
-    add(f, data, len);
+    made_add(f, start, sizeof start);
+    made_add(f, header, strlen(header));
+    made_add(f, data, len);
 }
 
 /* .npy of each element type; cut off or with another shape it is refused. */
 static void test_npy(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     const struct {
         const char *header;
         const void *data;
@@ -253,7 +235,7 @@ static void test_npy(void **state)
 /* Headers that lie or that we do not read. */
 static void test_npy_refused(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     static const char *const bad[] = {
         "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }\n",
         "{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }\n",
@@ -277,7 +259,7 @@ static void test_npy_refused(void **state)
 /* A TensorProto with raw data or with typed data; cut off or lying about its shape: refused. */
 static void test_pb(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     struct wire t = {.len = 0};
     const float data[3] = {1, -2, 3};
     wire_number(&t, 1, 1);
@@ -285,7 +267,7 @@ static void test_pb(void **state)
     wire_number(&t, 2, 1);
     wire_bytes(&t, 9, data, sizeof data);
     f.len = 0;
-    add(&f, t.bytes, t.len);
+    made_add(&f, t.bytes, t.len);
     struct covey_input *in = open_bytes(state, "a.pb", &f);
     struct covey_item item = first(in);
     expect_shape(&item.shape, (const uint32_t[]){1, 3}, 2);
@@ -297,7 +279,7 @@ static void test_pb(void **state)
     wire_number(&t, 1, 2);
     wire_number(&t, 2, 11); /* double */
     wire_bytes(&t, 10, (const double[]){0.5, 1e300}, 16);
-    add(&f, t.bytes, t.len);
+    made_add(&f, t.bytes, t.len);
     in = open_bytes(state, "d.pb", &f);
     expect_floats(first(in).data, (const float[]){0.5f, __builtin_inff()}, 2);
     covey_input_close(in);
@@ -305,14 +287,14 @@ static void test_pb(void **state)
     t.len = 0;
     wire_number(&t, 1, 1 << 28);
     wire_number(&t, 2, 1);
-    add(&f, t.bytes, t.len);
+    made_add(&f, t.bytes, t.len);
     assert_null(open_bytes(state, "lie.pb", &f));
 }
 
 /* Tensors that hold several inputs are split for a model, others are not. */
 static void test_split(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     const float data[6] = {1, 2, 3, 4, 5, 6};
     struct covey_nn_error why = {""};
     struct covey_item item;
@@ -347,7 +329,7 @@ static struct covey_input *open_set(void **state, const char *kind, const char *
     return in;
 }
 
-static void write_gz(void **state, const char *name, const struct file *f)
+static void write_gz(void **state, const char *name, const struct made_file *f)
 {
     char path[FIXTURE_PATH];
     scratch_path(state, name, path);
@@ -360,20 +342,20 @@ static void write_gz(void **state, const char *name, const struct file *f)
 /* IDX images and labels, plain and .gz; sizes that lie and cut-off files are refused. */
 static void test_mnist(void **state)
 {
-    static struct file images;
-    static struct file labels;
+    static struct made_file images;
+    static struct made_file labels;
     char path[FIXTURE_PATH];
     struct covey_nn_error why = {""};
     struct covey_item item;
     images.len = labels.len = 0;
-    add_big(&images, 0x803);
-    add_big(&images, 2);
-    add_big(&images, 2);
-    add_big(&images, 3);
-    add(&images, "abcdefghijkl", 12);
-    add_big(&labels, 0x801);
-    add_big(&labels, 2);
-    add(&labels, "\x07\x09", 2);
+    made_add_big(&images, 0x803);
+    made_add_big(&images, 2);
+    made_add_big(&images, 2);
+    made_add_big(&images, 3);
+    made_add(&images, "abcdefghijkl", 12);
+    made_add_big(&labels, 0x801);
+    made_add_big(&labels, 2);
+    made_add(&labels, "\x07\x09", 2);
     assert_null(open_set(state, "mnist", ""));
     write_gz(state, "t10k-images-idx3-ubyte.gz", &images);
     scratch_write(state, "t10k-labels-idx1-ubyte", labels.bytes, labels.len, path);
@@ -398,15 +380,15 @@ static void test_mnist(void **state)
 /* A .gz that is cut off anywhere is refused, not read as a shorter data set. */
 static void test_gzip_cut(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     char path[FIXTURE_PATH];
     uint8_t bytes[4096];
     f.len = 0;
     for (unsigned line = 0; line < 20; line++) {
         for (unsigned i = 0; i < 64; i++) {
-            add(&f, (i * line) % 5 ? "3," : "16,", (i * line) % 5 ? 2 : 3);
+            made_add(&f, (i * line) % 5 ? "3," : "16,", (i * line) % 5 ? 2 : 3);
         }
-        add(&f, "4\n", 2);
+        made_add(&f, "4\n", 2);
     }
     write_gz(state, "digits.csv.gz", &f);
     scratch_path(state, "digits.csv.gz", path);
@@ -433,14 +415,14 @@ static void test_digits_refused(void **state)
 {
     static const char *const ends[] = {"1\n",  "1,2\n",  "10\n", "\n",   "-1\n",
                                        "1,\n", "17,1\n", "x\n",  "1 \n", "1.5\n"};
-    static struct file f;
+    static struct made_file f;
     char path[FIXTURE_PATH];
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         f.len = 0;
         for (unsigned value = 0; value < 64; value++) {
-            add(&f, "0,", 2);
+            made_add(&f, "0,", 2);
         }
-        add(&f, ends[i], strlen(ends[i]));
+        made_add(&f, ends[i], strlen(ends[i]));
         scratch_write(state, "d.csv", f.bytes, f.len, path);
         struct covey_input *in = open_set(state, "digits", "d.csv");
         assert_true((in != NULL) == (i == 0));
@@ -451,7 +433,7 @@ static void test_digits_refused(void **state)
 /* CIFAR records with their labels; half a record and labels out of range are refused. */
 static void test_cifar(void **state)
 {
-    static struct file f;
+    static struct made_file f;
     char path[FIXTURE_PATH];
     struct covey_nn_error why = {""};
     struct covey_item item;

@@ -8,27 +8,15 @@
 #include <png.h>
 #include <zlib.h>
 
+#include "made_file.h"
 #include "read_decode.h"
 #include "read_input.h"
 
 enum { SIDE = 4 };
 
-/* A file that a test makes. */
-struct file {
-    uint8_t bytes[16384];
-    size_t len;
-};
-
-static void add(struct file *f, const void *bytes, size_t len)
-{
-    assert_true(len <= sizeof f->bytes - f->len);
-    memcpy(f->bytes + f->len, bytes, len);
-    f->len += len;
-}
-
 static void png_add(png_structp png, png_bytep bytes, size_t len)
 {
-    add(png_get_io_ptr(png), bytes, len);
+    made_add(png_get_io_ptr(png), bytes, len);
 }
 
 static void png_nothing(png_structp png)
@@ -43,7 +31,7 @@ struct form {
 
 static const png_color palette[4] = {{10, 20, 30}, {40, 50, 60}, {70, 80, 90}, {255, 0, 128}};
 
-static void make_png(struct file *f, const struct form *form)
+static void make_png(struct made_file *f, const struct form *form)
 {
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     assert_non_null(png);
@@ -66,7 +54,7 @@ static void make_png(struct file *f, const struct form *form)
     png_destroy_write_struct(&png, &info);
 }
 
-static void expect_columns(const struct file *f, size_t channels, const float columns[][SIDE])
+static void expect_columns(const struct made_file *f, size_t channels, const float columns[][SIDE])
 {
     struct covey_decoded out = {.data = NULL};
     struct covey_nn_error why = {""};
@@ -89,7 +77,7 @@ static void expect_columns(const struct file *f, size_t channels, const float co
 static void test_png_kinds(void **state)
 {
     (void)state;
-    static struct file f;
+    static struct made_file f;
     static const uint8_t bits[] = {0x50}, pairs[] = {0x1b};
     static const uint8_t bytes[] = {0, 1, 128, 255};
     static const uint8_t wide[] = {0, 0, 1, 1, 128, 128, 255, 255};
@@ -129,7 +117,7 @@ static void test_png_kinds(void **state)
     }
 }
 
-static void refuse(const struct file *f, const char *words)
+static void refuse(const struct made_file *f, const char *words)
 {
     struct covey_decoded out = {.data = NULL};
     struct covey_nn_error why = {""};
@@ -140,7 +128,7 @@ static void refuse(const struct file *f, const char *words)
     }
 }
 
-static void make_jpeg(struct file *f, J_COLOR_SPACE space, int channels, const uint8_t *pixel,
+static void make_jpeg(struct made_file *f, J_COLOR_SPACE space, int channels, const uint8_t *pixel,
                       bool exif)
 {
     static const char turned[] =
@@ -173,7 +161,7 @@ static void make_jpeg(struct file *f, J_COLOR_SPACE space, int channels, const u
     jpeg_finish_compress(&c);
     jpeg_destroy_compress(&c);
     f->len = 0;
-    add(f, bytes, len);
+    made_add(f, bytes, len);
     free(bytes);
 }
 
@@ -182,7 +170,7 @@ static void make_jpeg(struct file *f, J_COLOR_SPACE space, int channels, const u
 static void test_jpeg_colour(void **state)
 {
     (void)state;
-    static struct file f;
+    static struct made_file f;
     const uint8_t pixel[3] = {200, 100, 50};
     for (int exif = 0; exif < 2; exif++) {
         struct covey_decoded out = {.data = NULL};
@@ -204,7 +192,7 @@ static void test_jpeg_colour(void **state)
 static void test_huge(void **state)
 {
     (void)state;
-    static struct file f;
+    static struct made_file f;
     static const uint8_t bytes[] = {0, 1, 128, 255};
     const struct form form = {PNG_COLOR_TYPE_GRAY, 8, 0, bytes};
     make_png(&f, &form);
@@ -225,13 +213,13 @@ static void test_huge(void **state)
 static void test_jpeg_cmyk(void **state)
 {
     (void)state;
-    static struct file f;
+    static struct made_file f;
     make_jpeg(&f, JCS_CMYK, 4, (const uint8_t[]){1, 2, 3, 4}, false);
     refuse(&f, "JPEG");
 }
 
 /* A BMP of 3 x 2 pixels; rows are the file's, padding and all. */
-static void make_bmp(struct file *f, uint16_t depth, int32_t height, const void *palette_bytes,
+static void make_bmp(struct made_file *f, uint16_t depth, int32_t height, const void *palette_bytes,
                      uint32_t colours)
 {
     uint8_t header[54] = "BM";
@@ -243,11 +231,11 @@ static void make_bmp(struct file *f, uint16_t depth, int32_t height, const void 
     covey_store16(header + 28, depth);
     covey_store32(header + 46, colours);
     f->len = 0;
-    add(f, header, sizeof header);
-    add(f, palette_bytes, 4 * (size_t)colours);
+    made_add(f, header, sizeof header);
+    made_add(f, palette_bytes, 4 * (size_t)colours);
 }
 
-static void expect_bmp(const struct file *f, uint32_t channels, const float *want)
+static void expect_bmp(const struct made_file *f, uint32_t channels, const float *want)
 {
     struct covey_decoded out = {.data = NULL};
     struct covey_nn_error why = {""};
@@ -264,13 +252,13 @@ static void expect_bmp(const struct file *f, uint32_t channels, const float *wan
 static void test_bmp(void **state)
 {
     (void)state;
-    static struct file f;
+    static struct made_file f;
     static const uint8_t gray[] = {5, 5, 5, 0, 9, 9, 9, 0}, blue[] = {5, 5, 5, 0, 9, 8, 7, 0};
     static const uint8_t indices[] = {0, 1, 0, 77, 1, 1, 1, 77};
     static const uint8_t colours[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  0, 0, 0,
                                       10, 11, 12, 13, 14, 15, 16, 17, 18, 0, 0, 0};
     make_bmp(&f, 8, 2, gray, 2);
-    add(&f, indices, sizeof indices);
+    made_add(&f, indices, sizeof indices);
     expect_bmp(&f, 1, (const float[]){9, 9, 9, 5, 9, 5});
     size_t len = f.len;
     for (f.len = 0; f.len < len; f.len++) {
@@ -280,17 +268,17 @@ static void test_bmp(void **state)
     f.len = len;
     refuse(&f, "palette");
     make_bmp(&f, 8, -2, blue, 2);
-    add(&f, indices, sizeof indices);
+    made_add(&f, indices, sizeof indices);
     expect_bmp(&f, 3, (const float[]){5, 7, 5, 7, 7, 7, 5, 8, 5, 8, 8, 8, 5, 9, 5, 9, 9, 9});
     make_bmp(&f, 24, 2, "", 0);
-    add(&f, colours, sizeof colours);
+    made_add(&f, colours, sizeof colours);
     expect_bmp(&f, 3,
                (const float[]){12, 15, 18, 3, 6, 9, 11, 14, 17, 2, 5, 8, 10, 13, 16, 1, 4, 7});
     covey_store32(f.bytes + 18, 32767);
     covey_store32(f.bytes + 22, 0x80000000U);
     refuse(&f, "32767");
     make_bmp(&f, 4, 2, gray, 2);
-    add(&f, indices, sizeof indices);
+    made_add(&f, indices, sizeof indices);
     refuse(&f, "bits a pixel");
 }
 
