@@ -133,6 +133,30 @@ static inline struct held *optest_run(enum covey_op op, struct optest *t)
     return out;
 }
 
+/* What an operator may not be given. */
+struct refusal {
+    enum covey_op op;
+    struct covey_shape in[4];
+    unsigned inputs;
+    struct covey_op_attrs attrs;
+};
+
+static inline void expect_refused(const struct refusal *table, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        struct optest t = optest_of(table[i].inputs);
+        struct held *out[1];
+        t.attrs = table[i].attrs;
+        for (unsigned j = 0; j < t.inputs; j++) {
+            t.in[j] = hold_random(COVEY_TYPE_F32, table[i].in[j], 0, 5);
+        }
+        if (optest_try(table[i].op, &t, out) == COVEY_OK) {
+            fail_msg("row %zu is accepted", i);
+        }
+        optest_done(&t);
+    }
+}
+
 /* Exactly these values, NaN for NaN, and frees. */
 static inline void expect_reals(struct held *got, enum covey_type type, struct covey_shape shape,
                                 const double *values, double tolerance)
