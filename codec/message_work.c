@@ -60,6 +60,7 @@ static const struct covey__field stalled[] = {
     SEGMENT,
 };
 static const struct covey__field drop[] = {REQUEST};
+static const struct covey__field ask[] = {REQUEST, ATTEMPT};
 #define DIGESTS BYTES(20, blobs.digests, COVEY_WORK_WANT_MAX * sizeof(struct covey_digest))
 static const struct covey__field want[] = {
     DIGESTS,
@@ -78,7 +79,7 @@ static const struct covey__message all[] = {
     {COVEY_WORK_STALLED, COVEY__FIELDS(stalled)}, {COVEY_WORK_DROP, COVEY__FIELDS(drop)},
     {COVEY_WORK_WANT, COVEY__FIELDS(want)},       {COVEY_WORK_GIVE, COVEY__FIELDS(give)},
     {COVEY_WORK_LACK, COVEY__FIELDS(lack)},       {COVEY_WORK_PROBE, COVEY__FIELDS(probe)},
-    {COVEY_WORK_PROBED, COVEY__FIELDS(probe)},
+    {COVEY_WORK_PROBED, COVEY__FIELDS(probe)},    {COVEY_WORK_ASK, COVEY__FIELDS(ask)},
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), COVEY_CONTROL_MAX};
 

@@ -108,13 +108,13 @@ bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *reques
                          const struct covey_work_tile *said)
 {
     const struct covey__tiles *tiles = &request->tiles;
-    if (said->segment != covey__run_of(turn, request)->segments ||
+    uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
+    if (missing == 0 || said->segment != covey__run_of(turn, request)->segments ||
         (request->fed & covey__run_bit(device)) == 0 || said->run != tiles->run ||
         said->attempt != tiles->attempt) {
         return false;
     }
     /* Rows that are not here either are the run's own trouble. */
-    uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
     for (unsigned d = 0; tiles->state == COVEY__TILES_WAITING && d < COVEY_PLAN_DEVICES_MAX; d++) {
         if ((missing & covey__run_bit(d)) != 0 && tiles->answer[d] == 0) {
             return false;

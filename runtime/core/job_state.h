@@ -39,8 +39,8 @@ enum {
     COVEY__JOB_DEVIATIONS = 6, /* median deviations above the median that are still in time */
     /* tile runs */
     COVEY__JOB_ATTEMPTS = 6,         /* at one run; then it is computed here */
-    COVEY__JOB_GRACE_MS = 5,         /* whoever waits for others itself complains by then */
-    COVEY__JOB_STALL_MIN_MS = 20,    /* that a holder waits for one segment's rows at least */
+    COVEY__JOB_GRACE_MS = 5,         /* what belongs together comes together */
+    COVEY__JOB_STALL_MIN_MS = 20,    /* that one segment's rows are waited for at least */
     COVEY__JOB_TILE_AVOID_MS = 3000, /* the first time, then twice as long each time */
     COVEY__JOB_TILE_AVOIDS = 4,      /* doublings */
 };
@@ -165,18 +165,23 @@ struct covey__tiles {
     uint8_t run, attempt;
     uint8_t tries;       /* attempts at this run */
     bool again;          /* CUTTING: the layout is of no use any more */
-    bool patient;        /* WAITING: all were late, and were given more time */
+    bool patient;        /* WAITING: more time was given */
+    uint8_t looks;       /* at a verdict that came late */
     uint32_t used;       /* devices of the layout */
     uint32_t tell;       /* START is due */
     uint32_t told;       /* START was sent */
     uint32_t drop;       /* DROP is due */
     uint32_t lost;       /* get no strip of this run any more */
-    uint32_t missed;     /* named by holders that wait for them */
-    uint32_t complained; /* wait themselves */
-    uint32_t unable;     /* cannot go on */
+    uint32_t unable;     /* cannot go on, or are why others cannot */
+    uint32_t ask;        /* ASK is due */
+    uint32_t asked;      /* ASK was sent, and nothing heard since */
     uint64_t reached_ms; /* the run, by the request */
     uint64_t began_ms, overdue_ms;
-    uint64_t grace_ms; /* 0: no complaint */
+    uint64_t late_ms;                       /* when the usual time is over; 0: nobody knows */
+    uint64_t grace_ms;                      /* of those that are unable; 0: nobody is */
+    uint64_t verdict_ms;                    /* on those that were asked; 0: nobody was */
+    uint32_t waits[COVEY_PLAN_DEVICES_MAX]; /* for whom each waits, as it said last */
+    uint8_t at[COVEY_PLAN_DEVICES_MAX];     /* the segment where it was then */
     struct covey_tile_layout layout;
     struct covey_tile_layout twin;               /* segments 0: rows are made once */
     covey_handle cut[COVEY_PLAN_DEVICES_MAX];    /* until START is sent */
@@ -364,11 +369,14 @@ uint32_t covey__times_usual(const struct covey__times *times);
 /* Until when something that began now is not late yet: the same, but no blink of an eye. */
 uint32_t covey__times_patience(const struct covey__times *times);
 
-/* How long this attempt at a tile run may take before it is tried again, and how long its holders
- * may wait for one segment's rows before they say so; milliseconds. */
+/* How long this attempt at a tile run may take before it is tried again, and before its holders are
+ * asked whether they live (0: nobody knows); how long they may wait for one segment's rows before
+ * they say so, and take to answer; milliseconds. */
 uint64_t covey__run_patience_ms(const struct covey__session *session,
                                 const struct covey_plan_run *run,
                                 const struct covey__request *request);
+uint64_t covey__run_usual_ms(const struct covey__session *session,
+                             const struct covey__request *request);
 uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
                              const struct covey__request *request);
 
@@ -414,5 +422,7 @@ const struct covey_tile_layout *covey__run_layout(const struct covey__tiles *til
 uint32_t covey__run_unanswered(const struct covey__tiles *tiles);
 /* WAITING: looks at the deadlines. */
 void covey__run_watch(struct covey__turn *turn, struct covey__request *request);
+/* Sends the questions that are due. False: the update is full. */
+bool covey__run_ask(struct covey__turn *turn, struct covey__request *request);
 
 #endif /* COVEY_CORE_JOB_STATE_H */

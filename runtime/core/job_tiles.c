@@ -99,6 +99,7 @@ bool covey__job_tiles_piece(struct covey__turn *turn, const struct covey_incomin
         return false;
     }
     tiles->answer[d] = in->body;
+    tiles->waits[d] = 0;
     turn->job->peer[version->peer[d]].stalls = 0;
     if (covey__run_unanswered(tiles) == 0) {
         tiles->state = COVEY__TILES_COMPLETE;
@@ -226,8 +227,10 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
         return false;
     }
     tiles->again = tiles->patient = false;
-    tiles->missed = tiles->complained = tiles->unable = tiles->tell = 0;
-    tiles->grace_ms = 0;
+    tiles->unable = tiles->tell = tiles->ask = tiles->asked = 0;
+    tiles->grace_ms = tiles->verdict_ms = 0;
+    memset(tiles->waits, 0, sizeof(tiles->waits));
+    memset(tiles->at, 0, sizeof(tiles->at));
     bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
                   !is_hopeless(turn, request) && choose(turn, request);
     tiles->used = shared ? covey__run_makers(&tiles->layout) | covey__run_makers(&tiles->twin) : 0;
@@ -310,6 +313,8 @@ static bool pump_start(struct covey__turn *turn, struct covey__request *request)
     tiles->began_ms = turn->now_ms;
     tiles->overdue_ms =
         turn->now_ms + covey__run_patience_ms(session, covey__run_of(turn, request), request);
+    uint64_t usual_ms = covey__run_usual_ms(session, request);
+    tiles->late_ms = usual_ms != 0 ? turn->now_ms + usual_ms : 0;
     tiles->state = COVEY__TILES_WAITING;
     return true;
 }
@@ -346,7 +351,7 @@ static bool pump_once(struct covey__turn *turn, struct covey__request *request)
         return pump_start(turn, request);
     case COVEY__TILES_WAITING:
         covey__run_watch(turn, request);
-        return true;
+        return covey__run_ask(turn, request);
     case COVEY__TILES_COMPLETE:
     case COVEY__TILES_TO_COMPUTE:
         return tell_done(turn, request);

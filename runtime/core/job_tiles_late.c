@@ -72,15 +72,50 @@ void covey__run_lose_slow(struct covey__turn *turn, struct covey__request *reque
     lose(&request->tiles, devices);
 }
 
-/* Whoever is waited for and does not wait itself. Where all wait for one another rows were lost
- * between two: one of those is left out. */
-static uint32_t root_cause(const struct covey__tiles *tiles, unsigned self)
+/* ---- who lives ----
+ *
+ * Whoever lacks rows says so (STALLED), and the owner knows when a run's usual time is over. Then
+ * all whose rows are not here are asked (ASK). A device that lives says at once whose rows it lacks
+ * itself, whatever its threads compute, and is waited for. Who says nothing for as long as a holder
+ * waits is left out, if anybody waits for it; the others are asked again. */
+
+static bool is_late(const struct covey__turn *turn, const struct covey__tiles *tiles)
 {
-    uint32_t roots = (tiles->unable | (tiles->missed & ~tiles->complained)) & tiles->used;
-    for (unsigned d = 0; roots == 0 && d < COVEY_PLAN_DEVICES_MAX; d++) {
-        roots = d != self ? tiles->missed & tiles->used & covey__run_bit(d) : 0;
+    return tiles->late_ms != 0 && turn->now_ms >= tiles->late_ms;
+}
+
+static void ask_all(struct covey__turn *turn, struct covey__request *request)
+{
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    struct covey__tiles *tiles = &request->tiles;
+    tiles->ask = covey__run_unanswered(tiles);
+    tiles->asked = 0;
+    tiles->looks = 0;
+    tiles->verdict_ms =
+        turn->now_ms + covey__run_stall_ms(session, covey__run_of(turn, request), request);
+}
+
+bool covey__run_ask(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey_work_message message = {.type = COVEY_WORK_ASK};
+    message.tile.fence = covey__job_fence(covey__request_session(turn->job, request), version);
+    message.tile.request = request->id;
+    message.tile.run = tiles->run;
+    message.tile.attempt = tiles->attempt;
+    bool waiting = tiles->state == COVEY__TILES_WAITING;
+    for (unsigned d = 0; waiting && tiles->ask != 0 && d < version->plan.devices; d++) {
+        if ((tiles->ask & covey__run_bit(d)) == 0) {
+            continue;
+        }
+        if (covey__update_send(turn->out, &version->plan.device[d], &message, 0) != COVEY_OK) {
+            return false;
+        }
+        tiles->ask &= ~covey__run_bit(d);
+        tiles->asked |= covey__run_bit(d);
     }
-    return roots != 0 ? roots : tiles->missed & tiles->used;
+    return true;
 }
 
 void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
@@ -99,31 +134,92 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
         tiles->state != COVEY__TILES_WAITING) {
         return;
     }
-    uint32_t missing = covey_load32(said->missing.ptr) & tiles->used;
-    missing |=
-        missing == 0 ? covey__run_bit(d) : 0; /* it knows no plan, so not its own number either */
-    tiles->unable |= missing & covey__run_bit(d);
-    tiles->missed |= missing;
-    tiles->complained |= covey__run_bit(d);
-    if (tiles->grace_ms == 0) {
-        tiles->grace_ms = turn->now_ms + COVEY__JOB_GRACE_MS;
+    uint32_t named = covey_load32(said->missing.ptr), self = covey__run_bit(d);
+    tiles->asked &= ~self;
+    if ((named & self) != 0) {
+        uint32_t others = named != UINT32_MAX ? named & tiles->used & ~self : 0;
+        tiles->unable |= others != 0 ? others : self;
+        tiles->grace_ms =
+            tiles->grace_ms != 0 ? tiles->grace_ms : turn->now_ms + COVEY__JOB_GRACE_MS;
+        return;
+    }
+    tiles->waits[d] = named & tiles->used;
+    tiles->at[d] = said->segment;
+    if (tiles->waits[d] != 0 && tiles->verdict_ms == 0) {
+        ask_all(turn, request);
+    }
+}
+
+/* Devices that others wait for. */
+static uint32_t missed_of(const struct covey__tiles *tiles)
+{
+    uint32_t missed = 0;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        missed |= tiles->waits[d];
+    }
+    return missed;
+}
+
+static void judge(struct covey__turn *turn, struct covey__request *request)
+{
+    struct covey__tiles *tiles = &request->tiles;
+    if (turn->now_ms > tiles->verdict_ms + COVEY__JOB_HELD_UP_MS &&
+        tiles->looks < COVEY__JOB_LOOKS_MAX) {
+        /* What came while this device was busy is read before anybody is taken for silent. */
+        tiles->looks++;
+        tiles->verdict_ms = turn->now_ms + 1;
+        return;
+    }
+    uint32_t open = covey__run_unanswered(tiles);
+    uint32_t wanted = is_late(turn, tiles) ? open : missed_of(tiles) & open;
+    uint32_t silent = (tiles->ask | tiles->asked) & wanted;
+    tiles->verdict_ms = 0;
+    if (silent != 0) {
+        covey__run_lose_slow(turn, request, silent);
+    } else if (wanted != 0) {
+        ask_all(turn, request);
     }
 }
 
 /* ---- deadlines ---- */
 
-/* Nobody complained of anyone, and rows are missing. When few are, it is those devices; when most
- * are, all may be slower than thought: once they get more time. */
+/* Whose rows are not here, and who waits for nobody's itself. Where all wait for one another rows
+ * were lost between two: one of those. */
+static uint32_t root_causes(const struct covey__tiles *tiles, unsigned self)
+{
+    uint32_t roots = covey__run_unanswered(tiles), missed = missed_of(tiles);
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        roots &= tiles->waits[d] != 0 ? ~covey__run_bit(d) : UINT32_MAX;
+    }
+    for (unsigned d = 0; roots == 0 && d < COVEY_PLAN_DEVICES_MAX; d++) {
+        roots = d != self ? missed & covey__run_bit(d) : 0;
+    }
+    return roots != 0 ? roots : missed;
+}
+
+static bool are_in_last_segment(const struct covey__tiles *tiles, uint32_t devices)
+{
+    for (unsigned d = 0; d < tiles->layout.devices; d++) {
+        if ((devices & covey__run_bit(d)) != 0 && tiles->at[d] + 1U < tiles->layout.segments) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* It takes twice as long as usual, though all live. Where most are the cause, all may be slower
+ * than thought, and who is nearly done is sooner done than a new attempt: once they get half of
+ * that time more. */
 static void overdue(struct covey__turn *turn, struct covey__request *request)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
     struct covey__tiles *tiles = &request->tiles;
-    uint32_t late = covey__run_unanswered(tiles);
-    if (2 * covey__count_of(late) > covey__count_of(tiles->used) &&
-        covey__count_of(tiles->used) > 1 && !tiles->patient) {
+    uint32_t late = root_causes(tiles, version->self);
+    bool most = 2 * covey__count_of(late) > covey__count_of(tiles->used) &&
+                covey__count_of(tiles->used) > 1;
+    if (!tiles->patient && (most || are_in_last_segment(tiles, late))) {
         tiles->patient = true;
-        tiles->overdue_ms = turn->now_ms + (turn->now_ms - tiles->began_ms);
-        covey__job_wake(turn->job, tiles->overdue_ms);
+        tiles->overdue_ms = turn->now_ms + (turn->now_ms - tiles->began_ms) / 2;
         return;
     }
     uint32_t others = late;
@@ -136,26 +232,29 @@ static void overdue(struct covey__turn *turn, struct covey__request *request)
 void covey__run_watch(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    if (tiles->grace_ms != 0 && turn->now_ms >= tiles->grace_ms) {
-        uint32_t roots = root_cause(tiles, version->self);
-        tiles->grace_ms = 0;
-        if (roots != 0) {
-            covey__run_lose_slow(turn, request, roots);
-            return;
-        }
-    }
     if (turn->now_ms >= tiles->overdue_ms && covey__request_beside(turn->job, request)) {
         const struct covey__session *session = covey__request_session(turn->job, request);
         tiles->overdue_ms = tiles->began_ms +
                             covey__run_patience_ms(session, covey__run_of(turn, request), request);
     }
-    if (turn->now_ms >= tiles->overdue_ms) {
+    if (tiles->grace_ms != 0 && turn->now_ms >= tiles->grace_ms) {
+        covey__run_lose_slow(turn, request, tiles->unable);
+    } else if (turn->now_ms >= tiles->overdue_ms) {
         overdue(turn, request);
+    } else if (tiles->verdict_ms != 0 && turn->now_ms >= tiles->verdict_ms) {
+        judge(turn, request);
+    }
+    if (tiles->state != COVEY__TILES_WAITING) {
         return;
     }
-    covey__job_wake(turn->job, tiles->overdue_ms);
-    if (tiles->grace_ms != 0) {
-        covey__job_wake(turn->job, tiles->grace_ms);
+    if (tiles->verdict_ms == 0 && is_late(turn, tiles)) {
+        ask_all(turn, request);
+    }
+    const uint64_t at_ms[] = {tiles->overdue_ms, tiles->grace_ms, tiles->verdict_ms,
+                              is_late(turn, tiles) ? 0 : tiles->late_ms};
+    for (size_t i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
+        if (at_ms[i] != 0) {
+            covey__job_wake(turn->job, at_ms[i]);
+        }
     }
 }

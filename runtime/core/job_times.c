@@ -79,9 +79,18 @@ uint64_t covey__run_patience_ms(const struct covey__session *session,
     return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
 }
 
-/* How long a holder may wait for one segment's rows: half of the longest segment longer than that
- * one takes, in the proportion of what was measured to what was predicted, and no less than half of
- * a run, since that is what is lost at least when it is tried again. */
+uint64_t covey__run_usual_ms(const struct covey__session *session,
+                             const struct covey__request *request)
+{
+    const struct covey__tiles *tiles = &request->tiles;
+    uint64_t ms = covey__times_patience(&session->run_times[tiles->run]);
+    return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
+}
+
+/* Rows of one segment are late half of the longest segment later than that one takes, in the
+ * proportion of what was measured to what was predicted, and no sooner than after half of a run,
+ * since that is what is lost at least when it is tried again. For half of that time a holder waits
+ * before it says so; for the other half whoever is asked then may take to answer. */
 uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
                              const struct covey__request *request)
 {
@@ -99,7 +108,7 @@ uint16_t covey__run_stall_ms(const struct covey__session *session, const struct 
     }
     uint64_t half_ms = (median_us != 0 ? median_us : run->predicted_us) / 2000;
     ms = ms > half_ms ? ms : half_ms;
-    ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS)
+    ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS) / 2
          << (tiles->tries > 0 ? tiles->tries - 1 : 0);
     return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
 }

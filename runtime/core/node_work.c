@@ -192,6 +192,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     case COVEY_WORK_RETIRE:
     case COVEY_WORK_START:
     case COVEY_WORK_DROP:
+    case COVEY_WORK_ASK:
         if (owner_allowed) {
             return covey__worker_message(node->worker, in, node->out);
         }

@@ -337,8 +337,9 @@ static bool take_start(struct covey_tiles *tiles, const struct covey_incoming *i
     if (begin_job(tiles, plan, in)) {
         return true;
     }
-    /* Who is not in a plan that is known here names nobody: the owner knows who says it. */
-    bool sent = covey__tiles_stalled(out, &in->peer, start, plan == NULL ? 0 : 1U << plan->me);
+    /* Who is not in a plan that is known here names all: the owner knows who says it. */
+    bool sent =
+        covey__tiles_stalled(out, &in->peer, start, plan == NULL ? UINT32_MAX : 1U << plan->me);
     (void)sent; /* the owner goes on without this holder's word, only later */
     return false;
 }
@@ -432,6 +433,27 @@ static void take_drop(struct covey_tiles *tiles, const struct covey_incoming *in
     drop_early(tiles, &drop->fence, &drop->request);
 }
 
+/* Nothing is missing of an attempt that is not here yet: its START may be longer under way. */
+static void take_ask(struct covey_tiles *tiles, const struct covey_incoming *in,
+                     struct covey_update *out)
+{
+    struct covey_work_tile tile = in->message->tile;
+    const struct covey__tiles_plan *plan = find_plan(tiles, &in->peer, &tile.fence);
+    if (plan == NULL) {
+        return;
+    }
+    const struct covey__tiles_job *job = find_job(tiles, &tile.fence, tile.request);
+    uint32_t missing = 0;
+    tile.segment = 0;
+    if (job != NULL && compare_attempt(&tile, job->run, job->attempt) == 0) {
+        uint8_t end = job->layout.segments;
+        tile.segment = job->segment < end ? job->segment : end;
+        missing = job->segment < end ? covey__tiles_missing(job) : 0;
+    }
+    bool sent = covey__tiles_stalled(out, &in->peer, &tile, missing);
+    (void)sent; /* the owner goes on without this holder's word */
+}
+
 bool covey__tiles_message(struct covey_tiles *tiles, const struct covey_incoming *in,
                           struct covey_update *out)
 {
@@ -443,6 +465,8 @@ bool covey__tiles_message(struct covey_tiles *tiles, const struct covey_incoming
     }
     if (in->message->type == COVEY_WORK_DROP) {
         take_drop(tiles, in);
+    } else if (in->message->type == COVEY_WORK_ASK) {
+        take_ask(tiles, in, out);
     }
     return false;
 }

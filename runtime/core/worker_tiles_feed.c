@@ -37,6 +37,14 @@ bool covey__tiles_is_waiting(const struct covey__tiles_job *job)
     return any;
 }
 
+/* Of a result twice as long as within the run: the owner is not to find out who is late, but to
+ * send all of the input. */
+uint32_t covey__tiles_stall_ms(const struct covey__tiles_job *job)
+{
+    bool result = job->segment == job->layout.segments;
+    return result ? 2U * job->stall_ms : job->stall_ms;
+}
+
 bool covey__tiles_send_piece(struct covey_update *out, const struct covey__tiles_job *job,
                              const struct covey_node_id *to, covey_handle body)
 {

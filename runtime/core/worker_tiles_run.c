@@ -25,11 +25,11 @@ void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment)
     job->kept = job->kept && job->state == COVEY__TILES_WAITING;
 }
 
-/* Devices whose pieces of the job's segment are not here yet. */
-static uint32_t missing_of(const struct covey__tiles_job *job)
+uint32_t covey__tiles_missing(const struct covey__tiles_job *job)
 {
     uint32_t missing = 0;
-    for (unsigned d = 0; d < job->layout.devices && job->segment > 0; d++) {
+    bool waits = job->state == COVEY__TILES_WAITING && job->segment > 0;
+    for (unsigned d = 0; d < job->layout.devices && waits; d++) {
         struct covey_rows rows = covey__tiles_rows(job, job->segment, d);
         if (rows.begin < rows.end && d != job->plan->me && job->piece[job->segment][d] == 0) {
             missing |= 1U << d;
@@ -50,7 +50,8 @@ bool covey__tiles_has_out(const struct covey__tiles_job *job)
 
 static bool is_startable(const struct covey__tiles_job *job)
 {
-    return job->state == COVEY__TILES_WAITING && !covey__tiles_has_out(job) && missing_of(job) == 0;
+    return job->state == COVEY__TILES_WAITING && !covey__tiles_has_out(job) &&
+           covey__tiles_missing(job) == 0;
 }
 
 bool covey__tiles_stalled(struct covey_update *out, const struct covey_node_id *owner,
@@ -293,7 +294,7 @@ void covey__tiles_event(struct covey_tiles *tiles, const struct covey_event *eve
         }
         if (event->err != COVEY_OK && job->segment < job->layout.segments) {
             job->complain = true;
-            job->missing = event->index != 0 ? event->index : 1U << job->plan->me;
+            job->missing = event->index | 1U << job->plan->me;
             covey__tiles_drop(job);
             return;
         }
@@ -312,8 +313,8 @@ static void tick_job(struct covey__tiles_job *job, uint64_t now_ms)
     job->heard_ms = job->heard ? now_ms : job->heard_ms;
     job->since_ms = job->moved ? now_ms : job->since_ms;
     job->heard = job->moved = false;
-    if (covey__tiles_is_waiting(job) && now_ms - job->since_ms >= job->stall_ms) {
-        job->missing = missing_of(job);
+    if (covey__tiles_is_waiting(job) && now_ms - job->since_ms >= covey__tiles_stall_ms(job)) {
+        job->missing = covey__tiles_missing(job);
         job->complain = job->missing != 0;
         job->stalled = true;
     }
@@ -348,7 +349,7 @@ uint64_t covey__tiles_deadline_ms(const struct covey_tiles *tiles)
     for (unsigned i = 0; i < tiles->jobs; i++) {
         const struct covey__tiles_job *job = &tiles->job[i];
         if (covey__tiles_is_waiting(job)) {
-            at = sooner(at, job->since_ms + job->stall_ms);
+            at = sooner(at, job->since_ms + covey__tiles_stall_ms(job));
         }
         if (job->state == COVEY__TILES_WAITING || job->state == COVEY__TILES_DONE) {
             at = sooner(at, job->heard_ms + COVEY__TILES_SILENT_MS);

@@ -106,6 +106,8 @@ void covey__tiles_drop(struct covey__tiles_job *job);
 /* The next segment, from this one on, in which this device has rows. */
 void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment);
 bool covey__tiles_has_out(const struct covey__tiles_job *job);
+/* Devices whose pieces of its segment it waits for. */
+uint32_t covey__tiles_missing(const struct covey__tiles_job *job);
 /* worker_tiles_feed.c: a run's result at the holders of the layer behind it */
 
 /* Rows of this segment's input that device `from` made for this one. */
@@ -116,6 +118,8 @@ void covey__tiles_fed(struct covey__tiles_job *job, const struct covey_work_tile
 /* Whether somebody may be late: a fed device without rows begins to wait long before the others
  * can have made theirs. */
 bool covey__tiles_is_waiting(const struct covey__tiles_job *job);
+/* How long it waits for the pieces of its segment before it says so. */
+uint32_t covey__tiles_stall_ms(const struct covey__tiles_job *job);
 /* Rows of out_segment to one who needs them. False: no room for it now. */
 bool covey__tiles_send_piece(struct covey_update *out, const struct covey__tiles_job *job,
                              const struct covey_node_id *to, covey_handle body);

@@ -46,6 +46,7 @@ enum covey_work_type {
     COVEY_WORK_LACK = 48,    /* I have none of these */
     COVEY_WORK_PROBE = 49,   /* any -> any: answered by PROBED once the body is here */
     COVEY_WORK_PROBED = 50,
+    COVEY_WORK_ASK = 51, /* owner -> holder: STALLED at once, whatever is computed */
 };
 
 enum {
@@ -137,15 +138,17 @@ struct covey_work_tile {
     struct covey_fence fence;
     uint64_t request;
     uint8_t attempt, run;
-    uint8_t segment;            /* PIECE: whose input this is, `segments` for the run's result;
-                                   STALLED: which waits */
-    uint8_t source;             /* PIECE: device index in the plan */
-    uint16_t stall_ms;          /* START: tell STALLED after waiting so long for one segment */
-    uint32_t fed;               /* START: bit d: device d gets the run's result, for `layer` */
-    uint16_t layer;             /* START: of a device that is fed: computed with the result, */
-    uint32_t work;              /* and answered like an EXECUTE of this number */
-    struct covey_bytes layout;  /* START: rows by segment and device (runtime/core/tiles.c) */
-    struct covey_bytes missing; /* STALLED: 4 bytes, bit d: device d, least bit first */
+    uint8_t segment;           /* PIECE: whose input this is, `segments` for the run's result;
+                                  STALLED: which waits */
+    uint8_t source;            /* PIECE: device index in the plan */
+    uint16_t stall_ms;         /* START: tell STALLED after waiting so long for one segment */
+    uint32_t fed;              /* START: bit d: device d gets the run's result, for `layer` */
+    uint16_t layer;            /* START: of a device that is fed: computed with the result, */
+    uint32_t work;             /* and answered like an EXECUTE of this number */
+    struct covey_bytes layout; /* START: rows by segment and device (runtime/core/tiles.c) */
+    struct covey_bytes
+        missing; /* STALLED: 4 bytes, bit d: device d, least bit first; naming oneself:
+                    it cannot go on, because of the others named, if they are few */
 };
 
 struct covey_work_blobs {
@@ -162,7 +165,7 @@ struct covey_work_message {
         struct covey_work_execute execute;
         struct covey_work_answer answer;
         struct covey_work_execute cancel;
-        struct covey_work_tile tile;   /* START, PIECE, STALLED; DROP: fence and request only */
+        struct covey_work_tile tile; /* START, PIECE, STALLED, ASK; DROP: fence and request only */
         struct covey_work_blobs blobs; /* WANT, LACK */
         struct covey_digest give;      /* GIVE */
         uint32_t probe;                /* PROBE, PROBED: a number */

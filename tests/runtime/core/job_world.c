@@ -78,6 +78,14 @@ static void on_send(struct world *w, const struct covey_action *action)
         w->start[d] = m.tile;
     } else if (m.type == COVEY_WORK_DROP) {
         w->dropped |= 1U << d;
+    } else if (m.type == COVEY_WORK_ASK) {
+        assert_int_equal(m.tile.request, w->start[d].request);
+        assert_int_equal(m.tile.attempt, w->start[d].attempt);
+        w->asked_at[d]++;
+        struct pending p = {DO_STALLED, d, m.tile.fence};
+        if ((w->silent >> d & 1) == 0) {
+            later(w, p);
+        }
     } else {
         struct covey_plan_request costs;
         static struct covey_plan_held held;
@@ -238,6 +246,8 @@ static void carry_out(struct world *w)
             assert_int_equal(give(w, &event), COVEY_OK);
         } else if (p.what == DO_CUT) {
             answer_cut(w);
+        } else if (p.what == DO_STALLED) {
+            stall(w, p.device, w->waits_for[p.device]);
         } else if (p.what == DO_READY) {
             tell(w, p.device, &ready, 0, 0);
         } else {
@@ -390,7 +400,7 @@ struct world *rows_world(unsigned devices, unsigned parity)
     return w;
 }
 
-static struct world *tiles_new(unsigned devices, bool check_all, bool feeds)
+static struct world *tiles_new(unsigned devices, bool check_all, bool feeds, uint16_t halo)
 {
     struct world *w = world_new(devices, 1);
     w->costs.check_all = check_all;
@@ -404,7 +414,7 @@ static struct world *tiles_new(unsigned devices, bool check_all, bool feeds)
             .weight_bytes = 1000,
             .whole.flops = ROWS * UINT64_C(100000000),
             .row.flops = 100000000,
-            .map = {ROWS, ROWS, 1, 1, 1, row, row},
+            .map = {ROWS, ROWS, 1, halo, halo, row, row},
         };
     }
     if (feeds) {
@@ -425,17 +435,24 @@ static struct world *tiles_new(unsigned devices, bool check_all, bool feeds)
 
 struct world *tiles_world(unsigned devices)
 {
-    return tiles_new(devices, false, false);
+    return tiles_new(devices, false, false, 1);
+}
+
+struct world *segments_world(unsigned devices)
+{
+    struct world *w = tiles_new(devices, false, false, 8);
+    assert_int_equal(w->plan.run[0].segments, 4);
+    return w;
 }
 
 struct world *feed_world(unsigned devices)
 {
-    return tiles_new(devices, false, true);
+    return tiles_new(devices, false, true, 1);
 }
 
 struct world *twins_world(unsigned devices)
 {
-    return tiles_new(devices, true, false);
+    return tiles_new(devices, true, false, 1);
 }
 
 void start_tiles(struct world *w, uint64_t request)
@@ -470,6 +487,7 @@ void stall(struct world *w, unsigned device, uint32_t missing)
     covey_store32(bytes, missing);
     struct covey_work_message m = {.type = COVEY_WORK_STALLED, .tile = w->start[device]};
     m.tile.missing = covey_bytes_of(bytes, sizeof(bytes));
+    m.tile.segment = w->at[device];
     tell(w, device, &m, 0, 0);
 }
 

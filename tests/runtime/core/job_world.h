@@ -23,7 +23,7 @@ enum { BLOCK_ROW_BYTES = 40, BLOCK_BYTES = 16 * BLOCK_ROW_BYTES };
 extern const struct covey_fence session; /* of each world's one session */
 
 struct pending {
-    enum { DO_PREPARED, DO_READY, DO_UP, DO_CUT } what;
+    enum { DO_PREPARED, DO_READY, DO_UP, DO_CUT, DO_STALLED } what;
     unsigned device;
     struct covey_fence fence;
 };
@@ -63,6 +63,10 @@ struct world {
     struct covey_tile_layout layout, twin;
     struct covey_work_tile start[DEVICES];
     unsigned tiles_done, computed_here;
+    unsigned asked_at[DEVICES]; /* how often */
+    unsigned silent;            /* mask of those that do not answer it; the others' answers: */
+    uint8_t at[DEVICES];
+    uint32_t waits_for[DEVICES];
 };
 
 struct covey_node_id id_of(unsigned device);
@@ -89,6 +93,8 @@ struct world *ready_world(unsigned devices, unsigned parity);
 struct world *rows_world(unsigned devices, unsigned parity);
 /* Its model is one tile run of four cells of ROWS rows; request 7 has begun. */
 struct world *tiles_world(unsigned devices);
+/* Each cell is a segment, since it needs many rows of its neighbours. */
+struct world *segments_world(unsigned devices);
 /* The run feeds the one layer behind it. */
 struct world *feed_world(unsigned devices);
 /* Each row is made by two devices. */

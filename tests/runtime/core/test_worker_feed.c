@@ -7,7 +7,10 @@
 
 #include "tiles_world.h"
 
-enum { FED = 0xe }; /* all but the owner */
+enum {
+    FED = 0xe,             /* all but the owner */
+    FED_MS = 2 * STALL_MS, /* how long they wait for the rest of a result */
+};
 
 static struct world *fed_world(uint64_t seed)
 {
@@ -64,7 +67,7 @@ static uint64_t deliver_by_and_by(struct world *w, unsigned holder)
 }
 
 /* Whose rows do not come is complained of, once and to the owner alone, by whoever waits for them,
- * just when the time that START gave is over: it begins where it has computed its own. */
+ * just when twice the time that START gave is over: it begins where it has computed its own. */
 static void test_missing_rows_are_complained_of(void **state)
 {
     (void)state;
@@ -76,8 +79,8 @@ static void test_missing_rows_are_complained_of(void **state)
         assert_true(waits_ms > 0 && w->now_ms < waits_ms + STALL_MS);
         assert_result(w, 1, 0);
         assert_int_equal(w->answered[1], FED & ~(1U << 3));
-        assert_int_equal(covey__worker_deadline_ms(w->holder[3].worker), waits_ms + STALL_MS);
-        pass(w, waits_ms + STALL_MS - 1 - w->now_ms);
+        assert_int_equal(covey__worker_deadline_ms(w->holder[3].worker), waits_ms + FED_MS);
+        pass(w, waits_ms + FED_MS - 1 - w->now_ms);
         assert_int_equal(w->stalled_count, 0);
         pass(w, 1);
         assert_int_equal(w->stalled_count, 1);
@@ -87,7 +90,7 @@ static void test_missing_rows_are_complained_of(void **state)
         assert_int_equal(w->stalled.attempt, 0);
         assert_int_equal(w->stalled.run, 0);
         assert_int_equal(w->stalled.segment, SEGMENTS);
-        pass(w, STALL_MS);
+        pass(w, FED_MS);
         assert_int_equal(w->stalled_count, 1);
         struct covey_work_message m = {.type = COVEY_WORK_EXECUTE};
         m.execute = (struct covey_work_execute){w->fence, 1, FED_LAYER, work_of(1, 0) + 1};
@@ -103,7 +106,8 @@ static void test_missing_rows_are_complained_of(void **state)
 }
 
 /* A fed holder without rows of its own complains of nobody while the others may still be computing,
- * however long that takes; from the first rows of the result on it waits for the rest. */
+ * however long that takes; from the first rows of the result on it waits for the rest, twice as
+ * long as for rows of a segment. */
 static void test_waiting_begins_with_the_first_rows(void **state)
 {
     (void)state;
@@ -119,7 +123,7 @@ static void test_waiting_begins_with_the_first_rows(void **state)
     pass(w, STALL_MS);
     assert_int_equal(w->stalled_count, 0);
     deliver_all(w);
-    pass(w, STALL_MS - 1);
+    pass(w, FED_MS - 1);
     assert_int_equal(w->stalled_count, 0);
     pass(w, 1);
     assert_int_equal(w->stalled_count, 1);
@@ -168,7 +172,7 @@ static void test_full_updates_change_nothing(void **state)
         deliver_all(w);
         assert_result(w, 1, 0);
         assert_int_equal(w->answered[1], FED & ~(1U << 1));
-        pass(w, STALL_MS);
+        pass(w, FED_MS);
         assert_int_equal(w->stalled_by, 1U << 1);
         assert_int_equal(w->stalled_missing, 1U << 2);
         world_free(w);
@@ -230,6 +234,25 @@ static void test_failures_are_refused(void **state)
     world_free(w);
 }
 
+/* Asked, who waits for the rest of a result names nobody: its own part of the run is done. */
+static void test_who_waits_for_a_result_names_nobody(void **state)
+{
+    (void)state;
+    struct world *w = fed_world(6);
+    w->cut[3][1] = true;
+    queue_start(w, 1, 0, 0);
+    deliver_all(w);
+    assert_int_equal(w->answered[1], FED & ~(1U << 1));
+    struct covey_work_message m = {.type = COVEY_WORK_ASK};
+    m.tile.fence = w->fence;
+    m.tile.request = 1;
+    tell(w, OWNER, 1, &m, 0);
+    assert_int_equal(w->stalled_count, 1);
+    assert_int_equal(w->stalled.segment, SEGMENTS);
+    assert_int_equal(w->stalled_missing, 0);
+    world_free(w);
+}
+
 static void result_piece(struct world *w, unsigned from, unsigned to, unsigned source, size_t len)
 {
     struct covey_work_message m = {.type = COVEY_WORK_PIECE};
@@ -280,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_full_updates_change_nothing),
         cmocka_unit_test(test_ends_at_any_moment),
         cmocka_unit_test(test_failures_are_refused),
+        cmocka_unit_test(test_who_waits_for_a_result_names_nobody),
         cmocka_unit_test(test_hostile_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,11 +230,20 @@ static void test_failures_name_oneself(void **state)
     queue_start(w, 3, 0, 0); /* of a plan that was never assigned */
     deliver_all(w);
     assert_int_equal(w->stalled_by, 15);
-    assert_int_equal(w->stalled_missing, 0);
+    assert_int_equal(w->stalled_missing, UINT32_MAX);
     world_free(w);
 }
 
-/* Who sent what could not be computed is named instead. */
+static void end_task(struct world *w)
+{
+    unsigned at = 0;
+    while (!w->queue[at].is_event) {
+        at++;
+    }
+    deliver(w, at);
+}
+
+/* Who sent what could not be computed is named too. */
 static void test_failures_name_their_cause(void **state)
 {
     (void)state;
@@ -242,10 +251,67 @@ static void test_failures_name_their_cause(void **state)
     w->fail_compute = true;
     w->fail_because = 1U << 2;
     queue_start(w, 1, 0, 0);
+    deliver(w, find_start(w, 1));
+    end_task(w);
+    assert_int_equal(w->stalled_by, 1U << 1);
+    assert_int_equal(w->stalled_missing, 1U << 1 | 1U << 2);
     deliver_all(w);
     assert_int_equal(w->stalled_by, 15);
-    assert_int_equal(w->stalled_missing, 1U << 2);
     assert_no_bodies(w);
+    world_free(w);
+}
+
+static void ask(struct world *w, unsigned from, unsigned to, uint8_t attempt)
+{
+    struct covey_work_message m = {.type = COVEY_WORK_ASK};
+    m.tile.fence = w->fence;
+    m.tile.request = 1;
+    m.tile.attempt = attempt;
+    tell(w, from, to, &m, 0);
+}
+
+static void assert_told(struct world *w, unsigned segment, uint32_t missing)
+{
+    assert_int_equal(w->stalled_count, 1);
+    assert_int_equal(w->stalled_by, 1U << 1);
+    assert_int_equal(w->stalled.segment, segment);
+    assert_int_equal(w->stalled_missing, missing);
+    w->stalled_count = w->stalled_by = w->stalled_missing = 0;
+}
+
+/* Whoever is asked answers at once, while it computes too, with the segment where it is and whose
+ * rows it lacks of that; nobody else is answered. */
+static void test_holders_tell_where_they_are(void **state)
+{
+    (void)state;
+    struct world *w = world_new(11);
+    ask(w, OWNER, 1, 0); /* before its START */
+    assert_told(w, 0, 0);
+    queue_start(w, 1, 0, 0);
+    deliver(w, find_start(w, 1));
+    assert_int_equal(w->holder[1].running, 1);
+    ask(w, OWNER, 1, 0);
+    assert_told(w, 0, 0);
+    assert_int_equal(w->stalled.attempt, 0);
+    end_task(w);
+    ask(w, OWNER, 1, 0);
+    assert_told(w, 1, 1U << 0); /* its strip of stride 2 needs a row of that neighbour only */
+    ask(w, OWNER, 1, 1);
+    assert_told(w, 0, 0);
+    ask(w, 2, 1, 0); /* not the owner */
+    w->fence.version++;
+    ask(w, OWNER, 1, 0);
+    w->fence.version--;
+    assert_int_equal(w->stalled_count, 0);
+    while (w->holder[1].running == 0) {
+        deliver(w, 0);
+    }
+    ask(w, OWNER, 1, 0);
+    assert_told(w, 1, 0); /* it has them all */
+    deliver_all(w);
+    assert_result(w, 1, 0);
+    ask(w, OWNER, 1, 0);
+    assert_told(w, SEGMENTS, 0);
     world_free(w);
 }
 
@@ -279,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_jobs_of_an_owner_are_bounded),
         cmocka_unit_test(test_failures_name_oneself),
         cmocka_unit_test(test_failures_name_their_cause),
+        cmocka_unit_test(test_holders_tell_where_they_are),
         cmocka_unit_test(test_shorter_pieces_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
