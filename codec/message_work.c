@@ -14,7 +14,7 @@
     FENCE(part.fence), NUMBER(4, part.request), AT_MOST(5, part.layer, COVEY_LAYERS_MAX - 1),      \
         NUMBER(6, part.work)
 #define REQUEST FENCE(tile.fence), NUMBER(4, tile.request)
-#define ATTEMPT NUMBER(14, tile.attempt), AT_MOST(15, tile.run, COVEY_TILE_RUNS_MAX - 1)
+#define ATTEMPT NUMBER(14, tile.attempt), AT_MOST(15, tile.run, COVEY_WORK_NO_RUN)
 #define SEGMENT AT_MOST(16, tile.segment, COVEY_TILE_SEGMENTS_MAX)
 
 static const struct covey__field place[] = {
@@ -46,6 +46,15 @@ static const struct covey__field start[] = {
     BYTES(18, tile.layout, COVEY_WORK_LAYOUT_MAX),
     NUMBER(22, tile.stall_ms),
     NUMBER(24, tile.fed),
+};
+static const struct covey__field relay[] = {
+    REQUEST,
+    AT_MOST(5, tile.layer, COVEY_LAYERS_MAX - 1),
+    NUMBER(6, tile.work),
+    NUMBER(14, tile.attempt),
+    NUMBER(22, tile.stall_ms),
+    NUMBER(24, tile.fed),
+    AT_MOST(27, tile.bytes, COVEY_BODY_MAX),
 };
 static const struct covey__field piece[] = {
     REQUEST,
@@ -80,6 +89,7 @@ static const struct covey__message all[] = {
     {COVEY_WORK_WANT, COVEY__FIELDS(want)},       {COVEY_WORK_GIVE, COVEY__FIELDS(give)},
     {COVEY_WORK_LACK, COVEY__FIELDS(lack)},       {COVEY_WORK_PROBE, COVEY__FIELDS(probe)},
     {COVEY_WORK_PROBED, COVEY__FIELDS(probe)},    {COVEY_WORK_ASK, COVEY__FIELDS(ask)},
+    {COVEY_WORK_RELAY, COVEY__FIELDS(relay)},
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), COVEY_CONTROL_MAX};
 

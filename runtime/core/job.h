@@ -15,6 +15,7 @@
 #define COVEY_CORE_JOB_H
 
 #include "covey/node.h"
+#include "covey/tiles.h"
 #include "incoming.h"
 
 /* What the job machine may see of the members: filled by node.c before each step. */
@@ -75,6 +76,10 @@ void covey__job_sent(struct covey_job *job, uint64_t now_ms);
 covey_err covey__update_send(struct covey_update *out, const struct covey_node_id *peer,
                              const struct covey_work_message *message,
                              covey_handle body) COVEY_CHECK;
+/* The same with a part of the body, which is not empty. */
+covey_err covey__update_send_part(struct covey_update *out, const struct covey_node_id *peer,
+                                  const struct covey_work_message *message, covey_handle body,
+                                  struct covey_relay_piece part) COVEY_CHECK;
 covey_err covey__update_send_train(struct covey_update *out, const struct covey_node_id *peer,
                                    const struct covey_train_message *message,
                                    covey_handle body) COVEY_CHECK;

@@ -12,7 +12,7 @@ void covey__feed_begin(struct covey__turn *turn, struct covey__request *request)
     const struct covey__version *version = covey__request_version(turn->job, request);
     const struct covey_plan_run *run = covey__run_of(turn, request);
     struct covey__tiles *tiles = &request->tiles;
-    request->fed = 0;
+    request->fed = request->relay.members = 0;
     if (run->feeds == 0 || run->feeds > version->plan.layers || tiles->tries != 1 ||
         tiles->twin.segments > 0 || session->fed_wrong == version->number) {
         return;
@@ -129,6 +129,7 @@ bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *reques
 struct covey__times *covey__request_times(struct covey__session *session,
                                           const struct covey__request *request)
 {
-    return request->fed != 0 ? &session->fed_times[request->tiles.run]
-                             : &session->layer_times[request->layer];
+    return request->fed != 0 && request->relay.members == 0
+               ? &session->fed_times[request->tiles.run]
+               : &session->layer_times[request->layer];
 }

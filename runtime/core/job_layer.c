@@ -141,6 +141,7 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
         request->out[d].doubted = asked && is_doubted(turn, request, d);
         request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
+    covey__relay_begin(turn, request, event->body_len);
     return COVEY_OK;
 }
 
@@ -194,7 +195,9 @@ static bool ask(struct covey__turn *turn, struct covey__request *request, unsign
     } else {
         struct covey__job_peer_entry *peer = &turn->job->peer[version->peer[device]];
         out->work = peer->work + 1;
-        if (!send_work(turn, request, device, COVEY_WORK_EXECUTE)) {
+        bool relayed = (request->relay.members & request->fed & covey__run_bit(device)) != 0;
+        if (relayed ? !covey__relay_ask(turn, request, device)
+                    : !send_work(turn, request, device, COVEY_WORK_EXECUTE)) {
             return false;
         }
         peer->work++;
@@ -395,6 +398,9 @@ static bool pump_layer(struct covey__turn *turn, struct covey__request *request)
         if (request->out[d].state == COVEY__OUT_TO_ASK && !ask(turn, request, d)) {
             return false;
         }
+    }
+    if (!covey__relay_pump(turn, request)) {
+        return false;
     }
     watch_layer(turn, request);
     look_at_layer(turn, request);

@@ -224,6 +224,7 @@ void covey__request_peer(struct covey_job *job, uint16_t peer)
                 request->out[d].dead = true;
             }
             request->stale[d] = 0;
+            covey__relay_lost(request, d);
             covey__job_tiles_peer(request, d);
         }
     }

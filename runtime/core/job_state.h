@@ -51,15 +51,16 @@ struct covey__job_peer_entry {
     enum covey_peer_state state;
     uint16_t plans;
     struct covey_node_id id;
-    uint32_t work;          /* the last number given */
-    uint32_t late;          /* executes unanswered when their layer ended, since one in time */
-    uint64_t heard_ms;      /* its last answer, or when it first fell late */
-    uint64_t asked_ms;      /* its last execute */
-    uint64_t dial_ms;       /* not dialled again before */
-    uint64_t avoid_ms;      /* not planned with before */
-    uint64_t tile_avoid_ms; /* gets no strip before */
-    uint8_t stalls;         /* strips that held others up, one after another */
-    bool lied;              /* gets no more work, whatever happens */
+    uint32_t work;           /* the last number given */
+    uint32_t late;           /* executes unanswered when their layer ended, since one in time */
+    uint64_t heard_ms;       /* its last answer, or when it first fell late */
+    uint64_t asked_ms;       /* its last execute */
+    uint64_t dial_ms;        /* not dialled again before */
+    uint64_t avoid_ms;       /* not planned with before */
+    uint64_t tile_avoid_ms;  /* gets no strip before */
+    uint64_t relay_avoid_ms; /* gives nobody pieces of inputs before */
+    uint8_t stalls;          /* strips that held others up, one after another */
+    bool lied;               /* gets no more work, whatever happens */
 };
 
 enum covey__version_state {
@@ -188,6 +189,15 @@ struct covey__tiles {
     covey_handle answer[COVEY_PLAN_DEVICES_MAX]; /* until TILES_DONE */
 };
 
+/* A layer's input on its way by its holders; of the last layer it is, until the next. */
+struct covey__relay {
+    uint32_t members; /* who has a piece of it, and gives it to the others; 0: it goes as ever */
+    uint32_t bytes;   /* all of it, as it travels */
+    uint8_t attempt;
+    uint32_t owed[COVEY_PLAN_DEVICES_MAX];  /* by device: pieces of others it gets from here */
+    uint64_t before[COVEY_LAYERS_MAX / 64]; /* layers of the request it was done for */
+};
+
 struct covey__request {
     bool used, ending;
     bool running;  /* in a layer */
@@ -220,7 +230,8 @@ struct covey__request {
     covey_handle local_body;
     covey_handle dropped; /* to RELEASE */
     uint64_t local_slots[COVEY_LAYER_SLOTS_MAX / 64];
-    uint8_t attempts; /* at tile runs, all together */
+    uint8_t attempts; /* at tile runs and at relaying, all together */
+    struct covey__relay relay;
     struct covey__tiles tiles;
 };
 
@@ -355,6 +366,17 @@ bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *reques
 /* What the request's layer is measured by. */
 struct covey__times *covey__request_times(struct covey__session *session,
                                           const struct covey__request *request);
+
+/* job_relay.c: holders of a layer that give one another its input */
+/* The layer begins, and who is to be asked is known: whether so, and by whom. */
+void covey__relay_begin(struct covey__turn *turn, struct covey__request *request,
+                        size_t input_bytes);
+/* Instead of EXECUTE, for who is fed. False: the update is full. */
+bool covey__relay_ask(struct covey__turn *turn, struct covey__request *request, unsigned device);
+bool covey__relay_pump(struct covey__turn *turn, struct covey__request *request);
+/* What the device has not given will not come. */
+void covey__relay_lost(struct covey__request *request, unsigned device);
+void covey__relay_stalled(struct covey__turn *turn, const struct covey_incoming *in);
 
 /* job_times.c */
 void covey__times_add(struct covey__times *times, uint64_t ms);

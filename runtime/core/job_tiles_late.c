@@ -121,6 +121,10 @@ bool covey__run_ask(struct covey__turn *turn, struct covey__request *request)
 void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
 {
     const struct covey_work_tile *said = &in->message->tile;
+    if (said->run == COVEY_WORK_NO_RUN) {
+        covey__relay_stalled(turn, in);
+        return;
+    }
     struct covey__request *request = covey__request_find(turn->job, said->request);
     if (request == NULL || request->tiles.attempt != said->attempt ||
         request->tiles.run != said->run || said->missing.len != 4) {

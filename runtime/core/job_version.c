@@ -185,13 +185,14 @@ static bool pump_preparing(struct covey__turn *turn, struct covey__session *sess
     return true;
 }
 
-/* Whether a holder must know the others: with tile runs what each makes, and of a layer by rows who
- * has all its weights too. */
+/* Whether a holder must know the others: with tile runs what each makes, of a layer by rows who has
+ * all its weights too, and of one that is relayed who has the other pieces. */
 static bool tells_plan(const struct covey_plan *plan)
 {
     bool tells = plan->runs > 0;
     for (unsigned i = 0; i < plan->layers; i++) {
-        tells = tells || (plan->layer[i].slots > 0 && plan->layer[i].by_rows);
+        const struct covey_plan_layer *layer = &plan->layer[i];
+        tells = tells || (layer->slots > 0 && (layer->by_rows || layer->relayed));
     }
     return tells;
 }

@@ -169,7 +169,7 @@ static covey_err probed(struct covey_node *node, const struct covey_incoming *in
 static bool is_of_requests(enum covey_work_type type)
 {
     return type == COVEY_WORK_EXECUTE || type == COVEY_WORK_ANSWER || type == COVEY_WORK_CANCEL ||
-           type == COVEY_WORK_START || type == COVEY_WORK_PIECE;
+           type == COVEY_WORK_START || type == COVEY_WORK_PIECE || type == COVEY_WORK_RELAY;
 }
 
 static covey_err route(struct covey_node *node, uint16_t from, const struct covey_incoming *in)
@@ -191,6 +191,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     case COVEY_WORK_CANCEL:
     case COVEY_WORK_RETIRE:
     case COVEY_WORK_START:
+    case COVEY_WORK_RELAY:
     case COVEY_WORK_DROP:
     case COVEY_WORK_ASK:
         if (owner_allowed) {

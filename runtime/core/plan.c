@@ -111,7 +111,7 @@ static double take_hand(struct making *m, unsigned layer, struct covey__hand *ha
     } else {
         covey__coded_keep(&m->deal, layer, &cost, hand);
     }
-    double us = covey__coded_us(&m->team, &cost, hand);
+    double us = covey__relay_try(&m->team, &cost, hand);
     covey__deal_take(&m->deal, &cost, hand);
     out->layer[layer] = hand->layer;
     out->layer[layer].predicted_us = covey__round_us(us);

@@ -116,6 +116,9 @@ static covey_err check_layer(const struct covey_plan *plan, const struct covey_p
                              const struct covey_plan_cost *cost)
 {
     struct covey_plan_layer shape = {0};
+    if (layer->relayed && (layer->slots == 0 || layer->by_rows)) {
+        return COVEY_ERR_RANGE;
+    }
     if (layer->slots == 0) {
         return layer->units == 0 && layer->groups == 0 && layer->group_units == 0 ? COVEY_OK
                                                                                   : COVEY_ERR_RANGE;
@@ -209,7 +212,7 @@ static covey_err check_runs(const struct covey_plan *plan, const struct covey_pl
         free_from = run->first_cell + (unsigned)run->cells;
         if (run->feeds != 0 &&
             (run->feeds > plan->layers || run->twice || plan->layer[run->feeds - 1].slots == 0 ||
-             plan->layer[run->feeds - 1].by_rows ||
+             plan->layer[run->feeds - 1].by_rows || plan->layer[run->feeds - 1].relayed ||
              covey__fed_layer(request, free_from) != run->feeds - 1U)) {
             return COVEY_ERR_RANGE;
         }

@@ -40,6 +40,7 @@ enum {
     LAYER_LOCAL_ITEMS = 1,
     LAYER_ITEMS = 4,
     LAYER_ROWS_ITEMS = 5,
+    LAYER_RELAYED_ITEMS = 6,
     RUN_ITEMS = 5,
     SEGMENT_ITEMS = 14
 };
@@ -234,15 +235,20 @@ static bool fits(const struct covey_plan *plan)
 
 static void put_layer(struct covey_cbor_writer *w, const struct covey_plan_layer *layer)
 {
-    size_t items = layer->by_rows ? LAYER_ROWS_ITEMS : LAYER_ITEMS;
+    size_t items = layer->relayed   ? LAYER_RELAYED_ITEMS
+                   : layer->by_rows ? LAYER_ROWS_ITEMS
+                                    : LAYER_ITEMS;
     covey_cbor_put_array(w, layer->slots == 0 ? LAYER_LOCAL_ITEMS : items);
     covey_cbor_put_uint(w, layer->predicted_us);
     if (layer->slots > 0) {
         covey_cbor_put_uint(w, layer->units);
         covey_cbor_put_uint(w, layer->group_units);
         covey_cbor_put_bytes(w, covey_bytes_of(layer->holder, layer->slots));
-        if (layer->by_rows) {
-            covey_cbor_put_bool(w, true);
+        if (items > LAYER_ITEMS) {
+            covey_cbor_put_bool(w, layer->by_rows);
+        }
+        if (items > LAYER_ROWS_ITEMS) {
+            covey_cbor_put_bool(w, layer->relayed);
         }
     }
 }
@@ -359,25 +365,31 @@ static void get_coded(struct covey_cbor_reader *r, const struct covey_plan *plan
     memcpy(layer->holder, holder.ptr, holder.len);
 }
 
+/* By rows, its blocks are one group; or relayed. */
+static void get_way(struct covey_cbor_reader *r, size_t items, struct covey_plan_layer *layer)
+{
+    layer->by_rows = covey_cbor_get_bool(r);
+    layer->relayed = items > LAYER_ROWS_ITEMS && covey_cbor_get_bool(r);
+    if (r->err == COVEY_OK && (layer->by_rows ? layer->relayed || layer->groups != 1
+                                              : items > LAYER_ROWS_ITEMS && !layer->relayed)) {
+        r->err = COVEY_ERR_MALFORMED;
+    }
+}
+
 static void get_layers(struct covey_cbor_reader *r, struct covey_plan *plan)
 {
     plan->layers = (uint16_t)covey_cbor_enter_array(r, COVEY_LAYERS_MAX);
     for (unsigned i = 0; i < plan->layers && r->err == COVEY_OK; i++) {
-        size_t items = covey_cbor_enter_array(r, LAYER_ROWS_ITEMS);
-        if (r->err == COVEY_OK && items != LAYER_LOCAL_ITEMS && items != LAYER_ITEMS &&
-            items != LAYER_ROWS_ITEMS) {
+        size_t items = covey_cbor_enter_array(r, LAYER_RELAYED_ITEMS);
+        if (r->err == COVEY_OK && items != LAYER_LOCAL_ITEMS && items < LAYER_ITEMS) {
             r->err = COVEY_ERR_MALFORMED;
         }
         plan->layer[i].predicted_us = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
         if (items >= LAYER_ITEMS) {
             get_coded(r, plan, &plan->layer[i]);
         }
-        if (items == LAYER_ROWS_ITEMS) {
-            plan->layer[i].by_rows = covey_cbor_get_bool(r);
-            /* Its blocks are one group. */
-            if (r->err == COVEY_OK && plan->layer[i].groups != 1) {
-                r->err = COVEY_ERR_MALFORMED;
-            }
+        if (items > LAYER_ITEMS) {
+            get_way(r, items, &plan->layer[i]);
         }
         covey_cbor_leave(r);
     }

@@ -15,6 +15,9 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
 {
     const struct covey__pace *owner = &team->asker;
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
+    bool relayed = hand->layer.relayed;
+    double relay_us = relayed ? *inout_owner_us + covey__relay_us(team, cost, hand) : 0;
+    *inout_owner_us += relayed ? covey__relay_sent_us(team, cost, hand) : 0;
     unsigned count = 0;
     for (unsigned d = 0; d < team->devices; d++) {
         if (d == team->owner || hand->slots[d] == 0) {
@@ -22,11 +25,12 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
         }
         const struct covey__pace *pace = &team->pace[d];
         double begun = *inout_owner_us + owner->message_us + covey__first_record_us(owner, in);
-        *inout_owner_us += covey__input_us(team, cost, hand->fed, d, owner);
+        *inout_owner_us += relayed ? 0 : covey__input_us(team, cost, hand->fed, d, owner);
         double here = begun + pace->message_us + in * pace->body_us;
         double last = *inout_owner_us + pace->message_us + covey__first_record_us(pace, in);
         double got = (here > last ? here : last) + pace->delay_us;
         got = (hand->fed >> d & 1) != 0 ? covey__fed_us(team, cost, hand, d) : got;
+        got = relayed ? relay_us : got;
         double made = got + hand->slots[d] * covey__work_us(pace, &cost->unit);
         double bytes = (double)covey__wire_bytes(team, cost->answer_bytes) * hand->slots[d];
         bool light =
@@ -207,7 +211,8 @@ static void try_seats(struct search *search, struct covey__seats *seats)
             continue;
         }
         tried--;
-        double us = covey__hand_us(team, search->cost, &hand);
+        double sent_us = covey__relay_try(team, search->cost, &hand);
+        double us = seats->all ? covey__hand_us(team, search->cost, &hand) : sent_us;
         if (us < search->best_us) {
             search->best_us = us;
             *search->best = hand;
@@ -237,7 +242,8 @@ bool covey__coded_all(const struct covey__deal *deal, const struct covey_plan_co
     if (is_even(team, &seats)) {
         unsigned holders = team->devices - (team->owner < team->devices);
         double each = covey__input_us(team, cost, 0, 0, &team->asker);
-        covey__seats_base(team, cost, holders, holders * each, &seats);
+        double sent = covey__relay_least_us(team, cost, holders, holders * each);
+        covey__seats_base(team, cost, holders, sent, &seats);
     }
     try_seats(&search, &seats);
     return search.found;
@@ -259,10 +265,11 @@ bool covey__coded_choose(const struct covey__deal *deal, const struct covey_plan
         mask |= UINT32_C(1) << holder[k - 1];
         /* Each one more costs the owner a message: at some number nothing is left to gain. */
         sent += covey__input_us(team, cost, deal->fed, holder[k - 1], &team->asker);
-        if (sent + answers * team->asker.body_us >= search.best_us) {
+        double least = deal->fed == 0 ? covey__relay_least_us(team, cost, k, sent) : sent;
+        if (least + answers * team->asker.body_us >= search.best_us) {
             break;
         }
-        covey__seats_base(team, cost, k, sent, &seats);
+        covey__seats_base(team, cost, k, least, &seats);
         seats.mask = mask;
         try_seats(&search, &seats);
         if (owner_bit != 0) {

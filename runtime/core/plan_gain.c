@@ -95,6 +95,7 @@ bool covey__plan_is_same(const struct covey_plan *a, const struct covey_plan *b)
     for (unsigned i = 0; same && i < a->layers; i++) {
         same = a->layer[i].units == b->layer[i].units && a->layer[i].slots == b->layer[i].slots &&
                a->layer[i].by_rows == b->layer[i].by_rows &&
+               a->layer[i].relayed == b->layer[i].relayed &&
                memcmp(a->layer[i].holder, b->layer[i].holder, a->layer[i].slots) == 0;
     }
     return same;

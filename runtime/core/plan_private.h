@@ -194,6 +194,22 @@ double covey__input_us(const struct covey__team *team, const struct covey_plan_c
 double covey__fed_us(const struct covey__team *team, const struct covey_plan_cost *cost,
                      const struct covey__hand *hand, unsigned device);
 
+/* ---- plan_relay.c ---- */
+
+/* Giving each holder its piece, at the owner. */
+double covey__relay_sent_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                            const struct covey__hand *hand);
+/* When every holder has all pieces, by the clock of an owner that has the input at 0. */
+double covey__relay_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                       const struct covey__hand *hand);
+/* What giving the input to so many takes the owner, sent_us without relaying: as if it was relayed
+ * where that looks sooner. */
+double covey__relay_least_us(const struct covey__team *team, const struct covey_plan_cost *cost,
+                             unsigned holders, double sent_us);
+/* Sets layer.relayed if that is clearly sooner; covey__coded_us() of what comes out. */
+double covey__relay_try(const struct covey__team *team, const struct covey_plan_cost *cost,
+                        struct covey__hand *hand);
+
 /* ---- plan_runs.c ---- */
 
 enum {

@@ -204,3 +204,21 @@ size_t covey_tile_piece_bytes(const struct covey_plan_run *run, unsigned segment
     uint64_t bytes = (half ? row / 2 : row) * (uint64_t)(rows.end - rows.begin);
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
+
+struct covey_relay_piece covey_relay_piece(uint32_t bytes, uint32_t devices, unsigned device)
+{
+    enum { ALIGNED = 64 };
+    uint32_t count = 0, before = 0;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        count += devices >> d & 1;
+        before += d < device ? devices >> d & 1 : 0;
+    }
+    if (device >= COVEY_PLAN_DEVICES_MAX || (devices >> device & 1) == 0) {
+        return (struct covey_relay_piece){0, 0};
+    }
+    uint64_t each = ((uint64_t)bytes + count - 1) / count;
+    each = (each + ALIGNED - 1) / ALIGNED * ALIGNED;
+    uint64_t from = each * before < bytes ? each * before : bytes;
+    uint64_t end = from + each < bytes ? from + each : bytes;
+    return (struct covey_relay_piece){(uint32_t)from, (uint32_t)(end - from)};
+}

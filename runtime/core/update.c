@@ -58,6 +58,19 @@ covey_err covey__update_send(struct covey_update *out, const struct covey_node_i
     return send_encoded(out, peer, err, len, body);
 }
 
+covey_err covey__update_send_part(struct covey_update *out, const struct covey_node_id *peer,
+                                  const struct covey_work_message *message, covey_handle body,
+                                  struct covey_relay_piece part)
+{
+    covey_err err = covey__update_send(out, peer, message, body);
+    if (err == COVEY_OK) {
+        struct covey_action *action = &out->actions[out->count - 1];
+        action->part_from = part.from;
+        action->part_len = part.len;
+    }
+    return err;
+}
+
 covey_err covey__update_send_train(struct covey_update *out, const struct covey_node_id *peer,
                                    const struct covey_train_message *message, covey_handle body)
 {

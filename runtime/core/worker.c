@@ -406,6 +406,11 @@ covey_err covey__worker_message(struct covey_worker *worker, const struct covey_
     } else {
         taken = covey__tiles_message(worker->tiles, in, out);
     }
+    if (taken && in->message->type == COVEY_WORK_RELAY) {
+        const struct covey_work_tile *tile = &in->message->tile;
+        struct covey_work_execute execute = {tile->fence, tile->request, tile->layer, tile->work};
+        cancel_others(worker, &in->peer, &execute);
+    }
     covey_handle body = taken ? 0 : in->body;
     if (!covey__update_release(out, &body)) {
         return COVEY_ERR_SPACE;

@@ -39,10 +39,10 @@ static struct covey__tiles_job *find_job(struct covey_tiles *tiles, const struct
     return NULL;
 }
 
-/* A request's runs come one after the other, and the attempts at each. */
+/* A request counts its attempts over all runs and relayed layers. */
 static int compare_attempt(const struct covey_work_tile *a, uint8_t run, uint8_t attempt)
 {
-    return a->run != run ? (int)a->run - run : (int)a->attempt - attempt;
+    return a->attempt != attempt ? (int)a->attempt - attempt : (int)a->run - run;
 }
 
 /* Plans */
@@ -122,14 +122,14 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
     if (err == COVEY_OK) {
         err = check_plan(&vacant->plan, &tiles->self, &vacant->me);
     }
-    if (err == COVEY_OK && vacant->plan.runs > 0) {
+    if (err == COVEY_OK && covey__tiles_is_of_use(&vacant->plan)) {
         err = kept < COVEY__TILES_PLANS ? COVEY_OK : COVEY_ERR_LIMIT;
     }
     if (err == COVEY_OK) {
         vacant->owner = *owner;
         vacant->fence = *fence;
         vacant->ready = false;
-        vacant->used = vacant->plan.runs > 0;
+        vacant->used = covey__tiles_is_of_use(&vacant->plan);
         *out = (struct covey__given_plan){&vacant->plan, vacant->me};
     }
     return err;
@@ -246,16 +246,15 @@ static bool fits(const struct covey__tiles_plan *plan, const struct covey_tile_l
 /* Whether the job wants this piece; then it is its own. */
 static bool put_piece(struct covey__tiles_job *job, const struct covey__tiles_early *piece)
 {
-    const struct covey_plan *plan = &job->plan->plan;
+    bool half = job->plan->plan.half;
     if (piece->segment < job->segment ||
         (piece->segment == job->segment && job->state != COVEY__TILES_WAITING) ||
         piece->source == job->plan->me || job->piece[piece->segment][piece->source] != 0) {
         return false;
     }
-    struct covey_rows rows = covey__tiles_rows(job, piece->segment, piece->source);
-    size_t bytes = covey_tile_piece_bytes(covey__tiles_run(job), piece->segment, rows, plan->half);
+    size_t bytes = covey__tiles_due(job, piece->segment, piece->source);
     /* A result goes to the owner too, whole. */
-    bool whole = plan->half || piece->segment == job->layout.segments;
+    bool whole = half || piece->segment == job->layout.segments;
     if (bytes == 0 || piece->body_len > bytes || (whole && piece->body_len != bytes)) {
         return false;
     }
@@ -286,6 +285,40 @@ static void take_early(struct covey_tiles *tiles, struct covey__tiles_job *job)
     }
 }
 
+static void new_job(struct covey_tiles *tiles, const struct covey__tiles_plan *plan,
+                    const struct covey_incoming *in, struct covey__tiles_job *job)
+{
+    const struct covey_work_tile *start = &in->message->tile;
+    memset(job, 0, sizeof(*job));
+    job->plan = plan;
+    job->owner = in->peer;
+    job->fence = start->fence;
+    job->request = start->request;
+    job->run = start->run;
+    job->attempt = start->attempt;
+    job->stall_ms = start->stall_ms;
+    job->order = ++tiles->order;
+    job->heard = true;
+}
+
+static bool begin_relay(struct covey_tiles *tiles, const struct covey__tiles_plan *plan,
+                        const struct covey_incoming *in)
+{
+    const struct covey_work_tile *start = &in->message->tile;
+    if (plan == NULL || !plan->ready || !covey__tiles_may_relay(plan, in)) {
+        return false;
+    }
+    struct covey__tiles_job *job = add_job(tiles, &in->peer);
+    if (job == NULL) {
+        return false;
+    }
+    new_job(tiles, plan, in, job);
+    job->run = COVEY_WORK_NO_RUN;
+    covey__tiles_relay(job, start, in->body);
+    take_early(tiles, job);
+    return true;
+}
+
 /* True: a job has begun. False: it cannot. */
 static bool begin_job(struct covey_tiles *tiles, const struct covey__tiles_plan *plan,
                       const struct covey_incoming *in)
@@ -303,18 +336,9 @@ static bool begin_job(struct covey_tiles *tiles, const struct covey__tiles_plan 
     if (job == NULL) {
         return false;
     }
-    memset(job, 0, sizeof(*job));
-    job->plan = plan;
-    job->owner = in->peer;
-    job->fence = start->fence;
-    job->request = start->request;
-    job->run = start->run;
-    job->attempt = start->attempt;
-    job->stall_ms = start->stall_ms;
-    job->order = ++tiles->order;
+    new_job(tiles, plan, in, job);
     job->layout = layout;
     job->piece[0][COVEY_TILE_OWNER] = in->body;
-    job->heard = true;
     covey__tiles_fed(job, start);
     covey__tiles_enter(job, 0);
     take_early(tiles, job);
@@ -324,22 +348,24 @@ static bool begin_job(struct covey_tiles *tiles, const struct covey__tiles_plan 
 static bool take_start(struct covey_tiles *tiles, const struct covey_incoming *in,
                        struct covey_update *out)
 {
-    const struct covey_work_tile *start = &in->message->tile;
-    struct covey__tiles_plan *plan = find_plan(tiles, &in->peer, &start->fence);
+    struct covey_work_tile start = in->message->tile;
+    bool relay = in->message->type == COVEY_WORK_RELAY;
+    start.run = relay ? COVEY_WORK_NO_RUN : start.run;
+    struct covey__tiles_plan *plan = find_plan(tiles, &in->peer, &start.fence);
     struct covey__tiles_job *known =
-        plan == NULL ? NULL : find_job(tiles, &start->fence, start->request);
-    if (known != NULL && compare_attempt(start, known->run, known->attempt) <= 0) {
+        plan == NULL ? NULL : find_job(tiles, &start.fence, start.request);
+    if (known != NULL && compare_attempt(&start, known->run, known->attempt) <= 0) {
         return false;
     }
     if (known != NULL) {
         covey__tiles_drop(known);
     }
-    if (begin_job(tiles, plan, in)) {
+    if (relay ? begin_relay(tiles, plan, in) : begin_job(tiles, plan, in)) {
         return true;
     }
     /* Who is not in a plan that is known here names all: the owner knows who says it. */
     bool sent =
-        covey__tiles_stalled(out, &in->peer, start, plan == NULL ? UINT32_MAX : 1U << plan->me);
+        covey__tiles_stalled(out, &in->peer, &start, plan == NULL ? UINT32_MAX : 1U << plan->me);
     (void)sent; /* the owner goes on without this holder's word, only later */
     return false;
 }
@@ -382,11 +408,11 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
 {
     const struct covey_work_tile *tile = &in->message->tile;
     const struct covey__tiles_plan *plan = find_plan(tiles, NULL, &tile->fence);
-    if (plan == NULL || !plan->ready || in->body == 0 || tile->run >= plan->plan.runs ||
-        tile->source >= plan->plan.devices || tile->segment == 0 ||
-        tile->segment >=
-            plan->plan.run[tile->run].segments + (plan->plan.run[tile->run].feeds > 0) ||
-        !covey_node_id_equal(&plan->plan.device[tile->source], &in->peer)) {
+    if (plan == NULL || !plan->ready || in->body == 0 || tile->source >= plan->plan.devices) {
+        return false;
+    }
+    size_t most = covey__tiles_piece_most(plan, in);
+    if (most == 0 || in->body_len > most) {
         return false;
     }
     struct covey__tiles_early piece = {.used = true,
@@ -405,11 +431,6 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
     int order = job == NULL ? 1 : compare_attempt(tile, job->run, job->attempt);
     if (order <= 0) {
         return order == 0 && put_piece(job, &piece);
-    }
-    const struct covey_plan_run *run = &plan->plan.run[tile->run];
-    struct covey_rows all = {0, run->segment[tile->segment - 1].map.out_rows};
-    if (in->body_len > covey_tile_piece_bytes(run, tile->segment, all, plan->plan.half)) {
-        return false;
     }
     struct covey__tiles_early *early = add_early(tiles, &in->peer, out);
     if (early != NULL) {
@@ -457,7 +478,7 @@ static void take_ask(struct covey_tiles *tiles, const struct covey_incoming *in,
 bool covey__tiles_message(struct covey_tiles *tiles, const struct covey_incoming *in,
                           struct covey_update *out)
 {
-    if (in->message->type == COVEY_WORK_START) {
+    if (in->message->type == COVEY_WORK_START || in->message->type == COVEY_WORK_RELAY) {
         return take_start(tiles, in, out);
     }
     if (in->message->type == COVEY_WORK_PIECE) {

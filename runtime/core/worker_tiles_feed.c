@@ -15,6 +15,71 @@ struct covey_rows covey__tiles_rows(const struct covey__tiles_job *job, unsigned
     return wanted ? covey_tile_made(&job->layout, segment - 1, from) : (struct covey_rows){0, 0};
 }
 
+size_t covey__tiles_due(const struct covey__tiles_job *job, unsigned segment, unsigned from)
+{
+    if (job->relayed > 0) {
+        return segment == 0 ? covey_relay_piece(job->relayed, job->fed, from).len : 0;
+    }
+    struct covey_rows rows = covey__tiles_rows(job, segment, from);
+    return segment == 0
+               ? 0
+               : covey_tile_piece_bytes(covey__tiles_run(job), segment, rows, job->plan->plan.half);
+}
+
+size_t covey__tiles_piece_most(const struct covey__tiles_plan *plan,
+                               const struct covey_incoming *in)
+{
+    const struct covey_work_tile *tile = &in->message->tile;
+    bool own = covey_node_id_equal(&plan->plan.device[tile->source], &in->peer);
+    if (tile->run == COVEY_WORK_NO_RUN) {
+        /* The owner gives what others did not. */
+        bool may = own || covey_node_id_equal(&plan->owner, &in->peer);
+        return may && tile->segment == 0 ? COVEY_RELAY_PIECE_MAX : 0;
+    }
+    if (!own || tile->run >= plan->plan.runs || tile->segment == 0) {
+        return 0;
+    }
+    const struct covey_plan_run *run = &plan->plan.run[tile->run];
+    if (tile->segment >= run->segments + (run->feeds > 0)) {
+        return 0;
+    }
+    struct covey_rows all = {0, run->segment[tile->segment - 1].map.out_rows};
+    return covey_tile_piece_bytes(run, tile->segment, all, plan->plan.half);
+}
+
+bool covey__tiles_is_of_use(const struct covey_plan *plan)
+{
+    bool relays = false;
+    for (unsigned i = 0; i < plan->layers; i++) {
+        relays = relays || plan->layer[i].relayed;
+    }
+    return relays || plan->runs > 0;
+}
+
+bool covey__tiles_may_relay(const struct covey__tiles_plan *plan, const struct covey_incoming *in)
+{
+    const struct covey_work_tile *start = &in->message->tile;
+    uint64_t devices = UINT64_C(1) << plan->plan.devices;
+    return start->layer < plan->plan.layers && plan->plan.layer[start->layer].relayed &&
+           start->fed < devices && in->body != 0 &&
+           in->body_len == covey_relay_piece(start->bytes, start->fed, plan->me).len &&
+           in->body_len > 0 && in->body_len <= COVEY_RELAY_PIECE_MAX;
+}
+
+void covey__tiles_relay(struct covey__tiles_job *job, const struct covey_work_tile *start,
+                        covey_handle take_piece)
+{
+    job->layout.devices = job->plan->plan.devices;
+    job->relayed = start->bytes;
+    job->fed = start->fed;
+    job->to_feed = job->fed & ~(1U << job->plan->me);
+    job->is_fed = true;
+    job->layer = start->layer;
+    job->work = start->work;
+    job->out[COVEY_TILE_OWNER] = take_piece;
+    covey__tiles_enter(job, 0);
+}
+
 void covey__tiles_fed(struct covey__tiles_job *job, const struct covey_work_tile *start)
 {
     uint32_t devices = (uint32_t)((UINT64_C(1) << job->layout.devices) - 1);
@@ -41,7 +106,7 @@ bool covey__tiles_is_waiting(const struct covey__tiles_job *job)
  * send all of the input. */
 uint32_t covey__tiles_stall_ms(const struct covey__tiles_job *job)
 {
-    bool result = job->segment == job->layout.segments;
+    bool result = job->relayed == 0 && job->segment == job->layout.segments;
     return result ? 2U * job->stall_ms : job->stall_ms;
 }
 

@@ -28,10 +28,10 @@ void covey__tiles_enter(struct covey__tiles_job *job, unsigned segment)
 uint32_t covey__tiles_missing(const struct covey__tiles_job *job)
 {
     uint32_t missing = 0;
-    bool waits = job->state == COVEY__TILES_WAITING && job->segment > 0;
+    bool waits = job->state == COVEY__TILES_WAITING;
     for (unsigned d = 0; d < job->layout.devices && waits; d++) {
-        struct covey_rows rows = covey__tiles_rows(job, job->segment, d);
-        if (rows.begin < rows.end && d != job->plan->me && job->piece[job->segment][d] == 0) {
+        if (covey__tiles_due(job, job->segment, d) > 0 && d != job->plan->me &&
+            job->piece[job->segment][d] == 0) {
             missing |= 1U << d;
         }
     }

@@ -51,6 +51,7 @@ struct covey__tiles_job {
     bool is_fed;
     bool answer_due, to_owner;     /* the owner is still to be told, is still to get its rows */
     enum covey_work_status status; /* of the answer */
+    uint32_t relayed;              /* bytes of the layer's input in pieces; 0: it is of a run */
     uint32_t fed, to_feed;         /* who gets the result; who is still to get these rows of it */
     uint16_t layer;
     uint32_t work, spent_us;
@@ -113,6 +114,18 @@ uint32_t covey__tiles_missing(const struct covey__tiles_job *job);
 /* Rows of this segment's input that device `from` made for this one. */
 struct covey_rows covey__tiles_rows(const struct covey__tiles_job *job, unsigned segment,
                                     unsigned from);
+/* Bytes of the piece that the device gives this one. */
+size_t covey__tiles_due(const struct covey__tiles_job *job, unsigned segment, unsigned from);
+/* Of a piece that whoever sent it may send; 0: it may send none. */
+size_t covey__tiles_piece_most(const struct covey__tiles_plan *plan,
+                               const struct covey_incoming *in);
+/* Whether pieces of its runs or layers may come. */
+bool covey__tiles_is_of_use(const struct covey_plan *plan);
+/* RELAY: a layer's input that its holders give one another, as if it were the result of a run of no
+ * segments, of which each has its rows at once. */
+bool covey__tiles_may_relay(const struct covey__tiles_plan *plan, const struct covey_incoming *in);
+void covey__tiles_relay(struct covey__tiles_job *job, const struct covey_work_tile *start,
+                        covey_handle take_piece);
 /* What START says of it. */
 void covey__tiles_fed(struct covey__tiles_job *job, const struct covey_work_tile *start);
 /* Whether somebody may be late: a fed device without rows begins to wait long before the others

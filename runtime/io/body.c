@@ -27,6 +27,7 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     b->capacity = rounded(len);
     b->len = len;
     b->shared = NULL;
+    b->of = NULL;
     b->patient = false;
     b->data = covey__spare_new(b->capacity);
     if (b->data == NULL) {
@@ -36,6 +37,24 @@ covey_err covey_body_new(size_t len, struct covey_body **out)
     atomic_init(&b->ready, COVEY_BODY_WHOLE);
     atomic_init(&b->refs, 1);
     *out = b;
+    return COVEY_OK;
+}
+
+covey_err covey_body_slice(struct covey_body *b, size_t from, size_t len, struct covey_body **out)
+{
+    COVEY_ASSERT(from % BODY_ALIGN == 0 && from <= b->len && len <= b->len - from);
+    struct covey_body *part = malloc(sizeof(*part));
+    if (part == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    part->data = b->data + from;
+    part->len = part->capacity = len;
+    part->shared = NULL;
+    part->of = covey_body_ref(b);
+    part->patient = false;
+    atomic_init(&part->ready, COVEY_BODY_WHOLE);
+    atomic_init(&part->refs, 1);
+    *out = part;
     return COVEY_OK;
 }
 
@@ -123,7 +142,11 @@ void covey_body_unref(struct covey_body *b)
             covey__spare_free(b->shared->sealed, b->shared->capacity, b->len);
             free(b->shared);
         }
-        covey__spare_free(b->data, b->capacity, b->len);
+        if (b->of != NULL) {
+            covey_body_unref(b->of);
+        } else {
+            covey__spare_free(b->data, b->capacity, b->len);
+        }
         free(b);
     }
 }

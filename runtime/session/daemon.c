@@ -34,13 +34,22 @@ static void on_message(void *user, const struct covey_node_id *peer, struct cove
 static void send_message(struct covey_daemon *d, const struct covey_action *a)
 {
     struct covey_body *body = covey__handles_get(&d->services.handles, a->body);
+    struct covey_body *part = NULL;
+    if (a->part_len > 0) {
+        if (covey_body_slice(body, a->part_from, a->part_len, &part) != COVEY_OK) {
+            return; /* as if the channel could take no more */
+        }
+        body = part;
+    }
     if (covey_node_id_equal(&a->peer, &d->identity->cert.node)) {
         on_message(d, &a->peer, a->bytes, body != NULL ? covey_body_ref(body) : NULL);
+        covey_body_unref(part);
         return;
     }
     /* A peer without a channel or too far behind: the job machine goes on without its answer. */
     covey_err ignored = covey_channels_send(d->services.channels, &a->peer, a->bytes, body);
     (void)ignored;
+    covey_body_unref(part);
 }
 
 static void tell_member(struct covey_daemon *d, const struct covey_action *a)

@@ -24,7 +24,7 @@ bool covey__light_slots(const struct covey_version *v, size_t layer,
 
 static bool is_fed(const struct covey_version *v, size_t layer)
 {
-    bool fed = false;
+    bool fed = v->plan.layer[layer].relayed;
     for (unsigned i = 0; i < v->plan.runs; i++) {
         fed = fed || v->plan.run[i].feeds == layer + 1;
     }

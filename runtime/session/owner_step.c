@@ -54,6 +54,7 @@ static covey_err combine(struct covey_request *r, struct covey_scratch *scratch)
     if (err == COVEY_OK && !later) {
         err = covey__version_check(r->version, r->at.index, r->layer_input, &r->answers, scratch,
                                    &r->wrong);
+        r->unsure = r->fed;
     }
     if (err != COVEY_OK || r->wrong != 0) {
         return err;
@@ -101,7 +102,7 @@ static void share(const struct covey_request *r)
     for (unsigned s = 0; s < layer->slots; s++) {
         holders |= layer->holder[s] == r->version->self ? 0 : UINT32_C(1) << layer->holder[s];
     }
-    holders &= ~r->fed; /* unless they miss something */
+    holders &= layer->relayed ? 0 : ~r->fed; /* unless they miss something */
     if ((holders & (holders - 1)) != 0) {
         covey_err ignored = covey_body_share(r->layer_wire);
         (void)ignored; /* without memory it is sealed for each, as always */

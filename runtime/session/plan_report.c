@@ -80,6 +80,22 @@ static void count_input(struct report *r, const struct covey_plan_run *run,
     }
 }
 
+/* A piece from the owner, and one from each of the others. */
+static void count_relayed(struct report *r, const uint32_t *slots, uint32_t input_bytes)
+{
+    uint32_t holders = 0, bytes = (uint32_t)on_wire(r, input_bytes);
+    for (unsigned d = 0; d < r->plan->devices; d++) {
+        holders |= d != r->owner && slots[d] > 0 ? UINT32_C(1) << d : 0;
+    }
+    for (unsigned from = 0; from < r->plan->devices; from++) {
+        uint32_t len = covey_relay_piece(bytes, holders, from).len;
+        count_sent(r, COVEY_TILE_OWNER, from, len);
+        for (unsigned to = 0; to < r->plan->devices; to++) {
+            count_sent(r, from, to, to != from && (holders >> to & 1) != 0 ? len : 0);
+        }
+    }
+}
+
 static void report_layer(struct report *r, const struct covey_model *model, unsigned index)
 {
     const struct covey_plan_cost *cost = &r->costs->cost[index];
@@ -121,11 +137,16 @@ static void report_layer(struct report *r, const struct covey_model *model, unsi
         slots[pl->holder[s]]++;
     }
     const struct covey_plan_run *run = feeding_run(r->plan, index);
-    l->fed = run != NULL;
+    l->fed = run != NULL || pl->relayed;
+    if (pl->relayed) {
+        count_relayed(r, slots, slot.input_bytes);
+    }
     for (unsigned d = 0; d < r->plan->devices; d++) {
         if (slots[d] > 0) {
             r->out->device[d].weights_bytes += (uint64_t)slots[d] * slot.unit_bytes;
-            count_input(r, run, &slot, d);
+            if (!pl->relayed) {
+                count_input(r, run, &slot, d);
+            }
             count_sent(r, d, COVEY_TILE_OWNER, on_wire(r, (uint64_t)slots[d] * slot.answer_bytes));
         }
     }

@@ -78,12 +78,34 @@ void covey__tiling_free(struct covey_tiling *t)
     free(t);
 }
 
-/* This device's part of the layer that the run feeds. */
+/* In the devices' order, as core has cut it. */
+static covey_err join_pieces(struct covey_body *const *piece, struct covey_body **out)
+{
+    size_t len = 0;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        len += piece[d] != NULL ? piece[d]->len : 0;
+    }
+    struct covey_body *whole = NULL;
+    covey_err err = covey_body_new(len, &whole);
+    size_t at = 0;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX && err == COVEY_OK; d++) {
+        if (piece[d] != NULL) {
+            memcpy(whole->data + at, piece[d]->data, piece[d]->len);
+            at += piece[d]->len;
+        }
+    }
+    *out = whole;
+    return err;
+}
+
+/* This device's part of the layer that the run feeds, or whose input was relayed. */
 static covey_err multiply(struct tile *tile, struct covey_scratch *scratch)
 {
     const struct covey_assignment *a = tile->assignment;
     struct covey_body *input = NULL;
-    covey_err err = covey__strips_join(a->strips, &tile->strip, &input);
+    covey_err err = tile->run == COVEY_WORK_NO_RUN
+                        ? join_pieces(tile->strip.piece, &input)
+                        : covey__strips_join(a->strips, &tile->strip, &input);
     if (err == COVEY_OK && !covey__assignment_accepts(a, tile->layer, input->len)) {
         err = COVEY_ERR_RANGE;
     }
@@ -188,7 +210,8 @@ static struct tile *take_kept(struct covey_tiling *t, const struct covey_assignm
 static struct tile *new_tile(struct covey_tiling *t, struct covey_assignment *a,
                              const struct covey_action *action)
 {
-    struct tile *tile = a != NULL && a->strips != NULL ? calloc(1, sizeof(*tile)) : NULL;
+    bool can = a != NULL && (a->strips != NULL || action->tile->run == COVEY_WORK_NO_RUN);
+    struct tile *tile = can ? calloc(1, sizeof(*tile)) : NULL;
     if (tile == NULL) {
         return NULL;
     }

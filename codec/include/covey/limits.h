@@ -45,6 +45,8 @@ enum covey_limits {
     /* Tile runs of one plan, and segments (between which rows are exchanged) of one run. */
     COVEY_TILE_RUNS_MAX = 4,
     COVEY_TILE_SEGMENTS_MAX = 32,
+    /* Bytes of a relayed input's piece: one that comes before its RELAY is kept so long. */
+    COVEY_RELAY_PIECE_MAX = 4 * 1024 * 1024,
     /* Graph bounds: nodes, values, dimensions, elements of one tensor. */
     COVEY_GRAPH_NODES_MAX = 4096,
     COVEY_GRAPH_VALUES_MAX = 16384,

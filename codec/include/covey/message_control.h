@@ -163,7 +163,7 @@ struct covey_control_plan_layer {
     uint16_t cell, units, groups, slots; /* slots 0: not coded */
     uint32_t unit_rows, unit_bytes, input_bytes, answer_bytes;
     uint32_t predicted_us;     /* 0 within tiles */
-    bool fed;                  /* by the run in front of it, not by the owner */
+    bool fed;                  /* by the run in front of it, or by one another */
     struct covey_bytes holder; /* one byte a slot: device index */
 };
 

@@ -46,13 +46,16 @@ enum covey_work_type {
     COVEY_WORK_LACK = 48,    /* I have none of these */
     COVEY_WORK_PROBE = 49,   /* any -> any: answered by PROBED once the body is here */
     COVEY_WORK_PROBED = 50,
-    COVEY_WORK_ASK = 51, /* owner -> holder: STALLED at once, whatever is computed */
+    COVEY_WORK_ASK = 51,   /* owner -> holder: STALLED at once, whatever is computed */
+    COVEY_WORK_RELAY = 52, /* owner -> holder: one layer of one request; the body is a piece of the
+                              input, for all that are fed, who give it one another */
 };
 
 enum {
-    COVEY_WORK_WANT_MAX = 256,    /* digests of one WANT or LACK */
-    COVEY_WORK_LAYOUT_MAX = 4096, /* bytes */
-    COVEY_WORK_OWNER = 255,       /* as a source: not a device of the plan */
+    COVEY_WORK_WANT_MAX = 256,               /* digests of one WANT or LACK */
+    COVEY_WORK_LAYOUT_MAX = 4096,            /* bytes */
+    COVEY_WORK_OWNER = 255,                  /* as a source: not a device of the plan */
+    COVEY_WORK_NO_RUN = COVEY_TILE_RUNS_MAX, /* PIECE, STALLED: of a relayed input, segment 0 */
 };
 
 /* Work is fenced by (session, epoch); version counts the plans of a session. */
@@ -133,7 +136,7 @@ struct covey_work_assign {
     uint16_t batch;             /* inputs of one request: the first dimension of activations */
 };
 
-/* One attempt at one tile run of one request. */
+/* One attempt at one tile run of one request, or at relaying a layer's input. */
 struct covey_work_tile {
     struct covey_fence fence;
     uint64_t request;
@@ -142,8 +145,10 @@ struct covey_work_tile {
                                   STALLED: which waits */
     uint8_t source;            /* PIECE: device index in the plan */
     uint16_t stall_ms;         /* START: tell STALLED after waiting so long for one segment */
-    uint32_t fed;              /* START: bit d: device d gets the run's result, for `layer` */
-    uint16_t layer;            /* START: of a device that is fed: computed with the result, */
+    uint32_t fed;              /* START: bit d: device d gets the run's result, for `layer`;
+                                  RELAY: it gets and gives pieces of the layer's input */
+    uint32_t bytes;            /* RELAY: of all pieces (covey_relay_piece()) */
+    uint16_t layer;            /* START, RELAY: of a device that is fed: computed with it, */
     uint32_t work;             /* and answered like an EXECUTE of this number */
     struct covey_bytes layout; /* START: rows by segment and device (runtime/core/tiles.c) */
     struct covey_bytes
@@ -165,7 +170,8 @@ struct covey_work_message {
         struct covey_work_execute execute;
         struct covey_work_answer answer;
         struct covey_work_execute cancel;
-        struct covey_work_tile tile; /* START, PIECE, STALLED, ASK; DROP: fence and request only */
+        /* START, RELAY, PIECE, STALLED, ASK; DROP: fence and request only */
+        struct covey_work_tile tile;
         struct covey_work_blobs blobs; /* WANT, LACK */
         struct covey_digest give;      /* GIVE */
         uint32_t probe;                /* PROBE, PROBED: a number */
@@ -175,7 +181,7 @@ struct covey_work_message {
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
  * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed, 25 holders,
- * 26 at once. A type has all of its keys. Views in the result borrow from in. */
+ * 26 at once, 27 bytes. A type has all of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

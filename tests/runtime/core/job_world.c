@@ -63,6 +63,9 @@ static void on_send(struct world *w, const struct covey_action *action)
         assert_int_equal(action->body, w->by_rows ? INPUT + 1 + d : INPUT);
         w->asked[d] = true;
         w->execute[d] = m.execute;
+        assert_int_equal(action->part_len, 0);
+    } else if (m.type == COVEY_WORK_RELAY || m.type == COVEY_WORK_PIECE) {
+        on_relay(w, d, &m, action);
     } else if (m.type == COVEY_WORK_CANCEL) {
         if (m.cancel.request == w->execute[d].request) {
             assert_int_equal(m.cancel.work, w->execute[d].work);
@@ -364,9 +367,10 @@ void start_layer(struct world *w, uint64_t request, unsigned layer)
         part[d] = INPUT + 1 + device_of(&w->plan.device[d]);
     }
     event.body = w->by_rows ? 0 : INPUT;
+    event.body_len = w->input_len;
     event.pieces = w->by_rows ? part : NULL;
     memset(w->asked, 0, sizeof(w->asked));
-    w->locals = 0;
+    w->locals = w->relayed = w->pieces = 0;
     assert_int_equal(give(w, &event), COVEY_OK);
 }
 

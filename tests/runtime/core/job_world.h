@@ -34,7 +34,8 @@ struct world {
     struct covey_job_view view;
     struct covey_plan_request costs;
     bool closing;
-    bool by_rows; /* device d gets input INPUT + 1 + d */
+    size_t input_len; /* of a layer; start_layer() */
+    bool by_rows;     /* device d gets input INPUT + 1 + d */
     bool unreachable[DEVICES], never_ready[DEVICES];
     covey_handle bodies; /* the last made */
     bool alive[BODIES];
@@ -56,6 +57,10 @@ struct world {
     struct covey_layer_done layer_done;
     struct covey_fence units_fence;
     unsigned units;
+    /* relayed inputs */
+    unsigned pieces;                       /* sent by the owner */
+    uint32_t relayed, given[DEVICES];      /* who was asked so; what it got of others' pieces */
+    struct covey_work_tile relay[DEVICES]; /* the last */
     /* tile runs */
     bool no_cut;                     /* TILES_CUT is not answered */
     unsigned cuts, started, dropped; /* started, dropped: masks of devices */
@@ -75,6 +80,9 @@ void assert_no_bodies(const struct world *w);
 covey_err give(struct world *w, struct covey_event *event);
 void tell(struct world *w, unsigned device, const struct covey_work_message *m, covey_handle body,
           size_t len);
+/* RELAY, or a piece for device d: as it must have it. */
+void on_relay(struct world *w, unsigned d, const struct covey_work_message *m,
+              const struct covey_action *action);
 void set_peer(struct world *w, unsigned device, enum covey_peer_state state);
 void pass(struct world *w, uint64_t ms);
 void set_devices(struct world *w, unsigned mask);

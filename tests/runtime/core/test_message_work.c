@@ -16,7 +16,9 @@ static void sample_tile(struct covey_work_tile *tile, const uint8_t *blob)
         .fence = fence,
         .request = UINT64_MAX,
         .attempt = UINT8_MAX,
-        .run = COVEY_TILE_RUNS_MAX - 1,
+        .run = COVEY_WORK_NO_RUN,
+        .fed = UINT32_MAX,
+        .bytes = COVEY_BODY_MAX,
         .segment = COVEY_TILE_SEGMENTS_MAX,
         .source = COVEY_PLAN_DEVICES_MAX - 1,
         .stall_ms = UINT16_MAX,
@@ -72,6 +74,7 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
         m->answer = (struct covey_work_answer){fence, 12, 3, 4, COVEY_WORK_STATUS_REFUSED, 900};
         break;
     case COVEY_WORK_START:
+    case COVEY_WORK_RELAY:
     case COVEY_WORK_PIECE:
     case COVEY_WORK_STALLED:
     case COVEY_WORK_DROP:
@@ -106,7 +109,7 @@ static size_t encode(const struct covey_work_message *m, uint8_t *out, size_t ca
 static void test_work_messages_round_trip(void **state)
 {
     (void)state;
-    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_ASK; type++) {
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RELAY; type++) {
         if (type > COVEY_WORK_ASSIGN && type < COVEY_WORK_READY) {
             continue; /* numbers of messages that are no more */
         }
@@ -138,6 +141,27 @@ static void test_answer_fields_come_back(void **state)
     assert_int_equal(out.answer.spent_us, 900);
 }
 
+/* A RELAY brings what belongs to it; no body is longer than the longest. */
+static void test_relays_come_back(void **state)
+{
+    (void)state;
+    struct covey_work_message in, out;
+    uint8_t bytes[256];
+    sample(COVEY_WORK_RELAY, &in);
+    size_t len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
+    assert_memory_equal(&out.tile.fence, &fence, sizeof(fence));
+    assert_int_equal(out.tile.request, UINT64_MAX);
+    assert_int_equal(out.tile.attempt, UINT8_MAX);
+    assert_int_equal(out.tile.stall_ms, UINT16_MAX);
+    assert_int_equal(out.tile.fed, UINT32_MAX);
+    assert_int_equal(out.tile.bytes, COVEY_BODY_MAX);
+    assert_int_equal(out.tile.layout.len, 0);
+    in.tile.bytes++;
+    len = encode(&in, bytes, sizeof(bytes));
+    assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_ERR_RANGE);
+}
+
 /* A START and a STALLED bring what belongs to them and nothing else. */
 static void test_tile_fields_come_back(void **state)
 {
@@ -150,7 +174,7 @@ static void test_tile_fields_come_back(void **state)
     assert_memory_equal(&out.tile.fence, &fence, sizeof(fence));
     assert_int_equal(out.tile.request, UINT64_MAX);
     assert_int_equal(out.tile.attempt, UINT8_MAX);
-    assert_int_equal(out.tile.run, COVEY_TILE_RUNS_MAX - 1);
+    assert_int_equal(out.tile.run, COVEY_WORK_NO_RUN);
     assert_int_equal(out.tile.stall_ms, UINT16_MAX);
     assert_true(covey_bytes_equal(out.tile.layout, in.tile.layout));
     assert_int_equal(out.tile.segment, 0);
@@ -219,7 +243,7 @@ static void test_unknown_keys_and_types(void **state)
     size_t len = craft(bytes, sizeof(bytes), COVEY_WORK_READY, later, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
     assert_memory_equal(&out.fence, &fence, sizeof(fence));
-    static const uint64_t types[] = {0, 31, 35, 36, 52, UINT64_MAX};
+    static const uint64_t types[] = {0, 31, 35, 36, 53, UINT64_MAX};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         len = craft(bytes, sizeof(bytes), types[i], NULL, 0);
         assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out),
@@ -250,7 +274,7 @@ static void test_missing_keys_and_large_numbers(void **state)
 static void test_pieces_are_bounded(void **state)
 {
     (void)state;
-    enum { RUN = COVEY_TILE_RUNS_MAX, SEGMENT = COVEY_TILE_SEGMENTS_MAX };
+    enum { RUN = COVEY_WORK_NO_RUN + 1, SEGMENT = COVEY_TILE_SEGMENTS_MAX };
     enum { SOURCE = COVEY_PLAN_DEVICES_MAX };
     static const struct {
         uint64_t key[5][2];
@@ -384,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_work_messages_round_trip),
         cmocka_unit_test(test_answer_fields_come_back),
         cmocka_unit_test(test_tile_fields_come_back),
+        cmocka_unit_test(test_relays_come_back),
         cmocka_unit_test(test_cut_messages_are_refused),
         cmocka_unit_test(test_unknown_keys_and_types),
         cmocka_unit_test(test_missing_keys_and_large_numbers),

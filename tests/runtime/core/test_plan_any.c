@@ -347,7 +347,7 @@ static void test_plan_largest_encoding(void **state)
     plan.half = true;
     for (unsigned i = 0; i < plan.layers; i++) {
         plan.layer[i].slots = COVEY_LAYER_SLOTS_MAX;
-        plan.layer[i].by_rows = true;
+        plan.layer[i].by_rows = plan.layer[i].relayed = true; /* the longest, if no plan */
     }
     for (unsigned i = 0; i < plan.runs; i++) {
         plan.run[i].segments = COVEY_TILE_SEGMENTS_MAX;

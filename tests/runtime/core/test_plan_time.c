@@ -72,10 +72,12 @@ static void test_plan_feeds(void **state)
     make();
     uint32_t asked_us = plan.predicted_us, layer_us = plan.layer[16].predicted_us;
     assert_int_equal(plan.run[0].feeds, 0);
+    assert_true(plan.layer[16].relayed);
     request.cost[16].back = 1;
     make();
     assert_int_equal(plan.run[0].feeds, 17);
-    assert_true(plan.predicted_us + 15000 < asked_us);
+    assert_false(plan.layer[16].relayed);
+    assert_true(plan.predicted_us + 5000 < asked_us);
     assert_true(plan.layer[16].predicted_us < layer_us);
     other = plan;
     other.run[0].feeds = 18;

@@ -61,12 +61,33 @@ static void test_shared(void **state)
     }
 }
 
+/* A part has its bytes of the body, and keeps them there. */
+static void test_slices(void **state)
+{
+    struct covey_body *b = NULL, *first = NULL, *last = NULL;
+    (void)state;
+    assert_int_equal(covey_body_new(MIB + 5, &b), COVEY_OK);
+    memset(b->data, 1, MIB);
+    memset(b->data + MIB, 2, 5);
+    assert_int_equal(covey_body_slice(b, 0, MIB, &first), COVEY_OK);
+    assert_int_equal(covey_body_slice(b, MIB, 5, &last), COVEY_OK);
+    covey_body_unref(b);
+    assert_int_equal(first->len, MIB);
+    assert_int_equal(first->data[0], 1);
+    covey_body_unref(first);
+    assert_int_equal(last->len, 5);
+    assert_int_equal(last->data[0], 2);
+    assert_int_equal(last->data[4], 2);
+    covey_body_unref(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_bodies),
         cmocka_unit_test(test_growing),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_slices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,9 @@ struct covey_plan_layer {
     /* Its units are blocks of rows, in one group: each device gets its own part of the input, and
      * has all filters. */
     bool by_rows;
+    /* Its holders but the owner are given a piece of the input each, and give it to the others. Not
+     * by_rows, nor what a run feeds. */
+    bool relayed;
 };
 
 /* Cells computed without an exchange. The map is theirs put together (covey_row_map_join). */

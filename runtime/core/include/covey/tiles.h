@@ -59,4 +59,11 @@ struct covey_rows covey_tile_piece(const struct covey_plan_run *run,
 size_t covey_tile_piece_bytes(const struct covey_plan_run *run, unsigned segment,
                               struct covey_rows rows, bool half);
 
+/* A body that several devices give one another: each has one piece of it at first, in their order,
+ * of whole 64 bytes but for the last. len 0: there is none for the device. */
+struct covey_relay_piece {
+    uint32_t from, len;
+};
+struct covey_relay_piece covey_relay_piece(uint32_t bytes, uint32_t devices, unsigned device);
+
 #endif /* COVEY_TILES_H */

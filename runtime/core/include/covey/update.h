@@ -114,7 +114,8 @@ struct covey_layer_done {
 
 /* One strip of one segment, at its holder. */
 struct covey_tile_task {
-    /* segment: of a run that feeds a layer `segments` is that layer: its input is the run's result,
+    /* run: COVEY_WORK_NO_RUN: what is here, in the devices' order, is the layer's input, relayed.
+     * segment: of a run that feeds a layer `segments` is that layer: its input is the run's result,
      * whose pieces are all here, this holder's own too, and what it makes is its answer, of which
      * there is one piece, the owner's. */
     uint8_t run, attempt, segment;
@@ -136,6 +137,7 @@ struct covey_action {
     struct covey_bytes bytes;   /* in the update's arena or in the event: until the next step */
     struct covey_bytes holders; /* ASSIGN: as in the message, in the same place */
     covey_handle body;
+    uint32_t part_from, part_len; /* SEND: of the body these bytes only; part_len 0: all of it */
     struct covey_digest digest;
     covey_err err;
     struct covey_fence fence;

@@ -17,6 +17,7 @@ struct covey_body {
     size_t len;
     size_t capacity;
     struct covey_body_shared *shared; /* sealed once for many; or NULL */
+    struct covey_body *of;            /* whose bytes these are; or NULL: its own */
     bool patient;         /* others go first on its channel; set by the maker before it is sent */
     _Atomic size_t ready; /* bytes that may be read; COVEY_BODY_WHOLE: all */
     _Atomic uint32_t refs;
@@ -29,6 +30,10 @@ struct covey_body {
  * LIMIT above COVEY_BODY_MAX. */
 covey_err covey_body_new(size_t len, struct covey_body **out) COVEY_CHECK;
 covey_err covey_body_append(struct covey_body *b, struct covey_bytes more) COVEY_CHECK;
+/* A part of a body that is whole and does not change any more, without a copy: keeps a reference to
+ * it. from is a multiple of 64, from + len <= the body's. */
+covey_err covey_body_slice(struct covey_body *b, size_t from, size_t len,
+                           struct covey_body **out) COVEY_CHECK;
 /* Seals the body once for all whom it will be sent to; worth it from two receivers on. Any thread,
  * before the body is sent. On NOMEM it is sealed for each, as always. */
 covey_err covey_body_share(struct covey_body *b) COVEY_CHECK;
