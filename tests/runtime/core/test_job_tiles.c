@@ -253,6 +253,23 @@ static void test_nobody_needs_who_is_not_waited_for(void **state)
     finish(w, 7);
 }
 
+/* Nor when whoever waited for them has them since: its own rows are here. */
+static void test_who_is_done_waits_for_nobody(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 2;
+    complain(w, 1, 1U << 2);
+    give_piece(w, 1);
+    pass(w, 3U * w->start[1].stall_ms);
+    assert_int_equal(w->cuts, 7);
+    give_piece(w, 0);
+    give_piece(w, 2);
+    give_piece(w, 3);
+    assert_int_equal(w->tiles_done, 7);
+    finish(w, 7);
+}
+
 /* A holder that could not use what another gave cannot go on: the other is left out. */
 static void test_who_gave_up_names_its_cause(void **state)
 {
@@ -552,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_the_owner_asks_when_a_run_is_late),
         cmocka_unit_test(test_answers_are_read_before_silence_counts),
         cmocka_unit_test(test_nobody_needs_who_is_not_waited_for),
+        cmocka_unit_test(test_who_is_done_waits_for_nobody),
         cmocka_unit_test(test_who_gave_up_names_its_cause),
         cmocka_unit_test(test_overdue_rows),
         cmocka_unit_test(test_who_is_nearly_done_gets_more_time),
