@@ -72,8 +72,9 @@ bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rate
 
 bool covey__probe_tally_settled(const struct covey_probe_tally *t)
 {
-    return t->rounds >= COVEY__PROBE_TALLY_ROUNDS_MAX ||
-           (t->rounds >= ROUNDS_MIN && t->same >= SAME_MIN);
+    bool told = t->rates.link_mbytes != 0; /* else plans go by what links usually do */
+    return told && (t->rounds >= COVEY__PROBE_TALLY_ROUNDS_MAX ||
+                    (t->rounds >= ROUNDS_MIN && t->same >= SAME_MIN));
 }
 
 uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t random)

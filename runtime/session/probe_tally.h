@@ -28,7 +28,8 @@ void covey__probe_tally_cut_short(struct covey_probe_tally *t);
 /* What was measured in the round, rounded as rates are told; 0: not measured. True: the
  * rates are others now. */
 bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round);
-/* Some rounds told nothing new, or there were very many: no more are needed. */
+/* Some rounds told nothing new, or there were very many: no more are needed. Never before one went
+ * to its end. */
 bool covey__probe_tally_settled(const struct covey_probe_tally *t);
 /* From one round to the next, longer after each. Devices of a mesh start together, and rounds at
  * the same moments would measure one another: so none waits as long as another. random: any. */
