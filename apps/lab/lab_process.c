@@ -150,7 +150,8 @@ static void run_node(const struct covey__lab *lab, unsigned index, const char *p
 }
 
 /* Never returns. It goes on when it is told so, and ends where nobody is left who could. */
-static void become_node(const struct covey__lab *lab, unsigned index, const char *program, int told)
+static void become_node(const struct covey__lab *lab, unsigned index, const char *program, int told,
+                        pid_t parent)
 {
     char state[NODE_PATH], log[NODE_PATH + 8], go;
     sigset_t none;
@@ -162,7 +163,8 @@ static void become_node(const struct covey__lab *lab, unsigned index, const char
     if (lab->die_with_parent) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     }
-    if (recv(told, &go, 1, 0) != 1) {
+    bool orphan = lab->die_with_parent && getppid() != parent; /* it died before that */
+    if (orphan || recv(told, &go, 1, 0) != 1) {
         _exit(EXIT_NOT_STARTED);
     }
     int in = open("/dev/null", O_RDONLY);
@@ -212,10 +214,10 @@ covey_err covey__lab_start(struct covey__lab *lab, unsigned index)
         return COVEY_ERR_IO;
     }
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        become_node(lab, index, program, ends[1]);
+        become_node(lab, index, program, ends[1], parent);
     }
     close(ends[1]);
     err = keep_and_go(lab, index, pid, ends[0]);

@@ -174,12 +174,14 @@ struct covey__tiles {
     uint32_t drop;       /* DROP is due */
     uint32_t lost;       /* get no strip of this run any more */
     uint32_t unable;     /* cannot go on, or are why others cannot */
+    uint32_t complained; /* waited for rows too long */
+    uint32_t parted;     /* wait for one another's rows, in this attempt or one before */
     uint32_t ask;        /* ASK is due */
     uint32_t asked;      /* ASK was sent, and nothing heard since */
     uint64_t reached_ms; /* the run, by the request */
     uint64_t began_ms, overdue_ms;
     uint64_t late_ms;                       /* when the usual time is over; 0: nobody knows */
-    uint64_t grace_ms;                      /* of those that are unable; 0: nobody is */
+    uint64_t grace_ms;                      /* of those unable or parted; 0: nobody is */
     uint64_t verdict_ms;                    /* on those that were asked; 0: nobody was */
     uint32_t waits[COVEY_PLAN_DEVICES_MAX]; /* for whom each waits, as it said last */
     uint8_t at[COVEY_PLAN_DEVICES_MAX];     /* the segment where it was then */

@@ -227,7 +227,7 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
         return false;
     }
     tiles->again = tiles->patient = false;
-    tiles->unable = tiles->tell = tiles->ask = tiles->asked = 0;
+    tiles->unable = tiles->complained = tiles->tell = tiles->ask = tiles->asked = 0;
     tiles->grace_ms = tiles->verdict_ms = 0;
     memset(tiles->waits, 0, sizeof(tiles->waits));
     memset(tiles->at, 0, sizeof(tiles->at));

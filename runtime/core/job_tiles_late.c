@@ -95,6 +95,44 @@ static void ask_all(struct covey__turn *turn, struct covey__request *request)
         turn->now_ms + covey__run_stall_ms(session, covey__run_of(turn, request), request);
 }
 
+/* Whether d has sent what e waits for longer ago than a holder waits: before it began to wait
+ * itself, and complained. */
+static bool has_sent(const struct covey__tiles *tiles, unsigned d, unsigned e)
+{
+    return (tiles->complained & covey__run_bit(d)) != 0 && tiles->at[e] <= tiles->at[d];
+}
+
+/* Devices that live, and whose rows do not reach one another. */
+static uint32_t parted_from(const struct covey__tiles *tiles, unsigned d)
+{
+    uint32_t mask = 0;
+    for (unsigned e = 0; e < tiles->layout.devices; e++) {
+        bool both = (tiles->waits[d] & covey__run_bit(e)) != 0 &&
+                    (tiles->waits[e] & covey__run_bit(d)) != 0;
+        mask |= both && (has_sent(tiles, d, e) || has_sent(tiles, e, d)) ? covey__run_bit(e) : 0;
+    }
+    return mask;
+}
+
+/* Of all that are parted from others one: that is from most, or was in an attempt before. */
+static uint32_t most_parted(struct covey__tiles *tiles, unsigned self)
+{
+    unsigned most = 0;
+    uint32_t found = 0, all = 0;
+    for (unsigned d = 0; d < tiles->layout.devices; d++) {
+        uint32_t others = parted_from(tiles, d);
+        unsigned before = (tiles->parted & covey__run_bit(d)) != 0 ? COVEY_PLAN_DEVICES_MAX : 0;
+        unsigned parted = others != 0 ? covey__count_of(others) + before : 0;
+        all |= others;
+        if (d != self && parted > most) {
+            most = parted;
+            found = covey__run_bit(d);
+        }
+    }
+    tiles->parted |= all;
+    return found;
+}
+
 bool covey__run_ask(struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__tiles *tiles = &request->tiles;
@@ -139,6 +177,7 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
         return;
     }
     uint32_t named = covey_load32(said->missing.ptr), self = covey__run_bit(d);
+    tiles->complained |= (tiles->asked & self) == 0 ? self : 0;
     tiles->asked &= ~self;
     if ((named & self) != 0) {
         uint32_t others = named != UINT32_MAX ? named & tiles->used & ~self : 0;
@@ -149,6 +188,9 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
     }
     tiles->waits[d] = named & tiles->used;
     tiles->at[d] = said->segment;
+    if (tiles->grace_ms == 0 && parted_from(tiles, d) != 0) {
+        tiles->grace_ms = turn->now_ms + COVEY__JOB_GRACE_MS;
+    }
     if (tiles->waits[d] != 0 && tiles->verdict_ms == 0) {
         ask_all(turn, request);
     }
@@ -176,9 +218,9 @@ static void judge(struct covey__turn *turn, struct covey__request *request)
     }
     uint32_t open = covey__run_unanswered(tiles);
     uint32_t wanted = is_late(turn, tiles) ? open : missed_of(tiles) & open;
-    uint32_t silent = (tiles->ask | tiles->asked) & wanted;
+    uint32_t silent = (tiles->ask | tiles->asked) & open;
     tiles->verdict_ms = 0;
-    if (silent != 0) {
+    if ((silent & wanted) != 0) { /* and with them who would be waited for in the next attempt */
         covey__run_lose_slow(turn, request, silent);
     } else if (wanted != 0) {
         ask_all(turn, request);
@@ -242,7 +284,12 @@ void covey__run_watch(struct covey__turn *turn, struct covey__request *request)
                             covey__run_patience_ms(session, covey__run_of(turn, request), request);
     }
     if (tiles->grace_ms != 0 && turn->now_ms >= tiles->grace_ms) {
-        covey__run_lose_slow(turn, request, tiles->unable);
+        const struct covey__version *version = covey__request_version(turn->job, request);
+        tiles->grace_ms = 0;
+        uint32_t cause = tiles->unable | most_parted(tiles, version->self);
+        if (cause != 0) {
+            covey__run_lose_slow(turn, request, cause);
+        }
     } else if (turn->now_ms >= tiles->overdue_ms) {
         overdue(turn, request);
     } else if (tiles->verdict_ms != 0 && turn->now_ms >= tiles->verdict_ms) {

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_job_tiles_late.c - rows that are late: who lives is waited for, for a while.
+ */
+#include <stdlib.h>
+
+#include "job_world.h"
+
+enum { USUAL_MS = 8000, LATE_MS = USUAL_MS + USUAL_MS / 4 };
+
+/* A run of four segments has begun, of which six took the usual time before. */
+static struct world *usual_world(unsigned devices)
+{
+    struct world *w = segments_world(devices);
+    for (unsigned i = 0; i < 6; i++) {
+        start_tiles(w, 7);
+        pass(w, USUAL_MS);
+        give_all(w);
+    }
+    assert_int_equal(w->tiles_done, 6);
+    start_tiles(w, 7);
+    return w;
+}
+
+/* It waits for them until the run is done or begun again, and says so when it is asked. */
+static void complain(struct world *w, unsigned device, uint32_t missing)
+{
+    w->waits_for[device] = missing;
+    stall(w, device, missing);
+}
+
+/* A device that answers is waited for, however often others complain of it: its rows come 1 ms
+ * before they are late for as long again as a run takes, and nothing was begun again. */
+static void test_a_late_device_that_answers_is_waited_for(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    pass(w, w->start[1].stall_ms);
+    complain(w, 1, 1U << 2);
+    complain(w, 3, 1U << 2);
+    assert_int_equal(w->asked_at[2], 1);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 2 * USUAL_MS - 1 - w->start[1].stall_ms);
+    assert_in_range(w->asked_at[2], 6, 8);
+    assert_int_equal(w->cuts, 7);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 7);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* A device that does not answer is left out half a run after others began to wait for it. */
+static void test_a_silent_device_is_left_out_after_half_a_run(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 2;
+    pass(w, w->start[1].stall_ms);
+    complain(w, 1, 1U << 2);
+    pass(w, w->start[1].stall_ms - 1U);
+    assert_in_range(2 * w->start[1].stall_ms, USUAL_MS / 2, USUAL_MS / 2 + 20);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~4);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 7);
+    finish(w, 7);
+}
+
+/* So is one that answered once and then no more. */
+static void test_who_has_answered_is_asked_again(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    complain(w, 1, 1U << 2);
+    w->silent = 1U << 2;
+    pass(w, 2U * w->start[1].stall_ms - 1U);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~4);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Whose rows only the owner waits for is asked by it when the run's usual time is over. */
+static void test_the_owner_asks_when_a_run_is_late(void **state)
+{
+    (void)state;
+    for (unsigned silent = 0; silent < 2; silent++) {
+        struct world *w = usual_world(4);
+        w->silent = silent << 2;
+        give_piece(w, 0);
+        give_piece(w, 1);
+        give_piece(w, 3);
+        pass(w, LATE_MS - 1);
+        assert_int_equal(w->asked_at[2], 0);
+        pass(w, 1);
+        assert_int_equal(w->asked_at[2], 1);
+        assert_int_equal(w->asked_at[1], 0);
+        pass(w, w->start[2].stall_ms);
+        assert_int_equal(w->cuts, 7 + silent);
+        assert_int_equal(w->started, silent == 1 ? 15 & ~4 : 15);
+        give_piece(w, 2 - silent);
+        if (silent == 1) {
+            give_piece(w, 0);
+            give_piece(w, 3);
+        }
+        assert_int_equal(w->tiles_done, 7);
+        finish(w, 7);
+    }
+}
+
+/* What came while the owner was busy is read before anybody is taken for silent. */
+static void test_answers_are_read_before_silence_counts(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 2;
+    complain(w, 1, 1U << 2);
+    w->view.now_ms += w->start[1].stall_ms + 10U;
+    pass(w, 0);
+    assert_int_equal(w->cuts, 7);
+    stall(w, 2, 0);
+    w->silent = 0;
+    pass(w, 20);
+    assert_int_equal(w->cuts, 7);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Who does not answer is not left out before anybody waits for its rows. */
+static void test_nobody_needs_who_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 3;
+    complain(w, 1, 1U << 2);
+    pass(w, 3U * w->start[1].stall_ms);
+    assert_int_equal(w->cuts, 7);
+    complain(w, 2, 1U << 3);
+    pass(w, w->start[1].stall_ms);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~8);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Nor when whoever waited for them has them since: its own rows are here. */
+static void test_who_is_done_waits_for_nobody(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 2;
+    complain(w, 1, 1U << 2);
+    give_piece(w, 1);
+    pass(w, 3U * w->start[1].stall_ms);
+    assert_int_equal(w->cuts, 7);
+    give_piece(w, 0);
+    give_piece(w, 2);
+    give_piece(w, 3);
+    assert_int_equal(w->tiles_done, 7);
+    finish(w, 7);
+}
+
+/* A holder that could not use what another gave cannot go on: the other is left out. */
+static void test_who_gave_up_names_its_cause(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    stall(w, 3, 1U << 1 | 1U << 3);
+    pass(w, 4);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~2);
+    stall(w, 3, UINT32_MAX); /* it knows no plan */
+    pass(w, 5);
+    assert_int_equal(w->cuts, 9);
+    assert_int_equal(w->started, 15 & ~2 & ~8);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Rows that one device owes for as long again as a run takes are made by others, though it answers:
+ * to the millisecond, whether the owner alone lacks them or others wait for it, who are not the
+ * cause. */
+static void test_overdue_rows(void **state)
+{
+    (void)state;
+    for (unsigned others = 0; others < 2; others++) {
+        struct world *w = usual_world(4);
+        w->at[2] = 2; /* of four segments */
+        if (others == 1) {
+            complain(w, 1, 1U << 2);
+            complain(w, 3, 1U << 2);
+            complain(w, 0, 1U << 1);
+        } else {
+            give_piece(w, 0);
+            give_piece(w, 1);
+            give_piece(w, 3);
+        }
+        pass(w, 2 * USUAL_MS - 1);
+        assert_int_equal(w->cuts, 7);
+        pass(w, 1);
+        assert_int_equal(w->cuts, 8);
+        assert_int_equal(w->started, 15 & ~4);
+        give_all(w);
+        assert_int_equal(w->tiles_done, 7);
+        finish(w, 7);
+    }
+}
+
+/* Who is in the last segment, and a mesh of which most are late, get half of that time more, once.
+ */
+static void test_who_is_nearly_done_gets_more_time(void **state)
+{
+    (void)state;
+    for (unsigned most = 0; most < 2; most++) {
+        struct world *w = usual_world(4);
+        w->at[2] = most == 0 ? 3 : 0;
+        for (unsigned d = 0; most == 0 && d < 4; d++) {
+            if (d != 2) {
+                give_piece(w, d);
+            }
+        }
+        pass(w, 3 * USUAL_MS - 1);
+        assert_int_equal(w->cuts, 7);
+        pass(w, 1);
+        assert_int_equal(w->cuts, 8);
+        assert_int_equal(w->started, most == 0 ? 15 & ~4 : 1);
+        give_all(w);
+        finish(w, 7);
+    }
+}
+
+/* Where each waits for another and rows were lost somewhere, one that others wait for is left out.
+ */
+static void test_where_all_wait_one_is_left_out(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    complain(w, 0, 1U << 1);
+    complain(w, 1, 1U << 2);
+    complain(w, 2, 1U << 3);
+    complain(w, 3, 1U << 1);
+    pass(w, 2 * USUAL_MS - 1);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~2);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Two that live and wait for one another do not reach one another: nothing is waited for. In the
+ * next attempt that one is left out which was in both. */
+static void test_who_is_parted_from_others_is_left_out(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->waits_for[2] = 1U << 1;
+    complain(w, 1, 1U << 2);
+    pass(w, 4);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 2);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~2);
+    w->waits_for[3] = 1U << 2;
+    complain(w, 2, 1U << 3);
+    pass(w, 6);
+    assert_int_equal(w->cuts, 9);
+    assert_int_equal(w->started, 15 & ~2 & ~4);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Whoever waits for one that is further on waits for rows that are under way. */
+static void test_rows_under_way_part_nobody(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->waits_for[2] = 1U << 1;
+    w->at[2] = 2;
+    complain(w, 1, 1U << 2);
+    pass(w, w->start[1].stall_ms);
+    assert_int_equal(w->cuts, 7);
+    give_all(w);
+    finish(w, 7);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_late_device_that_answers_is_waited_for),
+        cmocka_unit_test(test_a_silent_device_is_left_out_after_half_a_run),
+        cmocka_unit_test(test_who_has_answered_is_asked_again),
+        cmocka_unit_test(test_the_owner_asks_when_a_run_is_late),
+        cmocka_unit_test(test_answers_are_read_before_silence_counts),
+        cmocka_unit_test(test_nobody_needs_who_is_not_waited_for),
+        cmocka_unit_test(test_who_is_done_waits_for_nobody),
+        cmocka_unit_test(test_who_gave_up_names_its_cause),
+        cmocka_unit_test(test_overdue_rows),
+        cmocka_unit_test(test_who_is_nearly_done_gets_more_time),
+        cmocka_unit_test(test_where_all_wait_one_is_left_out),
+        cmocka_unit_test(test_who_is_parted_from_others_is_left_out),
+        cmocka_unit_test(test_rows_under_way_part_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
