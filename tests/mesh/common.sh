@@ -45,6 +45,8 @@ finish() {
     fi
 }
 trap finish EXIT
+# Once, however often it is asked: without this a second signal would end the shell within finish.
+trap 'trap "" TERM INT HUP; exit 143' TERM INT HUP
 
 wrong() {
     echo "FAILED: $*"

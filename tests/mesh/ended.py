@@ -28,7 +28,8 @@ SHELL = """
 echo "$lab"
 "$COVEY" lab up --devices 3 --dir "$lab" --mode "$2" --wait 120 >"$dir/out"
 echo up
-sleep 600
+sleep 600 & # a shell heeds signals behind its command, or while it waits
+wait
 """
 BENCH = """
 import sys, time
