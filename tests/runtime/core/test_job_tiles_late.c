@@ -29,6 +29,25 @@ static void complain(struct world *w, unsigned device, uint32_t missing)
     stall(w, device, missing);
 }
 
+/* Nothing was begun again, and all rows come. */
+static void end_undisturbed(struct world *w)
+{
+    assert_int_equal(w->cuts, 7);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 7);
+    finish(w, 7);
+}
+
+/* The run was begun again, once, without these devices, and all rows come. */
+static void end_without(struct world *w, uint32_t devices)
+{
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15 & ~devices);
+    give_all(w);
+    assert_int_equal(w->tiles_done, 7);
+    finish(w, 7);
+}
+
 /* A device that answers is waited for, however often others complain of it: its rows come 1 ms
  * before they are late for as long again as a run takes, and nothing was begun again. */
 static void test_a_late_device_that_answers_is_waited_for(void **state)
@@ -63,11 +82,7 @@ static void test_a_silent_device_is_left_out_after_half_a_run(void **state)
     assert_in_range(2 * w->start[1].stall_ms, USUAL_MS / 2, USUAL_MS / 2 + 20);
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~4);
-    give_all(w);
-    assert_int_equal(w->tiles_done, 7);
-    finish(w, 7);
+    end_without(w, 4);
 }
 
 /* So is one that answered once and then no more. */
@@ -80,10 +95,7 @@ static void test_who_has_answered_is_asked_again(void **state)
     pass(w, 2U * w->start[1].stall_ms - 1U);
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~4);
-    give_all(w);
-    finish(w, 7);
+    end_without(w, 4);
 }
 
 /* Whose rows only the owner waits for is asked by it when the run's usual time is over. */
@@ -127,9 +139,7 @@ static void test_answers_are_read_before_silence_counts(void **state)
     stall(w, 2, 0);
     w->silent = 0;
     pass(w, 20);
-    assert_int_equal(w->cuts, 7);
-    give_all(w);
-    finish(w, 7);
+    end_undisturbed(w);
 }
 
 /* Who does not answer is not left out before anybody waits for its rows. */
@@ -143,10 +153,7 @@ static void test_nobody_needs_who_is_not_waited_for(void **state)
     assert_int_equal(w->cuts, 7);
     complain(w, 2, 1U << 3);
     pass(w, w->start[1].stall_ms);
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~8);
-    give_all(w);
-    finish(w, 7);
+    end_without(w, 8);
 }
 
 /* Nor when whoever waited for them has them since: its own rows are here. */
@@ -206,11 +213,7 @@ static void test_overdue_rows(void **state)
         pass(w, 2 * USUAL_MS - 1);
         assert_int_equal(w->cuts, 7);
         pass(w, 1);
-        assert_int_equal(w->cuts, 8);
-        assert_int_equal(w->started, 15 & ~4);
-        give_all(w);
-        assert_int_equal(w->tiles_done, 7);
-        finish(w, 7);
+        end_without(w, 4);
     }
 }
 
@@ -250,10 +253,7 @@ static void test_where_all_wait_one_is_left_out(void **state)
     pass(w, 2 * USUAL_MS - 1);
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~2);
-    give_all(w);
-    finish(w, 7);
+    end_without(w, 2);
 }
 
 /* Two that live and wait for one another do not reach one another: nothing is waited for. In the
@@ -287,9 +287,7 @@ static void test_rows_under_way_part_nobody(void **state)
     w->at[2] = 2;
     complain(w, 1, 1U << 2);
     pass(w, w->start[1].stall_ms);
-    assert_int_equal(w->cuts, 7);
-    give_all(w);
-    finish(w, 7);
+    end_undisturbed(w);
 }
 
 int main(void)
