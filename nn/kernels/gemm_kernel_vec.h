@@ -119,10 +119,40 @@ V_INLINE vec v_clamp(vec a, vec low, vec high)
 #else
 
 #if defined(__aarch64__)
+
+#include <arm_neon.h>
+
 enum { VL = 4, VREGS = 32 };
+typedef float32x4_t vec;
+
+V_INLINE vec v_load(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+V_INLINE void v_store(float *p, vec a)
+{
+    vst1q_f32(p, a);
+}
+
+V_INLINE vec v_set(float a)
+{
+    return vdupq_n_f32(a);
+}
+
+V_INLINE vec v_fma(vec a, vec b, vec c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+V_INLINE vec v_clamp(vec a, vec low, vec high)
+{
+    return vminq_f32(vmaxq_f32(a, low), high);
+}
+
 #else
+
 enum { VL = 4, VREGS = 16 };
-#endif
 typedef float vec __attribute__((vector_size(16)));
 typedef int32_t v_mask __attribute__((vector_size(16)));
 
@@ -136,18 +166,6 @@ V_INLINE vec v_load(const float *p)
 V_INLINE void v_store(float *p, vec a)
 {
     memcpy(p, &a, sizeof a);
-}
-
-V_INLINE vec v_load_n(const float *p, size_t n)
-{
-    vec a = {0.0f, 0.0f, 0.0f, 0.0f};
-    memcpy(&a, p, n * sizeof *p);
-    return a;
-}
-
-V_INLINE void v_store_n(float *p, vec a, size_t n)
-{
-    memcpy(p, &a, n * sizeof *p);
 }
 
 V_INLINE vec v_set(float a)
@@ -169,6 +187,97 @@ V_INLINE vec v_clamp(vec a, vec low, vec high)
 {
     a = v_select(a < low, low, a);
     return v_select(a > high, high, a);
+}
+
+#endif
+
+/* Not by memcpy(): that is a call, in front of which all vectors in registers are stored. */
+V_INLINE vec v_load_n(const float *p, size_t n)
+{
+    if (n == VL) {
+        return v_load(p);
+    }
+    vec a = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (n > 0) {
+        a[0] = p[0];
+    }
+    if (n > 1) {
+        a[1] = p[1];
+    }
+    if (n > 2) {
+        a[2] = p[2];
+    }
+    return a;
+}
+
+V_INLINE void v_store_n(float *p, vec a, size_t n)
+{
+    if (n == VL) {
+        v_store(p, a);
+        return;
+    }
+    if (n > 0) {
+        p[0] = a[0];
+    }
+    if (n > 1) {
+        p[1] = a[1];
+    }
+    if (n > 2) {
+        p[2] = a[2];
+    }
+}
+
+#endif
+
+/* VF numbers, loaded together, that vectors are multiplied with. */
+#if defined(__aarch64__)
+
+enum { VF = 4 };
+typedef vec v_factors;
+
+/* count: how many there are, known when compiling. */
+V_INLINE v_factors v_load_factors(const float *p, const size_t count)
+{
+    if (count >= VF) {
+        return vld1q_f32(p);
+    }
+    if (count == 1) {
+        return vdupq_n_f32(p[0]);
+    }
+    const float32x2_t two = vld1_f32(p);
+    return vcombine_f32(two, count == 3 ? vld1_dup_f32(p + 2) : two);
+}
+
+/* a[f] b + c; f is known when compiling. */
+V_INLINE vec v_fma_factor(v_factors a, const size_t f, vec b, vec c)
+{
+    switch (f) {
+    case 0:
+        return vfmaq_laneq_f32(c, b, a, 0);
+    case 1:
+        return vfmaq_laneq_f32(c, b, a, 1);
+    case 2:
+        return vfmaq_laneq_f32(c, b, a, 2);
+    default:
+        return vfmaq_laneq_f32(c, b, a, 3);
+    }
+}
+
+#else
+
+enum { VF = 1 };
+typedef vec v_factors;
+
+V_INLINE v_factors v_load_factors(const float *p, const size_t count)
+{
+    (void)count;
+    return v_set(*p);
+}
+
+V_INLINE vec v_fma_factor(v_factors a, const size_t f, vec b, vec c)
+{
+    (void)f;
+    return v_fma(a, b, c);
 }
 
 #endif

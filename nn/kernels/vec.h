@@ -15,6 +15,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512VL__)
@@ -45,6 +47,21 @@ VEC_INLINE vi vset_int(int32_t x)
     return x - (vi){0};
 }
 
+#if defined(__aarch64__)
+
+/* memcpy() of a vector goes through the registers of integers there. */
+VEC_INLINE vf vload(const float *p)
+{
+    return (vf)vld1q_f32(p);
+}
+
+VEC_INLINE void vstore(float *p, vf v)
+{
+    vst1q_f32(p, (float32x4_t)v);
+}
+
+#else
+
 VEC_INLINE vf vload(const float *p)
 {
     vf v;
@@ -56,6 +73,8 @@ VEC_INLINE void vstore(float *p, vf v)
 {
     memcpy(p, &v, sizeof(v));
 }
+
+#endif
 
 /* a where the mask's lane is all ones, b where it is zero. */
 VEC_INLINE vf vselect(vi mask, vf a, vf b)
@@ -137,19 +156,32 @@ VEC_INLINE vf vsqrt(vf a)
 
 #else
 
+/* Without a loop, which the compiler makes a call of memcpy(). */
 VEC_INLINE vf vload_part(const float *p, size_t count)
 {
     vf v = {0};
-    for (size_t i = 0; i < count; i++) {
-        v[i] = p[i];
+    if (count > 0) {
+        v[0] = p[0];
+    }
+    if (count > 1) {
+        v[1] = p[1];
+    }
+    if (count > 2) {
+        v[2] = p[2];
     }
     return v;
 }
 
 VEC_INLINE void vstore_part(float *p, vf v, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        p[i] = v[i];
+    if (count > 0) {
+        p[0] = v[0];
+    }
+    if (count > 1) {
+        p[1] = v[1];
+    }
+    if (count > 2) {
+        p[2] = v[2];
     }
 }
 
@@ -170,10 +202,14 @@ VEC_INLINE vf vmin(vf a, vf b)
 
 VEC_INLINE vf vsqrt(vf a)
 {
+#if defined(__aarch64__)
+    return (vf)vsqrtq_f32((float32x4_t)a);
+#else
     for (size_t i = 0; i < W; i++) {
         a[i] = sqrtf(a[i]);
     }
     return a;
+#endif
 }
 
 #endif
