@@ -3,6 +3,7 @@
 """Measures inference over a lab of devices of P percent of a core; prints one JSON document.
 
   mesh.py speed --model vgg19 --rate 1000      all devices against the asking one alone
+  mesh.py networks                             the same of all networks, small to large
   mesh.py uneven --model vgg19              devices of 20 to 5 percent against equal ones
   mesh.py parity --model mlp4096               one parity against none, alternating pairs
   mesh.py kills|freezes|cuts --model mlp4096   a device is lost at random moments of a stream
@@ -27,38 +28,14 @@ import tempfile
 sys.dont_write_bytecode = True  # nothing is left in the source tree
 from mesh_faults import coordinator, lie, losses, slow
 from mesh_half import half
-from mesh_lab import (CPUACCT, Lab, MeshError, Requests, Tally, alternate, keep_awake, networks,
-                      predicted)
+from mesh_lab import (CPUACCT, NETWORKS, Lab, MeshError, Requests, Tally, infer_options,
+                      keep_awake, models)
 from mesh_limits import memory, resident
+from mesh_speed import networks, speed
 from mesh_throughput import throughput
 
 ASKER = 1
 WRONG = 1e-4  # relative, end to end
-
-
-def infer_options(options):
-    extra = ["--coded", options.coded] if options.coded else []
-    extra += ["--check", options.check] if options.check else []
-    return extra + (["--half"] if options.half else [])
-
-
-def speed(options, model):
-    """Latency of one request: all devices together, and the asking device alone."""
-    extra = infer_options(options)
-    variants = {"mesh": [*extra, "--parity", options.parity], "alone": ["--devices", 1]}
-    with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
-        lab.wait()
-        lab.add(ASKER, model)
-        tallies = alternate(lab, ASKER, model, variants, options.requests, options.chunk)
-        plan = predicted(lab, ASKER, model, variants["mesh"])
-    out = {name: tally.json() for name, tally in tallies.items()}
-    mesh, alone = out["mesh"].get("median_ms"), out["alone"].get("median_ms")
-    if mesh and alone:
-        out["speedup"] = round(alone / mesh, 3)
-        out["speedup_mean"] = round(out["alone"]["mean_ms"] / out["mesh"]["mean_ms"], 3)
-        if plan["predicted_ms"]:
-            out["measured_over_predicted"] = round(mesh / plan["predicted_ms"], 3)
-    return out | plan
 
 
 def uneven(options, model):
@@ -111,6 +88,7 @@ def parity(options, model):
 
 COMMANDS = {
     "speed": (speed, "vgg19"),
+    "networks": (networks, None),
     "uneven": (uneven, "vgg19"),
     "parity": (parity, "mlp4096"),
     "kills": (lambda o, m: losses(o, m, "kill"), "mlp4096"),
@@ -122,7 +100,7 @@ COMMANDS = {
     "memory": (memory, "mlp4096"),
     "resident": (resident, "vgg19"),
     "throughput": (throughput, "mlp4096"),
-    "half": (lambda o, m: half(o), None),
+    "half": (lambda o, folder: half(o), None),
 }
 
 
@@ -130,7 +108,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="mesh.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=COMMANDS)
-    parser.add_argument("--model", help="vgg19, alexnet, vgg11small, mlp1024, mlp4096 or mlp8192")
+    parser.add_argument("--model", help=f"one of {', '.join(NETWORKS)}")
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument("--cpu", default="10", help="percent of a core, one or one a device")
     parser.add_argument("--rate", type=int, default=1000, help="Mbit/s; 0: unshaped")
@@ -173,8 +151,10 @@ def main():
     run, usual = COMMANDS[options.what]
     awake = keep_awake()
     with tempfile.TemporaryDirectory(prefix="covey-models-") as folder:
-        known = networks(folder) | {None: lambda: None}
+        known = models(folder) | {None: lambda: folder}
         name = options.model or usual
+        if usual is None and options.model:
+            raise MeshError(f"{options.what} has models of its own")
         if name not in known:
             raise MeshError(f"no model '{name}': {', '.join(filter(None, known))}")
         result = run(options, known[name]())

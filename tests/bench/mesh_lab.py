@@ -6,6 +6,7 @@ a measurement says of devices of P percent can be held against what they really 
 """
 
 import array
+import functools
 import json
 import os
 import pathlib
@@ -109,22 +110,33 @@ class Model:
                    for a, b in zip(outputs, right)) / scale
 
 
-def networks(folder):
-    """What the issue measures, by name; made when asked for."""
-    picture = (3, 224, 224)
-    return {
-        "vgg19": lambda: Model(folder, "vgg19", "vgg19", picture, 1000),
-        "vgg11small": lambda: Model(folder, "vgg11small", "vgg11", (3, 64, 64), 10),
-        "alexnet": lambda: Model(folder, "alexnet", "alexnet", picture, 1000),
-        "mlp4096": lambda: mlp(folder, 4096),
-        "mlp8192": lambda: mlp(folder, 8192),
-        "mlp1024": lambda: mlp(folder, 1024),
-    }
+PICTURE, SMALL, DIGIT = (3, 224, 224), (3, 32, 32), (1, 28, 28)
+# By name: what it is built from, its input, its classes, options of the builder.
+NETWORKS = {
+    "lenet5": ("lenet5", DIGIT, 10),
+    "mlp256": ("mlp", DIGIT, 10, "--depth", 3, "--units", 256),
+    "mlp1024": ("mlp", DIGIT, 10, "--depth", 3, "--units", 1024),
+    "mlp4096": ("mlp", DIGIT, 10, "--depth", 3, "--units", 4096),
+    "mlp8192": ("mlp", DIGIT, 10, "--depth", 3, "--units", 8192),
+    "resnet20": ("resnet20", SMALL, 10),
+    "wrn-16-2": ("wrn", SMALL, 10, "--depth", 16, "--width", 2),
+    "vgg8": ("vgg8", SMALL, 10),
+    "vgg11small": ("vgg11", (3, 64, 64), 10),
+    "squeezenet": ("squeezenet", PICTURE, 1000),
+    "mobilenet": ("mobilenet", PICTURE, 1000),
+    "mobilenet_v2": ("mobilenet_v2", PICTURE, 1000),
+    "alexnet": ("alexnet", PICTURE, 1000),
+    "resnet34": ("resnet34", PICTURE, 1000),
+    "resnet50": ("resnet50", PICTURE, 1000),
+    "vgg11": ("vgg11", PICTURE, 1000),
+    "vgg16": ("vgg16", PICTURE, 1000),
+    "vgg19": ("vgg19", PICTURE, 1000),
+}
 
 
-def mlp(folder, units):
-    """784-units-units-units-10."""
-    return Model(folder, f"mlp{units}", "mlp", (1, 28, 28), 10, "--depth", 3, "--units", units)
+def models(folder):
+    """By name, made when asked for."""
+    return {name: functools.partial(Model, folder, name, *how) for name, how in NETWORKS.items()}
 
 
 # ---- labs ----
@@ -233,6 +245,12 @@ def print_error(text):
 
 
 # ---- requests ----
+
+def infer_options(options):
+    extra = ["--coded", options.coded] if options.coded else []
+    extra += ["--check", options.check] if options.check else []
+    return extra + (["--half"] if options.half else [])
+
 
 class Requests:
     """Requests back to back from one node through one process; answers with when they came."""
