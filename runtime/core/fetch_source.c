@@ -239,7 +239,7 @@ void covey__fetch_times(struct covey_fetch *f)
         covey__fetch_route(f, blob);
     }
     for (uint8_t i = 0; i < COVEY__FETCH_SOURCES; i++) {
-        if (f->source[i].used && f->source[i].jobs > 0) {
+        if (f->source[i].used) { /* of a job that is over there may be what another waits for */
             source_times(f, i);
         }
     }

@@ -280,6 +280,25 @@ static void test_versions_share_and_retire(void **state)
     }
 }
 
+/* What was asked of a silent device that only a retired version named is asked of others in time,
+ * where another version waits for it: no deadline stays in the past. */
+static void test_silence_ends_after_its_version(void **state)
+{
+    (void)state;
+    struct fetch_world *w = fetch_world_new(41);
+    struct covey_node_id owner = fetch_id(0);
+    struct covey_fence first = fetch_fence(1);
+    w->node[2].silent = true;
+    fetch_want(w, 1, BLOBS, 1U << 1 | 1U << 2, 1);
+    fetch_want(w, 1, BLOBS, 0, 2);
+    covey__fetch_retired(w->node[1].fetch, &owner, &first);
+    uint64_t from_ms = w->now_ms;
+    fetch_world_end(w);
+    fetch_assert_complete(w, 1);
+    assert_true(w->now_ms < from_ms + 2 * COVEY__FETCH_SILENCE_MS);
+    fetch_world_free(w);
+}
+
 /* More than fits at a time is bounded: what is left out is named again after FETCHED. */
 static void test_lists_beyond_the_room_end(void **state)
 {
@@ -311,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_sources_of_all_versions_count),
         cmocka_unit_test(test_what_nobody_has_is_told),
         cmocka_unit_test(test_versions_share_and_retire),
+        cmocka_unit_test(test_silence_ends_after_its_version),
         cmocka_unit_test(test_lists_beyond_the_room_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
