@@ -88,7 +88,8 @@ static struct covey_client *client_of(struct covey_daemon *d, struct covey_socke
     if (c == NULL) {
         c = calloc(1, sizeof(*c));
         if (c != NULL) {
-            *c = (struct covey_client){d, socket, ++d->next_serial, d->clients};
+            *c = (struct covey_client){
+                .daemon = d, .socket = socket, .serial = ++d->next_serial, .next = d->clients};
             d->clients = c;
         }
     }
@@ -186,6 +187,7 @@ static void on_closed(void *user, struct covey_socket_client *socket)
             *link = c->next;
             covey__owner_forget(d->owner, c);
             covey__product_benches_forget(d->benches, c);
+            covey__control_added_end(c);
             free(c);
             return;
         }
@@ -239,6 +241,7 @@ void covey__control_stop(struct covey_daemon *d)
     while (d->clients != NULL) {
         struct covey_client *c = d->clients;
         d->clients = c->next;
+        free(c->added); /* the next start keeps what manifests name */
         free(c);
     }
     covey__detached_free(d->detached);

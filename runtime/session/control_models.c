@@ -18,6 +18,8 @@ struct storage_task {
     struct covey_digest digest;
     struct covey_body *body;
     uint8_t *missing;
+    struct covey_digest *added; /* kept from now on, for the client's sake */
+    size_t added_count;
     struct covey_body *answer;
     struct covey_catalogue_entry entry;
     covey_err err;
@@ -27,20 +29,50 @@ struct storage_task {
 static void storage_work(struct covey_task *task, struct covey_scratch *scratch);
 static void storage_done(struct covey_task *task);
 
+/* What is here, of another device's model, may be gone when the manifest comes: the client sends
+ * only what it hears is missing. False: it is not here. */
+static bool keep_for_client(struct storage_task *t, const struct covey_digest *digest)
+{
+    const struct covey_store *store = &t->daemon->services.store;
+    bool added = false;
+    if (!covey__store_has(store, digest) || covey__store_keep(store, digest, &added) != COVEY_OK) {
+        return false;
+    }
+    if (added) {
+        t->added[t->added_count++] = *digest;
+    }
+    return covey__store_has(store, digest); /* in between another may have had to make room */
+}
+
 static void have_work(struct storage_task *t)
 {
     size_t count = t->body->len / sizeof(struct covey_digest);
     t->missing = calloc((count + 7) / 8 + 1, 1);
-    if (t->missing == NULL) {
+    t->added = calloc(count + 1, sizeof(*t->added));
+    if (t->missing == NULL || t->added == NULL) {
         t->err = COVEY_ERR_NOMEM;
         return;
     }
     for (size_t i = 0; i < count; i++) {
         struct covey_digest digest;
         memcpy(digest.bytes, t->body->data + i * sizeof(digest.bytes), sizeof(digest.bytes));
-        if (!covey__store_has(&t->daemon->services.store, &digest)) {
+        if (!keep_for_client(t, &digest)) {
             t->missing[i / 8] |= (uint8_t)(1u << (i % 8));
         }
+    }
+}
+
+static void put_work(struct storage_task *t)
+{
+    const struct covey_store *store = &t->daemon->services.store;
+    bool added = false;
+    t->added = calloc(1, sizeof(*t->added));
+    t->err = t->added != NULL ? covey__store_keep(store, &t->digest, &added) : COVEY_ERR_NOMEM;
+    if (added) {
+        t->added[t->added_count++] = t->digest;
+    }
+    if (t->err == COVEY_OK) {
+        t->err = covey__store_put(store, &t->digest, covey_bytes_of(t->body->data, t->body->len));
     }
 }
 
@@ -87,8 +119,7 @@ static void storage_work(struct covey_task *task, struct covey_scratch *scratch)
     } else if (t->type == COVEY_CONTROL_MODEL_REMOVE) {
         t->err = covey__store_remove_manifest(&t->daemon->services.store, &t->digest);
     } else if (t->type == COVEY_CONTROL_BLOB_PUT) {
-        t->err = covey__store_add(&t->daemon->services.store, &t->digest,
-                                  covey_bytes_of(t->body->data, t->body->len));
+        put_work(t);
     } else {
         model_work(t);
     }
@@ -163,10 +194,14 @@ static void storage_done(struct covey_task *task)
     struct storage_task *t = (struct storage_task *)task;
     struct covey_daemon *d = t->daemon;
     struct covey_client *client = covey__control_client(d, t->client);
+    covey__control_added(d, t->client, t->added, t->added_count);
     if (t->type == COVEY_CONTROL_MODEL_PUT && t->err == COVEY_OK) {
         list_model(d, &t->entry);
         covey__daemon_log(d, "model %s added", t->entry.name);
         covey__models_publish(d, &t->entry, false);
+        if (client != NULL) {
+            covey__control_added_used(client);
+        }
     }
     if (client != NULL && !d->closing) {
         answer(t, client);

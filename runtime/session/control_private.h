@@ -32,6 +32,15 @@ const struct covey_catalogue_entry *covey__control_resolve(const struct covey_da
 /* The models that were added before; a manifest that no longer decodes is left out and said so. */
 void covey__control_load_models(struct covey_daemon *d);
 
+/* control_added.c */
+/* Blobs that are kept since this client spoke of them; if it has gone they are released. */
+void covey__control_added(struct covey_daemon *d, uint64_t serial, struct covey_digest *take_digest,
+                          size_t count);
+/* They are a model's or a training's now, which keeps them. */
+void covey__control_added_used(struct covey_client *client);
+/* It goes. */
+void covey__control_added_end(struct covey_client *client);
+
 /* No longer one of this device's: its manifest goes. */
 void covey__control_forget(struct covey_daemon *d, const struct covey_digest *id);
 /* MODEL_GET: brought here first if need be. MODEL_REMOVE. */

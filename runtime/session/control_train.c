@@ -98,6 +98,7 @@ void covey__control_train(struct covey_client *client, const struct covey_contro
     t->client = client->serial;
     t->id = in->id;
     t->body = take_body;
+    covey__control_added_used(client);
     covey__pool_submit(d->services.storage, &t->task);
 }
 

@@ -36,6 +36,9 @@ struct covey_client {
     struct covey_socket_client *socket;
     uint64_t serial;
     struct covey_client *next;
+    /* Blobs that it added: kept for its sake, as long as neither a model nor a training has them. */
+    struct covey_digest *added;
+    size_t added_count, added_room;
 };
 
 struct covey_catalogue_entry {

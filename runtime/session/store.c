@@ -14,11 +14,11 @@
 #include "covey/files.h"
 #include "covey/loop.h"
 #include "covey/limits.h"
-#include "covey/manifest.h"
 #include "covey/pace.h"
 #include "store_index.h"
+#include "store_models.h"
 
-enum { PATH_LEN = 700, MANIFEST_MAX = 16 * 1024 * 1024 };
+enum { PATH_LEN = COVEY__STORE_PATH_LEN };
 
 void covey__digest_hex(const struct covey_digest *digest, char out[static COVEY_DIGEST_HEX])
 {
@@ -30,7 +30,7 @@ void covey__digest_hex(const struct covey_digest *digest, char out[static COVEY_
     out[COVEY_DIGEST_HEX - 1] = 0;
 }
 
-static bool hex_digest(const char *text, struct covey_digest *out)
+bool covey__digest_of_hex(const char *text, struct covey_digest *out)
 {
     if (strlen(text) != COVEY_DIGEST_HEX - 1) {
         return false;
@@ -204,13 +204,16 @@ covey_err covey__store_sync(const struct covey_store *store, const struct covey_
 covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob)
 {
-    if (store->index != NULL) {
-        covey_err err = covey__index_keep(store->index, digest);
-        if (err != COVEY_OK) {
-            return err;
-        }
-    }
-    return covey__store_put(store, digest, blob);
+    bool ignored = false;
+    covey_err err = covey__store_keep(store, digest, &ignored);
+    return err == COVEY_OK ? covey__store_put(store, digest, blob) : err;
+}
+
+covey_err covey__store_keep(const struct covey_store *store, const struct covey_digest *digest,
+                            bool *out_new)
+{
+    *out_new = false;
+    return store->index != NULL ? covey__index_keep(store->index, digest, out_new) : COVEY_OK;
 }
 
 covey_err covey__store_pin(const struct covey_store *store, const struct covey_digest *digest)
@@ -358,14 +361,6 @@ static covey_err body_of(const struct covey_store *store, const char *path,
     return COVEY_OK;
 }
 
-static void manifest_path(const struct covey_store *store, const struct covey_digest *id,
-                          char path[static PATH_LEN])
-{
-    char hex[COVEY_DIGEST_HEX];
-    covey__digest_hex(id, hex);
-    snprintf(path, PATH_LEN, "%s/models/%s", store->dir, hex);
-}
-
 covey_err covey__store_body(const struct covey_store *store, const struct covey_digest *digest,
                             struct covey_body **out)
 {
@@ -373,7 +368,7 @@ covey_err covey__store_body(const struct covey_store *store, const struct covey_
     blob_path(store, digest, path);
     covey_err err = body_of(store, path, digest, out);
     if (err == COVEY_ERR_NOT_FOUND) {
-        manifest_path(store, digest, path);
+        covey__manifest_path(store, digest, path);
         err = body_of(store, path, digest, out);
     }
     return err;
@@ -389,79 +384,6 @@ bool covey__store_whole(const struct covey_store *store, const struct covey_dige
     covey_err err = covey__store_body(store, digest, &body);
     covey_body_unref(body);
     return err == COVEY_OK;
-}
-
-static covey_err keep_model(const struct covey_store *store, struct covey_bytes manifest)
-{
-    struct covey_manifest *mf = NULL;
-    struct covey_nn_error why;
-    if (store->index == NULL || covey_manifest_decode(manifest, &mf, &why) != COVEY_OK) {
-        return COVEY_OK; /* no model that this version knows */
-    }
-    covey_err err = COVEY_OK;
-    for (size_t i = 0; i < covey_manifest_blobs(mf) && err == COVEY_OK; i++) {
-        err = covey__index_keep(store->index, &covey_manifest_blob(mf, i)->digest);
-    }
-    covey_manifest_free(mf);
-    return err;
-}
-
-covey_err covey__store_put_manifest(const struct covey_store *store, const struct covey_digest *id,
-                                    struct covey_bytes manifest)
-{
-    char path[PATH_LEN];
-    manifest_path(store, id, path);
-    covey_err err = keep_model(store, manifest);
-    return err == COVEY_OK ? covey_file_write(path, manifest, 0600) : err;
-}
-
-covey_err covey__store_get_manifest(const struct covey_store *store, const struct covey_digest *id,
-                                    uint8_t **out, size_t *out_len)
-{
-    char path[PATH_LEN];
-    manifest_path(store, id, path);
-    uint8_t *data = NULL;
-    size_t len = 0;
-    covey_err err = covey_file_read(path, MANIFEST_MAX, &data, &len);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    struct covey_digest found;
-    covey_hash(&found, covey_bytes_of(data, len));
-    if (!covey_digest_equal(&found, id)) {
-        free(data);
-        return COVEY_ERR_MALFORMED;
-    }
-    *out = data;
-    *out_len = len;
-    return COVEY_OK;
-}
-
-covey_err covey__store_remove_manifest(const struct covey_store *store,
-                                       const struct covey_digest *id)
-{
-    char path[PATH_LEN];
-    manifest_path(store, id, path);
-    return unlink(path) == 0 || errno == ENOENT ? COVEY_OK : COVEY_ERR_IO;
-}
-
-size_t covey__store_manifests(const struct covey_store *store, struct covey_digest *out, size_t max)
-{
-    char path[PATH_LEN];
-    snprintf(path, sizeof(path), "%s/models", store->dir);
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        return 0;
-    }
-    size_t count = 0;
-    struct dirent *entry;
-    while (count < max && (entry = readdir(dir)) != NULL) {
-        if (hex_digest(entry->d_name, &out[count])) {
-            count++;
-        }
-    }
-    closedir(dir);
-    return count;
 }
 
 /* ---- quota ---- */
@@ -483,7 +405,7 @@ static covey_err look_at(struct covey_store *store, const char *folder, const ch
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
         return COVEY_OK;
     }
-    if (!hex_digest(name, &digest)) {
+    if (!covey__digest_of_hex(name, &digest)) {
         unlink(path);
         return COVEY_OK;
     }
@@ -507,27 +429,6 @@ static covey_err look_through(struct covey_store *store, unsigned byte)
     return err;
 }
 
-static covey_err keep_models(struct covey_store *store)
-{
-    enum { MODELS = 4096 };
-    struct covey_digest *ids = calloc(MODELS, sizeof(*ids));
-    if (ids == NULL) {
-        return COVEY_ERR_NOMEM;
-    }
-    covey_err err = COVEY_OK;
-    size_t count = covey__store_manifests(store, ids, MODELS);
-    for (size_t i = 0; i < count && err == COVEY_OK; i++) {
-        uint8_t *bytes = NULL;
-        size_t len = 0;
-        if (covey__store_get_manifest(store, &ids[i], &bytes, &len) == COVEY_OK) {
-            err = keep_model(store, covey_bytes_of(bytes, len));
-            free(bytes);
-        }
-    }
-    free(ids);
-    return err;
-}
-
 static uint64_t quarter_of_free(const struct covey_store *store)
 {
     struct statvfs fs;
@@ -540,7 +441,7 @@ covey_err covey__store_limit(struct covey_store *store, uint64_t quota)
     uint64_t bytes = quota != 0 ? quota : quarter_of_free(store);
     covey_err err = covey__index_new(bytes, drop_file, store, &store->index);
     if (err == COVEY_OK) {
-        err = keep_models(store);
+        err = covey__store_keep_models(store);
     }
     for (unsigned byte = 0; byte < 256 && err == COVEY_OK; byte++) {
         err = look_through(store, byte);

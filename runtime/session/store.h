@@ -36,6 +36,12 @@ covey_err covey__store_put(const struct covey_store *store, const struct covey_d
 /* The same for a blob of a model of this node: it stays, and does not count. */
 covey_err covey__store_add(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob) COVEY_CHECK;
+/* The same before it is there. New: nobody had said so yet. */
+covey_err covey__store_keep(const struct covey_store *store, const struct covey_digest *digest,
+                            bool *out_new) COVEY_CHECK;
+/* Those of them that no manifest names are not kept any more: they count, and may go. */
+covey_err covey__store_release(const struct covey_store *store, const struct covey_digest *digests,
+                               size_t count) COVEY_CHECK;
 /* A blob made here: named, put, and pinned once. */
 covey_err covey__store_make(const struct covey_store *store, struct covey_bytes blob,
                             struct covey_digest *out) COVEY_CHECK;
@@ -65,7 +71,7 @@ covey_err covey__store_put_manifest(const struct covey_store *store, const struc
 /* Heap, freed by the caller. */
 covey_err covey__store_get_manifest(const struct covey_store *store, const struct covey_digest *id,
                                     uint8_t **out, size_t *out_len) COVEY_CHECK;
-/* Its blobs count against the quota again from the next start on, unless another model has them. */
+/* And its blobs are released: they count against the quota, unless another model has them. */
 covey_err covey__store_remove_manifest(const struct covey_store *store,
                                        const struct covey_digest *id) COVEY_CHECK;
 /* Ids of the manifests there are, at most max. */

@@ -176,17 +176,29 @@ covey_err covey__index_found(struct covey_index *x, const struct covey_digest *d
     return err;
 }
 
-covey_err covey__index_keep(struct covey_index *x, const struct covey_digest *digest)
+covey_err covey__index_keep(struct covey_index *x, const struct covey_digest *digest, bool *out_new)
 {
     struct entry *e = NULL;
     pthread_mutex_lock(&x->lock);
     covey_err err = take(x, digest, &e);
-    if (err == COVEY_OK && !e->kept) {
+    *out_new = err == COVEY_OK && !e->kept;
+    if (*out_new) {
         x->bytes -= e->here ? e->len : 0;
         e->kept = true;
     }
     pthread_mutex_unlock(&x->lock);
     return err;
+}
+
+void covey__index_release(struct covey_index *x, const struct covey_digest *digest)
+{
+    pthread_mutex_lock(&x->lock);
+    struct entry *e = find(x, digest);
+    if (e != NULL && e->kept) {
+        x->bytes += e->here ? e->len : 0;
+        e->kept = false;
+    }
+    pthread_mutex_unlock(&x->lock);
 }
 
 covey_err covey__index_pin(struct covey_index *x, const struct covey_digest *digest)

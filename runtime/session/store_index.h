@@ -3,8 +3,8 @@
  * store_index.h - what is in a store, in memory: how large, when last used, what must stay.
  *
  * Blobs of the models added at this node (named by a manifest in STATE/models, or being added)
- * always stay and do not count. What is held for others counts against the quota; the least
- * recently used of it that nobody pins goes first. Any thread.
+ * always stay and do not count, until they are released. What is held for others counts against the
+ * quota; the least recently used of it that nobody pins goes first. Any thread.
  */
 #ifndef COVEY_SESSION_STORE_INDEX_H
 #define COVEY_SESSION_STORE_INDEX_H
@@ -24,13 +24,16 @@ void covey__index_free(struct covey_index *x);
 /* A file that is there; used_ms: when last used. */
 covey_err covey__index_found(struct covey_index *x, const struct covey_digest *digest, uint64_t len,
                              uint64_t used_ms) COVEY_CHECK;
-/* Stays for good. */
-covey_err covey__index_keep(struct covey_index *x, const struct covey_digest *digest) COVEY_CHECK;
+/* Stays until it is released, which takes one call; new: it was not kept before. */
+covey_err covey__index_keep(struct covey_index *x, const struct covey_digest *digest,
+                            bool *out_new) COVEY_CHECK;
+/* Counts again, and may go. */
+void covey__index_release(struct covey_index *x, const struct covey_digest *digest);
 /* Stays until unpinned as often; need not be there yet. */
 covey_err covey__index_pin(struct covey_index *x, const struct covey_digest *digest) COVEY_CHECK;
 void covey__index_unpin(struct covey_index *x, const struct covey_digest *digest);
-/* Drops what must go so that len bytes more fit; LIMIT: they cannot. Nothing to do for what stays
- * for good. */
+/* Drops what must go so that len bytes more fit; LIMIT: they cannot. Nothing to do for what is
+ * kept. */
 covey_err covey__index_room(struct covey_index *x, const struct covey_digest *digest,
                             uint64_t len) COVEY_CHECK;
 /* Written, verified. */

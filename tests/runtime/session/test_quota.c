@@ -167,6 +167,84 @@ static void test_own_models_stay(void **state)
     free(manifest);
 }
 
+static bool has_all(const struct covey_store *store, const struct covey_manifest *mf)
+{
+    for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
+        if (!covey__store_has(store, &covey_manifest_blob(mf, i)->digest)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct covey_manifest *add_model(struct covey_store *store, unsigned seed, const char *name,
+                                        struct covey_digest *out_id)
+{
+    struct covey_nn_error why = {{0}};
+    uint8_t *manifest = NULL;
+    size_t len = 0;
+    struct covey_manifest *mf = NULL;
+    struct covey_graph *g = small_network(seed);
+    expect_ok(covey_pack(g, name, add_blob, store, &manifest, &len, out_id, &why), &why);
+    struct covey_bytes bytes = covey_bytes_of(manifest, len);
+    assert_int_equal(covey__store_put_manifest(store, out_id, bytes), COVEY_OK);
+    expect_ok(covey_manifest_decode(bytes, &mf, &why), &why);
+    covey_graph_free(g);
+    free(manifest);
+    return mf;
+}
+
+/* Of a model that is removed goes what does not fit the quota, at once and not at the next start,
+ * but nothing that another model of this node has too. */
+static void test_removed_models_go(void **state)
+{
+    char dir[SCRATCH_PATH];
+    struct covey_store store;
+    struct covey_digest id, same, other;
+    scratch_folder(state, dir);
+    open_limited(&store, dir, 1);
+    struct covey_manifest *mf = add_model(&store, 7, "small", &id);
+    covey_manifest_free(add_model(&store, 7, "of the same weights", &same));
+    struct covey_manifest *mf_other = add_model(&store, 8, "other", &other);
+    assert_false(covey_digest_equal(&id, &same));
+    assert_int_equal(covey__store_remove_manifest(&store, &id), COVEY_OK);
+    assert_true(has_all(&store, mf));
+    assert_int_equal(covey__store_remove_manifest(&store, &same), COVEY_OK);
+    assert_false(has_all(&store, mf));
+    assert_true(has_all(&store, mf_other));
+    assert_true(covey__index_bytes(store.index) <= 1);
+    covey__store_close(&store);
+    covey_manifest_free(mf);
+    covey_manifest_free(mf_other);
+}
+
+/* Blobs of a model whose manifest never came, released: they count, and go when room is needed. */
+static void test_released_blobs_count(void **state)
+{
+    char dir[SCRATCH_PATH];
+    uint8_t bytes[LEN];
+    bool added = false;
+    struct covey_digest left[3];
+    struct covey_store store;
+    scratch_folder(state, dir);
+    open_limited(&store, dir, 2 * LEN);
+    for (unsigned i = 0; i < 3; i++) {
+        left[i] = blob_of(i, bytes);
+        assert_int_equal(covey__store_keep(&store, &left[i], &added), COVEY_OK);
+        assert_true(added);
+        assert_int_equal(covey__store_keep(&store, &left[i], &added), COVEY_OK);
+        assert_false(added);
+        assert_int_equal(put(&store, i), COVEY_OK);
+    }
+    assert_int_equal(covey__index_bytes(store.index), 0);
+    assert_int_equal(covey__store_release(&store, left, 2), COVEY_OK);
+    assert_int_equal(covey__index_bytes(store.index), 2 * LEN);
+    assert_int_equal(put(&store, 3), COVEY_OK);
+    assert_true(has(&store, 2) && has(&store, 3));
+    assert_false(has(&store, 0) && has(&store, 1));
+    covey__store_close(&store);
+}
+
 /* A file that a crash left half-written is removed at the next start; a blob changed on disk is
  * seen when it is first read, and counts no more. */
 static void test_leftovers_are_removed(void **state)
@@ -205,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_least_recently_used_goes),
         cmocka_unit_test(test_pinned_blobs_stay),
         cmocka_unit_test(test_own_models_stay),
+        cmocka_unit_test(test_removed_models_go),
+        cmocka_unit_test(test_released_blobs_count),
         cmocka_unit_test(test_leftovers_are_removed),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
