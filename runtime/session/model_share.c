@@ -75,6 +75,14 @@ covey_err covey__model_share_get(struct covey_model_table *table,
     return COVEY_OK;
 }
 
+struct covey_model_share *covey__model_share_ref(struct covey_model_share *share)
+{
+    pthread_mutex_lock(&share->table->lock);
+    share->refs++;
+    pthread_mutex_unlock(&share->table->lock);
+    return share;
+}
+
 void covey__model_share_unref(struct covey_model_share *share)
 {
     if (share == NULL) {

@@ -38,6 +38,8 @@ covey_err covey__model_share_get(struct covey_model_table *table,
                                  const struct covey_model_want *want,
                                  struct covey_model_share **out,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
+/* One more of what one has. */
+struct covey_model_share *covey__model_share_ref(struct covey_model_share *share);
 /* Any thread; NULL is a no-op. */
 void covey__model_share_unref(struct covey_model_share *share);
 

@@ -348,10 +348,11 @@ void covey__owner_forget(struct covey_owner *o, const void *user)
 
 /* ---- plans ---- */
 
+/* Its session may be closed meanwhile: a plan that is made for nobody keeps none open. */
 struct prepare_task {
     struct covey_task task;
     struct covey_owner *owner;
-    struct covey_session *session;
+    struct covey_model_share *share; /* the version's model */
     struct covey_version *version;
     covey_err err;
 };
@@ -373,14 +374,17 @@ static void prepare_done(struct covey_task *task)
 {
     struct prepare_task *t = (struct prepare_task *)task;
     struct covey_fence fence = t->version->fence;
-    t->session->tasks--;
-    if (t->err == COVEY_OK) {
-        t->version->next = t->session->versions;
-        t->session->versions = t->version;
+    struct covey_session *s = covey__owner_session(t->owner, &fence);
+    if (s != NULL && t->err == COVEY_OK) {
+        t->version->next = s->versions;
+        s->versions = t->version;
     } else {
         covey__version_unref(t->version);
     }
-    prepared(t->owner, &fence, t->err);
+    if (s != NULL) {
+        prepared(t->owner, &fence, t->err);
+    }
+    covey__model_share_unref(t->share);
     free(t);
 }
 
@@ -397,9 +401,8 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
     }
     *t = (struct prepare_task){.task = {.work = prepare_work, .done = prepare_done},
                                .owner = o,
-                               .session = s,
+                               .share = covey__model_share_ref(s->share),
                                .version = v};
-    s->tasks++;
     covey__pool_submit(o->services->background, &t->task);
 }
 
@@ -434,7 +437,10 @@ void covey__owner_active(struct covey_owner *o, const struct covey_action *actio
     struct covey_version *v = covey__session_version(s, &action->fence);
     if (v != NULL) {
         s->active = v;
-        s->used_ms = covey_loop_now_ms(o->services->loop);
+        if (!s->planned) { /* later ones follow the mesh's changes, and are nobody's use */
+            s->planned = true;
+            s->used_ms = covey_loop_now_ms(o->services->loop);
+        }
         covey__session_start_waiting(s);
     }
 }

@@ -105,7 +105,8 @@ struct covey_session {
     struct covey_run *free_run; /* one, kept for the next request */
     unsigned requests;          /* begun or waiting */
     unsigned tasks;             /* that point at this session */
-    uint64_t used_ms;           /* last by a request, or when a plan became ready */
+    bool planned;               /* a plan was ready once */
+    uint64_t used_ms;           /* last by a request, or when its first plan became ready */
     uint64_t planless_ms;       /* since when it is open and no plan is ready */
     uint32_t patience_ms;       /* for that long requests wait for one at least */
     uint64_t alone_ms;          /* no request begins without a plan before */

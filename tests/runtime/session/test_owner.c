@@ -25,7 +25,7 @@ enum {
     OPENED_MS = 100000,
     WAIT_MS = 1500,   /* owner.c's WAIT_FOR_PLAN_MS */
     WAIT_MIN_MS = 50, /* and its WAIT_FOR_PLAN_MIN_MS */
-    ASKED_MAX = 16,
+    ASKED_MAX = 64,
     LOOK_US = 20,
 };
 
@@ -50,12 +50,13 @@ static struct world {
     void *timer_user;
     struct covey_task_list compute, background;
     struct covey_fence session; /* of the last SESSION_OPEN */
-    unsigned opened, prepared, begun, ended;
+    unsigned opened, closed, prepared, begun, ended;
     uint32_t begun_version; /* of the last REQUEST_BEGIN */
     struct asked asked[ASKED_MAX];
     uint32_t requests;
     uint32_t mflops; /* of this device; 0: not measured yet */
     bool coded_all;
+    uint8_t devices;
 } w;
 
 /* ---- what the owner lives in ---- */
@@ -114,6 +115,8 @@ static void on_event(void *user, const struct covey_event *event)
     if (event->type == COVEY_EVENT_SESSION_OPEN) {
         w.opened++;
         w.session = event->fence;
+    } else if (event->type == COVEY_EVENT_SESSION_CLOSE) {
+        w.closed++;
     } else if (event->type == COVEY_EVENT_REQUEST_BEGIN) {
         w.begun++;
         w.begun_version = event->fence.version;
@@ -193,6 +196,7 @@ static uint32_t ask(uint32_t timeout_ms)
     infer.options.timeout_ms = timeout_ms;
     infer.options.trace = true;
     infer.options.coded_all = w.coded_all;
+    infer.options.devices = w.devices;
     assert_true(w.requests < ASKED_MAX);
     assert_int_equal(covey_body_new(4 * 3 * 12 * 12 * sizeof(float), &input), COVEY_OK);
     memset(input->data, 0, input->len);
@@ -533,6 +537,48 @@ static void test_short_patience_ends_a_request(void **state)
     end();
 }
 
+/* Nobody asks: the session is closed, however often the mesh gives it another plan. */
+static void test_plans_keep_no_session_open(void **state)
+{
+    begin(state);
+    open_session();
+    plan_ready(1, true);
+    compute_for(5);
+    pass(500 * 1000);
+    assert_int_equal(w.closed, 0);
+    plan_ready(2, true);
+    pass(101 * 1000);
+    assert_int_equal(w.closed, 1);
+    end();
+}
+
+/* Of as many sessions as may be, all with a plan in the making, one makes room for a new one. */
+static void test_sessions_make_room_while_plans_are_made(void **state)
+{
+    static const struct covey_plan alone;
+    struct covey_fence session[COVEY_SESSIONS_MAX];
+    begin(state);
+    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        w.devices++;
+        ask(0);
+        assert_true(run_next(&w.background));
+        pass(WAIT_MS);
+        compute_for(5);
+        session[i] = w.session;
+    }
+    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_action action = {COVEY_ACTION_PREPARE, .fence = session[i], .plan = &alone};
+        covey__owner_prepare(w.owner, &action);
+    }
+    w.devices++;
+    ask(0);
+    for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        assert_true(run_next(&w.background));
+    }
+    assert_int_equal(w.prepared, COVEY_SESSIONS_MAX - 1); /* the first one's is nobody's */
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_without_peers_nothing_waits),
         cmocka_unit_test(test_a_lost_plan_is_waited_for_anew),
         cmocka_unit_test(test_short_patience_ends_a_request),
+        cmocka_unit_test(test_plans_keep_no_session_open),
+        cmocka_unit_test(test_sessions_make_room_while_plans_are_made),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
