@@ -35,6 +35,7 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
+    bool failing; /* what came last could not be stored */
     struct serve serve[COVEY__SERVE_PEERS];
 };
 
@@ -64,11 +65,13 @@ static void store_work(struct covey_task *task, struct covey_scratch *scratch)
 
 static void tell_stored(struct covey_content *c, const struct covey_digest *digest, covey_err err)
 {
-    if (err != COVEY_OK) {
-        c->services->log(c->services->user, err == COVEY_ERR_AUTH
-                                                ? "a blob of weights was refused: wrong bytes"
-                                                : "a blob of weights could not be stored");
+    bool failing = err != COVEY_OK && err != COVEY_ERR_AUTH;
+    if (err == COVEY_ERR_AUTH) {
+        c->services->log(c->services->user, "a blob of weights was refused: wrong bytes");
+    } else if (failing && !c->failing) { /* a full store refuses hundreds, one after the other */
+        c->services->log(c->services->user, "a blob of weights could not be stored");
     }
+    c->failing = failing;
     struct covey_event event = {.type = COVEY_EVENT_STORED, .digest = *digest, .err = err};
     feed(c, &event);
 }
