@@ -97,13 +97,8 @@ static struct entry *find_entry(struct covey_catalogue *c, const struct publishe
     return NULL;
 }
 
-/* Room for one more: a new place, or that of the publisher's oldest removal. */
-static struct entry *new_entry(struct covey_catalogue *c, struct publisher *p)
+static struct entry *oldest_removal(struct covey_catalogue *c, const struct publisher *p)
 {
-    if (p->entries < COVEY__CATALOGUE_PUBLISHER_MAX && c->count < COVEY__CATALOGUE_MAX) {
-        p->entries++;
-        return &c->entry[c->count++];
-    }
     struct entry *oldest = NULL;
     for (size_t i = 0; i < c->count; i++) {
         struct entry *e = &c->entry[i];
@@ -111,6 +106,35 @@ static struct entry *new_entry(struct covey_catalogue *c, struct publisher *p)
             (oldest == NULL || e->sequence < oldest->sequence)) {
             oldest = e;
         }
+    }
+    return oldest;
+}
+
+/* Room for one more: a new place, that of the publisher's oldest removal, or, since removals of
+ * some would else leave no place for others, that of whoever has the most entries. The removal of
+ * what is not known here takes no other's place: two would take it from one another for ever. */
+static struct entry *new_entry(struct covey_catalogue *c, struct publisher *p, bool removed)
+{
+    bool fewer = p->entries < COVEY__CATALOGUE_PUBLISHER_MAX;
+    if (fewer && c->count < COVEY__CATALOGUE_MAX) {
+        p->entries++;
+        return &c->entry[c->count++];
+    }
+    if (removed) {
+        return NULL;
+    }
+    struct entry *oldest = oldest_removal(c, p);
+    struct publisher *most = NULL;
+    for (size_t i = 0; oldest == NULL && fewer && i < c->publishers; i++) {
+        struct publisher *other = &c->publisher[i];
+        if ((most == NULL || other->entries > most->entries) && oldest_removal(c, other) != NULL) {
+            most = other;
+        }
+    }
+    if (most != NULL) {
+        oldest = oldest_removal(c, most);
+        most->entries--;
+        p->entries++;
     }
     return oldest;
 }
@@ -131,9 +155,9 @@ static covey_err take(struct covey_catalogue *c, struct publisher *p,
                       const struct covey_catalogue_signed *wire)
 {
     struct entry *e = find_entry(c, p, &model->id);
-    e = e != NULL ? e : new_entry(c, p);
+    e = e != NULL ? e : new_entry(c, p, model->removed);
     if (e == NULL) {
-        return COVEY_ERR_LIMIT;
+        return model->removed ? COVEY_OK : COVEY_ERR_LIMIT;
     }
     e->id = model->id;
     e->sequence = model->sequence;

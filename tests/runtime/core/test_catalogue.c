@@ -12,7 +12,7 @@
 
 #include "covey/crypto.h"
 
-enum { NODES = 3, NOW_S = 1767225600 };
+enum { NODES = 6, NOW_S = 1767225600 };
 
 /* Catalogues of three devices of one mesh; the last has trust none. */
 struct fixture {
@@ -231,6 +231,35 @@ static void test_publishers_have_quotas(void **state)
     assert_int_equal(covey__catalogue_count(f->c[1]), COVEY__CATALOGUE_PUBLISHER_MAX + 1);
 }
 
+/* Where removals of others take all places a device's first model still has one; and a removal of
+ * what is not known takes none of those that others have. */
+static void test_removals_leave_room_for_others(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned publishers[] = {0, 1, 3, 4};
+    const unsigned all = 4 * COVEY__CATALOGUE_PUBLISHER_MAX;
+    struct covey_catalogue_model m;
+    for (unsigned p = 0; p < 4; p++) {
+        for (unsigned i = 0; i < COVEY__CATALOGUE_PUBLISHER_MAX; i++) {
+            assert_int_equal(add(f, publishers[p], 100 * p + i, false), COVEY_OK);
+            assert_int_equal(add(f, publishers[p], 100 * p + i, true), COVEY_OK);
+        }
+        link_up(f, publishers[p], 5, true);
+        carry(f, publishers[p], 5);
+    }
+    assert_int_equal(covey__catalogue_count(f->c[5]), all);
+    assert_int_equal(all, COVEY__CATALOGUE_MAX);
+    assert_int_equal(add(f, 5, 1000, false), COVEY_OK);
+    assert_true(finds(f, 5, 1000, &m) && !m.removed);
+    assert_int_equal(covey__catalogue_count(f->c[5]), all);
+    assert_false(finds(f, 5, 0, &m));
+    link_up(f, 0, 5, false);
+    link_up(f, 0, 5, true);
+    carry(f, 0, 5);
+    assert_false(finds(f, 5, 0, &m));
+    assert_true(finds(f, 5, 100, &m) && finds(f, 5, 1, &m));
+}
+
 /* A full update takes what it can; the rest follows in the next one. */
 static void test_full_updates_lose_nothing(void **state)
 {
@@ -259,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removals_hold, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_signed_models_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_publishers_have_quotas, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_removals_leave_room_for_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_updates_lose_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
