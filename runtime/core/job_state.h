@@ -174,7 +174,7 @@ struct covey__tiles {
     uint32_t drop;       /* DROP is due */
     uint32_t lost;       /* get no strip of this run any more */
     uint32_t unable;     /* cannot go on, or are why others cannot */
-    uint32_t complained; /* waited for rows too long */
+    uint32_t complained; /* waited for rows too long, where they are */
     uint32_t parted;     /* wait for one another's rows, in this attempt or one before */
     uint32_t ask;        /* ASK is due */
     uint32_t asked;      /* ASK was sent, and nothing heard since */
@@ -185,6 +185,7 @@ struct covey__tiles {
     uint64_t verdict_ms;                    /* on those that were asked; 0: nobody was */
     uint32_t waits[COVEY_PLAN_DEVICES_MAX]; /* for whom each waits, as it said last */
     uint8_t at[COVEY_PLAN_DEVICES_MAX];     /* the segment where it was then */
+    uint8_t owes[COVEY_PLAN_DEVICES_MAX];   /* ASKs of this attempt that it has not answered */
     struct covey_tile_layout layout;
     struct covey_tile_layout twin;               /* segments 0: rows are made once */
     covey_handle cut[COVEY_PLAN_DEVICES_MAX];    /* until START is sent */

@@ -231,6 +231,7 @@ static bool share(struct covey__turn *turn, struct covey__request *request)
     tiles->grace_ms = tiles->verdict_ms = 0;
     memset(tiles->waits, 0, sizeof(tiles->waits));
     memset(tiles->at, 0, sizeof(tiles->at));
+    memset(tiles->owes, 0, sizeof(tiles->owes));
     bool shared = tiles->tries < COVEY__JOB_ATTEMPTS && request->attempts < UINT8_MAX &&
                   !is_hopeless(turn, request) && choose(turn, request);
     tiles->used = shared ? covey__run_makers(&tiles->layout) | covey__run_makers(&tiles->twin) : 0;

@@ -152,8 +152,20 @@ bool covey__run_ask(struct covey__turn *turn, struct covey__request *request)
         }
         tiles->ask &= ~covey__run_bit(d);
         tiles->asked |= covey__run_bit(d);
+        tiles->owes[d] = (uint8_t)(tiles->owes[d] + (tiles->owes[d] < UINT8_MAX));
     }
     return true;
+}
+
+/* A holder complains once in each segment; whatever else it says is an answer, however late. */
+static void count_complaint(struct covey__tiles *tiles, unsigned d, unsigned segment)
+{
+    if (tiles->owes[d] == 0) {
+        tiles->complained |= covey__run_bit(d);
+    } else if (segment != tiles->at[d]) {
+        tiles->complained &= ~covey__run_bit(d);
+    }
+    tiles->owes[d] = (uint8_t)(tiles->owes[d] - (tiles->owes[d] > 0));
 }
 
 void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incoming *in)
@@ -177,7 +189,7 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
         return;
     }
     uint32_t named = covey_load32(said->missing.ptr), self = covey__run_bit(d);
-    tiles->complained |= (tiles->asked & self) == 0 ? self : 0;
+    count_complaint(tiles, d, said->segment);
     tiles->asked &= ~self;
     if ((named & self) != 0) {
         uint32_t others = named != UINT32_MAX ? named & tiles->used & ~self : 0;

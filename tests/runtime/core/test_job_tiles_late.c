@@ -290,6 +290,41 @@ static void test_rows_under_way_part_nobody(void **state)
     end_undisturbed(w);
 }
 
+/* An answer is no complaint however late it comes: not behind the question after, either. */
+static void test_late_answers_are_no_complaints(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 3;
+    complain(w, 1, 1U << 2);
+    w->waits_for[0] = 1U << 3;
+    pass(w, w->start[1].stall_ms);
+    assert_int_equal(w->asked_at[3], 2);
+    w->silent = 0;
+    complain(w, 3, 1U);
+    complain(w, 3, 1U);
+    pass(w, w->start[1].stall_ms);
+    end_undisturbed(w);
+}
+
+/* Who complained in one segment waits in the next for rows that are under way. */
+static void test_a_complaint_is_of_its_segment(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    complain(w, 1, 1U << 2);
+    w->at[1] = w->at[3] = 1;
+    w->waits_for[1] = 1U << 3;
+    w->waits_for[3] = 1U << 1;
+    pass(w, w->start[1].stall_ms);
+    assert_int_equal(w->asked_at[1], 2);
+    pass(w, w->start[1].stall_ms - 1U);
+    assert_int_equal(w->cuts, 7);
+    stall(w, 1, 1U << 3);
+    pass(w, 5);
+    end_without(w, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +341,8 @@ int main(void)
         cmocka_unit_test(test_where_all_wait_one_is_left_out),
         cmocka_unit_test(test_who_is_parted_from_others_is_left_out),
         cmocka_unit_test(test_rows_under_way_part_nobody),
+        cmocka_unit_test(test_late_answers_are_no_complaints),
+        cmocka_unit_test(test_a_complaint_is_of_its_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
