@@ -325,6 +325,22 @@ static void test_a_complaint_is_of_its_segment(void **state)
     end_without(w, 2);
 }
 
+/* Whom a device waited for when the run was begun again is nobody that anybody waits for now. */
+static void test_who_waits_is_forgotten_with_the_attempt(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(5);
+    complain(w, 2, 1U << 3);
+    set_peer(w, 4, COVEY_PEER_NO_CHANNEL);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15);
+    w->silent = 1U << 2 | 1U << 3;
+    complain(w, 0, 1U << 1);
+    pass(w, w->start[1].stall_ms);
+    assert_int_equal(w->asked_at[3], 3);
+    end_without(w, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_rows_under_way_part_nobody),
         cmocka_unit_test(test_late_answers_are_no_complaints),
         cmocka_unit_test(test_a_complaint_is_of_its_segment),
+        cmocka_unit_test(test_who_waits_is_forgotten_with_the_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
