@@ -307,6 +307,100 @@ static void test_liars_get_no_rows(void **state)
     finish(w, 7);
 }
 
+/* Rows that are here need nobody: whoever made them may go. Rows that come twice, or where none are
+ * due, are given back. */
+static void test_rows_that_are_here_stay(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    start_tiles(w, 7);
+    give_piece(w, 2);
+    give_piece(w, 2);
+    set_peer(w, 2, COVEY_PEER_NO_CHANNEL);
+    assert_int_equal(w->cuts, 1);
+    for (unsigned d = 0; d < 4; d++) {
+        if (d != 2) {
+            give_piece(w, d);
+        }
+    }
+    assert_int_equal(w->tiles_done, 1);
+    finish(w, 7);
+}
+
+/* Where memory is too short for the pieces the run is computed here. */
+static void test_a_failed_cut_is_not_tried_again(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    w->no_cut = true;
+    start_tiles(w, 7);
+    struct covey_event event = {.type = COVEY_EVENT_TILES_CUT,
+                                .request = w->cut.request,
+                                .run = w->cut.run,
+                                .attempt = w->cut.attempt,
+                                .err = COVEY_ERR_NOMEM};
+    assert_int_equal(give(w, &event), COVEY_OK);
+    assert_int_equal(w->cuts, 1);
+    assert_int_equal(w->started, 0);
+    assert_int_equal(w->computed_here, 1);
+    finish(w, 7);
+}
+
+/* A device that is there again gets rows when it has the weights again. */
+static void test_who_has_no_weights_gets_no_rows(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    w->never_ready[2] = true;
+    set_peer(w, 2, COVEY_PEER_NO_CHANNEL);
+    pass(w, 1000);
+    assert_int_equal(w->assigns[2], 2);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15 & ~4);
+    struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = w->start[1].fence};
+    tell(w, 2, &ready, 0, 0);
+    give_all(w);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    give_all(w);
+    finish(w, 7);
+}
+
+/* Device 2 holds others up, and gets no rows for so long. */
+static void leave_out_for(struct world *w, uint64_t ms)
+{
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    stall(w, 2, 1U << 2);
+    pass(w, 5);
+    assert_int_equal(w->started, 15 & ~4);
+    give_all(w);
+    pass(w, ms - 1);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15 & ~4);
+    give_all(w);
+    pass(w, 1);
+}
+
+/* Who holds others up again and again gets no rows for twice as long each time, up to 48 s, until
+ * it makes rows. */
+static void test_who_holds_others_up_again_is_left_out_longer(void **state)
+{
+    (void)state;
+    struct world *w = tiles_world(4);
+    for (unsigned i = 0; i < 7; i++) {
+        leave_out_for(w, UINT64_C(3000) << (i < 4 ? i : 4));
+    }
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    give_all(w);
+    leave_out_for(w, 3000);
+    start_tiles(w, 7);
+    assert_int_equal(w->started, 15);
+    give_all(w);
+    finish(w, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +416,10 @@ int main(void)
         cmocka_unit_test(test_rows_are_made_twice),
         cmocka_unit_test(test_losses_are_made_twice_again),
         cmocka_unit_test(test_liars_get_no_rows),
+        cmocka_unit_test(test_rows_that_are_here_stay),
+        cmocka_unit_test(test_a_failed_cut_is_not_tried_again),
+        cmocka_unit_test(test_who_has_no_weights_gets_no_rows),
+        cmocka_unit_test(test_who_holds_others_up_again_is_left_out_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,8 @@ static void test_who_has_answered_is_asked_again(void **state)
     end_without(w, 4);
 }
 
-/* Whose rows only the owner waits for is asked by it when the run's usual time is over. */
+/* Whose rows only the owner waits for is asked by it when the run's usual time is over; of the next
+ * attempt twice that time. */
 static void test_the_owner_asks_when_a_run_is_late(void **state)
 {
     (void)state;
@@ -116,6 +117,12 @@ static void test_the_owner_asks_when_a_run_is_late(void **state)
         pass(w, w->start[2].stall_ms);
         assert_int_equal(w->cuts, 7 + silent);
         assert_int_equal(w->started, silent == 1 ? 15 & ~4 : 15);
+        if (silent == 1) {
+            pass(w, 2 * LATE_MS - 1);
+            assert_int_equal(w->asked_at[1], 0);
+            pass(w, 1);
+            assert_int_equal(w->asked_at[1], 1);
+        }
         give_piece(w, 2 - silent);
         if (silent == 1) {
             give_piece(w, 0);
@@ -180,6 +187,7 @@ static void test_who_gave_up_names_its_cause(void **state)
     struct world *w = usual_world(4);
     stall(w, 3, 1U << 1 | 1U << 3);
     pass(w, 4);
+    stall(w, 2, 1U << 1 | 1U << 2); /* the time is the first one's */
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
     assert_int_equal(w->cuts, 8);
@@ -217,8 +225,9 @@ static void test_overdue_rows(void **state)
     }
 }
 
-/* Who is in the last segment, and a mesh of which most are late, get half of that time more, once.
- */
+/* Who is in the last segment, and a mesh of which most are late, get half of that time more, once
+ * in each attempt, of which the next has twice the time. In what both took the owner would have
+ * computed all of it twice: then it does. */
 static void test_who_is_nearly_done_gets_more_time(void **state)
 {
     (void)state;
@@ -235,6 +244,15 @@ static void test_who_is_nearly_done_gets_more_time(void **state)
         pass(w, 1);
         assert_int_equal(w->cuts, 8);
         assert_int_equal(w->started, most == 0 ? 15 & ~4 : 1);
+        if (most == 0) {
+            w->at[1] = 3;
+            give_piece(w, 0);
+            give_piece(w, 3);
+            pass(w, 2 * 3 * USUAL_MS - 1);
+            assert_int_equal(w->tiles_done, 6);
+            pass(w, 1);
+            assert_int_equal(w->computed_here, 1);
+        }
         give_all(w);
         finish(w, 7);
     }
@@ -249,7 +267,7 @@ static void test_where_all_wait_one_is_left_out(void **state)
     complain(w, 0, 1U << 1);
     complain(w, 1, 1U << 2);
     complain(w, 2, 1U << 3);
-    complain(w, 3, 1U << 1);
+    complain(w, 3, 1U << 0); /* the owner itself */
     pass(w, 2 * USUAL_MS - 1);
     assert_int_equal(w->cuts, 7);
     pass(w, 1);
@@ -262,8 +280,8 @@ static void test_who_is_parted_from_others_is_left_out(void **state)
 {
     (void)state;
     struct world *w = usual_world(4);
-    w->waits_for[2] = 1U << 1;
-    complain(w, 1, 1U << 2);
+    w->waits_for[3] = 1U << 1;
+    complain(w, 1, 1U << 3);
     pass(w, 4);
     assert_int_equal(w->cuts, 7);
     pass(w, 2);
@@ -273,7 +291,7 @@ static void test_who_is_parted_from_others_is_left_out(void **state)
     complain(w, 2, 1U << 3);
     pass(w, 6);
     assert_int_equal(w->cuts, 9);
-    assert_int_equal(w->started, 15 & ~2 & ~4);
+    assert_int_equal(w->started, 15 & ~2 & ~8);
     give_all(w);
     finish(w, 7);
 }
@@ -341,6 +359,124 @@ static void test_who_waits_is_forgotten_with_the_attempt(void **state)
     end_without(w, 0);
 }
 
+/* The owner itself is parted from one: it goes on without that one. */
+static void test_the_owner_is_not_left_out(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->waits_for[3] = 1U << 0;
+    complain(w, 0, 1U << 3);
+    pass(w, 6);
+    end_without(w, 8);
+}
+
+/* Rows that come when somebody was about to be taken for parted part nobody. */
+static void test_rows_that_come_at_last_part_nobody(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->waits_for[2] = 1U << 1;
+    complain(w, 1, 1U << 2);
+    pass(w, 4);
+    w->waits_for[1] = 0;
+    stall(w, 1, 0);
+    pass(w, 6);
+    end_undisturbed(w);
+}
+
+/* However busy the owner is: each time it asks, it looks three times more, and then decides. */
+static void test_a_busy_owner_decides_at_last(void **state)
+{
+    (void)state;
+    enum { LOOKS = 3, BUSY_MS = 10 };
+    struct world *w = usual_world(4);
+    w->silent = 1U << 3;
+    complain(w, 1, 1U << 2);
+    for (unsigned asked = 1; asked < 3; asked++) {
+        w->view.now_ms += w->start[1].stall_ms;
+        for (unsigned look = 0; look < LOOKS; look++) {
+            w->view.now_ms += BUSY_MS;
+            pass(w, 0);
+            assert_int_equal(w->asked_at[2], asked);
+        }
+        w->view.now_ms += BUSY_MS;
+        pass(w, 0);
+        assert_int_equal(w->asked_at[2], asked + 1);
+    }
+    end_undisturbed(w);
+}
+
+/* All that say nothing are left out when one of them is: the next attempt would wait for them. */
+static void test_all_silent_ones_are_left_out_together(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    w->silent = 1U << 2 | 1U << 3;
+    complain(w, 1, 1U << 2);
+    pass(w, w->start[1].stall_ms);
+    end_without(w, 4 | 8);
+}
+
+/* Where more requests are in flight than when it began, it may take that much longer. */
+static void test_requests_beside_give_time(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    give_piece(w, 0);
+    give_piece(w, 1);
+    give_piece(w, 3);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    pass(w, 2 * 2 * USUAL_MS - 1);
+    assert_int_equal(w->cuts, 7);
+    pass(w, 1);
+    assert_int_equal(w->cuts, 8);
+    end(w, 8);
+    end_without(w, 4);
+}
+
+/* A message of before, or of devices that have no part, changes nothing for anybody else. */
+static void test_words_that_do_not_count(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(4);
+    struct covey_work_tile now = w->start[1];
+    for (unsigned i = 0; i < 4; i++) {
+        w->start[1].attempt = (uint8_t)(now.attempt - (i == 0));
+        w->start[1].fence.version = now.fence.version + (i == 1);
+        w->start[1].run = (uint8_t)(now.run + (i == 2));
+        stall(w, 1, i == 3 ? UINT32_C(1) << 6 : 1U << 1 | 1U << 2);
+    }
+    w->start[1] = now;
+    pass(w, 10);
+    assert_int_equal(w->cuts, 7);
+    assert_int_equal(w->asked_at[2], 0);
+    stall(w, 3, 1U << 3 | UINT32_C(1) << 6); /* it can blame nobody but itself */
+    pass(w, 5);
+    end_without(w, 8);
+}
+
+/* Nobody is blamed in the next attempt for what was said in the one before. */
+static void test_blame_ends_with_the_attempt(void **state)
+{
+    (void)state;
+    struct world *w = usual_world(5);
+    stall(w, 3, 1U << 1 | 1U << 3);
+    complain(w, 2, 1U << 1);
+    set_peer(w, 4, COVEY_PEER_NO_CHANNEL);
+    assert_int_equal(w->cuts, 8);
+    assert_int_equal(w->started, 15);
+    w->waits_for[1] = 1U << 2;
+    complain(w, 0, 1U << 1); /* so all are asked, and 1 and 2 wait for one another */
+    pass(w, 10);
+    assert_int_equal(w->cuts, 8);
+    stall(w, 3, 1U << 3);
+    pass(w, 5);
+    assert_int_equal(w->cuts, 9);
+    assert_int_equal(w->started, 7);
+    give_all(w);
+    finish(w, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +496,13 @@ int main(void)
         cmocka_unit_test(test_late_answers_are_no_complaints),
         cmocka_unit_test(test_a_complaint_is_of_its_segment),
         cmocka_unit_test(test_who_waits_is_forgotten_with_the_attempt),
+        cmocka_unit_test(test_the_owner_is_not_left_out),
+        cmocka_unit_test(test_rows_that_come_at_last_part_nobody),
+        cmocka_unit_test(test_a_busy_owner_decides_at_last),
+        cmocka_unit_test(test_all_silent_ones_are_left_out_together),
+        cmocka_unit_test(test_requests_beside_give_time),
+        cmocka_unit_test(test_words_that_do_not_count),
+        cmocka_unit_test(test_blame_ends_with_the_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
