@@ -116,8 +116,7 @@ static void test_who_misses_rows_is_asked(void **state)
 }
 
 /* That a holder has made its own rows, and waits for those of others, is no complaint: it was
- * asked.
- */
+ * asked. Nor is what arrives behind its answer. */
 static void test_an_answer_is_no_complaint(void **state)
 {
     (void)state;
@@ -134,15 +133,23 @@ static void test_an_answer_is_no_complaint(void **state)
     assert_int_equal(w->layer_done.fed, FED);
     answer_fed(w, 3);
     finish(w, REQUEST);
+    w = fed_world();
+    give_all(w);
+    answer_fed(w, 2);
+    stall_fed(w, 2, 1U << 1);
+    start_layer(w, REQUEST, 0);
+    assert_int_equal(asked(w), 0);
+    finish(w, REQUEST);
 }
 
 /* Rows that the owner misses too are the run's trouble: it is tried again among the others, and
- * then nobody is fed. */
+ * then nobody is fed. Who was asked and has not answered is told; the next request feeds again. */
 static void test_a_run_that_is_tried_again_feeds_nobody(void **state)
 {
     (void)state;
     for (unsigned how = 0; how < 2; how++) {
         struct world *w = fed_world();
+        struct covey_work_tile first = w->start[2];
         give_piece(w, 2);
         answer_fed(w, 3);
         if (how == 0) {
@@ -158,8 +165,19 @@ static void test_a_run_that_is_tried_again_feeds_nobody(void **state)
         give_all(w);
         assert_int_equal(w->tiles_done, 1);
         assert_int_equal(w->layer_done.fed, 0);
-        start_layer(w, REQUEST, 0);
-        assert_int_equal(asked(w), how == 0 ? FED : FED & ~2U);
+        if (how == 0) {
+            w->execute[2] = (struct covey_work_execute){.request = REQUEST, .work = first.work};
+            end(w, REQUEST);
+            assert_int_equal(w->cancels[2], 1);
+            assert_int_equal(w->cancels[3], 0);
+            assert_int_equal(begin(w, REQUEST), COVEY_OK);
+            start_tiles(w, REQUEST);
+            assert_int_equal(w->start[2].fed, FED & ~2U);
+            w->execute[2].request = w->execute[3].request = 0;
+        } else {
+            start_layer(w, REQUEST, 0);
+            assert_int_equal(asked(w), FED & ~2U);
+        }
         finish(w, REQUEST);
     }
 }
