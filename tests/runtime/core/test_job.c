@@ -125,7 +125,8 @@ static void test_a_device_behind_is_skipped(void **state)
 }
 
 /* An answer of the wrong length, fence, layer or status is a loss, not a result; one that comes
- * from another device, for other work, or twice, changes nothing. None of their bodies is kept. */
+ * from another device, for other work, or twice, changes nothing. None of their bodies is kept. Who
+ * gave it gets its part anew, half a second later. */
 static void test_wrong_answers_are_not_used(void **state)
 {
     (void)state;
@@ -147,6 +148,10 @@ static void test_wrong_answers_are_not_used(void **state)
         answer(w, 3);
         assert_int_equal(w->done, 1);
         assert_int_equal(w->layer_done.answer[1], 0);
+        pass(w, 499);
+        assert_int_equal(w->assigns[1], 1);
+        pass(w, 1);
+        assert_int_equal(w->assigns[1], 2);
         assert_no_bodies(w);
         world_free(w);
     }
@@ -227,6 +232,9 @@ static void test_placement_is_checked(void **state)
         plan.term = 5;
         plan.device[3].bytes[0] = bad ? 99 : plan.device[3].bytes[0];
         placement(w, 1, &plan);
+        w->place_version++;
+        placement(w, 2, &plan); /* it was asked for another version */
+        w->place_version--;
         assert_int_equal(w->prepared, 0);
         placement(w, 2, &plan);
         assert_int_equal(w->active, 1);

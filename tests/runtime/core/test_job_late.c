@@ -151,6 +151,112 @@ static void test_a_lost_channel_is_dialled_after_a_while(void **state)
     finish(w, 7);
 }
 
+/* Four devices without parities; all but the last answer, and what it owes is computed here. */
+static struct world *world_that_makes_up(unsigned *out_ms)
+{
+    struct world *w = ready_world(4, 0);
+    w->view.device[0].mflops = 160 * 1000;
+    make_usual(w, 4);
+    *out_ms = 125 + 5 * slots_of(w, 0, 3, false) + 3;
+    return w;
+}
+
+static void make_up(struct world *w, unsigned ms)
+{
+    start_layer(w, 7, 0);
+    answer_from(w, 0, 3);
+    computed_here_after(w, ms);
+}
+
+/* How long a layer took of which units were computed here says nothing of its devices. */
+static void test_what_was_made_up_for_changes_no_deadline(void **state)
+{
+    (void)state;
+    unsigned ms;
+    struct world *w = world_that_makes_up(&ms);
+    for (unsigned i = 0; i < 10; i++) {
+        make_up(w, ms);
+        answer_local(w, 1);
+        assert_int_equal(w->done, 9 + i);
+        answer(w, 3); /* it owes nothing in the next layer */
+    }
+    finish(w, 7);
+}
+
+/* Where the answer was there first the deadline was too short: in time it is that much longer. */
+static void test_what_was_made_up_for_in_vain_gives_time(void **state)
+{
+    (void)state;
+    unsigned ms;
+    struct world *w = world_that_makes_up(&ms);
+    for (unsigned i = 0; i < 8; i++) {
+        make_up(w, ms);
+        answer(w, 3);
+        assert_int_equal(w->done, 9 + i);
+    }
+    start_layer(w, 7, 0);
+    answer_from(w, 0, 3);
+    pass(w, ms + 5);
+    assert_int_equal(w->locals, 1);
+    finish(w, 7);
+}
+
+/* Units that were computed here are computed again, with more of them, after another loss: the
+ * first answer is given back. */
+static void test_what_was_made_for_fewer_is_given_back(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 0);
+    start_layer(w, 7, 0);
+    set_peer(w, 3, COVEY_PEER_NO_CHANNEL);
+    assert_int_equal(w->locals, 2);
+    answer_local(w, 1);
+    set_peer(w, 2, COVEY_PEER_NO_CHANNEL);
+    assert_int_equal(w->locals, 3);
+    assert_int_equal(bits(w->local[2].slots), bits(w->local[1].slots) + slots_of(w, 0, 2, false));
+    answer_local(w, 2);
+    answer_from(w, 0, 2);
+    assert_int_equal(w->done, 1);
+    finish(w, 7);
+}
+
+/* It looks as often again at a layer whose asking has left since. */
+static void test_looks_are_counted_from_when_the_asking_has_left(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 0);
+    make_usual(w, 4);
+    start_layer(w, 7, 0);
+    answer_from(w, 0, 3);
+    for (unsigned i = 0; i < 6; i++) {
+        w->view.now_ms += 500;
+        pass(w, 0);
+        assert_int_equal(w->locals, 1);
+        if (i == 2) {
+            covey__job_sent(w->job, w->view.now_ms);
+        }
+    }
+    w->view.now_ms += 500;
+    pass(w, 0);
+    assert_int_equal(w->locals, 2);
+    finish(w, 7);
+}
+
+/* Who lied is asked no more, in the same request. */
+static void test_a_liar_is_asked_no_more(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    struct covey_event event = {.type = COVEY_EVENT_LIED, .request = 7, .peer = id_of(2)};
+    start_layer(w, 7, 0);
+    answer_from(w, 0, 4);
+    assert_int_equal(give(w, &event), COVEY_OK);
+    start_layer(w, 7, 1);
+    assert_false(w->asked[2]);
+    assert_true(w->asked[3]);
+    finish(w, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +266,11 @@ int main(void)
         cmocka_unit_test(test_what_has_come_is_read_before_the_deadline_counts),
         cmocka_unit_test(test_a_device_that_owes_an_answer_is_not_counted_on),
         cmocka_unit_test(test_a_lost_channel_is_dialled_after_a_while),
+        cmocka_unit_test(test_what_was_made_up_for_changes_no_deadline),
+        cmocka_unit_test(test_what_was_made_up_for_in_vain_gives_time),
+        cmocka_unit_test(test_what_was_made_for_fewer_is_given_back),
+        cmocka_unit_test(test_looks_are_counted_from_when_the_asking_has_left),
+        cmocka_unit_test(test_a_liar_is_asked_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
