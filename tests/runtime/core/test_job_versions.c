@@ -388,6 +388,66 @@ static void test_new_rates_move_nothing(void **state)
     finish(w, 7);
 }
 
+/* Who could not be made ready in time is left out for a while, but not when it was away since, or
+ * has a channel again. */
+static void test_who_comes_back_is_made_ready(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; way < 3; way++) {
+        struct world *w = world_new(5, 1);
+        w->unreachable[3] = true;
+        open_session(w);
+        pass(w, 6000);
+        assert_int_equal(w->plan.devices, 4);
+        w->unreachable[3] = false;
+        if (way == 1) {
+            set_peer(w, 3, COVEY_PEER_UP);
+        } else if (way == 2) {
+            set_devices(w, 31 & ~8);
+            plan_anew(w);
+        }
+        set_devices(w, 31);
+        plan_anew(w);
+        assert_int_equal(w->plan.devices, way == 0 ? 4 : 5);
+        world_free(w);
+    }
+}
+
+/* A new plan waits a little for what changes with it, but not anew for each change. */
+static void test_changes_do_not_put_a_plan_off(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(5, 1);
+    set_devices(w, 15);
+    pass(w, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(w->prepared, 1);
+        pass(w, 50);
+        set_devices(w, 15);
+        pass(w, 0);
+    }
+    assert_int_equal(w->prepared, 2);
+    finish(w, 7);
+}
+
+/* Answers that were due on a channel that is gone do not come: they are not waited for on the next
+ * one. */
+static void test_a_new_channel_owes_nothing(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        one_layer(w, 0, 3);
+        assert_int_equal(w->asked[3], i < 4);
+    }
+    set_peer(w, 3, COVEY_PEER_NO_CHANNEL);
+    pass(w, 150);
+    assert_int_equal(w->assigns[3], 2);
+    start_layer(w, 7, 0);
+    assert_true(w->asked[3]);
+    finish(w, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +464,9 @@ int main(void)
         cmocka_unit_test(test_old_part_is_not_taken_back_in_vain),
         cmocka_unit_test(test_old_part_stays_where_there_is_room),
         cmocka_unit_test(test_new_rates_move_nothing),
+        cmocka_unit_test(test_who_comes_back_is_made_ready),
+        cmocka_unit_test(test_changes_do_not_put_a_plan_off),
+        cmocka_unit_test(test_a_new_channel_owes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
