@@ -257,6 +257,36 @@ static void test_a_liar_is_asked_no_more(void **state)
     finish(w, 7);
 }
 
+/* Beside another request all of it takes twice as long: what is usual, and computing it here. */
+static void test_what_is_made_up_for_beside_others_has_their_time(void **state)
+{
+    (void)state;
+    unsigned ms;
+    struct world *w = world_that_makes_up(&ms);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    make_up(w, 2 * ms);
+    end(w, 7);
+    finish(w, 8);
+}
+
+/* Of what took longer than two requests explain, half at least is the layer's own time. */
+static void test_half_of_two_is_its_own(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(4, 0);
+    make_usual(w, 4);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    for (unsigned i = 0; i < 15; i++) {
+        start_layer(w, 7, 0);
+        pass(w, 300);
+        answer_from(w, 0, 4);
+        assert_int_equal(w->locals, 1);
+    }
+    end(w, 8);
+    make_up(w, 300);
+    finish(w, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +301,8 @@ int main(void)
         cmocka_unit_test(test_what_was_made_for_fewer_is_given_back),
         cmocka_unit_test(test_looks_are_counted_from_when_the_asking_has_left),
         cmocka_unit_test(test_a_liar_is_asked_no_more),
+        cmocka_unit_test(test_what_is_made_up_for_beside_others_has_their_time),
+        cmocka_unit_test(test_half_of_two_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
