@@ -4,11 +4,16 @@ covey_packages_build="build-essential cmake ninja-build pkg-config libcoap3-dev 
     libsqlite3-dev libpng-dev libjpeg-dev zlib1g-dev libcjson-dev libcmocka-dev iproute2"
 covey_packages_tests="tcpdump libonnx-testdata python3 clang libclang-rt-14-dev clang-format
     gnuplot-nox"
+covey_packages_arm64="gcc-aarch64-linux-gnu qemu-user-static"
 
-# covey_install_packages build|tests: installs what is missing; not root: says the one line, exits 3.
+# covey_install_packages build|tests|arm64: installs what is missing; not root: says the one line,
+# exits 3.
 covey_install_packages() {
     local wanted=$covey_packages_build missing="" package
-    [ "$1" = tests ] && wanted="$wanted $covey_packages_tests"
+    case $1 in
+    tests) wanted="$wanted $covey_packages_tests" ;;
+    arm64) wanted="$wanted $covey_packages_arm64" ;;
+    esac
     for package in $wanted; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
             missing="$missing $package"

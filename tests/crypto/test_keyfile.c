@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -211,7 +212,12 @@ static void test_load_refuses_other_owner(void **state)
         skip();
     }
     path_of(d, d->state, "device.key");
-    assert_int_equal(chown(d->path, 12345, 0), 0);
+    int status = chown(d->path, 12345, 0);
+    if (status != 0 && errno == EINVAL) {
+        print_message("skipped: this user namespace has nobody else\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
     assert_int_equal(load(d, true), COVEY_ERR_PERMISSIONS);
     assert_non_null(strstr(d->why.text, "12345"));
     assert_non_null(strstr(d->why.text, "chmod 600"));
