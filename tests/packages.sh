@@ -4,7 +4,7 @@ covey_packages_build="build-essential cmake ninja-build pkg-config libcoap3-dev 
     libsqlite3-dev libpng-dev libjpeg-dev zlib1g-dev libcjson-dev libcmocka-dev iproute2"
 covey_packages_tests="tcpdump libonnx-testdata python3 clang libclang-rt-14-dev clang-format
     gnuplot-nox"
-covey_packages_arm64="gcc-aarch64-linux-gnu qemu-user-static"
+covey_packages_arm64="gcc-aarch64-linux-gnu qemu-user-static python3"
 
 # covey_install_packages build|tests|arm64: installs what is missing; not root: says the one line,
 # exits 3.
