@@ -68,6 +68,45 @@ static struct flight *fly(struct world *w, unsigned from, unsigned to)
     return f;
 }
 
+/* What session answers later. */
+static struct flight *fly_computed(struct world *w, unsigned at, const struct covey_action *action)
+{
+    struct flight *f = fly(w, at, at);
+    w->holder[at].tiles++;
+    w->holder[at].running++;
+    assert_true(w->holder[at].running <= 2);
+    f->is_event = true;
+    f->event.type = COVEY_EVENT_TILE_COMPUTED;
+    f->event.peer = action->peer;
+    f->event.work = action->work;
+    f->event.err = w->fail_compute ? COVEY_ERR_NOMEM : COVEY_OK;
+    f->event.index = w->fail_compute ? w->fail_because : 0;
+    return f;
+}
+
+/* Session joins the pieces and multiplies: all must be there, each from whom it is. */
+static void compute_relayed(struct world *w, unsigned at, const struct covey_action *action)
+{
+    const struct covey_tile_task *task = action->tile;
+    assert_int_equal(task->layer, RELAYED_LAYER);
+    assert_int_equal(task->device, at);
+    for (unsigned d = 0; d <= COVEY_TILE_OWNER; d++) {
+        size_t len = covey_relay_piece(RELAYED_BYTES, task->fed, d).len;
+        assert_int_equal(task->piece[d] != 0, len > 0);
+        if (len > 0) {
+            const struct body *body = &w->body[task->piece[d]];
+            assert_int_equal(body->len, len);
+            assert_int_equal(body->source, d);
+            assert_int_equal(body->request, action->request);
+            assert_int_equal(body->attempt, task->attempt);
+            drop_body(w, task->piece[d]);
+        }
+    }
+    struct flight *f = fly_computed(w, at, action);
+    struct body body = {.len = 4, .request = action->request};
+    f->pieces[COVEY_TILE_OWNER] = w->fail_compute ? 0 : new_body(w, &body);
+}
+
 /* What session makes of a tile: checked against the plan, and cut for those who need it. */
 static void compute(struct world *w, unsigned at, const struct covey_action *action)
 {
@@ -99,17 +138,8 @@ static void compute(struct world *w, unsigned at, const struct covey_action *act
         struct covey_rows own = covey_tile_piece(run, tile->layout, tile->segment, me, me);
         assert_true(own.begin == own.end || holder->kept[action->request] == tile->attempt);
     }
-    holder->tiles++;
-    holder->running++;
-    assert_true(holder->running <= 2);
     holder->kept[action->request] = tile->segment + 1 < run->segments ? tile->attempt : -1;
-    struct flight *f = fly(w, at, at);
-    f->is_event = true;
-    f->event.type = COVEY_EVENT_TILE_COMPUTED;
-    f->event.peer = action->peer;
-    f->event.work = action->work;
-    f->event.err = w->fail_compute ? COVEY_ERR_NOMEM : COVEY_OK;
-    f->event.index = w->fail_compute ? w->fail_because : 0;
+    struct flight *f = fly_computed(w, at, action);
     for (unsigned d = 0; d <= COVEY_TILE_OWNER && !w->fail_compute; d++) {
         struct body body = {.segment = (uint8_t)(tile->segment + 1),
                             .source = (uint8_t)me,
@@ -141,9 +171,12 @@ static void at_owner(struct world *w, unsigned from, const struct covey_work_mes
     if (m->type == COVEY_WORK_ANSWER) {
         const struct covey_work_answer *a = &m->answer;
         uint32_t *all[] = {w->answered, w->cancelled, w->refused};
-        assert_int_equal(a->layer, FED_LAYER);
+        assert_true(a->layer == FED_LAYER || a->layer == RELAYED_LAYER);
         assert_int_equal(handle != 0, a->status == COVEY_WORK_STATUS_DONE);
         assert_int_equal(a->work >> 8, a->request);
+        if (a->work != work_of(a->request, w->attempt[a->request])) {
+            return;
+        }
         assert_false(all[a->status][a->request] >> from & 1);
         all[a->status][a->request] |= 1U << from;
     }
@@ -169,8 +202,10 @@ static void on_send(struct world *w, unsigned at, const struct covey_action *act
         at_owner(w, at, &m, action->body);
         return;
     }
-    assert_true(m.tile.segment < SEGMENTS || (w->fed >> to & 1) != 0);
-    if (w->holder[to].dead || (m.tile.segment == SEGMENTS && w->cut[at][to])) {
+    bool relayed = m.tile.run == COVEY_WORK_NO_RUN;
+    assert_true(relayed || m.tile.segment < SEGMENTS || (w->fed >> to & 1) != 0);
+    assert_int_equal(m.tile.source, at);
+    if (w->holder[to].dead || ((relayed || m.tile.segment == SEGMENTS) && w->cut[at][to])) {
         return;
     }
     struct flight *f = fly(w, at, to);
@@ -191,7 +226,11 @@ static void on_action(struct world *w, unsigned at, const struct covey_action *a
         drop_body(w, action->body);
         break;
     case COVEY_ACTION_TILE:
-        compute(w, at, action);
+        if (action->tile->run == COVEY_WORK_NO_RUN) {
+            compute_relayed(w, at, action);
+        } else {
+            compute(w, at, action);
+        }
         break;
     case COVEY_ACTION_TILES_DROPPED:
         w->holder[at].dropped++;
@@ -298,11 +337,15 @@ static void make_plan(struct world *w)
     struct covey_plan_run *run = &w->plan.run[0];
     w->plan.devices = HOLDERS;
     w->plan.runs = 1;
+    w->plan.layers = RELAYED_LAYER + 1;
+    w->plan.layer[RELAYED_LAYER] = (struct covey_plan_layer){
+        .units = HOLDERS, .groups = 1, .slots = HOLDERS, .group_units = HOLDERS, .relayed = true};
     run->cells = SEGMENTS;
     run->segments = SEGMENTS;
     run->feeds = FED_LAYER + 1;
     for (unsigned d = 0; d < HOLDERS; d++) {
         w->plan.device[d] = id_of(d);
+        w->plan.layer[RELAYED_LAYER].holder[d] = (uint8_t)d;
     }
     for (unsigned s = 0; s < SEGMENTS; s++) {
         run->segment[s].first_cell = (uint16_t)s;
@@ -407,6 +450,33 @@ void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t go
         body.len = covey_tile_piece_bytes(&w->plan.run[0], 0, body.rows, false);
         struct flight *f = fly(w, OWNER, d);
         f->body = body.len > 0 ? new_body(w, &body) : 0;
+        struct covey_buf wire = {f->wire, sizeof(f->wire)};
+        assert_int_equal(covey_work_encode(&m, wire, &f->len), COVEY_OK);
+    }
+}
+
+struct covey_work_message relay_of(const struct world *w, uint64_t request, uint8_t attempt)
+{
+    struct covey_work_message m = {.type = COVEY_WORK_RELAY};
+    m.tile.fence = w->fence;
+    m.tile.request = request;
+    m.tile.attempt = attempt;
+    m.tile.layer = RELAYED_LAYER;
+    m.tile.work = work_of(request, attempt);
+    m.tile.stall_ms = STALL_MS;
+    m.tile.fed = MEMBERS;
+    m.tile.bytes = RELAYED_BYTES;
+    return m;
+}
+
+void queue_relay(struct world *w, uint64_t request, uint8_t attempt)
+{
+    struct covey_work_message m = relay_of(w, request, attempt);
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        struct body body = {.source = (uint8_t)d, .attempt = attempt, .request = request};
+        body.len = covey_relay_piece(RELAYED_BYTES, MEMBERS, d).len;
+        struct flight *f = fly(w, OWNER, d);
+        f->body = new_body(w, &body);
         struct covey_buf wire = {f->wire, sizeof(f->wire)};
         assert_int_equal(covey_work_encode(&m, wire, &f->len), COVEY_OK);
     }

@@ -19,6 +19,9 @@ enum {
     STALL_MS = 50,
     OWNER = 0, /* the owner is the first device, too */
     FED_LAYER = 5,
+    RELAYED_LAYER = 6,
+    RELAYED_BYTES = 1000, /* pieces of 256, 256, 256 and 232 */
+    MEMBERS = 15,         /* who gives the others its piece */
 };
 
 struct body {
@@ -60,12 +63,13 @@ struct world {
     bool fail_compute;
     uint32_t fail_because;      /* of these devices; 0: of itself */
     uint32_t fed;               /* these get the result, for layer FED_LAYER */
-    bool cut[HOLDERS][HOLDERS]; /* no rows of the result come from the one to the other */
+    bool cut[HOLDERS][HOLDERS]; /* of a layer's input nothing comes from the one to the other */
     /* what the owner got */
     unsigned readies, stalled_count;
     uint32_t stalled_by, stalled_missing;
     struct covey_work_tile stalled; /* the last one, without its bytes */
     uint64_t rows[REQUESTS][256];   /* by attempt: bit: this row of the result is here */
+    uint8_t attempt[REQUESTS];      /* whose answers count */
     uint32_t answered[REQUESTS];    /* bit d: with a product; refused, cancelled: without */
     uint32_t refused[REQUESTS], cancelled[REQUESTS];
 };
@@ -90,6 +94,9 @@ void lose_owner(struct world *w, unsigned at);
 struct world *world_new(uint64_t seed);
 void world_free(struct world *w);
 void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t gone);
+/* RELAY of layer RELAYED_LAYER, and its way to all holders with a piece for each. */
+struct covey_work_message relay_of(const struct world *w, uint64_t request, uint8_t attempt);
+void queue_relay(struct world *w, uint64_t request, uint8_t attempt);
 void assert_result(const struct world *w, uint64_t request, uint8_t attempt);
 /* Requests 0 to 7 at once, each with its result, without a complaint or a body left. */
 void assert_eight_end_well(struct world *w);
