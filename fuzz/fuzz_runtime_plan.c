@@ -35,16 +35,19 @@ static void try_plan(struct work *w, struct covey_bytes in)
     COVEY_ASSERT(len[0] == len[1] && memcmp(w->out[0], w->out[1], len[0]) == 0);
 }
 
-/* Whatever an owner asks for, a coordinator answers with a plan that holds. */
-static void try_request(struct work *w, struct covey_bytes in, unsigned devices)
+/* Whatever an owner asks for, a coordinator answers with a plan that holds. Over slow links that is
+ * another one. */
+static void try_request(struct work *w, struct covey_bytes in, unsigned devices, bool slow)
 {
     if (covey__plan_request_decode(in, &w->held, &w->request) != COVEY_OK) {
         return;
     }
     w->request.devices = (uint8_t)devices;
     for (unsigned d = 0; d < devices; d++) {
-        w->request.device[d] = (struct covey_plan_device){
-            .mflops = 1000 * (d % 3 + 1), .memory_bytes = UINT64_MAX >> d, .owner = d == 0};
+        w->request.device[d] = (struct covey_plan_device){.mflops = 1000 * (d % 3 + 1),
+                                                          .link_mbytes = slow ? 12 : 0,
+                                                          .memory_bytes = UINT64_MAX >> d,
+                                                          .owner = d == 0};
         w->request.device[d].id.bytes[0] = (uint8_t)(d + 1);
     }
     covey_err err = covey_plan_make(&w->request, &w->plan);
@@ -53,7 +56,7 @@ static void try_request(struct work *w, struct covey_bytes in, unsigned devices)
     COVEY_ASSERT(err == COVEY_OK);
 }
 
-/* The first byte says which of the two, and among how many devices. */
+/* The first byte says which of the two, over which links, and among how many devices. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct work *w = calloc(1, sizeof(*w));
@@ -64,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] >= 128) {
         try_plan(w, covey_bytes_of(data + 1, size - 1));
     } else {
-        try_request(w, covey_bytes_of(data + 1, size - 1), data[0] % 9);
+        bool slow = (data[0] & 64) != 0;
+        try_request(w, covey_bytes_of(data + 1, size - 1), (data[0] & 63) % 9, slow);
     }
     free(w);
     return 0;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -129,6 +130,19 @@ static void test_codec_and_check(void **state)
     assert_int_equal(covey_plan_check(&other, &request), COVEY_OK);
 }
 
+/* The fuzzer's seed of such a plan is one as it is today. */
+static void test_seed(void **state)
+{
+    (void)state;
+    FILE *file = fopen(COVEY_SOURCE_DIR "/fuzz/seeds/runtime_plan/relayed-plan", "rb");
+    assert_non_null(file);
+    size_t len = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    assert_true(len > 1 && bytes[0] >= 128); /* says that a plan follows */
+    assert_int_equal(covey__plan_decode(covey_bytes_of(bytes + 1, len - 1), &plan), COVEY_OK);
+    assert_true(count_relayed() > 0);
+}
+
 /* The pieces are all of the body, in the devices' order, and only the last is not of whole 64s. */
 static void test_pieces_are_all_of_it(void **state)
 {
@@ -159,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_two_devices_relay_nothing),
         cmocka_unit_test(test_relaying_is_predicted_to_be_sooner),
         cmocka_unit_test(test_codec_and_check),
+        cmocka_unit_test(test_seed),
         cmocka_unit_test(test_pieces_are_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
