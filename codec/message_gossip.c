@@ -126,8 +126,10 @@ static const struct covey__field record_fields[] = {
     RECORD(9, rates.stream_mbytes),
     RECORD(10, rates.link_mbytes),
     RECORD(11, rates.message_us),
-    RECORD(12, rates.body_mbytes), /* last: older nodes do not tell it */
+    RECORD(12, rates.body_mbytes), /* this and what follows older nodes do not tell */
+    RECORD(13, rates.round_us),
 };
+enum { RECORD_NEWER = 2 };
 static const struct covey__field accusation_fields[] = {
     COVEY__FIXED(1, struct covey_accusation, accuser.bytes),
     COVEY__FIXED(2, struct covey_accusation, subject.bytes),
@@ -147,7 +149,7 @@ covey_err covey_record_decode(struct covey_bytes in, struct covey_record_body *o
 {
     struct covey_record_body record = {0};
     unsigned seen = 0;
-    unsigned newer = 1U << (records.count - 1);
+    unsigned newer = 3U << (records.count - RECORD_NEWER);
     covey_err err = covey__map_read(in, records, &record, &seen);
     if (err == COVEY_OK && (seen | newer) != covey__fields_all(records)) {
         err = COVEY_ERR_MALFORMED;

@@ -45,6 +45,7 @@ static uint8_t devices_of(const struct covey_node *node, struct covey_plan_devic
                                            .link_mbytes = rates->link_mbytes,
                                            .message_us = rates->message_us,
                                            .body_mbytes = rates->body_mbytes,
+                                           .round_us = rates->round_us,
                                            .memory_bytes = cold->record.memory_bytes,
                                            .owner = i == COVEY_SELF};
         if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {

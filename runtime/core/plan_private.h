@@ -19,7 +19,8 @@ struct covey__pace {
     double body_us;  /* of one byte of a body, sending or receiving it */
     /* What the processor has to do for it: the rest is the link, which takes both ways at once. */
     double seal_us;
-    double delay_us;
+    double link_us;  /* half of what its own link adds to a message there and back */
+    double delay_us; /* of a message from the asker, or to it */
 };
 
 /* The devices of a plan, in the order of their ids. */

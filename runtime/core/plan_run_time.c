@@ -67,7 +67,8 @@ double covey__exchange_us(const struct covey__team *team, const uint16_t *made, 
             busy[e] += team->pace[e].message_us;
             in[d] += bytes;
             out[e] += bytes;
-            delay = team->pace[e].delay_us > delay ? team->pace[e].delay_us : delay;
+            double links = team->pace[d].link_us + team->pace[e].link_us;
+            delay = links > delay ? links : delay;
         }
     }
     for (unsigned d = 0; d < team->devices; d++) {

@@ -104,8 +104,28 @@ static struct covey__pace pace_of(const struct covey_plan_device *device)
         .light_us = (double)device->message_us * LIGHT_MESSAGES,
         .body_us = 1.0 / device->link_mbytes,
         .seal_us = 1.0 / device->body_mbytes,
-        .delay_us = device->delay_us,
+        .link_us = device->round_us / 2.0,
     };
+}
+
+static uint32_t rate_round(const struct covey_plan_device *device)
+{
+    return device->round_us;
+}
+
+/* Each told the way to whoever is nearest to it and back, on both their links. The least of all is
+ * twice the link of those that are nearest, so half of it is theirs; what is above it is one's
+ * own. Who told nothing is as near as they. */
+static void part_rounds(struct covey_plan_device *device, unsigned count)
+{
+    uint32_t round[COVEY_PLAN_DEVICES_MAX], least = 0;
+    snap_by(device, count, round, rate_round);
+    for (unsigned i = 0; i < count; i++) {
+        least = round[i] != 0 && (least == 0 || round[i] < least) ? round[i] : least;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        device[i].round_us = (round[i] == 0 ? least : round[i]) - least / 2;
+    }
 }
 
 /* Faster first; ties by id. */
@@ -147,6 +167,7 @@ void covey__team_choose(const struct covey_plan_request *request, struct covey__
     memcpy(device, request->device, request->devices * sizeof(device[0]));
     sort_devices(device, request->devices, is_lower);
     snap_devices(device, request->devices);
+    part_rounds(device, request->devices);
     sort_devices(device, request->devices, is_preferred);
     if (request->devices > 0) {
         out->asker = pace_of(&device[0]); /* nobody can do better alone */
@@ -171,6 +192,7 @@ void covey__team_choose(const struct covey_plan_request *request, struct covey__
         out->id[d] = device[d].id;
         out->memory[d] = device[d].memory_bytes;
         out->pace[d] = pace_of(&device[d]);
+        out->pace[d].delay_us = out->asker.link_us + out->pace[d].link_us;
         out->owner = device[d].owner ? d : out->owner;
     }
 }

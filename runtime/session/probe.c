@@ -35,8 +35,8 @@ struct covey_probe {
     uint32_t number;   /* of the PROBE that is out */
     unsigned answered; /* by this peer */
     uint64_t sent_ns, cpu_ns, all_cpu_ns;
-    uint64_t round_ns;        /* the quickest small one */
-    uint64_t spent_ns[SMALL]; /* of the processor, each small one */
+    uint64_t took_ns[SMALL];  /* each small one */
+    uint64_t spent_ns[SMALL]; /* of the processor */
     uint64_t large_ns;        /* the quickest large one */
     uint64_t sealed_ns;       /* of the processor, those large ones together, ciphers and all */
 };
@@ -105,7 +105,7 @@ static void rates_measured(struct covey_task *task)
     }
     p->peer = p->up[p->tally.rounds % p->ups];
     p->answered = 0;
-    p->round_ns = p->large_ns = UINT64_MAX;
+    p->large_ns = UINT64_MAX;
     p->sealed_ns = 0;
     p->running = send_probe(p, NULL);
 }
@@ -190,6 +190,15 @@ static uint32_t message_us(uint64_t round_cpu_ns)
     return covey__rate_round(us < 1 ? 1 : us > 100000 ? 100000 : us);
 }
 
+/* What it took beyond sending and receiving here. With no link in between nothing is left: what the
+ * other device takes goes on beside it. */
+static uint32_t round_us(uint64_t took_ns, uint32_t a_message_us)
+{
+    uint64_t us = took_ns / 1000, here_us = 2 * (uint64_t)a_message_us;
+    us = us > here_us ? us - here_us : 1;
+    return covey__rate_round(us > 10000000 ? 10000000 : us);
+}
+
 static uint32_t large_mbytes(uint64_t ns)
 {
     uint64_t rate = (uint64_t)LARGE_BYTES * 1000 / (ns + 1);
@@ -198,9 +207,11 @@ static uint32_t large_mbytes(uint64_t ns)
 
 static void measured(struct covey_probe *p)
 {
-    p->seen.link_mbytes = large_mbytes(p->large_ns > p->round_ns ? p->large_ns - p->round_ns : 1);
+    uint64_t took_ns = covey__probe_tally_quartile(p->took_ns, SMALL), least_ns = p->took_ns[0];
+    p->seen.link_mbytes = large_mbytes(p->large_ns > least_ns ? p->large_ns - least_ns : 1);
     p->seen.body_mbytes = large_mbytes(p->sealed_ns / (LARGE - 1) * 100 / covey_pace_percent());
     p->seen.message_us = message_us(covey__probe_tally_quartile(p->spent_ns, SMALL));
+    p->seen.round_us = round_us(took_ns, p->seen.message_us);
     stop(p);
     if (!covey__probe_tally_add(&p->tally, &p->seen)) {
         return;
@@ -209,9 +220,9 @@ static void measured(struct covey_probe *p)
     char line[160];
     snprintf(line, sizeof(line),
              "measured %u GFLOP/s, weights %u MB/s, bodies %u MB/s (%u without the link), "
-             "messages %u us",
+             "messages %u us, links %u us there and back",
              best->mflops / 1000, best->stream_mbytes, best->link_mbytes, best->body_mbytes,
-             best->message_us);
+             best->message_us, best->round_us);
     p->services->log(p->services->user, line);
     struct covey_event event = {.type = COVEY_EVENT_MEASURED, .rates = *best};
     p->services->feed(p->services->user, &event);
@@ -222,7 +233,7 @@ static void note(struct covey_probe *p)
     uint64_t ns = covey_clock_ns() - p->sent_ns, cpu_ns = covey_thread_cpu_ns() - p->cpu_ns;
     p->answered++;
     if (p->answered <= SMALL) {
-        p->round_ns = ns < p->round_ns ? ns : p->round_ns;
+        p->took_ns[p->answered - 1] = ns;
         p->spent_ns[p->answered - 1] = cpu_ns;
     } else if (p->answered > SMALL + 1) {
         p->large_ns = ns < p->large_ns ? ns : p->large_ns;

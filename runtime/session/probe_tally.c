@@ -16,6 +16,13 @@ static bool take_best(uint32_t *best, uint32_t now)
     return better;
 }
 
+static bool take_least(uint32_t *least, uint32_t now)
+{
+    bool better = now != 0 && (*least == 0 || now < *least);
+    *least = better ? now : *least;
+    return better;
+}
+
 static void sort_up(uint64_t *inout, unsigned count)
 {
     for (unsigned i = 1; i < count; i++) {
@@ -62,10 +69,8 @@ bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rate
     better = take_stream(t, round->stream_mbytes) || better;
     better = take_best(&best->link_mbytes, round->link_mbytes) || better;
     better = take_best(&best->body_mbytes, round->body_mbytes) || better;
-    if (round->message_us != 0 && (best->message_us == 0 || round->message_us < best->message_us)) {
-        best->message_us = round->message_us;
-        better = true;
-    }
+    better = take_least(&best->message_us, round->message_us) || better;
+    better = take_least(&best->round_us, round->round_us) || better;
     t->same = better ? 0 : t->same;
     return better;
 }

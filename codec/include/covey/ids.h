@@ -43,6 +43,8 @@ struct covey_rates {
     uint32_t link_mbytes;   /* a second, of bodies to and from another device: AEAD, socket, link */
     uint32_t message_us;    /* what a small message costs its sender, and its receiver */
     uint32_t body_mbytes;   /* bodies without the link: what the processor alone would move */
+    uint32_t round_us;      /* of a small message and its answer, the links' part: with whoever is
+                             * nearest, at least 1 */
 };
 
 static inline bool covey_node_id_equal(const struct covey_node_id *a, const struct covey_node_id *b)

@@ -34,7 +34,7 @@ enum covey_statement_kind {
 };
 
 enum {
-    /* Bytes of a statement's body: a record with four addresses has 183. */
+    /* Bytes of a statement's body: a record with four addresses has 189. */
     COVEY_STATEMENT_MAX = 224,
     COVEY_STATEMENT_SIGNATURE = 64,
     /* Statements in one message: on a channel all members at once fit into four messages. */

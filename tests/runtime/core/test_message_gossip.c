@@ -98,7 +98,7 @@ static void test_largest_record(void **state)
                                        .gossip_port = UINT16_MAX,
                                        .channel_port = UINT16_MAX,
                                        .rates = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-                                                 UINT32_MAX},
+                                                 UINT32_MAX, UINT32_MAX},
                                        .memory_bytes = UINT64_MAX,
                                        .addrs = COVEY_RECORD_ADDRS_MAX},
                              back;
@@ -113,17 +113,20 @@ static void test_largest_record(void **state)
     assert_true(back.incarnation == UINT64_MAX && back.memory_bytes == UINT64_MAX);
     assert_true(covey_digest_equal(&back.cert, &record.cert));
     assert_int_equal(back.channel_port, UINT16_MAX);
-    assert_int_equal(back.rates.body_mbytes, UINT32_MAX);
-    assert_true(len <= 183);
+    assert_true(back.rates.body_mbytes == UINT32_MAX && back.rates.round_us == UINT32_MAX);
+    assert_true(len <= 189);
     assert_int_not_equal(covey_record_decode(covey_bytes_of(out, len - 1), &back), COVEY_OK);
-    /* Without its last key, as older nodes tell it; and without the one before too. */
+    /* Without its last keys, as older nodes tell it; and without the one before too. */
     const size_t last = 1 + 5;
-    assert_int_equal(out[0], 0xa0 | 12);
-    out[0] = 0xa0 | 11;
+    assert_int_equal(out[0], 0xa0 | 13);
+    out[0] = 0xa0 | 12;
     assert_int_equal(covey_record_decode(covey_bytes_of(out, len - last), &back), COVEY_OK);
+    assert_true(back.rates.body_mbytes == UINT32_MAX && back.rates.round_us == 0);
+    out[0] = 0xa0 | 11;
+    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 2 * last), &back), COVEY_OK);
     assert_true(back.rates.message_us == UINT32_MAX && back.rates.body_mbytes == 0);
     out[0] = 0xa0 | 10;
-    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 2 * last), &back),
+    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 3 * last), &back),
                      COVEY_ERR_MALFORMED);
 }
 

@@ -68,7 +68,7 @@ static void random_devices(uint64_t *seed)
         struct covey_plan_device *device = &request.device[d];
         device->memory_bytes =
             below(seed, 2) == 0 ? UINT64_MAX : next_random(seed) % (1 + below(seed, 64 << 20));
-        device->delay_us = below(seed, 3) == 0 ? below(seed, 5000) : 0;
+        device->round_us = below(seed, 3) == 0 ? below(seed, 10000) : 1;
         device->link_mbytes = below(seed, 3) == 0 ? below(seed, 200) : device->link_mbytes;
         device->mflops = below(seed, 20) == 0 ? 0 : device->mflops;
         device->owner = false;

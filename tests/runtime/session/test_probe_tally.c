@@ -7,7 +7,7 @@
 
 #include "probe_tally.h"
 
-static const struct covey_rates usual = {16384, 1448, 38, 128, 45};
+static const struct covey_rates usual = {16384, 1448, 38, 128, 45, 861};
 
 static bool add(struct covey_probe_tally *t, struct covey_rates seen)
 {
@@ -19,13 +19,14 @@ static bool add(struct covey_probe_tally *t, struct covey_rates seen)
 static void test_tally_keeps_the_best(void **state)
 {
     (void)state;
-    struct covey_probe_tally t = {.rates = {11585, 1448, 0, 0, 0}};
-    assert_true(add(&t, (struct covey_rates){9742, 0, 8, 256, 32}));
-    assert_true(add(&t, (struct covey_rates){16384, 0, 4, 304, 0}));
-    assert_true(add(&t, (struct covey_rates){11585, 0, 4, 304, 45}));
-    assert_true(add(&t, (struct covey_rates){11585, 0, 38, 304, 27}));
-    assert_true(add(&t, (struct covey_rates){11585, 0, 27, 128, 38}));
-    assert_false(add(&t, (struct covey_rates){11585, 0, 27, 152, 38}));
+    struct covey_probe_tally t = {.rates = {11585, 1448, 0, 0, 0, 0}};
+    assert_true(add(&t, (struct covey_rates){9742, 0, 8, 256, 32, 1024}));
+    assert_true(add(&t, (struct covey_rates){16384, 0, 4, 304, 0, 1218}));
+    assert_true(add(&t, (struct covey_rates){.round_us = 861}));
+    assert_true(add(&t, (struct covey_rates){11585, 0, 4, 304, 45, 0}));
+    assert_true(add(&t, (struct covey_rates){11585, 0, 38, 304, 27, 0}));
+    assert_true(add(&t, (struct covey_rates){11585, 0, 27, 128, 38, 0}));
+    assert_false(add(&t, (struct covey_rates){11585, 0, 27, 152, 38, 0}));
     assert_false(add(&t, usual));
     assert_memory_equal(&t.rates, &usual, sizeof(usual));
 }
@@ -38,7 +39,7 @@ static void test_tally_takes_the_median_of_memory(void **state)
     static const uint32_t seen[][2] = {{1722, 1722}, {1448, 1448}, {0, 1448},
                                        {2048, 1722}, {861, 1448},  {1448, 1448},
                                        {1448, 1448}, {2048, 1448}, {861, 1448}};
-    struct covey_probe_tally t = {.rates = {16384, 1024, 38, 128, 45}};
+    struct covey_probe_tally t = {.rates = {16384, 1024, 38, 128, 45, 0}};
     for (unsigned i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
         uint32_t before = t.rates.stream_mbytes;
         assert_int_equal(add(&t, (struct covey_rates){.stream_mbytes = seen[i][0]}),

@@ -69,7 +69,7 @@ struct covey_plan_device {
     uint32_t link_mbytes;   /* per second: bodies through AEAD, socket and link; 0: unknown, 90 */
     uint32_t body_mbytes;   /* the same if the link were endless; 0: the link does not matter */
     uint32_t message_us;    /* what a message costs its sender, and its receiver; 0: 200 */
-    uint32_t delay_us;      /* one way, on the link */
+    uint32_t round_us;      /* links' part of a message and its answer, at the least; 0: unknown */
     uint64_t memory_bytes;  /* for units and tiles' weights; 0: none */
     bool owner;             /* asks; at most one */
 };
