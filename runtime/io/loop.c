@@ -36,6 +36,7 @@ struct covey_timer {
     uv_timer_t uv;
     covey_loop_fn fn;
     void *user;
+    bool calling; /* fn */
 };
 
 struct work {
@@ -336,7 +337,9 @@ void covey_timer_free(struct covey_timer *timer)
 static void on_timer(uv_timer_t *uv)
 {
     struct covey_timer *t = uv->data;
+    t->calling = true;
     t->fn(t->user);
+    t->calling = false;
 }
 
 void covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms)
@@ -345,8 +348,10 @@ void covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms)
         uv_timer_stop(&timer->uv);
         return;
     }
-    uint64_t now = uv_now(timer->uv.loop);
-    int rc = uv_timer_start(&timer->uv, on_timer, deadline_ms > now ? deadline_ms - now : 0, 0);
+    /* libuv calls timers that are due until none is, and nothing else meanwhile. */
+    uint64_t now = uv_now(timer->uv.loop), least = timer->calling ? 1 : 0;
+    uint64_t in_ms = deadline_ms > now ? deadline_ms - now : 0;
+    int rc = uv_timer_start(&timer->uv, on_timer, in_ms > least ? in_ms : least, 0);
     COVEY_ASSERT(rc == 0);
 }
 

@@ -40,7 +40,8 @@ struct covey_timer;
 covey_err covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
                           struct covey_timer **out) COVEY_CHECK;
 void covey_timer_free(struct covey_timer *timer);
-/* deadline on covey_loop_now_ms()'s clock; UINT64_MAX: never. Replaces the last. */
+/* deadline on covey_loop_now_ms()'s clock; UINT64_MAX: never. Replaces the last. One in the past
+ * that fn sets comes at the next turn: what the loop has else to do goes on. */
 void covey_timer_set(struct covey_timer *timer, uint64_t deadline_ms);
 
 /* For trying, before the loop runs: what channels and datagrams send leaves delay_ms later, in
