@@ -149,7 +149,7 @@ covey_err covey_record_decode(struct covey_bytes in, struct covey_record_body *o
 {
     struct covey_record_body record = {0};
     unsigned seen = 0;
-    unsigned newer = 3U << (records.count - RECORD_NEWER);
+    unsigned newer = ((1U << RECORD_NEWER) - 1) << (records.count - RECORD_NEWER);
     covey_err err = covey__map_read(in, records, &record, &seen);
     if (err == COVEY_OK && (seen | newer) != covey__fields_all(records)) {
         err = COVEY_ERR_MALFORMED;

@@ -211,3 +211,14 @@ void net_equal(struct covey_plan_request *r, const struct net_device *each, unsi
     }
     net_devices(r, each, percent, count);
 }
+
+void net_halves(struct covey_plan_request *r)
+{
+    r->layers = r->cells = r->cell[0].layers = 1;
+    r->cost[0] = (struct covey_plan_cost){.units = 2,
+                                          .unit_bytes = 30000000,
+                                          .input_bytes = 4000,
+                                          .answer_bytes = 4,
+                                          .unit.bytes = 30000000};
+    r->cell[0].whole.bytes = r->cell[0].weight_bytes = 60000000;
+}

@@ -30,6 +30,8 @@ void net_dense(struct covey_plan_request *r, struct net_shape *inout, unsigned o
 void net_vgg19(struct covey_plan_request *r);
 void net_alexnet(struct covey_plan_request *r);
 void net_resnet50(struct covey_plan_request *r); /* blocks as one cell each */
+/* One dense layer of two units, 30 MB each; the devices stay. */
+void net_halves(struct covey_plan_request *r);
 void net_mlp(struct covey_plan_request *r, unsigned width);
 /* count devices at `percent` tenths of net_tenth each; the first is the owner. */
 void net_devices(struct covey_plan_request *r, const struct net_device *each,

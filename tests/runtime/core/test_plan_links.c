@@ -31,13 +31,7 @@ static uint32_t with_rounds(uint32_t owner_us, uint32_t second_us, uint32_t thir
     memset(&request, 0, sizeof(request));
     net_equal(&request, &device, 3);
     request.parity = 1;
-    request.layers = request.cells = request.cell[0].layers = 1;
-    request.cost[0] = (struct covey_plan_cost){.units = 2,
-                                               .unit_bytes = 30000000,
-                                               .input_bytes = 4000,
-                                               .answer_bytes = 4,
-                                               .unit.bytes = 30000000};
-    request.cell[0].whole.bytes = request.cell[0].weight_bytes = 60000000;
+    net_halves(&request);
     request.device[0].round_us = owner_us;
     request.device[1].round_us = second_us;
     request.device[2].round_us = third_us;

@@ -347,13 +347,7 @@ static void test_plan_counts_a_coded_layer(void **state)
 {
     (void)state;
     set_pair();
-    request.layers = request.cells = request.cell[0].layers = 1;
-    request.cost[0] = (struct covey_plan_cost){.units = 2,
-                                               .unit_bytes = 30000000,
-                                               .input_bytes = 4000,
-                                               .answer_bytes = 4,
-                                               .unit.bytes = 30000000};
-    request.cell[0].whole.bytes = request.cell[0].weight_bytes = 60000000;
+    net_halves(&request);
     make();
     assert_int_equal(plan.local_us, 20000);
     assert_int_equal(plan.layer[0].predicted_us, 140 + 190 + 1100 + 10000 + 150 + 400);
