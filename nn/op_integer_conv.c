@@ -278,17 +278,15 @@ static void store_bytes(const void *ctx, const struct covey__block *b, const int
     const struct covey_tensor *bias = covey__optional(v->c, 8);
     float x_scale = covey__scale_at(v->c->in[1], 0), y_scale = covey__scale_at(v->c->in[6], 0);
     struct covey__range range = covey__range_of(v->c->out[0]->type);
-    float zero = (float)covey__zero_at(v->c->in[7], 0);
+    struct covey__requantize by = {.zero = (float)covey__zero_at(v->c->in[7], 0),
+                                   .low = (float)range.low,
+                                   .high = (float)range.high};
     for (size_t i = 0; i < b->rows; i++) {
         size_t filter = b->job % v->groups * v->rows + b->row + i;
         uint8_t *y = (uint8_t *)v->c->out[0]->data + out_row(v, b, i);
-        uint32_t add = bias != NULL ? (uint32_t)((const int32_t *)bias->data)[filter] : 0;
-        float factor = x_scale * covey__scale_at(v->c->in[4], filter) / y_scale;
-        for (size_t j = 0; j < b->cols; j++) {
-            float sum = (float)(int32_t)((uint32_t)sums[i * b->cols + j] + add);
-            y[j] =
-                (uint8_t)covey__requantize(sum * factor, zero, (float)range.low, (float)range.high);
-        }
+        by.add = bias != NULL ? (uint32_t)((const int32_t *)bias->data)[filter] : 0;
+        by.factor = x_scale * covey__scale_at(v->c->in[4], filter) / y_scale;
+        covey__requantize_row(&by, sums + i * b->cols, y, b->cols);
     }
 }
 

@@ -212,17 +212,26 @@ static void store_bytes(const void *ctx, const struct covey__block *b, const int
     const struct matmul *p = ctx;
     const struct covey_tensor *a_scale = p->c->in[1], *b_scale = p->c->in[4];
     struct covey__range range = covey__range_of(p->c->out[0]->type);
-    float zero = (float)covey__zero_at(p->c->in[7], 0), y_scale = covey__scale_at(p->c->in[6], 0);
+    struct covey__requantize by = {.zero = (float)covey__zero_at(p->c->in[7], 0),
+                                   .low = (float)range.low,
+                                   .high = (float)range.high};
+    float y_scale = covey__scale_at(p->c->in[6], 0);
     size_t a_matrix = matrix_of(p, &p->a_lead, b->job), b_matrix = matrix_of(p, &p->b_lead, b->job);
+    bool one = covey__shape_elements(&b_scale->shape) == 1;
     for (size_t i = 0; i < b->rows; i++) {
         size_t row = b->row + i;
         uint8_t *y = (uint8_t *)p->c->out[0]->data + (b->job * p->m + row) * p->n + b->col;
         float scale = covey__scale_at(a_scale, parameter_index(a_scale, a_matrix, row, p->m));
+        const int32_t *sum = sums + i * b->cols;
+        if (one) {
+            by.factor = scale * covey__scale_at(b_scale, 0) / y_scale;
+            covey__requantize_row(&by, sum, y, b->cols);
+            continue;
+        }
         for (size_t j = 0; j < b->cols; j++) {
             size_t index = parameter_index(b_scale, b_matrix, b->col + j, p->n);
             float factor = scale * covey__scale_at(b_scale, index) / y_scale;
-            y[j] = (uint8_t)covey__requantize((float)sums[i * b->cols + j] * factor, zero,
-                                              (float)range.low, (float)range.high);
+            y[j] = (uint8_t)covey__requantize((float)sum[j] * factor, by.zero, by.low, by.high);
         }
     }
 }

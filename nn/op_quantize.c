@@ -32,6 +32,17 @@ struct covey__range covey__range_of(enum covey_type type)
     return (struct covey__range){0, UINT8_MAX};
 }
 
+/* Bytes may be part of anything: only what is restricted, and a copy, is known not to change. */
+void covey__requantize_row(const struct covey__requantize *r, const int32_t *sums,
+                           uint8_t *restrict out, size_t count)
+{
+    const struct covey__requantize by = *r;
+    for (size_t i = 0; i < count; i++) {
+        float sum = (float)(int32_t)((uint32_t)sums[i] + by.add);
+        out[i] = (uint8_t)covey__requantize(sum * by.factor, by.zero, by.low, by.high);
+    }
+}
+
 /* X as [outer, axis, inner] with scales [axis], or in blocks [outer, axis / size, inner]; of one
  * scale: [1, 1, all]. */
 struct layout {

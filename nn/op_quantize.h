@@ -34,4 +34,12 @@ static inline int32_t covey__requantize(float v, float zero, float low, float hi
     return (int32_t)(covey__round_even(x) + zero);
 }
 
+/* out[i] = requantize((sums[i] + add) factor) as bytes of either sign; sums wrap around. */
+struct covey__requantize {
+    uint32_t add;
+    float factor, zero, low, high;
+};
+void covey__requantize_row(const struct covey__requantize *r, const int32_t *sums, uint8_t *out,
+                           size_t count);
+
 #endif /* COVEY_NN_OP_QUANTIZE_H */

@@ -68,14 +68,22 @@ struct block {
     size_t rows, columns;
 };
 
+/* NEON multiplies 32 bits by 32 and adds 64, but has no product of 64 bits; SSE2 is slower at both
+ * than one such product at a time. */
+#if defined(__x86_64__)
+typedef int64_t factor;
+#else
+typedef int32_t factor;
+#endif
+
 static void add_block(const struct covey_layer *l, const struct block *b, unsigned v, uint32_t *c)
 {
     int64_t sum[COLUMNS] = {0};
     for (size_t row = 0; row < b->rows; row++) {
         const float *w = b->w + row * l->k;
-        int64_t secret = secret_of(b->s[row], v);
+        factor secret = (factor)secret_of(b->s[row], v); /* below 2^31 */
         for (size_t k = 0; k < b->columns; k++) {
-            sum[k] += secret * (int32_t)w[k];
+            sum[k] += (int64_t)secret * (int32_t)w[k];
         }
     }
     for (size_t k = 0; k < b->columns; k++) {
