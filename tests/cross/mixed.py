@@ -7,13 +7,15 @@ import contextlib
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(f"{HERE}/../mesh")
+from npy import difference, read_tensor, write_tensor
+
 DATA = os.path.join(HERE, "../../apps/demo-data")
 MODEL = f"{DATA}/digits.onnx"
 ours, theirs = (os.path.abspath(folder) for folder in sys.argv[1:3])
@@ -42,28 +44,6 @@ def wait(what, ready):
                 return found
         time.sleep(0.1)
     raise AssertionError(f"in {WAIT_S} s: not {what}")
-
-
-def write_input(path):
-    count = INPUTS * 64
-    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({INPUTS}, 1, 8, 8), }}"
-    head += " " * (-(10 + len(head) + 1) % 64) + "\n"
-    numbers = [(i * 7919 % 1000) / 1000 for i in range(count)]
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode())
-        file.write(struct.pack(f"<{count}f", *numbers))
-
-
-def read_tensor(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    start = 10 + struct.unpack("<H", data[8:10])[0]
-    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
-
-
-def difference(numbers, right):
-    assert len(numbers) == len(right) == INPUTS * 10, (len(numbers), len(right))
-    return max(abs(a - b) for a, b in zip(numbers, right)) / max(map(abs, right))
 
 
 def alive(name, count):
@@ -96,12 +76,14 @@ def mesh(nodes):
             nodes[name] = subprocess.Popen(
                 [f"{folder}/coveyd", "--state", f"{base}/{name}", "--interface", "lo"],
                 stdout=log, stderr=log)
-    write_input(f"{base}/in.npy")
+    write_tensor(f"{base}/in.npy", (INPUTS, 1, 8, 8),
+                 ((i * 7919 % 1000) / 1000 for i in range(INPUTS * 64)))
     single = []
     for folder in (ours, theirs):
         run(f"{folder}/covey", "infer", MODEL, f"{base}/in.npy", "--batch", str(INPUTS), "--local",
             "--output", f"{base}/right.npy")
         single.append(read_tensor(f"{base}/right.npy"))
+    assert len(single[0]) == INPUTS * 10, len(single[0])
     found = difference(*single)
     print(f"one process of each: {found:.2g} apart")
     assert found < BOUND, found
