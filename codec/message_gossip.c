@@ -128,8 +128,9 @@ static const struct covey__field record_fields[] = {
     RECORD(11, rates.message_us),
     RECORD(12, rates.body_mbytes), /* this and what follows older nodes do not tell */
     RECORD(13, rates.round_us),
+    RECORD(14, store_bytes),
 };
-enum { RECORD_NEWER = 2 };
+enum { RECORD_NEWER = 3 };
 static const struct covey__field accusation_fields[] = {
     COVEY__FIXED(1, struct covey_accusation, accuser.bytes),
     COVEY__FIXED(2, struct covey_accusation, subject.bytes),

@@ -38,7 +38,7 @@ static const char usage[] =
     "  --join HOST      a node's channel address, where multicast is filtered (port 5685)\n"
     "  --port PORT      gossip port; channels use PORT + 1 (5684 and 5685, or any free)\n"
     "  --memory BYTES   what the node may take: itself, weights, requests (half of the machine's)\n"
-    "  --store BYTES    on disk, the same (a quarter of what is free)\n"
+    "  --store BYTES    on disk, for what it keeps for others (a quarter of what is free)\n"
     "  --threads N      of computing (one per processor, at most 4)\n"
     "For trying (covey lab):\n"
     "  --lab            may be told to answer late or wrongly\n"

@@ -30,8 +30,9 @@ struct covey__lab_node {
     char name[16];
     pid_t pid; /* 0: never started */
     uint64_t start;
-    bool cut;     /* its link is down */
-    unsigned cpu; /* percent of a core; 0: all there is */
+    bool cut;             /* its link is down */
+    unsigned cpu;         /* percent of a core; 0: all there is */
+    uint64_t store_bytes; /* 0: the usual */
     enum covey_tier tier;
     uint32_t slow_ms;             /* told: each answer so much later */
     uint8_t lie_percent;          /* told */
@@ -118,6 +119,7 @@ struct covey__lab_config {
     bool die_with_parent;
     struct covey__lab_shape shape;
     const char *cpu;   /* NULL, "P" for all or "P1,P2,..." */
+    const char *store; /* the same with bytes */
     const char *tiers; /* the same with end, edge and cloud */
 };
 /* On failure nothing is left behind, and lab->why says why. */

@@ -136,7 +136,7 @@ static enum covey_exit show(struct covey__cli *cli, const struct covey__lab *lab
 static const char up_usage[] =
     "usage: covey lab up --devices N [--dir DIR] [--mode auto|netns|loopback] [--wait S] "
     "[--cpu P[,P...]] [--rate MBIT] [--delay MS] [--loss PERCENT] [--memory BYTES] "
-    "[--tiers T[,T...]]";
+    "[--store B[,B...]] [--tiers T[,T...]]";
 
 /* Options of 'lab up' that have a bound of their own. */
 static bool check_shape(struct covey__cli *cli, struct covey__lab_shape *shape, double memory)
@@ -169,6 +169,7 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
         {"--delay", COVEY__OPTION_NUMBER, &config.shape.delay_ms, 0, 10000, NULL},
         {"--loss", COVEY__OPTION_REAL, &config.shape.loss_percent, 0, 0, NULL},
         {"--memory", COVEY__OPTION_REAL, &memory, 0, 0, NULL},
+        {"--store", COVEY__OPTION_TEXT, &config.store, 0, 0, NULL},
         {"--tiers", COVEY__OPTION_TEXT, &config.tiers, 0, 0, NULL},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv) ||
@@ -435,7 +436,8 @@ static const struct covey__lab_help {
           "  --rate MBIT       of every link (root)\n"
           "  --delay MS        of what a node sends\n"
           "  --loss PERCENT    of the packets; without root and nft of the datagrams only\n"
-          "  --memory BYTES    for weights held for others, each node\n"
+          "  --memory BYTES    what each node may take\n"
+          "  --store B[,B...]  bytes that each node may keep on disk for others\n"
           "  --tiers T[,T...]  end, edge or cloud\n" COVEY_LAB_DIR_HELP,
     .node = "usage: covey lab kill|freeze|thaw|restart|cut|heal I... [--dir DIR] [--json]\n"
             "kill: SIGKILL; freeze, thaw: SIGSTOP, SIGCONT; restart: kills what still runs, and\n"

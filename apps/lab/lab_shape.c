@@ -43,6 +43,17 @@ static covey_err set_cpu(struct covey__lab *lab, unsigned index, const char *wor
     return COVEY_OK;
 }
 
+static covey_err set_store(struct covey__lab *lab, unsigned index, const char *word)
+{
+    char *end = NULL;
+    unsigned long long bytes = strtoull(word, &end, 10);
+    if (word[0] < '0' || word[0] > '9' || *end != 0 || bytes < 1 || bytes > 1e15) {
+        return refuse(lab, "--store takes bytes, one number for all or one a node", word);
+    }
+    lab->node[index].store_bytes = bytes;
+    return COVEY_OK;
+}
+
 static covey_err set_tier(struct covey__lab *lab, unsigned index, const char *word)
 {
     static const char *const names[] = {"end", "edge", "cloud"};
@@ -90,6 +101,9 @@ covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab
     covey_err err = COVEY_OK;
     if (config->cpu != NULL) {
         err = spread(lab, config->cpu, "--cpu", set_cpu);
+    }
+    if (err == COVEY_OK && config->store != NULL) {
+        err = spread(lab, config->store, "--store", set_store);
     }
     if (err == COVEY_OK && config->tiers != NULL) {
         err = spread(lab, config->tiers, "--tiers", set_tier);

@@ -98,7 +98,8 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
 {
     double pid = number(object, "pid"), start = number(object, "start");
     if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100 ||
-        number(object, "slow_ms") > 1e9 || number(object, "lie_percent") > 100 ||
+        number(object, "store_bytes") > 1e15 || number(object, "slow_ms") > 1e9 ||
+        number(object, "lie_percent") > 100 ||
         number(object, "latency") > COVEY_LATENCY_EXPONENTIAL ||
         number(object, "latency_a_us") > UINT32_MAX ||
         number(object, "latency_b_us") > UINT32_MAX || number(object, "latency_seed") > 1e15) {
@@ -108,6 +109,7 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
     out->pid = (pid_t)pid;
     out->start = (uint64_t)start;
     out->cpu = (unsigned)number(object, "cpu");
+    out->store_bytes = (uint64_t)number(object, "store_bytes");
     out->slow_ms = (uint32_t)number(object, "slow_ms");
     out->lie_percent = (uint8_t)number(object, "lie_percent");
     out->latency = (struct covey_latency){
@@ -202,6 +204,7 @@ covey_err covey__lab_save(struct covey__lab *lab)
         cJSON_AddNumberToObject(node, "start", (double)lab->node[i].start);
         cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
         cJSON_AddNumberToObject(node, "cpu", lab->node[i].cpu);
+        cJSON_AddNumberToObject(node, "store_bytes", (double)lab->node[i].store_bytes);
         cJSON_AddNumberToObject(node, "slow_ms", lab->node[i].slow_ms);
         cJSON_AddNumberToObject(node, "lie_percent", lab->node[i].lie_percent);
         cJSON_AddNumberToObject(node, "latency", lab->node[i].latency.kind);

@@ -205,6 +205,9 @@ static covey_err measured(struct covey_node *node, const struct covey_event *eve
         node->config.memory_bytes = event->memory_bytes;
         covey__fetch_limit(node->fetch, event->memory_bytes / COVEY__NODE_FETCH_SHARE);
     }
+    if (event->store_bytes != 0) {
+        node->config.store_bytes = event->store_bytes;
+    }
     node->members.hot[COVEY_SELF].incarnation++;
     node->view_stale = true;
     return covey__node_sign_record(node);

@@ -16,6 +16,7 @@ static void fill(const struct covey_node *node, uint16_t index, struct covey_mem
     out->rtt_us = hot->rtt_us;
     out->rates = cold->record.rates;
     out->memory_bytes = cold->record.memory_bytes;
+    out->store_bytes = cold->record.store_bytes;
     out->incarnation = hot->incarnation;
     out->channel = hot->channel;
     out->passes = hot->channel && !covey__node_stands_still(node, index);

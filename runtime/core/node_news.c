@@ -69,6 +69,7 @@ covey_err covey__node_sign_record(struct covey_node *node)
                                        .channel_port = node->config.channel_port,
                                        .rates = node->config.rates,
                                        .memory_bytes = node->config.memory_bytes,
+                                       .store_bytes = node->config.store_bytes,
                                        .addrs = node->config.addr_count};
     for (unsigned i = 0; i < node->config.addr_count; i++) {
         memcpy(record.addr[i], node->config.addrs[i].ip, sizeof(record.addr[i]));

@@ -33,6 +33,15 @@ static bool insert_device(struct covey_plan_device *list, uint8_t *count,
     return true;
 }
 
+/* What a plan may give it. Slices are on its disk too, but for those of its own models: they are
+ * there already. */
+static uint64_t slices_bytes(const struct covey_node *node, uint16_t index, bool owner)
+{
+    const struct covey_record_body *record = &node->members.cold[index].record;
+    bool small = record->store_bytes != 0 && record->store_bytes < record->memory_bytes;
+    return small && !owner ? record->store_bytes : record->memory_bytes;
+}
+
 static uint8_t devices_of(const struct covey_node *node, struct covey_plan_device *list)
 {
     uint8_t count = 0;
@@ -46,7 +55,7 @@ static uint8_t devices_of(const struct covey_node *node, struct covey_plan_devic
                                            .message_us = rates->message_us,
                                            .body_mbytes = rates->body_mbytes,
                                            .round_us = rates->round_us,
-                                           .memory_bytes = cold->record.memory_bytes,
+                                           .memory_bytes = slices_bytes(node, i, i == COVEY_SELF),
                                            .owner = i == COVEY_SELF};
         if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {
             break;
@@ -118,7 +127,12 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     request->devices = node->view.devices;
     memcpy(request->device, node->view.device, sizeof(request->device));
     for (unsigned i = 0; i < request->devices; i++) {
-        request->device[i].owner = covey_node_id_equal(&request->device[i].id, peer);
+        struct covey_plan_device *device = &request->device[i];
+        uint16_t index = covey__member_find(&node->members, &device->id);
+        device->owner = covey_node_id_equal(&device->id, peer);
+        if (index != COVEY_NOBODY) {
+            device->memory_bytes = slices_bytes(node, index, device->owner);
+        }
     }
     if (covey_plan_make(request, plan) != COVEY_OK) {
         return COVEY_OK;

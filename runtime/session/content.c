@@ -11,6 +11,7 @@ enum {
     LOOK_MS = 10,         /* at channels that were full */
     SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
     SERVE_ALL_SHARE = 16, /* and in all of them together, with what is being read */
+    TELL_MS = 600 * 1000, /* a store stays full: between two lines that say so */
 };
 
 struct wanted {
@@ -35,7 +36,7 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
-    bool failing; /* what came last could not be stored */
+    uint64_t told_ms; /* that something could not be stored; 0: never */
     struct serve serve[COVEY__SERVE_PEERS];
 };
 
@@ -63,15 +64,26 @@ static void store_work(struct covey_task *task, struct covey_scratch *scratch)
                               covey_bytes_of(t->body->data, t->body->len));
 }
 
+/* One that is full refuses hundreds, among others for which there is room. */
+static void log_refused(struct covey_content *c, covey_err err)
+{
+    uint64_t now_ms = covey_loop_now_ms(c->services->loop);
+    if (c->told_ms != 0 && now_ms - c->told_ms < TELL_MS) {
+        return;
+    }
+    c->told_ms = now_ms > 0 ? now_ms : 1;
+    c->services->log(c->services->user, err == COVEY_ERR_LIMIT
+                                            ? "the store has no room for a blob (coveyd --store)"
+                                            : "a blob could not be stored");
+}
+
 static void tell_stored(struct covey_content *c, const struct covey_digest *digest, covey_err err)
 {
-    bool failing = err != COVEY_OK && err != COVEY_ERR_AUTH;
     if (err == COVEY_ERR_AUTH) {
         c->services->log(c->services->user, "a blob of weights was refused: wrong bytes");
-    } else if (failing && !c->failing) { /* a full store refuses hundreds, one after the other */
-        c->services->log(c->services->user, "a blob of weights could not be stored");
+    } else if (err != COVEY_OK) {
+        log_refused(c, err);
     }
-    c->failing = failing;
     struct covey_event event = {.type = COVEY_EVENT_STORED, .digest = *digest, .err = err};
     feed(c, &event);
 }

@@ -27,6 +27,7 @@ struct holder_task {
     struct covey_body *out;     /* COMPUTE: the answer */
     uint32_t work, spent_us;
     uint16_t layer;
+    bool own; /* ASSIGN: of a session of this device */
     unsigned tries;
     covey_err err;
 };
@@ -158,6 +159,13 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     look((struct holder_task *)task);
 }
 
+/* Those of others must fit the store too: nothing is fetched that it would refuse. */
+static uint64_t slices_most(const struct holder_task *t)
+{
+    const struct covey_services *s = t->holder->services;
+    return s->store_bytes < s->memory_bytes && !t->own ? s->store_bytes : s->memory_bytes;
+}
+
 static void check_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
@@ -166,7 +174,7 @@ static void check_work(struct covey_task *task, struct covey_scratch *scratch)
     t->err = covey_work_decode(t->message, &message);
     if (t->err == COVEY_OK) {
         t->err = covey__assignment_parse(t->assignment, &message.assign, &t->holder->used_bytes,
-                                         t->holder->services->memory_bytes);
+                                         slices_most(t));
     }
     free((void *)(uintptr_t)t->message.ptr);
     t->message = covey_bytes_of(NULL, 0);
@@ -260,6 +268,9 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     }
     memcpy(copy, action->bytes.ptr, action->bytes.len);
     t->message = covey_bytes_of(copy, action->bytes.len);
+    struct covey_member_info self;
+    t->own = h->services->member(h->services->user, NULL, &self) &&
+             covey_node_id_equal(&self.id, &action->peer);
     a->table = &h->held;
     a->networks = &h->networks;
     t->task.work = check_work;

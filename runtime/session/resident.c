@@ -13,6 +13,8 @@ enum {
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
     PUT_OFF_MAX = 15, /* looks */
+    /* Of the store is for manifests, small constants, and what is in no plan's slice. */
+    STORE_REST_SHARE = 16,
 };
 
 uint64_t covey__resident_bytes(void)
@@ -26,17 +28,26 @@ uint64_t covey__resident_bytes(void)
     return read == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+static uint64_t at_least_one(uint64_t bytes)
+{
+    return bytes > 0 ? bytes : 1;
+}
+
 void covey__resident_offer(struct covey_services *services)
 {
     struct covey_member_info self;
     uint64_t bound = services->memory_bytes;
     malloc_trim(0);
     uint64_t own = covey__resident_bytes() + LATER_BYTES;
-    services->memory_bytes = own < bound - bound / 4 ? bound - own : bound / 4;
+    services->memory_bytes = at_least_one(own < bound - bound / 4 ? bound - own : bound / 4);
+    uint64_t quota = covey__store_quota(&services->store);
+    services->store_bytes = at_least_one(quota - quota / STORE_REST_SHARE);
     bool found = services->member(services->user, NULL, &self);
     COVEY_ASSERT(found);
-    struct covey_event event = {
-        .type = COVEY_EVENT_MEASURED, .rates = self.rates, .memory_bytes = services->memory_bytes};
+    struct covey_event event = {.type = COVEY_EVENT_MEASURED,
+                                .rates = self.rates,
+                                .memory_bytes = services->memory_bytes,
+                                .store_bytes = services->store_bytes};
     services->feed(services->user, &event);
 }
 

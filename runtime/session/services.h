@@ -23,6 +23,7 @@ struct covey_services {
     struct covey_channels *channels;
     struct covey_lab lab;  /* what holders' answers go through */
     uint64_t memory_bytes; /* for weights */
+    uint64_t store_bytes;  /* on the disk, for others' weights */
     struct covey_resident resident;
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed

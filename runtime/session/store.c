@@ -455,6 +455,11 @@ covey_err covey__store_limit(struct covey_store *store, uint64_t quota)
     return err;
 }
 
+uint64_t covey__store_quota(const struct covey_store *store)
+{
+    return store->index != NULL ? covey__index_quota(store->index) : UINT64_MAX;
+}
+
 void covey__store_close(struct covey_store *store)
 {
     covey__index_free(store->index);

@@ -28,6 +28,8 @@ covey_err covey__store_open(struct covey_store *store, const char *state_dir) CO
 /* From now on at most quota bytes besides this node's own models; 0: a quarter of what the disk has
  * free. Looks through the folder, and removes what a crash left half-written. */
 covey_err covey__store_limit(struct covey_store *store, uint64_t quota) COVEY_CHECK;
+/* UINT64_MAX: none. */
+uint64_t covey__store_quota(const struct covey_store *store);
 void covey__store_close(struct covey_store *store);
 bool covey__store_has(const struct covey_store *store, const struct covey_digest *digest);
 /* AUTH when the bytes do not have this digest; LIMIT when they do not fit the quota. */

@@ -301,6 +301,11 @@ bool covey__index_verified(struct covey_index *x, const struct covey_digest *dig
     return verified;
 }
 
+uint64_t covey__index_quota(const struct covey_index *x)
+{
+    return x->quota;
+}
+
 uint64_t covey__index_bytes(struct covey_index *x)
 {
     pthread_mutex_lock(&x->lock);

@@ -46,6 +46,7 @@ void covey__index_gone(struct covey_index *x, const struct covey_digest *digest)
 bool covey__index_used(struct covey_index *x, const struct covey_digest *digest, uint64_t now_ms);
 /* Whether its bytes were seen to be its digest's since the start; set says that they were now. */
 bool covey__index_verified(struct covey_index *x, const struct covey_digest *digest, bool set);
+uint64_t covey__index_quota(const struct covey_index *x);
 /* Bytes held for others. */
 uint64_t covey__index_bytes(struct covey_index *x);
 

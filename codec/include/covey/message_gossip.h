@@ -34,7 +34,7 @@ enum covey_statement_kind {
 };
 
 enum {
-    /* Bytes of a statement's body: a record with four addresses has 189. */
+    /* Bytes of a statement's body: a record with four addresses has 199. */
     COVEY_STATEMENT_MAX = 224,
     COVEY_STATEMENT_SIGNATURE = 64,
     /* Statements in one message: on a channel all members at once fit into four messages. */
@@ -68,6 +68,7 @@ struct covey_record_body {
     uint16_t gossip_port, channel_port;
     struct covey_rates rates;
     uint64_t memory_bytes;
+    uint64_t store_bytes; /* of its disk, for slices of others' models; 0: not told */
     uint8_t addrs;
     uint8_t addr[COVEY_RECORD_ADDRS_MAX][16]; /* IPv4 as ::ffff:a.b.c.d */
 };

@@ -100,6 +100,7 @@ static void test_largest_record(void **state)
                                        .rates = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
                                                  UINT32_MAX, UINT32_MAX},
                                        .memory_bytes = UINT64_MAX,
+                                       .store_bytes = UINT64_MAX,
                                        .addrs = COVEY_RECORD_ADDRS_MAX},
                              back;
     uint8_t out[COVEY_STATEMENT_MAX];
@@ -114,19 +115,22 @@ static void test_largest_record(void **state)
     assert_true(covey_digest_equal(&back.cert, &record.cert));
     assert_int_equal(back.channel_port, UINT16_MAX);
     assert_true(back.rates.body_mbytes == UINT32_MAX && back.rates.round_us == UINT32_MAX);
-    assert_true(len <= 189);
+    assert_true(back.store_bytes == UINT64_MAX);
+    assert_true(len <= 199);
     assert_int_not_equal(covey_record_decode(covey_bytes_of(out, len - 1), &back), COVEY_OK);
-    /* Without its last keys, as older nodes tell it; and without the one before too. */
-    const size_t last = 1 + 5;
-    assert_int_equal(out[0], 0xa0 | 13);
-    out[0] = 0xa0 | 12;
-    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - last), &back), COVEY_OK);
-    assert_true(back.rates.body_mbytes == UINT32_MAX && back.rates.round_us == 0);
-    out[0] = 0xa0 | 11;
-    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 2 * last), &back), COVEY_OK);
-    assert_true(back.rates.message_us == UINT32_MAX && back.rates.body_mbytes == 0);
-    out[0] = 0xa0 | 10;
-    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 3 * last), &back),
+    /* Without its last keys, as older nodes tell it; not without those that all know. */
+    static const size_t behind[] = {0, 1 + 9, 1 + 9 + 1 + 5, 1 + 9 + 2 * (1 + 5)};
+    for (unsigned left = 0; left < 4; left++) {
+        assert_int_equal(out[0], 0xa0 | (14 - left));
+        assert_int_equal(covey_record_decode(covey_bytes_of(out, len - behind[left]), &back),
+                         COVEY_OK);
+        assert_true((back.store_bytes == 0) == (left > 0));
+        assert_true((back.rates.round_us == 0) == (left > 1));
+        assert_true((back.rates.body_mbytes == 0) == (left > 2));
+        assert_true(back.rates.message_us == UINT32_MAX);
+        out[0]--;
+    }
+    assert_int_equal(covey_record_decode(covey_bytes_of(out, len - 1 - 9 - 3 * (1 + 5)), &back),
                      COVEY_ERR_MALFORMED);
 }
 

@@ -207,6 +207,22 @@ static void test_channel_makes_members(void **state)
     assert_int_equal(f->node[0]->view.devices, 2);
 }
 
+/* Of others' models a device is given what its store can keep, of its own what memory can. */
+static void test_stores_bound_slices(void **state)
+{
+    struct fixture *f = *state;
+    step(f, 1, (struct covey_event){.type = COVEY_EVENT_MEASURED, .store_bytes = 1000});
+    connect(f, 0, 1);
+    for (unsigned at = 0; at < 2; at++) {
+        const struct covey_job_view *view = &f->node[at]->view;
+        assert_int_equal(view->devices, 2);
+        for (unsigned d = 0; d < view->devices; d++) {
+            bool small = at == 0 && covey_node_id_equal(&view->device[d].id, &f->id[1]->cert.node);
+            assert_int_equal(view->device[d].memory_bytes, small ? 1000 : 1 << 20);
+        }
+    }
+}
+
 /* Hands node 0 a claim that `by` signed, over their channel; whether it is believed. */
 static bool claim_believed(struct fixture *f, unsigned by)
 {
@@ -568,6 +584,7 @@ int main(void)
         WITH(test_untrusted_in_training),
         WITH(test_untrusted_in_custody),
         WITH(test_liars_are_let_go),
+        WITH(test_stores_bound_slices),
         WITH(test_claims),
         WITH(test_stranger),
         WITH(test_forged_record),

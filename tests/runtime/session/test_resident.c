@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "resident.h"
+#include "scratch.h"
+#include "services.h"
 
 enum { LOOK_TICKS = 20, PUT_OFF_LOOKS = 15 };
 
@@ -48,11 +49,63 @@ static void test_resident_keeps_its_bound(void **state)
     }
 }
 
+static struct covey_event told;
+
+static void on_event(void *user, const struct covey_event *event)
+{
+    (void)user;
+    assert_int_equal(told.type, COVEY_EVENT_TICK); /* once */
+    told = *event;
+}
+
+static bool on_member(void *user, const struct covey_node_id *device, struct covey_member_info *out)
+{
+    (void)user;
+    assert_null(device);
+    *out = (struct covey_member_info){.rates = {.mflops = 7}};
+    return true;
+}
+
+/* What the mesh is told by a device of so much memory and so large a store. */
+static void offer(void **state, uint64_t memory, uint64_t store)
+{
+    char dir[SCRATCH_PATH];
+    struct covey_services services = {
+        .memory_bytes = memory, .feed = on_event, .member = on_member};
+    scratch_folder(state, dir);
+    assert_int_equal(covey__store_open(&services.store, dir), COVEY_OK);
+    assert_int_equal(covey__store_limit(&services.store, store), COVEY_OK);
+    told = (struct covey_event){.type = COVEY_EVENT_TICK};
+    covey__resident_offer(&services);
+    covey__store_close(&services.store);
+    assert_int_equal(told.type, COVEY_EVENT_MEASURED);
+    assert_int_equal(told.rates.mflops, 7);
+    assert_int_equal(told.memory_bytes, services.memory_bytes);
+    assert_int_equal(told.store_bytes, services.store_bytes);
+}
+
+/* The others hear of memory what the program leaves of it, and of the store fifteen sixteenths; of
+ * neither nothing, which would say nothing at all. */
+static void test_memory_and_store_are_offered(void **state)
+{
+    const uint64_t memory = UINT64_C(1) << 40;
+    offer(state, memory, 16000);
+    assert_true(told.memory_bytes > memory / 2 && told.memory_bytes < memory);
+    assert_int_equal(told.store_bytes, 15000);
+    offer(state, 4000, memory);
+    assert_int_equal(told.memory_bytes, 1000);
+    assert_int_equal(told.store_bytes, memory / 16 * 15);
+    offer(state, 1, 1);
+    assert_int_equal(told.memory_bytes, 1);
+    assert_int_equal(told.store_bytes, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resident_waits_for_requests),
         cmocka_unit_test(test_resident_keeps_its_bound),
+        cmocka_unit_test(test_memory_and_store_are_offered),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -23,6 +23,7 @@ struct covey_node_config {
     uint8_t addr_count;
     struct covey_rates rates;
     uint64_t memory_bytes;
+    uint64_t store_bytes; /* 0: as much as memory */
     uint64_t seed;
 };
 
@@ -128,7 +129,8 @@ struct covey_event {
     uint32_t spent_us;
     const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */
     struct covey_rates rates;
-    uint64_t memory_bytes;                  /* MEASURED: what it offers others; 0: as before */
+    uint64_t memory_bytes;                  /* MEASURED: for slices; 0: as before */
+    uint64_t store_bytes;                   /* MEASURED: for others' slices; 0: as before */
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
 };
 
@@ -165,6 +167,7 @@ struct covey_member_info {
     uint32_t rtt_us; /* smoothed; 0: unknown, or oneself */
     struct covey_rates rates;
     uint64_t memory_bytes;
+    uint64_t store_bytes; /* 0: not told */
     uint64_t incarnation;
     bool channel; /* a channel to it is up */
     bool passes;  /* and was not just seen to stand still */
