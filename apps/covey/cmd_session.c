@@ -21,7 +21,10 @@ static const char *state_of(const struct covey_control_session *s)
     if (s->training) {
         return s->running ? "training" : "over";
     }
-    return !s->detached ? "open" : s->running ? "running" : "done";
+    if (!s->detached) {
+        return s->running ? "open" : "ending";
+    }
+    return s->running ? "running" : "done";
 }
 
 static cJSON *session_json(const struct covey_control_session *s)
@@ -204,6 +207,10 @@ static enum covey_exit stop(struct covey__cli *cli, struct covey__control *c, co
         printf("session '%s' stops with a checkpoint\n", id);
         return COVEY_EXIT_DONE;
     }
+    if (!s.training && !s.detached && s.total > 0) {
+        printf("session '%s' ends when its %u requests are answered\n", id, s.total);
+        return COVEY_EXIT_DONE;
+    }
     printf("session '%s' stopped and forgotten\n", id);
     return COVEY_EXIT_DONE;
 }
@@ -266,6 +273,14 @@ static enum covey_exit run_stop(struct covey__cli *cli, int argc, char **argv)
     return run(cli, STOP, argc, argv);
 }
 
+static const char stop_help[] =
+    "usage: covey session stop ID [--json]\n"
+    "Ends an open session: what its requests asked for is answered still, then all devices give "
+    "up\n"
+    "what they hold for it. Ends work that 'covey infer --detach' began, and forgets its answers.\n"
+    "A training session writes a checkpoint and rests until 'covey train --resume ID'; one that\n"
+    "rests or has ended is forgotten, by all devices that keep it.\n";
+
 enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv)
 {
     static const struct covey__cli_command table[] = {
@@ -279,14 +294,7 @@ enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv
          "Writes all answers, once they are there; a lost one is NaN. They stay with the node for\n"
          "ten minutes after the last of them. Of a training session that is done: the model.\n",
          run_get},
-        {"stop", "end detached work or a training session",
-         "usage: covey session stop ID [--json]\n"
-         "Ends work that 'covey infer --detach' began, and forgets its answers. A training "
-         "session\n"
-         "writes a checkpoint and rests until 'covey train --resume ID'; one that rests or has "
-         "ended\n"
-         "is forgotten, by all devices that keep it.\n",
-         run_stop},
+        {"stop", "end an open session, detached work or a training session", stop_help, run_stop},
         {NULL, NULL, NULL, NULL},
     };
     return covey__cli_dispatch(cli, "covey session", table, argc, argv);

@@ -92,6 +92,14 @@ void covey__control_detach(struct covey_client *client, const struct covey_contr
     }
 }
 
+/* The first digits of its id, as it is shown. */
+static void session_name(const struct covey_session_id *id, char out[static COVEY_NAME_MAX + 1])
+{
+    for (size_t i = 0; i < 8; i++) {
+        snprintf(out + 2 * i, 3, "%02x", id->bytes[i]);
+    }
+}
+
 static void list_session(void *user, const struct covey_owner_session *session)
 {
     const struct covey_daemon *d = user;
@@ -101,10 +109,8 @@ static void list_session(void *user, const struct covey_owner_session *session)
         return;
     }
     struct covey_control_session *s = &list->session[list->count++];
-    *s = (struct covey_control_session){.running = true, .total = session->requests};
-    for (size_t i = 0; i < 8; i++) {
-        snprintf(s->name + 2 * i, 3, "%02x", session->id.bytes[i]);
-    }
+    *s = (struct covey_control_session){.running = !session->ending, .total = session->requests};
+    session_name(&session->id, s->name);
     if (covey__models_find(d, &session->model, &m)) {
         memcpy(s->model, m.name, sizeof(s->model));
     }
@@ -140,6 +146,30 @@ void covey__control_session_get(struct covey_client *client, const struct covey_
     covey__control_reply(client, answers);
 }
 
+struct named {
+    const char *name;
+    struct covey_session_id id;
+    bool found;
+};
+
+static void find_named(void *user, const struct covey_owner_session *session)
+{
+    struct named *named = user;
+    char name[COVEY_NAME_MAX + 1];
+    session_name(&session->id, name);
+    if (strcmp(name, named->name) == 0) {
+        named->id = session->id;
+        named->found = true;
+    }
+}
+
+static covey_err stop_session(struct covey_owner *o, const char *name)
+{
+    struct named named = {.name = name};
+    covey__owner_sessions(o, find_named, &named);
+    return named.found ? covey__owner_stop(o, &named.id) : COVEY_ERR_NOT_FOUND;
+}
+
 void covey__control_session_stop(struct covey_client *client, const struct covey_control *in)
 {
     const struct covey_digest none = {.bytes = {0}};
@@ -147,10 +177,14 @@ void covey__control_session_stop(struct covey_client *client, const struct covey
         return;
     }
     covey_err err = covey__detached_stop(client->daemon->detached, in->name);
+    if (err == COVEY_ERR_NOT_FOUND) {
+        err = stop_session(client->daemon->owner, in->name);
+    }
     if (err == COVEY_OK) {
         covey__control_done(client, in->id, &none);
     } else {
-        covey__control_error(client, in->id, err, "no kept answers of this id are here");
+        covey__control_error(client, in->id, err,
+                             "no session of this id is here: see 'covey sessions'");
     }
 }
 

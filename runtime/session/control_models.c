@@ -143,6 +143,7 @@ static void unlist_model(struct covey_daemon *d, const struct covey_digest *id)
         if (covey_digest_equal(&d->models[i].id, id)) {
             covey__daemon_log(d, "model %s removed", d->models[i].name);
             d->models[i] = d->models[--d->model_count];
+            covey__owner_remove(d->owner, id);
             return;
         }
     }

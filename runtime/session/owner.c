@@ -16,6 +16,8 @@ enum {
      * here meanwhile, and only the first ones wait in vain. */
     WAIT_FOR_PLAN_MS = 1500,
     WAIT_FOR_PLAN_MIN_MS = 50, /* a plan that moves no weights is there by then */
+    /* Who asks for one input after the other has asked for the next one by then. */
+    SESSION_REMOVED_MS = 100,
 };
 
 /* As long as computing here would take: where the plan is not there by then, the answer takes twice
@@ -253,7 +255,7 @@ static struct covey_session *session_for(struct covey_owner *o, const struct cov
 {
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         struct covey_session *s = &o->session[i];
-        if (s->used && s->state != COVEY_SESSION_FAILED &&
+        if (s->used && !s->stopped && s->state != COVEY_SESSION_FAILED &&
             covey_digest_equal(&s->model, &infer->model) &&
             is_same_way(&s->options, &infer->options)) {
             s->used_ms = covey_loop_now_ms(o->services->loop);
@@ -472,7 +474,8 @@ void covey__owner_sessions(const struct covey_owner *o,
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         const struct covey_session *s = &o->session[i];
         if (s->used) {
-            struct covey_owner_session one = {s->fence.session, s->model, s->requests};
+            struct covey_owner_session one = {s->fence.session, s->model, s->requests,
+                                              s->stopped || s->removed};
             fn(user, &one);
         }
     }
@@ -488,6 +491,26 @@ void covey__owner_visit(const struct covey_owner *o, covey_owner_visit_fn fn, vo
     }
 }
 
+/* For how long it stays without requests. */
+static uint64_t idle_most_ms(const struct covey_session *s)
+{
+    return s->stopped          ? 0
+           : s->removed        ? SESSION_REMOVED_MS
+           : s->active != NULL ? SESSION_IDLE_MS
+                               : SESSION_PREPARED_MS;
+}
+
+static void close_idle(struct covey_owner *o)
+{
+    uint64_t now_ms = covey_loop_now_ms(o->services->loop);
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (idle(s) && now_ms - s->used_ms >= idle_most_ms(s)) {
+            session_close(s);
+        }
+    }
+}
+
 void covey__owner_tick(struct covey_owner *o)
 {
     uint64_t now_ms = covey_loop_now_ms(o->services->loop);
@@ -498,11 +521,27 @@ void covey__owner_tick(struct covey_owner *o)
             covey__infer_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
         }
     }
+    close_idle(o);
+}
+
+void covey__owner_remove(struct covey_owner *o, const struct covey_digest *model)
+{
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         struct covey_session *s = &o->session[i];
-        uint64_t most_ms = s->active != NULL ? SESSION_IDLE_MS : SESSION_PREPARED_MS;
-        if (idle(s) && now_ms - s->used_ms > most_ms) {
-            session_close(s);
+        s->removed = s->removed || (s->used && covey_digest_equal(&s->model, model));
+    }
+    close_idle(o);
+}
+
+covey_err covey__owner_stop(struct covey_owner *o, const struct covey_session_id *id)
+{
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        struct covey_session *s = &o->session[i];
+        if (s->used && covey_session_id_equal(&s->fence.session, id)) {
+            s->stopped = true;
+            close_idle(o);
+            return COVEY_OK;
         }
     }
+    return COVEY_ERR_NOT_FOUND;
 }

@@ -62,14 +62,22 @@ void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *a
 void covey__owner_tiles_cut(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *action);
 
-/* Time-outs and idle sessions; about once a second, and more often while requests wait. */
+/* Time-outs and idle sessions; some times a second. */
 void covey__owner_tick(struct covey_owner *o);
+
+/* The model is gone: its sessions close at once, those with requests when the last one is answered,
+ * that of work which goes on (detached.h) among them. */
+void covey__owner_remove(struct covey_owner *o, const struct covey_digest *model);
+/* The session closes at once, or when what it was asked is answered; who asks anew gets another.
+ * NOT_FOUND. */
+covey_err covey__owner_stop(struct covey_owner *o, const struct covey_session_id *id) COVEY_CHECK;
 
 /* Sessions that are open, for SESSIONS. */
 struct covey_owner_session {
     struct covey_session_id id;
     struct covey_digest model;
     unsigned requests; /* begun or waiting */
+    bool ending;       /* when those are answered */
 };
 void covey__owner_sessions(const struct covey_owner *o,
                            void (*fn)(void *user, const struct covey_owner_session *session),

@@ -110,6 +110,8 @@ struct covey_session {
     uint64_t planless_ms;       /* since when it is open and no plan is ready */
     uint32_t patience_ms;       /* for that long requests wait for one at least */
     uint64_t alone_ms;          /* no request begins without a plan before */
+    bool removed;               /* its model is: closed once nobody asks any more */
+    bool stopped;               /* closed once what it was asked is answered */
 };
 
 struct covey_owner {

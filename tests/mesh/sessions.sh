@@ -31,7 +31,7 @@ grep -q " open " "$dir/out" || wrong "the session of the model is not listed: $(
 succeed at 1 session stop "$id"
 expect 1 "no session" at 1 session show "$id"
 expect 1 "no session" at 1 session get "$id" --out "$dir/none.npy"
-expect 1 "no kept answers" at 1 session stop "$id"
+expect 1 "no session of this id" at 1 session stop "$id"
 expect 1 "no session" at 2 session show first
 expect 2 "usage" at 1 session get first
 expect 2 "detach" at 1 infer digits "$digits" --detach --stream
