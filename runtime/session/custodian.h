@@ -72,7 +72,8 @@ covey_err covey__custodian_resume(struct covey_custodian *c, const char *which,
                                   struct covey_custodian_resumed ask,
                                   char out_why[static 256]) COVEY_CHECK;
 
-/* One that was stopped is kept no more, here and by all others. NOT_FOUND: none of this name. */
+/* One that was stopped is kept no more, here and by all others; of one that has ended the last
+ * checkpoint goes, which is here for a fork. NOT_FOUND: nothing of this name. */
 covey_err covey__custodian_forget(struct covey_custodian *c, const char *which) COVEY_CHECK;
 
 /* Looking in: the newest first. */

@@ -314,9 +314,24 @@ void covey__custodian_stopped(struct covey_custodian *c, const struct covey_fenc
     feed(c, e, COVEY_EVENT_CUSTODY_STOP, COVEY_OK);
 }
 
+/* What has ended has only its last checkpoint still, for a fork. */
+static covey_err forget_ended(struct covey_custodian *c, struct covey__custodian_entry *e)
+{
+    struct covey__chore chore = {.kind = COVEY__CHORE_ERASE, .fence = fence_of(e)};
+    if (covey__custodian_none(&e->newest)) {
+        return COVEY_ERR_NOT_FOUND;
+    }
+    covey__custodian_chore(c, &chore);
+    e->newest = (struct covey_checkpoint_ref){.epoch = 0};
+    return COVEY_OK;
+}
+
 covey_err covey__custodian_forget(struct covey_custodian *c, const char *which)
 {
     struct covey__custodian_entry *e = pick(c, which);
+    if (e != NULL && e->row.state == COVEY_JOURNAL_OVER) {
+        return forget_ended(c, e);
+    }
     if (e == NULL || e->row.state != COVEY_JOURNAL_STOPPED || e->stopping) {
         return COVEY_ERR_NOT_FOUND;
     }

@@ -13,6 +13,7 @@
 #include "covey/crypto.h"
 #include "covey/wants.h"
 #include "data_blob.h"
+#include "papers.h"
 #include "stored.h"
 
 enum { WAIT_MS = 20000 };
@@ -250,4 +251,11 @@ void house_make_job(struct house *h, struct covey_store *to)
     assert_int_equal(put_owned(to, covey_bytes_of(bytes, len), &h->job), COVEY_OK);
     h->model = job.model;
     h->data = job.data;
+}
+
+struct covey_checkpoint_ref house_checkpoint(const struct covey_store *store, uint64_t step)
+{
+    struct covey_checkpoint_ref ref = {.epoch = 1, .step = step};
+    assert_int_equal(paper_put(store, covey_bytes_of(&step, sizeof(step)), &ref), COVEY_OK);
+    return ref;
 }

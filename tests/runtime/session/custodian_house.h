@@ -46,6 +46,8 @@ void house_close(struct house *h);
 const struct covey_event *house_await(struct house *h, enum covey_event_type type);
 /* Runs until the trainings were told, which takes *left (of the house) down to 0. */
 void house_await_count(struct house *h, unsigned *left);
+/* A checkpoint of epoch 1 in that store. */
+struct covey_checkpoint_ref house_checkpoint(const struct covey_store *store, uint64_t step);
 /* A job that trains a small network on a few samples, in that store. */
 void house_make_job(struct house *h, struct covey_store *to);
 

@@ -36,13 +36,6 @@ static void again(struct house *h)
     house_open(h);
 }
 
-static struct covey_checkpoint_ref make_checkpoint(const struct covey_store *store, uint64_t step)
-{
-    struct covey_checkpoint_ref ref = {.epoch = 1, .step = step};
-    assert_int_equal(paper_put(store, covey_bytes_of(&step, sizeof(step)), &ref), COVEY_OK);
-    return ref;
-}
-
 static struct covey_action action_of(const struct house *h, enum covey_action_type type,
                                      uint32_t epoch)
 {
@@ -106,7 +99,7 @@ static void test_custodian_holds_all_of_it(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref checkpoint = make_checkpoint(&h.owners, 15);
+    struct covey_checkpoint_ref checkpoint = house_checkpoint(&h.owners, 15);
     appoint(&h, &checkpoint);
     expect_all_here(&h);
     fill_store(&h);
@@ -159,7 +152,7 @@ static void test_custodian_keeps_checkpoints(void **state)
     appoint(&h, NULL);
     for (uint64_t i = 0; i < 4; i++) {
         struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_KEEP, 1);
-        a.checkpoint = ref[i] = make_checkpoint(&h.owners, 10 * (i + 1));
+        a.checkpoint = ref[i] = house_checkpoint(&h.owners, 10 * (i + 1));
         covey__custodian_action(h.custodian, &a);
         const struct covey_event *event = house_await(&h, COVEY_EVENT_CUSTODY_STORED);
         assert_int_equal(event->err, COVEY_OK);
@@ -275,7 +268,7 @@ static void test_custodian_leads(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref checkpoint = make_checkpoint(&h.owners, 20);
+    struct covey_checkpoint_ref checkpoint = house_checkpoint(&h.owners, 20);
     appoint(&h, NULL);
     struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_LEAD, 4);
     a.checkpoint = checkpoint;
@@ -314,7 +307,7 @@ static void test_custodian_waits_for_what_is_missing(void **state)
     setup(state, &h);
     h.owner_is_up = false;
     struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_LEAD, 2);
-    a.checkpoint = make_checkpoint(&h.owners, 20);
+    a.checkpoint = house_checkpoint(&h.owners, 20);
     covey__custodian_action(h.custodian, &a);
     a = action_of(&h, COVEY_ACTION_CUSTODY_PERSIST, 2);
     a.bytes = covey_bytes_of("x", 1);
@@ -352,7 +345,7 @@ static void test_custodian_of_its_own_session(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref ref = make_checkpoint(&h.services.store, 30);
+    struct covey_checkpoint_ref ref = house_checkpoint(&h.services.store, 30);
     h.lead_fence = begin_own(&h, &ref);
     struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_NEWS, 1);
     a.set = (struct covey_custodians){.number = 2, .count = 3};
@@ -374,6 +367,12 @@ static void test_custodian_of_its_own_session(void **state)
     assert_int_equal(h.event[h.events - 1].type, COVEY_EVENT_CUSTODY_CLOSE);
     covey__custodian_get(h.custodian, 0, &seen);
     assert_int_equal(seen.row.state, COVEY_JOURNAL_OVER);
+    again(&h);
+    assert_true(covey__store_has(&h.services.store, &ref.digest)); /* for a fork */
+    assert_int_equal(covey__custodian_forget(h.custodian, "digits"), COVEY_OK);
+    assert_int_equal(covey__custodian_forget(h.custodian, "digits"), COVEY_ERR_NOT_FOUND);
+    again(&h);
+    assert_false(covey__store_has(&h.services.store, &ref.digest));
     house_close(&h);
 }
 
@@ -426,7 +425,7 @@ static void test_custodian_resumes_by_hand(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref ref = make_checkpoint(&h.services.store, 30);
+    struct covey_checkpoint_ref ref = house_checkpoint(&h.services.store, 30);
     struct covey_fence fence = begin_own(&h, &ref);
     assert_int_equal(resume(&h, "digits"), COVEY_ERR_EXISTS);
     assert_int_equal(resume(&h, "letters"), COVEY_ERR_NOT_FOUND);
@@ -464,8 +463,8 @@ static void test_custodian_stops_with_its_checkpoint(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref ref = make_checkpoint(&h.services.store, 30);
-    struct covey_checkpoint_ref last = make_checkpoint(&h.services.store, 34);
+    struct covey_checkpoint_ref ref = house_checkpoint(&h.services.store, 30);
+    struct covey_checkpoint_ref last = house_checkpoint(&h.services.store, 34);
     struct covey_fence fence = begin_own(&h, &ref);
     const struct covey_training_keeper *keeper = covey__custodian_keeper(h.custodian);
     keeper->checkpoint(keeper->user, &fence, &last);
@@ -482,7 +481,7 @@ static void test_custodian_forks_what_has_ended(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref ref = make_checkpoint(&h.services.store, 30);
+    struct covey_checkpoint_ref ref = house_checkpoint(&h.services.store, 30);
     struct covey_fence fence = begin_own(&h, &ref);
     const struct covey_training_keeper *keeper = covey__custodian_keeper(h.custodian);
     keeper->closed(keeper->user, &fence);
@@ -557,7 +556,7 @@ static void test_custodian_forgets(void **state)
 {
     struct house h;
     setup(state, &h);
-    struct covey_checkpoint_ref checkpoint = make_checkpoint(&h.owners, 15);
+    struct covey_checkpoint_ref checkpoint = house_checkpoint(&h.owners, 15);
     appoint(&h, &checkpoint);
     kept_by(&h, 2, false);
     assert_int_equal(covey__custodian_forget(h.custodian, "digits"), COVEY_ERR_NOT_FOUND);
