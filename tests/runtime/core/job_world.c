@@ -168,6 +168,7 @@ static void on_action(struct world *w, const struct covey_action *action)
         }
     } else if (action->type == COVEY_ACTION_ACTIVE) {
         w->active = action->fence.version;
+        w->actives++;
     } else if (action->type == COVEY_ACTION_FORGET) {
         assert_true(w->closing || w->active != action->fence.version);
         w->forgotten = action->fence.version;

@@ -44,6 +44,7 @@ struct world {
     /* what was seen */
     struct covey_plan plan; /* of the last PREPARE */
     uint32_t prepared, active, forgotten, retired[DEVICES];
+    unsigned actives;          /* versions that were begun with */
     unsigned planned[DEVICES]; /* assignments that came with the plan */
     uint8_t holders[DEVICES][512];
     size_t holders_len[DEVICES]; /* of the last assignment */

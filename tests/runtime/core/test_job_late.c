@@ -287,6 +287,62 @@ static void test_half_of_two_is_its_own(void **state)
     finish(w, 7);
 }
 
+/* A layer that is over after so many ms, for all but device 5. */
+static void layer_without_one(struct world *w, uint64_t ms)
+{
+    start_layer(w, 7, 0);
+    pass(w, ms);
+    answer_from(w, 0, 5);
+    pass(w, 0);
+}
+
+/* Who owes answers is asked on as long as it answers something in each layer's time: what counts is
+ * when it fell behind or was heard last, not before. */
+static void test_who_answers_something_is_asked_on(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(6, 1);
+    make_usual(w, 6);
+    pass(w, 500);
+    for (unsigned i = 0; i < 5; i++) {
+        layer_without_one(w, 10);
+        assert_true(w->asked[5]);
+    }
+    pass(w, 150);
+    layer_without_one(w, 10);
+    assert_false(w->asked[5]);
+    answer(w, 5); /* to the last that it was asked */
+    layer_without_one(w, 10);
+    assert_true(w->asked[5]);
+    pass(w, 150);
+    layer_without_one(w, 10);
+    assert_false(w->asked[5]); /* it owes the others still */
+    finish(w, 7);
+}
+
+/* Who owes two answers is not counted on; beside another request that is nothing strange. */
+static void test_who_owes_two_answers_is_not_counted_on(void **state)
+{
+    (void)state;
+    for (unsigned beside = 0; beside < 2; beside++) {
+        struct world *w = ready_world(6, 1);
+        make_usual(w, 6);
+        assert_true(beside == 0 || begin(w, 8) == COVEY_OK);
+        layer_without_one(w, 10);
+        layer_without_one(w, 10);
+        set_peer(w, 4, COVEY_PEER_GONE);
+        start_layer(w, 7, 0);
+        assert_true(w->asked[5]);
+        assert_int_equal(w->locals, 2 - beside);
+        answer_from(w, 0, 4);
+        answer(w, 5);
+        if (beside == 1) {
+            end(w, 8);
+        }
+        finish(w, 7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_a_liar_is_asked_no_more),
         cmocka_unit_test(test_what_is_made_up_for_beside_others_has_their_time),
         cmocka_unit_test(test_half_of_two_is_its_own),
+        cmocka_unit_test(test_who_answers_something_is_asked_on),
+        cmocka_unit_test(test_who_owes_two_answers_is_not_counted_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -448,6 +448,47 @@ static void test_a_new_channel_owes_nothing(void **state)
     finish(w, 7);
 }
 
+/* A plan of which more is missing than parities make up for is not begun with when its time is
+ * over, also where there is none before it: the next one leaves out who could not be made ready. */
+static void test_a_plan_without_enough_is_not_begun_with(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 0);
+    w->never_ready[2] = true;
+    open_session(w);
+    assert_int_equal(w->prepared, 1);
+    for (unsigned i = 0; i < 200 && w->active == 0; i++) {
+        pass(w, 100);
+    }
+    assert_int_equal(w->active, 2);
+    assert_int_equal(w->actives, 1);
+    assert_int_equal(w->plan.devices, 3);
+    world_free(w);
+}
+
+/* Nor does one that is enough but not whole replace one that is. */
+static void test_a_whole_plan_is_not_left_for_one_that_is_not(void **state)
+{
+    (void)state;
+    struct world *w = world_new(6, 1);
+    set_devices(w, 0x0f);
+    open_session(w);
+    assert_int_equal(w->active, 1);
+    w->never_ready[4] = true;
+    set_devices(w, 0x3f);
+    plan_anew(w);
+    assert_int_equal(w->prepared, 2);
+    for (unsigned i = 0; i < 200 && w->prepared == 2; i++) {
+        pass(w, 100);
+    }
+    assert_int_equal(w->prepared, 3);
+    pass(w, 200);
+    assert_int_equal(w->active, 3);
+    assert_int_equal(w->actives, 2);
+    assert_int_equal(w->plan.devices, 5);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +508,8 @@ int main(void)
         cmocka_unit_test(test_who_comes_back_is_made_ready),
         cmocka_unit_test(test_changes_do_not_put_a_plan_off),
         cmocka_unit_test(test_a_new_channel_owes_nothing),
+        cmocka_unit_test(test_a_plan_without_enough_is_not_begun_with),
+        cmocka_unit_test(test_a_whole_plan_is_not_left_for_one_that_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
