@@ -5,6 +5,9 @@ target_compile_options(covey_options INTERFACE
     -Wvla -Wswitch-enum -Wformat=2 $<$<BOOL:${COVEY_WERROR}>:-Werror>
     -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=) # what an assertion prints is the same everywhere
 target_compile_definitions(covey_options INTERFACE _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE)
+if(CMAKE_SIZEOF_VOID_P EQUAL 4) # files beyond 2 GiB, inodes of large disks, and times after 2038
+    target_compile_definitions(covey_options INTERFACE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+endif()
 if(COVEY_SANITIZE)
     target_compile_options(covey_options INTERFACE
         -fsanitize=${COVEY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

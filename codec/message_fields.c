@@ -77,9 +77,15 @@ static void get_record(struct covey_cbor_reader *r, const struct covey__field *f
     covey_cbor_leave(r);
 }
 
+/* What no reader holds more of than a size says. */
+static size_t most(const struct covey__field *field)
+{
+    return field->max < SIZE_MAX ? (size_t)field->max : SIZE_MAX;
+}
+
 static void get_list(struct covey_cbor_reader *r, const struct covey__field *field, uint8_t *whole)
 {
-    size_t count = covey_cbor_enter_array(r, field->max);
+    size_t count = covey_cbor_enter_array(r, most(field));
     for (size_t i = 0; i < count && r->err == COVEY_OK; i++) {
         covey__field_get(r, field->of, whole + field->at + i * field->size);
     }
@@ -110,7 +116,7 @@ void covey__field_get(struct covey_cbor_reader *r, const struct covey__field *fi
         *(bool *)at = covey_cbor_get_bool(r);
         break;
     case COVEY__FIELD_BYTES:
-        *(struct covey_bytes *)(void *)at = covey_cbor_get_bytes(r, field->max);
+        *(struct covey_bytes *)(void *)at = covey_cbor_get_bytes(r, most(field));
         break;
     case COVEY__FIELD_FIXED:
         covey_cbor_get_fixed(r, at, field->size);
@@ -237,7 +243,7 @@ static void put_record(struct covey_cbor_writer *w, const struct covey__field *f
 static void put_list(struct covey_cbor_writer *w, const struct covey__field *field,
                      const uint8_t *whole)
 {
-    uint64_t count = load(whole + field->count_at, field->count_size);
+    size_t count = (size_t)load(whole + field->count_at, field->count_size);
     COVEY_ASSERT(count <= field->max);
     covey_cbor_put_array(w, count);
     for (size_t i = 0; i < count; i++) {

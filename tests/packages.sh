@@ -5,14 +5,16 @@ covey_packages_build="build-essential cmake ninja-build pkg-config libcoap3-dev 
 covey_packages_tests="tcpdump libonnx-testdata python3 clang libclang-rt-14-dev clang-format
     gnuplot-nox"
 covey_packages_arm64="gcc-aarch64-linux-gnu qemu-user-static python3"
+covey_packages_armhf="gcc-arm-linux-gnueabihf qemu-user-static python3"
 
-# covey_install_packages build|tests|arm64: installs what is missing; not root: says the one line,
-# exits 3.
+# covey_install_packages build|tests|arm64|armhf: installs what is missing; not root: says the one
+# line, exits 3.
 covey_install_packages() {
     local wanted=$covey_packages_build missing="" package
     case $1 in
     tests) wanted="$wanted $covey_packages_tests" ;;
     arm64) wanted="$wanted $covey_packages_arm64" ;;
+    armhf) wanted="$wanted $covey_packages_armhf" ;;
     esac
     for package in $wanted; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||

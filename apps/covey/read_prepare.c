@@ -34,7 +34,7 @@ static void view_weights(struct view *v, size_t wanted, enum covey_layout layout
 {
     bool gray = wanted == 1 || layout == COVEY_LAYOUT_GRAY;
     memset(v->weights, 0, sizeof v->weights);
-    for (size_t c = 0; c < wanted; c++) {
+    for (size_t c = 0; c < wanted && c < 3; c++) {
         if (v->channels == 1) {
             v->weights[c][0] = 1.0f;
         } else if (gray) {

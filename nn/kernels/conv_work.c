@@ -64,7 +64,7 @@ static void packed_work(const struct covey__conv_plan *plan, struct covey__conv_
     const struct covey__kernels *kernels = covey__kernels_of(plan->isa);
     uint64_t k = (uint64_t)s->in_channels / s->groups * covey__taps(s);
     uint64_t weights = covey__round_up(s->out_channels / s->groups, kernels->mr) * s->groups * k;
-    uint64_t pixels = covey__pixels(s), whole = COVEY__STRIP_VECS * kernels->lanes;
+    size_t pixels = covey__pixels(s), whole = COVEY__STRIP_VECS * kernels->lanes;
     bool rows = covey__rows_fit(plan), at_once = s->batch > 1 && pixels <= 512;
     uint64_t columns = rows      ? s->out_height * covey__round_up(s->out_width, kernels->lanes)
                        : at_once ? covey__round_up(s->batch * pixels, kernels->lanes) / s->batch
@@ -103,8 +103,8 @@ static void live_work(const struct covey__conv_plan *plan, struct covey__conv_wo
     const struct covey__conv_shape *s = &plan->shape;
     struct covey__live_size size;
     covey__live_size(s, &size);
-    uint64_t lanes = covey__kernels_of(plan->isa)->lanes;
-    uint64_t filters = covey__round_up(s->out_channels, lanes) * s->in_channels;
+    size_t lanes = covey__kernels_of(plan->isa)->lanes;
+    uint64_t filters = (uint64_t)covey__round_up(s->out_channels, lanes) * s->in_channels;
     uint64_t elements = size.positions * size.tiles * ((uint64_t)s->in_channels + s->out_channels);
     out->flops =
         filters * size.positions * (LIVE_FILTER * size.blocks + LIVE_TILE * size.tiles) / 2 +

@@ -132,7 +132,7 @@ static bool is_right(const struct covey__turn *turn, const struct covey__request
     }
     struct covey_plan_cost cost;
     bool fits = covey_plan_slot_cost(&session->costs.cost[request->layer], layer, &cost);
-    size_t bytes = fits ? slots * (size_t)cost.answer_bytes : SIZE_MAX;
+    uint64_t bytes = fits ? slots * cost.answer_bytes : UINT64_MAX;
     return answer->status == COVEY_WORK_STATUS_DONE && answer->layer == request->layer &&
            covey_session_id_equal(&answer->fence.session, &session->id) &&
            answer->fence.epoch == session->epoch && answer->fence.version == version->number &&

@@ -354,6 +354,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->device = nth_member;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
+    half = half < SIZE_MAX / 2 ? half : SIZE_MAX / 2; /* of the addresses, where they are fewer */
     s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
     s->resident.bounded = config->memory_bytes != 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);

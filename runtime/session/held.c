@@ -57,7 +57,7 @@ static covey_err allocate(struct covey_held *h, _Atomic uint64_t *used_bytes, ui
     uint64_t before = atomic_fetch_add(used_bytes, bytes);
     h->used_bytes = used_bytes;
     h->bytes = bytes;
-    if (before + bytes > limit) {
+    if (before + bytes > limit || bytes > SIZE_MAX) {
         return COVEY_ERR_LIMIT;
     }
     h->digest = calloc(h->slots, sizeof(*h->digest));

@@ -1,12 +1,17 @@
-# Another processor's Debian: COVEY_CROSS is arm64, COVEY_CROSS_ROOT the folder that
+# Another processor's Debian: COVEY_CROSS is arm64 or armhf, COVEY_CROSS_ROOT the folder that
 # tests/cross/sysroot filled. What is built runs under qemu's user mode.
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES COVEY_CROSS COVEY_CROSS_ROOT)
 if(COVEY_CROSS STREQUAL "arm64")
     set(covey_triplet aarch64-linux-gnu)
     set(CMAKE_SYSTEM_PROCESSOR aarch64)
     set(covey_qemu qemu-aarch64-static)
+elseif(COVEY_CROSS STREQUAL "armhf") # of a Raspberry Pi 2 and later
+    set(covey_triplet arm-linux-gnueabihf)
+    set(CMAKE_SYSTEM_PROCESSOR armv7l)
+    set(CMAKE_C_FLAGS_INIT "-march=armv7-a -mfpu=neon-vfpv4 -mfloat-abi=hard")
+    set(covey_qemu qemu-arm-static)
 else()
-    message(FATAL_ERROR "COVEY_CROSS is not arm64")
+    message(FATAL_ERROR "COVEY_CROSS is not arm64 or armhf")
 endif()
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSROOT ${COVEY_CROSS_ROOT})

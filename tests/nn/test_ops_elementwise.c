@@ -18,8 +18,14 @@ static struct optest single(struct held *a)
     return t;
 }
 
+/* Wider than what is tested; unsigned it wraps around, as products may. */
+#if defined(__SIZEOF_INT128__)
 __extension__ typedef __int128 wide;
-__extension__ typedef unsigned __int128 unsigned_wide; /* wraps around, as products may */
+__extension__ typedef unsigned __int128 unsigned_wide;
+#else
+typedef int64_t wide;
+typedef uint64_t unsigned_wide;
+#endif
 
 struct range {
     wide low, high;
@@ -67,6 +73,9 @@ static void test_integer_arithmetic(void **state)
                                  COVEY_OP_MOD, COVEY_OP_MAX, COVEY_OP_MIN, COVEY_OP_MOD};
     enum { SPECIAL = 7 };
     for (unsigned type = COVEY_TYPE_U8; type <= COVEY_TYPE_I64; type++) {
+        if (covey_type_size((enum covey_type)type) >= sizeof(wide)) {
+            continue;
+        }
         struct range r = range_of((enum covey_type)type);
         wide special[SPECIAL] = {r.low, r.high, r.low == 0 ? 9 : -1, 0, 1, 3, r.high / 2 + 1};
         for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

@@ -50,7 +50,7 @@ static int fail(const char *what, covey_err err)
 /* What a checkpoint of this step holds: the step, then numbers that follow from it. */
 static size_t content(uint64_t step, uint8_t *out)
 {
-    size_t len = (BYTES_MIN + mix(step) % BYTES_SPAN) / 8 * 8;
+    size_t len = (size_t)(BYTES_MIN + mix(step) % BYTES_SPAN) / 8 * 8;
     size_t same = step % LARGE_EVERY == 0 ? COVEY_CHECKPOINT_PIECE : 0;
     memset(out, 0x5a, same);
     for (size_t i = 0; i < len / 8; i++) {
