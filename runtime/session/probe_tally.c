@@ -4,6 +4,7 @@
 enum {
     ROUNDS_MIN = 5,
     SAME_MIN = 3,
+    WHOLE_MIN = 3,
     FIRST_MS = 2000,
     NEXT_MS = 1500, /* doubled after each */
     DOUBLED_MAX = 5,
@@ -65,6 +66,7 @@ void covey__probe_tally_cut_short(struct covey_probe_tally *t)
 bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round)
 {
     struct covey_rates *best = &t->rates;
+    t->whole += t->whole < WHOLE_MIN;
     bool better = take_best(&best->mflops, round->mflops);
     better = take_stream(t, round->stream_mbytes) || better;
     better = take_best(&best->link_mbytes, round->link_mbytes) || better;
@@ -77,9 +79,8 @@ bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rate
 
 bool covey__probe_tally_settled(const struct covey_probe_tally *t)
 {
-    bool told = t->rates.link_mbytes != 0; /* else plans go by what links usually do */
-    return told && (t->rounds >= COVEY__PROBE_TALLY_ROUNDS_MAX ||
-                    (t->rounds >= ROUNDS_MIN && t->same >= SAME_MIN));
+    return t->whole == WHOLE_MIN && (t->rounds >= COVEY__PROBE_TALLY_ROUNDS_MAX ||
+                                     (t->rounds >= ROUNDS_MIN && t->same >= SAME_MIN));
 }
 
 uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t random)

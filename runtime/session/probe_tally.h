@@ -17,6 +17,7 @@ struct covey_probe_tally {
     struct covey_rates rates; /* the best so far; 0: not measured */
     unsigned rounds;          /* begun */
     unsigned same;            /* of these the last so many told nothing new */
+    unsigned whole;           /* of these went to their end; no more are counted than are needed */
     uint64_t stream[COVEY__PROBE_TALLY_ROUNDS_MAX + 1]; /* of rounds that measured it, in order */
     unsigned streams;
 };
@@ -28,8 +29,9 @@ void covey__probe_tally_cut_short(struct covey_probe_tally *t);
 /* What was measured in the round, rounded as rates are told; 0: not measured. True: the
  * rates are others now. */
 bool covey__probe_tally_add(struct covey_probe_tally *t, const struct covey_rates *round);
-/* Some rounds told nothing new, or there were very many: no more are needed. Never before one went
- * to its end. */
+/* Some rounds told nothing new, or there were very many: no more are needed. Never before a few
+ * went to their end: of one alone nobody knows what it was beside, and where requests follow one
+ * another most are cut short. */
 bool covey__probe_tally_settled(const struct covey_probe_tally *t);
 /* From one round to the next, longer after each. Devices of a mesh start together, and rounds at
  * the same moments would measure one another: so none waits as long as another. random: any. */

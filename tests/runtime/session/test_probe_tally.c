@@ -52,7 +52,7 @@ static void test_tally_takes_the_median_of_memory(void **state)
 }
 
 /* Where nothing new is told five rounds do; each that tells something is followed by three more, up
- * to twelve in all; a round that nobody answered is one too. */
+ * to twelve in all. */
 static void test_tally_goes_on_while_it_helps(void **state)
 {
     (void)state;
@@ -64,44 +64,62 @@ static void test_tally_goes_on_while_it_helps(void **state)
         struct covey_probe_tally t = {.rates = {1, 1, 1, 1000}};
         while (!covey__probe_tally_settled(&t)) {
             covey__probe_tally_begin(&t);
-            struct covey_rates seen = {.link_mbytes = 1 + t.rounds};
-            bool better = t.rounds <= cases[i].better_until && covey__probe_tally_add(&t, &seen);
-            assert_int_equal(better, t.rounds <= cases[i].better_until);
+            bool better = t.rounds <= cases[i].better_until;
+            struct covey_rates seen = {.link_mbytes = better ? 1 + t.rounds : 1};
+            assert_int_equal(covey__probe_tally_add(&t, &seen), better);
         }
         assert_int_equal(t.rounds, cases[i].rounds);
     }
 }
 
+static void cut_short(struct covey_probe_tally *t, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        assert_false(covey__probe_tally_settled(t));
+        covey__probe_tally_begin(t);
+        covey__probe_tally_cut_short(t);
+    }
+    assert_false(covey__probe_tally_settled(t));
+}
+
 /* Rounds that requests cut short are no sign that nothing new will come, but they end some day; not
- * before one was whole, however long requests follow one another. */
+ * before three were whole, however long requests follow one another: what the only one of a device
+ * told need not be true. */
 static void test_tally_waits_for_whole_rounds(void **state)
 {
     (void)state;
-    struct covey_probe_tally t = {.rates = usual};
-    for (unsigned i = 0; i < 8; i++) {
-        covey__probe_tally_begin(&t);
-        covey__probe_tally_cut_short(&t);
-    }
-    for (unsigned i = 0; i < 3; i++) {
-        assert_false(covey__probe_tally_settled(&t));
+    static const unsigned before[] = {8, 12, 120};
+    for (unsigned i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        struct covey_probe_tally t = {.rates = usual};
+        cut_short(&t, before[i]);
         assert_false(add(&t, usual));
+        cut_short(&t, 1);
+        assert_false(add(&t, usual));
+        cut_short(&t, before[i]);
+        assert_false(add(&t, usual));
+        assert_true(covey__probe_tally_settled(&t));
     }
-    assert_true(covey__probe_tally_settled(&t));
-    t = (struct covey_probe_tally){.rates = usual};
-    for (unsigned i = 0; i < COVEY__PROBE_TALLY_ROUNDS_MAX; i++) {
-        assert_false(covey__probe_tally_settled(&t));
-        covey__probe_tally_begin(&t);
-        covey__probe_tally_cut_short(&t);
+    struct covey_probe_tally t = {.rates = {0}};
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_true(add(&t, (struct covey_rates){.link_mbytes = i}));
     }
-    assert_true(covey__probe_tally_settled(&t));
-    memset(&t, 0, sizeof(t));
-    for (unsigned i = 0; i < 10 * COVEY__PROBE_TALLY_ROUNDS_MAX; i++) {
-        covey__probe_tally_begin(&t);
-        covey__probe_tally_cut_short(&t);
-        assert_false(covey__probe_tally_settled(&t));
-    }
+    cut_short(&t, COVEY__PROBE_TALLY_ROUNDS_MAX - 4);
+    covey__probe_tally_begin(&t);
+    covey__probe_tally_cut_short(&t);
+    assert_true(covey__probe_tally_settled(&t)); /* three were whole, and there were twelve */
+}
+
+/* The only round so far was beside much else: the next whole one counts, however late it comes. */
+static void test_tally_mends_a_disturbed_round(void **state)
+{
+    (void)state;
+    struct covey_rates disturbed = usual;
+    disturbed.link_mbytes = 4;
+    struct covey_probe_tally t = {.rates = {0}};
+    assert_true(add(&t, disturbed));
+    cut_short(&t, 3 * COVEY__PROBE_TALLY_ROUNDS_MAX);
     assert_true(add(&t, usual));
-    assert_true(covey__probe_tally_settled(&t));
+    assert_int_equal(t.rates.link_mbytes, usual.link_mbytes);
 }
 
 /* Waits grow, by draw between a half and three halves of what is usual, and all rounds together
@@ -113,6 +131,10 @@ static void test_tally_waits_differ(void **state)
     uint64_t all_ms = 0, before = 0;
     assert_int_equal(covey__probe_tally_wait_ms(&t, 0), 1000);
     assert_int_equal(covey__probe_tally_wait_ms(&t, 2000), 3000);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(add(&t, usual));
+    }
+    t.same = 0;
     for (t.rounds = 1; !covey__probe_tally_settled(&t); t.rounds++) {
         uint64_t least = covey__probe_tally_wait_ms(&t, 0), most = 0;
         for (uint64_t random = 0; random < 100000; random += 7) {
@@ -127,6 +149,8 @@ static void test_tally_waits_differ(void **state)
         all_ms += 3 * least;
     }
     assert_true(all_ms < 6 * 60 * 1000);
+    t.rounds = 1000; /* nor do they get shorter where none is ever whole */
+    assert_int_equal(covey__probe_tally_wait_ms(&t, 0), before);
 }
 
 /* Neither one message that cost nearly nothing nor those that others held up move the quartile. */
@@ -155,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_tally_takes_the_median_of_memory),
         cmocka_unit_test(test_tally_goes_on_while_it_helps),
         cmocka_unit_test(test_tally_waits_for_whole_rounds),
+        cmocka_unit_test(test_tally_mends_a_disturbed_round),
         cmocka_unit_test(test_tally_waits_differ),
         cmocka_unit_test(test_tally_quartile_is_steady),
     };
