@@ -129,7 +129,9 @@ bool covey__feed_stalled(struct covey__turn *turn, struct covey__request *reques
 struct covey__times *covey__request_times(struct covey__session *session,
                                           const struct covey__request *request)
 {
-    return request->fed != 0 && request->relay.members == 0
-               ? &session->fed_times[request->tiles.run]
-               : &session->layer_times[request->layer];
+    if (request->relay.members != 0) {
+        return &session->relay_times[request->layer];
+    }
+    return request->fed != 0 ? &session->fed_times[request->tiles.run]
+                             : &session->layer_times[request->layer];
 }

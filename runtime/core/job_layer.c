@@ -23,21 +23,33 @@ struct covey__version *covey__request_version(struct covey_job *job,
     return &job->session[request->session].version[request->version];
 }
 
+/* Before there are times. What is relayed is long, and over slow links it takes longer than that.
+ */
+static uint64_t first_ms(const struct covey_plan_layer *layer)
+{
+    uint64_t ms = layer->relayed ? (uint64_t)layer->predicted_us * 2 / 1000 : 0;
+    ms = ms < COVEY__JOB_OVERDUE_MAX_MS ? ms : COVEY__JOB_OVERDUE_MAX_MS;
+    return ms > COVEY__JOB_OVERDUE_MS ? ms : COVEY__JOB_OVERDUE_MS;
+}
+
 /* Losses within the parity are nothing to wait for. With more, what is missing is computed here
  * once it is late: see overdue_ms(). At most it costs this device about what the layer takes. What
  * is asked beside others waits for them at every device. */
 static void set_patience(const struct covey__turn *turn, struct covey__request *request)
 {
     struct covey__session *session = covey__request_session(turn->job, request);
-    const struct covey__times *times = covey__request_times(session, request);
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    unsigned factor;
+    const struct covey__times *times = covey__known_times(session, version, request, &factor);
     uint64_t ms = covey__times_patience(times);
     uint64_t twice = 2 * (uint64_t)covey__times_median(times);
     ms = ms > twice ? ms : twice;
-    request->latest_ms = (ms != 0 ? ms : COVEY__JOB_OVERDUE_MS) * request->beside;
-    uint64_t usual_ms = (uint64_t)covey__times_usual(times) * request->beside;
+    ms = ms != 0 ? ms : first_ms(&version->plan.layer[request->layer]);
+    factor *= request->beside;
+    request->latest_ms = ms * factor;
+    uint64_t usual_ms = (uint64_t)covey__times_usual(times) * factor;
     request->usual_ms = usual_ms != 0 ? usual_ms : request->latest_ms;
     request->unit_us = UINT64_MAX / COVEY_LAYER_SLOTS_MAX;
-    const struct covey__version *version = covey__request_version(turn->job, request);
     struct covey_plan_cost cost;
     bool fits = covey_plan_slot_cost(&session->costs.cost[request->layer],
                                      &version->plan.layer[request->layer], &cost);
@@ -55,7 +67,7 @@ static bool is_behind(const struct covey__turn *turn, const struct covey__sessio
                       unsigned layer, uint16_t peer)
 {
     const struct covey__job_peer_entry *entry = &turn->job->peer[peer];
-    uint32_t layer_ms = covey__times_median(&session->layer_times[layer]);
+    uint32_t layer_ms = covey__layer_median_ms(session, layer);
     return entry->late >= COVEY__JOB_BEHIND &&
            turn->now_ms > entry->heard_ms + (layer_ms > 1 ? layer_ms : 1) &&
            turn->now_ms < entry->asked_ms + COVEY__JOB_BEHIND_MS;
@@ -124,6 +136,7 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
     request->began_ms = turn->now_ms;
     request->look_ms = 0;
     request->looks = 0;
+    covey__relay_expect(turn, request);
     set_patience(turn, request);
     request->local = COVEY__LOCAL_NONE;
     memset(request->local_slots, 0, sizeof(request->local_slots));
@@ -142,6 +155,9 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
         request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
     covey__relay_begin(turn, request, event->body_len);
+    if (version->plan.layer[event->layer].relayed) {
+        set_patience(turn, request); /* whether it really is */
+    }
     return COVEY_OK;
 }
 

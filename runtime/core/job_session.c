@@ -89,6 +89,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     session->held.devices = 0;
     session->held.layers = 0;
     memset(session->layer_times, 0, sizeof(session->layer_times));
+    memset(session->relay_times, 0, sizeof(session->relay_times));
     memset(session->fed_times, 0, sizeof(session->fed_times));
     memset(session->run_times, 0, sizeof(session->run_times));
     memset(session->touched, 0, sizeof(session->touched));
@@ -305,7 +306,7 @@ static bool has_silent(const struct covey_job *job, const struct covey__session 
 {
     uint32_t layer_ms = 1;
     for (unsigned l = 0; l < version->plan.layers; l++) {
-        uint32_t ms = covey__times_median(&session->layer_times[l]);
+        uint32_t ms = covey__layer_median_ms(session, l);
         layer_ms = ms > layer_ms ? ms : layer_ms;
     }
     for (unsigned d = 0; d < version->plan.devices; d++) {

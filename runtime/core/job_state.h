@@ -27,11 +27,12 @@ enum {
     COVEY__JOB_ASSIGN_BYTES_MS = 20000, /* and so many more bytes of weights a millisecond */
     COVEY__JOB_ASSIGN_SHARE = 8,        /* of it where requests go on: they take most of the time */
     COVEY__JOB_DEBOUNCE_MS = 150,
-    COVEY__JOB_REPLAN_MS = 1000, /* after a plan that could not be used as it is */
-    COVEY__JOB_DIAL_MS = 100,    /* after a channel's end */
-    COVEY__JOB_RETRY_MS = 500,   /* dialling and assigning again */
-    COVEY__JOB_AVOID_MS = 30000, /* a device that could not be made ready is tried again */
-    COVEY__JOB_OVERDUE_MS = 250, /* before there are times to adapt to */
+    COVEY__JOB_REPLAN_MS = 1000,      /* after a plan that could not be used as it is */
+    COVEY__JOB_DIAL_MS = 100,         /* after a channel's end */
+    COVEY__JOB_RETRY_MS = 500,        /* dialling and assigning again */
+    COVEY__JOB_AVOID_MS = 30000,      /* a device that could not be made ready is tried again */
+    COVEY__JOB_OVERDUE_MS = 250,      /* before there are times to adapt to */
+    COVEY__JOB_OVERDUE_MAX_MS = 5000, /* by prediction alone */
     COVEY__JOB_OVERDUE_MIN_MS = 30,
     COVEY__JOB_HELD_UP_MS = 2, /* who looks at a deadline this late was busy meanwhile */
     COVEY__JOB_LOOKS_MAX = 3,
@@ -120,6 +121,7 @@ struct covey__session {
     struct covey_plan_request costs;
     struct covey_plan_held held; /* by whoever was ready once */
     struct covey__times layer_times[COVEY_LAYERS_MAX];
+    struct covey__times relay_times[COVEY_LAYERS_MAX]; /* where their inputs were relayed */
     struct covey__times run_times[COVEY_TILE_RUNS_MAX];
     struct covey__times fed_times[COVEY_TILE_RUNS_MAX]; /* of the layer that the run fed */
     uint32_t fed_wrong; /* the version whose runs feed no more: something was wrong once */
@@ -371,6 +373,8 @@ struct covey__times *covey__request_times(struct covey__session *session,
                                           const struct covey__request *request);
 
 /* job_relay.c: holders of a layer that give one another its input */
+/* For who asks how long the layer takes, before it is known who can be in a relay. */
+void covey__relay_expect(struct covey__turn *turn, struct covey__request *request);
 /* The layer begins, and who is to be asked is known: whether so, and by whom. */
 void covey__relay_begin(struct covey__turn *turn, struct covey__request *request,
                         size_t input_bytes);
@@ -388,6 +392,15 @@ void covey__times_add(struct covey__times *times, uint64_t ms);
 void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned beside);
 /* The middle one; 0 while there are too few to tell. */
 uint32_t covey__times_median(const struct covey__times *times);
+/* Of a layer, relayed or not: the longer. */
+uint32_t covey__layer_median_ms(const struct covey__session *session, unsigned layer);
+/* What a layer has taken so far; of one that is relayed no more, before that is known, what it took
+ * when it was, as often as its input goes through one link now. If it were not waited for that long
+ * it would never be known: what is computed here meanwhile does not count. */
+const struct covey__times *covey__known_times(struct covey__session *session,
+                                              const struct covey__version *version,
+                                              const struct covey__request *request,
+                                              unsigned *out_factor);
 /* How long most take: the median, some median deviations and a quarter above; 0 while there are too
  * few to tell. */
 uint32_t covey__times_usual(const struct covey__times *times);

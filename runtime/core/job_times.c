@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_state.h"
+#include "plan_private.h"
 
 void covey__times_add(struct covey__times *times, uint64_t ms)
 {
@@ -31,6 +32,13 @@ uint32_t covey__times_median(const struct covey__times *times)
     return middle(sorted, times->count);
 }
 
+uint32_t covey__layer_median_ms(const struct covey__session *session, unsigned layer)
+{
+    uint32_t ms = covey__times_median(&session->layer_times[layer]);
+    uint32_t relayed_ms = covey__times_median(&session->relay_times[layer]);
+    return relayed_ms > ms ? relayed_ms : ms;
+}
+
 uint32_t covey__times_usual(const struct covey__times *times)
 {
     uint32_t away[COVEY__JOB_TIMES];
@@ -59,6 +67,32 @@ void covey__times_add_beside(struct covey__times *times, uint64_t ms, unsigned b
     uint64_t median = covey__times_median(times), least = beside > 0 ? ms / beside : ms;
     uint64_t usual = median == 0 || median > ms ? ms : median;
     covey__times_add(times, usual > least ? usual : least);
+}
+
+static unsigned count_holders(const struct covey__version *version, unsigned layer)
+{
+    const struct covey_plan_layer *shape = &version->plan.layer[layer];
+    uint32_t holders = 0;
+    for (unsigned slot = 0; slot < shape->slots; slot++) {
+        holders |= shape->holder[slot] != version->self ? covey__run_bit(shape->holder[slot]) : 0;
+    }
+    return covey__count_of(holders);
+}
+
+const struct covey__times *covey__known_times(struct covey__session *session,
+                                              const struct covey__version *version,
+                                              const struct covey__request *request,
+                                              unsigned *out_factor)
+{
+    const struct covey__times *times = covey__request_times(session, request);
+    *out_factor = 1;
+    if (times != &session->layer_times[request->layer] || covey__times_median(times) != 0 ||
+        !version->plan.layer[request->layer].relayed) {
+        return times;
+    }
+    unsigned holders = count_holders(version, request->layer);
+    *out_factor = holders > 1 ? holders : 1;
+    return &session->relay_times[request->layer];
 }
 
 /* Trying again costs a whole run more, and its devices their rows for a while. Until a run has

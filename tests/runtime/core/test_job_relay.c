@@ -23,14 +23,14 @@ static void say_stalled(struct world *w, unsigned device, uint32_t missing)
 }
 
 /* Layer 0's holders give one another its input: all links are slow. */
-static struct world *relay_world(unsigned devices)
+static struct world *slow_world(unsigned devices, unsigned parity, uint32_t link_mbytes)
 {
-    struct world *w = world_new(devices, 1);
+    struct world *w = world_new(devices, parity);
     w->input_len = 262144;
     w->costs.cost[0].input_bytes = (uint32_t)w->input_len;
     w->costs.cost[0].unit.flops = 8000000;
     for (unsigned i = 0; i < w->view.devices; i++) {
-        w->view.device[i].link_mbytes = 12;
+        w->view.device[i].link_mbytes = link_mbytes;
     }
     open_session(w);
     assert_int_equal(w->active, 1);
@@ -38,6 +38,11 @@ static struct world *relay_world(unsigned devices)
     assert_false(w->plan.layer[1].relayed);
     assert_int_equal(begin(w, 7), COVEY_OK);
     return w;
+}
+
+static struct world *relay_world(unsigned devices)
+{
+    return slow_world(devices, 1, 12);
 }
 
 static struct world *begun(void)
@@ -239,6 +244,91 @@ static void test_the_same_layer_again(void **state)
     finish(w, REQUEST);
 }
 
+/* Request after request until this one, each answered by all after so long. */
+static uint64_t begin_after(struct world *w, uint64_t request, unsigned requests, unsigned ms)
+{
+    for (unsigned i = 0; i < requests; i++) {
+        start_layer(w, request, 0);
+        pass(w, ms);
+        answer_from(w, 0, DEVICES_ALL);
+        end(w, request);
+        assert_int_equal(begin(w, ++request), COVEY_OK);
+    }
+    return request;
+}
+
+enum { TIMES = 8, RESCUE_MS = 3, LAST = DEVICES_ALL - 1 };
+
+/* After eight relayed requests of 100 ms the ninth had a wrong answer, and all but one have
+ * answered it again. */
+static struct world *asked_again(uint64_t *out_request)
+{
+    struct world *w = slow_world(DEVICES_ALL, 0, 12);
+    w->view.device[0].mflops = UINT32_MAX; /* what is late is soon made up for */
+    *out_request = begin_after(w, REQUEST, TIMES, 100);
+    start_layer(w, *out_request, 0);
+    assert_int_equal(w->relayed, HOLDERS);
+    pass(w, 100);
+    answer_from(w, 0, DEVICES_ALL);
+    start_layer(w, *out_request, 0);
+    assert_int_equal(w->relayed, 0);
+    answer_from(w, 0, LAST);
+    return w;
+}
+
+/* From the owner alone the input goes through its link once a holder: so much longer it is waited
+ * for, or an answer would be late each time, and never be known to be wrong. */
+static void test_what_is_relayed_no_more_has_its_time(void **state)
+{
+    (void)state;
+    uint64_t request;
+    struct world *w = asked_again(&request);
+    computed_here_after(w, 4 * 125 + RESCUE_MS);
+    finish(w, request);
+}
+
+/* Then it is known how long that takes, beside what relaying does. */
+static void test_what_is_relayed_no_more_is_learned(void **state)
+{
+    (void)state;
+    uint64_t request;
+    struct world *w = asked_again(&request);
+    pass(w, 300);
+    answer(w, LAST);
+    assert_int_equal(w->done, TIMES + 2);
+    request = begin_after(w, request, TIMES, 300);
+    start_layer(w, request, 0);
+    assert_int_equal(w->relayed, 0);
+    answer_from(w, 0, LAST);
+    computed_here_after(w, 375 + RESCUE_MS);
+    finish(w, request);
+}
+
+/* Before it is known how long a layer takes, it is what was predicted, where that is long. */
+static void test_slow_links_are_waited_for_at_first(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned link_mbytes, least_ms;
+        bool again;
+    } cases[] = {{12, 250, false}, {12, 4 * 250, true}, {1, 500, false}};
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world *w = slow_world(DEVICES_ALL, 0, cases[i].link_mbytes);
+        w->view.device[0].mflops = UINT32_MAX;
+        start_layer(w, REQUEST, 0);
+        if (cases[i].again) {
+            answer_from(w, 0, DEVICES_ALL);
+            start_layer(w, REQUEST, 0);
+        }
+        answer_from(w, 0, DEVICES_ALL - 1);
+        uint64_t predicted_ms = (uint64_t)w->plan.layer[0].predicted_us * 2 / 1000;
+        bool known = predicted_ms > cases[i].least_ms;
+        assert_int_equal(known, i == 2);
+        computed_here_after(w, known ? predicted_ms : cases[i].least_ms);
+        finish(w, REQUEST);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +341,9 @@ int main(void)
         cmocka_unit_test(test_other_complaints_are_not_heard),
         cmocka_unit_test(test_a_wrong_answer_ends_the_relaying),
         cmocka_unit_test(test_the_same_layer_again),
+        cmocka_unit_test(test_what_is_relayed_no_more_has_its_time),
+        cmocka_unit_test(test_what_is_relayed_no_more_is_learned),
+        cmocka_unit_test(test_slow_links_are_waited_for_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
