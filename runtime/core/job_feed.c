@@ -19,7 +19,7 @@ void covey__feed_begin(struct covey__turn *turn, struct covey__request *request)
     }
     /* Session computes all of it again: something was wrong, and nobody knows whose fault it was.
      */
-    if ((request->fed_runs >> tiles->run & 1) != 0) {
+    if (request->fed_runs >> tiles->run != 0) {
         session->fed_wrong = version->number;
         return;
     }

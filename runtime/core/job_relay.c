@@ -47,23 +47,22 @@ void covey__relay_begin(struct covey__turn *turn, struct covey__request *request
     struct covey__session *session = covey__request_session(turn->job, request);
     const struct covey__version *version = covey__request_version(turn->job, request);
     struct covey__relay *relay = &request->relay;
-    unsigned word = request->layer / 64;
-    uint64_t bit = UINT64_C(1) << (request->layer % 64);
     relay->members = 0;
     memset(relay->owed, 0, sizeof(relay->owed));
+    memset(relay->given, 0, sizeof(relay->given));
+    /* Asked again: something was wrong, and nobody knows whose fault it was. */
+    if (request->layer < relay->reached) {
+        session->fed_wrong = version->number;
+    }
     if (!version->plan.layer[request->layer].relayed || request->fed != 0) {
         return;
-    }
-    /* Asked again: something was wrong, and nobody knows whose fault it was. */
-    if ((relay->before[word] & bit) != 0) {
-        session->fed_wrong = version->number;
     }
     uint32_t members = members_of(turn, request);
     if (session->fed_wrong == version->number || request->attempts == UINT8_MAX ||
         input_bytes > COVEY_BODY_MAX || !can_be_cut((uint32_t)input_bytes, members)) {
         return;
     }
-    relay->before[word] |= bit;
+    relay->reached = (uint16_t)(request->layer + 1);
     relay->members = members;
     relay->bytes = (uint32_t)input_bytes;
     relay->attempt = request->attempts++;
@@ -117,16 +116,23 @@ bool covey__relay_pump(struct covey__turn *turn, struct covey__request *request)
         for (unsigned m = 0; relay->owed[d] != 0; m++) {
             struct covey_work_message message = message_of(turn, request, COVEY_WORK_PIECE);
             message.tile.source = (uint8_t)m;
-            if ((relay->owed[d] & covey__run_bit(m)) != 0 &&
-                covey__update_send_part(
-                    turn->out, &version->plan.device[d], &message, request->input,
-                    covey_relay_piece(relay->bytes, relay->members, m)) != COVEY_OK) {
+            uint32_t bit = relay->owed[d] & covey__run_bit(m);
+            if (bit != 0 && covey__update_send_part(
+                                turn->out, &version->plan.device[d], &message, request->input,
+                                covey_relay_piece(relay->bytes, relay->members, m)) != COVEY_OK) {
                 return false;
             }
-            relay->owed[d] &= ~covey__run_bit(m);
+            relay->owed[d] &= ~bit;
+            relay->given[d] |= bit;
         }
     }
     return true;
+}
+
+/* Each piece once: who says that it does not come gets no more than the input. */
+static void owe(struct covey__relay *relay, unsigned device, uint32_t pieces)
+{
+    relay->owed[device] |= pieces & ~relay->given[device];
 }
 
 void covey__relay_lost(struct covey__request *request, unsigned device)
@@ -136,23 +142,54 @@ void covey__relay_lost(struct covey__request *request, unsigned device)
         return;
     }
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        relay->owed[d] |= d != device ? covey__run_bit(device) : 0;
+        owe(relay, d, d != device ? covey__run_bit(device) : 0);
     }
 }
 
-/* Whoever held others up is left out for a while, unless it has answered: then it has given its
- * piece, and only that is late. Who misses most pieces has been held up itself. */
-static void avoid(struct covey__turn *turn, const struct covey__request *request, unsigned device,
+static void avoid(struct covey__turn *turn, const struct covey__request *request, unsigned device)
+{
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    turn->job->peer[version->peer[device]].relay_avoid_ms = turn->now_ms + COVEY__JOB_TILE_AVOID_MS;
+}
+
+/* It had its own piece, and something was wrong with it or another: like a wrong answer, but
+ * nothing has to be computed again. */
+void covey__relay_refused(struct covey__turn *turn, const struct covey__request *request,
+                          unsigned device)
+{
+    if (request->running && (request->relay.members & covey__run_bit(device)) != 0) {
+        avoid(turn, request, device);
+    }
+}
+
+/* Who has answered has given its piece, and only that is late, or lost between two. Not so if it
+ * happens again, in what began after that was known. */
+static bool is_forgiven(const struct covey__turn *turn, const struct covey__request *request,
+                        struct covey__job_peer_entry *giver)
+{
+    uint64_t before_ms = giver->relay_late_ms;
+    giver->relay_late_ms = turn->now_ms;
+    return before_ms == 0 || request->began_ms < before_ms ||
+           turn->now_ms > before_ms + COVEY__JOB_TILE_AVOID_MS;
+}
+
+/* Whoever held others up is left out for a while. Who misses most pieces, all it ever said taken
+ * together, has been held up itself. */
+static void blame(struct covey__turn *turn, const struct covey__request *request, unsigned device,
                   uint32_t missing)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
-    if (2 * covey__count_of(missing) > covey__count_of(request->relay.members)) {
-        missing = covey__run_bit(device);
+    const struct covey__relay *relay = &request->relay;
+    uint32_t all = missing | relay->owed[device] | relay->given[device];
+    if (2 * covey__count_of(all) > covey__count_of(relay->members)) {
+        avoid(turn, request, device);
+        return;
     }
     for (unsigned d = 0; d < version->plan.devices; d++) {
-        if ((missing & covey__run_bit(d)) != 0 && request->out[d].state != COVEY__OUT_ANSWERED) {
-            turn->job->peer[version->peer[d]].relay_avoid_ms =
-                turn->now_ms + COVEY__JOB_TILE_AVOID_MS;
+        bool answered = request->out[d].state == COVEY__OUT_ANSWERED;
+        if ((missing & covey__run_bit(d)) != 0 &&
+            !(answered && is_forgiven(turn, request, &turn->job->peer[version->peer[d]]))) {
+            avoid(turn, request, d);
         }
     }
 }
@@ -177,8 +214,10 @@ void covey__relay_stalled(struct covey__turn *turn, const struct covey_incoming 
     if (missing == 0 || (missing & covey__run_bit(d)) != 0) {
         (void)covey__feed_refused(request, d); /* it cannot: asked as ever */
         covey__relay_lost(request, d);
+        avoid(turn, request, d);
         return;
     }
-    relay->owed[d] |= missing;
-    avoid(turn, request, d, missing);
+    missing &= ~(relay->owed[d] | relay->given[d]);
+    blame(turn, request, d, missing);
+    owe(relay, d, missing);
 }

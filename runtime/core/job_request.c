@@ -155,7 +155,9 @@ static bool take_answer(struct covey__turn *turn, struct covey__request *request
         turn->job->peer[version->peer[d]].late = 0;
         request->out[d].state = COVEY__OUT_ANSWERED;
         request->out[d].answer = in->body;
-    } else if (!covey__feed_refused(request, d)) {
+    } else if (covey__feed_refused(request, d)) {
+        covey__relay_refused(turn, request, d);
+    } else {
         refuse(turn, version, d, &request->out[d]);
     }
     turn->job->peer[version->peer[d]].heard_ms = turn->now_ms;

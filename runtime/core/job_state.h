@@ -60,6 +60,7 @@ struct covey__job_peer_entry {
     uint64_t avoid_ms;       /* not planned with before */
     uint64_t tile_avoid_ms;  /* gets no strip before */
     uint64_t relay_avoid_ms; /* gives nobody pieces of inputs before */
+    uint64_t relay_late_ms;  /* its piece was late last, though it had answered */
     uint8_t stalls;          /* strips that held others up, one after another */
     bool lied;               /* gets no more work, whatever happens */
 };
@@ -199,8 +200,9 @@ struct covey__relay {
     uint32_t members; /* who has a piece of it, and gives it to the others; 0: it goes as ever */
     uint32_t bytes;   /* all of it, as it travels */
     uint8_t attempt;
-    uint32_t owed[COVEY_PLAN_DEVICES_MAX];  /* by device: pieces of others it gets from here */
-    uint64_t before[COVEY_LAYERS_MAX / 64]; /* layers of the request it was done for */
+    uint16_t reached; /* behind the last layer of the request that it was done for */
+    /* by device: pieces of others that it is to get from here, or got */
+    uint32_t owed[COVEY_PLAN_DEVICES_MAX], given[COVEY_PLAN_DEVICES_MAX];
 };
 
 struct covey__request {
@@ -381,6 +383,9 @@ void covey__relay_begin(struct covey__turn *turn, struct covey__request *request
 /* Instead of EXECUTE, for who is fed. False: the update is full. */
 bool covey__relay_ask(struct covey__turn *turn, struct covey__request *request, unsigned device);
 bool covey__relay_pump(struct covey__turn *turn, struct covey__request *request);
+/* It could not compute with what others gave. */
+void covey__relay_refused(struct covey__turn *turn, const struct covey__request *request,
+                          unsigned device);
 /* What the device has not given will not come. */
 void covey__relay_lost(struct covey__request *request, unsigned device);
 void covey__relay_stalled(struct covey__turn *turn, const struct covey_incoming *in);

@@ -99,7 +99,7 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
                               struct covey__given_plan *out)
 {
     struct covey__tiles_plan *vacant = NULL;
-    unsigned kept = 0;
+    unsigned kept = 0, of_owner = 0;
     for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
         if (!plan->used) {
@@ -107,6 +107,7 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
             continue;
         }
         kept++;
+        of_owner += covey_node_id_equal(&plan->owner, owner);
         if (covey__fence_session(&plan->fence, fence)) {
             /* A session has one owner: pieces name the session alone. */
             if (!covey_node_id_equal(&plan->owner, owner)) {
@@ -123,7 +124,8 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
         err = check_plan(&vacant->plan, &tiles->self, &vacant->me);
     }
     if (err == COVEY_OK && covey__tiles_is_of_use(&vacant->plan)) {
-        err = kept < COVEY__TILES_PLANS ? COVEY_OK : COVEY_ERR_LIMIT;
+        bool room = kept < COVEY__TILES_PLANS && of_owner < COVEY__TILES_OWNER_PLANS;
+        err = room ? COVEY_OK : COVEY_ERR_LIMIT;
     }
     if (err == COVEY_OK) {
         vacant->owner = *owner;
@@ -370,37 +372,108 @@ static bool take_start(struct covey_tiles *tiles, const struct covey_incoming *i
     return false;
 }
 
-/* Room for one more piece of this peer's before its START: its own oldest gives way when it has
- * many, or the oldest of all when there is no other room. */
-static struct covey__tiles_early *
-add_early(struct covey_tiles *tiles, const struct covey_node_id *peer, struct covey_update *out)
+/* Of this peer, or of all, what is kept before its START. */
+struct kept {
+    unsigned count;
+    size_t bytes;
+};
+
+static struct kept kept_of(const struct covey_tiles *tiles, const struct covey_node_id *peer)
 {
-    struct covey__tiles_early *vacant = NULL, *own = NULL, *oldest = NULL;
-    unsigned of_peer = 0;
-    for (unsigned i = 0; i < COVEY__TILES_EARLY; i++) {
+    struct kept kept = {0, 0};
+    for (unsigned i = 0; i < tiles->earlies; i++) {
+        const struct covey__tiles_early *early = &tiles->early[i];
+        if (early->used && !early->dropped &&
+            (peer == NULL || covey_node_id_equal(&early->peer, peer))) {
+            kept.count++;
+            kept.bytes += early->body_len;
+        }
+    }
+    return kept;
+}
+
+static size_t share_of(struct kept kept)
+{
+    return kept.bytes +
+           kept.count * (size_t)(COVEY__TILES_PEER_EARLY_BYTES / COVEY__TILES_PEER_EARLY);
+}
+
+static struct covey__tiles_early *oldest_of(struct covey_tiles *tiles,
+                                            const struct covey_node_id *peer)
+{
+    struct covey__tiles_early *oldest = NULL;
+    for (unsigned i = 0; i < tiles->earlies; i++) {
         struct covey__tiles_early *early = &tiles->early[i];
-        if (!early->used) {
-            vacant = vacant == NULL ? early : vacant;
-            continue;
-        }
-        bool is_own = covey_node_id_equal(&early->peer, peer);
-        of_peer += is_own;
-        if (is_own && (own == NULL || early->at_ms < own->at_ms)) {
-            own = early;
-        }
-        if (oldest == NULL || early->at_ms < oldest->at_ms) {
+        if (early->used && !early->dropped && covey_node_id_equal(&early->peer, peer) &&
+            (oldest == NULL || early->at_ms < oldest->at_ms)) {
             oldest = early;
         }
     }
-    if (vacant != NULL && of_peer < COVEY__TILES_PEER_EARLY) {
-        return vacant;
+    return oldest;
+}
+
+/* What gives way where all there is room for is kept: the oldest of whoever has most of it, this
+ * piece among it. So nobody drives out what those sent who send little. */
+static struct covey__tiles_early *most_kept(struct covey_tiles *tiles,
+                                            const struct covey__tiles_early *piece)
+{
+    struct kept own = kept_of(tiles, &piece->peer);
+    size_t most = share_of((struct kept){own.count + 1, own.bytes + piece->body_len});
+    const struct covey_node_id *peer = &piece->peer;
+    for (unsigned i = 0; i < tiles->earlies; i++) {
+        const struct covey__tiles_early *early = &tiles->early[i];
+        size_t share = early->used && !early->dropped ? share_of(kept_of(tiles, &early->peer)) : 0;
+        if (share > most) {
+            most = share;
+            peer = &early->peer;
+        }
     }
-    struct covey__tiles_early *evicted = of_peer >= COVEY__TILES_PEER_EARLY ? own : oldest;
-    struct covey_action *action = covey__update_add(out, COVEY_ACTION_RELEASE);
-    if (action != NULL) {
-        action->body = evicted->body;
+    return oldest_of(tiles, peer);
+}
+
+static bool make_room(struct covey_tiles *tiles, const struct covey__tiles_early *piece)
+{
+    while (true) {
+        struct kept own = kept_of(tiles, &piece->peer), all = kept_of(tiles, NULL);
+        bool own_full =
+            own.count > 0 && (own.count >= COVEY__TILES_PEER_EARLY ||
+                              own.bytes + piece->body_len > COVEY__TILES_PEER_EARLY_BYTES);
+        bool full = all.count >= COVEY__TILES_EARLY ||
+                    all.bytes + piece->body_len > COVEY__TILES_EARLY_BYTES;
+        if (!own_full && !full) {
+            return true;
+        }
+        struct covey__tiles_early *evicted =
+            own_full ? oldest_of(tiles, &piece->peer) : most_kept(tiles, piece);
+        if (evicted == NULL) {
+            return false;
+        }
+        evicted->dropped = true;
     }
-    return action != NULL ? evicted : NULL;
+}
+
+/* Until its START comes. False: no room, it is not kept. */
+static bool keep_early(struct covey_tiles *tiles, const struct covey__tiles_early *piece,
+                       struct covey_update *out)
+{
+    if (!make_room(tiles, piece)) {
+        return false;
+    }
+    unsigned at = 0;
+    while (at < COVEY__TILES_EARLY && tiles->early[at].used) {
+        at++;
+    }
+    for (unsigned i = 0; at == COVEY__TILES_EARLY && i < COVEY__TILES_EARLY; i++) {
+        at = tiles->early[i].dropped ? i : at;
+    }
+    /* Fewer than all are wanted: what was not vacant was dropped. */
+    struct covey__tiles_early *early = &tiles->early[at];
+    if (early->used && !covey__update_release(out, &early->body)) {
+        return false;
+    }
+    tiles->earlies = at >= tiles->earlies ? at + 1 : tiles->earlies;
+    *early = *piece;
+    return true;
 }
 
 static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *in,
@@ -432,13 +505,7 @@ static bool take_piece(struct covey_tiles *tiles, const struct covey_incoming *i
     if (order <= 0) {
         return order == 0 && put_piece(job, &piece);
     }
-    struct covey__tiles_early *early = add_early(tiles, &in->peer, out);
-    if (early != NULL) {
-        unsigned earlies = (unsigned)(early - tiles->early) + 1;
-        tiles->earlies = earlies > tiles->earlies ? earlies : tiles->earlies;
-        *early = piece;
-    }
-    return early != NULL;
+    return keep_early(tiles, &piece, out);
 }
 
 static void take_drop(struct covey_tiles *tiles, const struct covey_incoming *in)

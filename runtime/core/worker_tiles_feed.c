@@ -26,6 +26,15 @@ size_t covey__tiles_due(const struct covey__tiles_job *job, unsigned segment, un
                : covey_tile_piece_bytes(covey__tiles_run(job), segment, rows, job->plan->plan.half);
 }
 
+static bool relays(const struct covey_plan *plan)
+{
+    bool any = false;
+    for (unsigned i = 0; i < plan->layers; i++) {
+        any = any || plan->layer[i].relayed;
+    }
+    return any;
+}
+
 size_t covey__tiles_piece_most(const struct covey__tiles_plan *plan,
                                const struct covey_incoming *in)
 {
@@ -33,7 +42,7 @@ size_t covey__tiles_piece_most(const struct covey__tiles_plan *plan,
     bool own = covey_node_id_equal(&plan->plan.device[tile->source], &in->peer);
     if (tile->run == COVEY_WORK_NO_RUN) {
         /* The owner gives what others did not. */
-        bool may = own || covey_node_id_equal(&plan->owner, &in->peer);
+        bool may = relays(&plan->plan) && (own || covey_node_id_equal(&plan->owner, &in->peer));
         return may && tile->segment == 0 ? COVEY_RELAY_PIECE_MAX : 0;
     }
     if (!own || tile->run >= plan->plan.runs || tile->segment == 0) {
@@ -49,11 +58,7 @@ size_t covey__tiles_piece_most(const struct covey__tiles_plan *plan,
 
 bool covey__tiles_is_of_use(const struct covey_plan *plan)
 {
-    bool relays = false;
-    for (unsigned i = 0; i < plan->layers; i++) {
-        relays = relays || plan->layer[i].relayed;
-    }
-    return relays || plan->runs > 0;
+    return relays(plan) || plan->runs > 0;
 }
 
 bool covey__tiles_may_relay(const struct covey__tiles_plan *plan, const struct covey_incoming *in)

@@ -11,12 +11,15 @@
 #include "worker_tiles.h"
 
 enum {
-    COVEY__TILES_PLANS = 8, /* 60 KiB each: only assignments with tile runs keep one */
+    COVEY__TILES_PLANS = 12,      /* 60 KiB each: only assignments whose pieces may come keep one */
+    COVEY__TILES_OWNER_PLANS = 8, /* another owner must find room too */
     COVEY__TILES_JOBS = 64,
     COVEY__TILES_LATE = 16,       /* so many STARTs later nothing comes for a job that is done */
     COVEY__TILES_OWNER_JOBS = 48, /* another owner must find room too */
     COVEY__TILES_EARLY = 64,
-    COVEY__TILES_PEER_EARLY = 16,  /* of one holder, for all requests */
+    COVEY__TILES_PEER_EARLY = 16,                              /* of one holder, for all requests */
+    COVEY__TILES_PEER_EARLY_BYTES = 2 * COVEY_RELAY_PIECE_MAX, /* more only if it is one piece */
+    COVEY__TILES_EARLY_BYTES = 8 * COVEY_RELAY_PIECE_MAX,
     COVEY__TILES_EARLY_MS = 10000, /* its START comes by another way, but not that much later */
     COVEY__TILES_SILENT_MS = 60000,
 };

@@ -22,27 +22,40 @@ static void say_stalled(struct world *w, unsigned device, uint32_t missing)
     tell(w, device, &m, 0, 0);
 }
 
-/* Layer 0's holders give one another its input: all links are slow. */
-static struct world *slow_world(unsigned devices, unsigned parity, uint32_t link_mbytes)
+struct links {
+    unsigned relayed, parity;
+    uint32_t mbytes;
+};
+
+/* The first layers' holders give one another their input: all links are slow. */
+static struct world *slow_world(unsigned devices, const struct links *links)
 {
-    struct world *w = world_new(devices, parity);
+    struct world *w = world_new(devices, links->parity);
     w->input_len = 262144;
-    w->costs.cost[0].input_bytes = (uint32_t)w->input_len;
-    w->costs.cost[0].unit.flops = 8000000;
+    for (unsigned i = 0; i < links->relayed; i++) {
+        w->costs.cost[i].input_bytes = (uint32_t)w->input_len;
+        w->costs.cost[i].unit.flops = 8000000;
+    }
     for (unsigned i = 0; i < w->view.devices; i++) {
-        w->view.device[i].link_mbytes = link_mbytes;
+        w->view.device[i].link_mbytes = links->mbytes;
     }
     open_session(w);
     assert_int_equal(w->active, 1);
-    assert_true(w->plan.layer[0].relayed);
-    assert_false(w->plan.layer[1].relayed);
-    assert_int_equal(begin(w, 7), COVEY_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(w->plan.layer[i].relayed, i < links->relayed);
+    }
+    assert_int_equal(begin(w, REQUEST), COVEY_OK);
     return w;
+}
+
+static struct world *world_with(unsigned devices, unsigned relayed)
+{
+    return slow_world(devices, &(struct links){relayed, 1, 12});
 }
 
 static struct world *relay_world(unsigned devices)
 {
-    return slow_world(devices, 1, 12);
+    return world_with(devices, 1);
 }
 
 static struct world *begun(void)
@@ -52,6 +65,15 @@ static struct world *begun(void)
     assert_int_equal(w->relayed, HOLDERS);
     assert_int_equal(asked(w), 0);
     return w;
+}
+
+/* The request after one that all have answered: who is in its relay. */
+static uint32_t next_relay(struct world *w, uint64_t request)
+{
+    end(w, request - 1);
+    assert_int_equal(begin(w, request), COVEY_OK);
+    start_layer(w, request, 0);
+    return w->relayed;
 }
 
 /* Each holder gets its piece and who has the others; their answers end the layer as ever, and say
@@ -118,10 +140,9 @@ static void test_the_others_share_the_input(void **state)
     for (unsigned d = 2; d < DEVICES_ALL; d++) {
         set_peer(w, d, COVEY_PEER_GONE);
     }
-    start_layer(w, REQUEST, 0);
-    assert_int_equal(w->relayed, 0);
+    assert_int_equal(next_relay(w, REQUEST + 1), 0);
     assert_int_equal(asked(w), 1U << 1);
-    finish(w, REQUEST);
+    finish(w, REQUEST + 1);
 }
 
 /* Whoever misses pieces gets those; who kept them back is in no relay for a while, but gets the
@@ -145,12 +166,39 @@ static void test_missing_pieces_are_given(void **state)
     answer_from(w, 0, DEVICES_ALL);
     assert_int_equal(w->done, 3);
     assert_int_equal(w->layer_done.fed, HOLDERS & ~2U);
-    end(w, REQUEST + 1);
-    pass(w, 3000);
-    assert_int_equal(begin(w, REQUEST + 2), COVEY_OK);
-    start_layer(w, REQUEST + 2, 0);
-    assert_int_equal(w->relayed, HOLDERS);
-    finish(w, REQUEST + 2);
+    pass(w, 2999);
+    assert_int_equal(next_relay(w, REQUEST + 2), HOLDERS & ~2U);
+    answer_from(w, 0, DEVICES_ALL);
+    pass(w, 1);
+    assert_int_equal(next_relay(w, REQUEST + 3), HOLDERS);
+    finish(w, REQUEST + 3);
+}
+
+/* Who has no piece leaves none behind when it is lost. */
+static void test_others_leave_no_piece_behind(void **state)
+{
+    (void)state;
+    struct world *w = begun();
+    say_stalled(w, 2, 1U << 1);
+    answer_from(w, 0, DEVICES_ALL);
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS & ~2U);
+    set_peer(w, 1, COVEY_PEER_GONE);
+    assert_int_equal(w->pieces, 0);
+    finish(w, REQUEST + 1);
+}
+
+/* Who is complained of once is left out for three seconds, not for as long as that is repeated. */
+static void test_repeated_complaints_change_nothing(void **state)
+{
+    (void)state;
+    struct world *w = begun();
+    say_stalled(w, 2, 1U << 1);
+    pass(w, 2000);
+    say_stalled(w, 2, 1U << 1);
+    answer_from(w, 0, DEVICES_ALL);
+    pass(w, 1000);
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS);
+    finish(w, REQUEST + 1);
 }
 
 /* Who misses most of the pieces was held up itself: it is left out, not the others. */
@@ -168,7 +216,69 @@ static void test_who_misses_most_is_left_out(void **state)
     finish(w, REQUEST + 1);
 }
 
-/* A holder that cannot take part says so, or refuses: it is asked with the whole input. */
+/* Whoever says again that pieces do not come, of whomever, is given each once; and it is the one
+ * that is left out when those are most of all. */
+static void test_each_piece_is_given_once(void **state)
+{
+    (void)state;
+    struct world *w = begun();
+    for (unsigned i = 0; i < 5; i++) {
+        say_stalled(w, 2, 1U << 1 | 1U << 0 | 1U << 7); /* the owner has none, 7 is nobody */
+        assert_int_equal(w->pieces, 1);
+    }
+    set_peer(w, 1, COVEY_PEER_GONE);
+    assert_int_equal(w->pieces, 3); /* to 3 and 4 */
+    say_stalled(w, 2, HOLDERS & ~(1U << 2));
+    assert_int_equal(w->pieces, 5);
+    say_stalled(w, 3, 1U << 1);
+    assert_int_equal(w->pieces, 5);
+    answer_from(w, 0, DEVICES_ALL);
+    finish(w, REQUEST);
+}
+
+static void test_complaints_of_all_by_turns_leave_out_who_complains(void **state)
+{
+    (void)state;
+    struct world *w = relay_world(DEVICES_ALL + 1);
+    start_layer(w, REQUEST, 0);
+    say_stalled(w, 2, 1U << 1 | 1U << 3);
+    say_stalled(w, 2, 1U << 4);
+    answer_from(w, 0, DEVICES_ALL + 1);
+    assert_int_equal(next_relay(w, REQUEST + 1), 1U << 4 | 1U << 5);
+    finish(w, REQUEST + 1);
+}
+
+/* Who has answered has given its piece, which may be late; if it is late again, in what began after
+ * that was known, it is left out, for a while. */
+static void test_who_is_late_again_is_left_out(void **state)
+{
+    (void)state;
+    struct world *w = begun();
+    answer(w, 1);
+    pass(w, 10);
+    say_stalled(w, 2, 1U << 1);
+    say_stalled(w, 3, 1U << 1);
+    assert_int_equal(w->pieces, 2);
+    answer_from(w, 0, DEVICES_ALL);
+    pass(w, 10);
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS);
+    answer(w, 1);
+    pass(w, 10);
+    say_stalled(w, 2, 1U << 1);
+    answer_from(w, 0, DEVICES_ALL);
+    assert_int_equal(next_relay(w, REQUEST + 2), HOLDERS & ~(1U << 1));
+    answer_from(w, 0, DEVICES_ALL);
+    pass(w, 3001);
+    assert_int_equal(next_relay(w, REQUEST + 3), HOLDERS);
+    answer(w, 1);
+    say_stalled(w, 2, 1U << 1);
+    answer_from(w, 0, DEVICES_ALL);
+    assert_int_equal(next_relay(w, REQUEST + 4), HOLDERS); /* long ago */
+    finish(w, REQUEST + 4);
+}
+
+/* A holder that cannot take part says so, or refuses: it is asked with the whole input, and in no
+ * relay for a while, since what it was given may be what is wrong. */
 static void test_who_cannot_is_asked(void **state)
 {
     (void)state;
@@ -187,7 +297,8 @@ static void test_who_cannot_is_asked(void **state)
         answer_from(w, 0, DEVICES_ALL);
         assert_int_equal(w->done, 1);
         assert_int_equal(w->layer_done.fed, HOLDERS & ~(1U << 2));
-        finish(w, REQUEST);
+        assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS & ~(1U << 2));
+        finish(w, REQUEST + 1);
     }
 }
 
@@ -205,9 +316,21 @@ static void test_other_complaints_are_not_heard(void **state)
     set_peer(w, 7, COVEY_PEER_UP);
     w->relay[7] = w->relay[2];
     say_stalled(w, 7, 1U << 1);
+    uint8_t bytes[8] = {1U << 1};
+    struct covey_work_message m = {.type = COVEY_WORK_STALLED, .tile = w->relay[2]};
+    m.tile.run = COVEY_WORK_NO_RUN;
+    m.tile.missing = covey_bytes_of(bytes, sizeof(bytes));
+    tell(w, 2, &m, 0, 0); /* of more devices than there are */
+    w->relay[2].fence.version++;
+    say_stalled(w, 2, 1U << 1);
     assert_int_equal(w->pieces, 0);
     assert_int_equal(asked(w), 0);
-    finish(w, REQUEST);
+    say_stalled(w, 4, 1U << 4);
+    assert_int_equal(asked(w), 1U << 4);
+    say_stalled(w, 4, 1U << 1); /* it has the whole input now */
+    answer_from(w, 0, DEVICES_ALL);
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS & ~(1U << 4));
+    finish(w, REQUEST + 1);
 }
 
 /* Asked again, after a wrong answer to what others gave: all get the whole input from the owner,
@@ -230,6 +353,121 @@ static void test_a_wrong_answer_ends_the_relaying(void **state)
     assert_int_equal(w->relayed, 0);
     assert_int_equal(asked(w), HOLDERS);
     finish(w, REQUEST + 1);
+}
+
+/* The request begins again with a layer that was not relayed the first time: nothing is, now. */
+static void test_nothing_is_relayed_the_second_time(void **state)
+{
+    (void)state;
+    struct world *w = world_with(DEVICES_ALL, 2);
+    size_t len = w->input_len;
+    w->input_len = 64; /* almost only zeros */
+    start_layer(w, REQUEST, 0);
+    assert_int_equal(w->relayed, 0);
+    answer_from(w, 0, DEVICES_ALL);
+    w->input_len = len;
+    start_layer(w, REQUEST, 1);
+    assert_int_equal(w->relayed, HOLDERS);
+    answer_from(w, 0, DEVICES_ALL);
+    start_layer(w, REQUEST, 0);
+    assert_int_equal(w->relayed, 0);
+    answer_from(w, 0, DEVICES_ALL);
+    start_layer(w, REQUEST, 1);
+    assert_int_equal(w->relayed, 0);
+    finish(w, REQUEST);
+}
+
+/* Who owes an answer would hold all others up: it gets the whole input, and no piece. */
+static void test_who_is_doubted_has_no_piece(void **state)
+{
+    (void)state;
+    struct world *w = begun();
+    answer_local(w, 0);
+    for (unsigned d = 1; d < DEVICES_ALL - 1; d++) {
+        answer(w, d);
+    }
+    assert_int_equal(w->done, 1);
+    pass(w, 1000);
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS & ~(1U << 4));
+    assert_int_equal(asked(w), 1U << 4);
+    finish(w, REQUEST + 1);
+}
+
+/* Pieces have a length that a holder keeps before its RELAY. */
+static void test_pieces_are_bounded(void **state)
+{
+    (void)state;
+    struct world *w = relay_world(DEVICES_ALL);
+    w->input_len = (size_t)4 * COVEY_RELAY_PIECE_MAX + 1;
+    start_layer(w, REQUEST, 0);
+    assert_int_equal(w->relayed, 0);
+    assert_int_equal(asked(w), HOLDERS);
+    answer_from(w, 0, DEVICES_ALL);
+    w->input_len--;
+    assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS);
+    finish(w, REQUEST + 1);
+}
+
+/* What was given in one layer says nothing of the next. */
+static void test_each_layer_has_pieces_of_its_own(void **state)
+{
+    (void)state;
+    struct world *w = world_with(DEVICES_ALL, 2);
+    for (unsigned layer = 0; layer < 2; layer++) {
+        struct covey_work_tile before = w->relay[2];
+        start_layer(w, REQUEST, layer);
+        assert_int_equal(w->relayed, HOLDERS);
+        answer(w, 1);
+        if (layer > 0) {
+            struct covey_work_tile now = w->relay[2];
+            w->relay[2] = before;
+            say_stalled(w, 2, 1U << 1);
+            w->relay[2] = now;
+            assert_int_equal(w->pieces, 0);
+        }
+        say_stalled(w, 2, 1U << 1);
+        assert_int_equal(w->given[2], 1U << 1);
+        assert_int_equal(w->pieces, 1);
+        answer_from(w, 0, DEVICES_ALL);
+    }
+    finish(w, REQUEST);
+}
+
+/* Pieces are waited for as long as that layer usually takes, and a little; at first for long. */
+static void test_pieces_are_waited_for_as_usual(void **state)
+{
+    (void)state;
+    static const unsigned took_ms[] = {100, 70000};
+    for (unsigned how = 0; how < 2; how++) {
+        struct world *w = world_with(DEVICES_ALL, 2);
+        uint64_t request = REQUEST;
+        start_layer(w, request, 0);
+        assert_int_equal(w->relay[1].stall_ms, 250 + 20);
+        for (; request < REQUEST + 8; request++) {
+            pass(w, took_ms[how]);
+            answer_from(w, 0, DEVICES_ALL);
+            assert_int_equal(next_relay(w, request + 1), HOLDERS);
+        }
+        assert_int_equal(w->relay[1].stall_ms, how == 0 ? 100 + 25 + 20 : UINT16_MAX);
+        answer_from(w, 0, DEVICES_ALL);
+        start_layer(w, request, 1);
+        assert_int_equal(w->relay[1].stall_ms, 250 + 20);
+        finish(w, request);
+    }
+}
+
+/* One layer after the other is, as long as nothing is wrong. */
+static void test_layer_after_layer_is_relayed(void **state)
+{
+    (void)state;
+    struct world *w = world_with(DEVICES_ALL, 3);
+    for (unsigned layer = 0; layer < 3; layer++) {
+        start_layer(w, REQUEST, layer);
+        assert_int_equal(w->relayed, HOLDERS);
+        answer_from(w, 0, DEVICES_ALL);
+    }
+    assert_int_equal(w->done, 3);
+    finish(w, REQUEST);
 }
 
 /* The same layer, exact, is asked again at once. */
@@ -263,7 +501,7 @@ enum { TIMES = 8, RESCUE_MS = 3, LAST = DEVICES_ALL - 1 };
  * answered it again. */
 static struct world *asked_again(uint64_t *out_request)
 {
-    struct world *w = slow_world(DEVICES_ALL, 0, 12);
+    struct world *w = slow_world(DEVICES_ALL, &(struct links){1, 0, 12});
     w->view.device[0].mflops = UINT32_MAX; /* what is late is soon made up for */
     *out_request = begin_after(w, REQUEST, TIMES, 100);
     start_layer(w, *out_request, 0);
@@ -313,7 +551,7 @@ static void test_slow_links_are_waited_for_at_first(void **state)
         bool again;
     } cases[] = {{12, 250, false}, {12, 4 * 250, true}, {1, 500, false}};
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct world *w = slow_world(DEVICES_ALL, 0, cases[i].link_mbytes);
+        struct world *w = slow_world(DEVICES_ALL, &(struct links){1, 0, cases[i].link_mbytes});
         w->view.device[0].mflops = UINT32_MAX;
         start_layer(w, REQUEST, 0);
         if (cases[i].again) {
@@ -336,10 +574,21 @@ int main(void)
         cmocka_unit_test(test_the_lost_ones_piece_comes_from_the_owner),
         cmocka_unit_test(test_the_others_share_the_input),
         cmocka_unit_test(test_missing_pieces_are_given),
+        cmocka_unit_test(test_others_leave_no_piece_behind),
+        cmocka_unit_test(test_repeated_complaints_change_nothing),
         cmocka_unit_test(test_who_misses_most_is_left_out),
+        cmocka_unit_test(test_each_piece_is_given_once),
+        cmocka_unit_test(test_complaints_of_all_by_turns_leave_out_who_complains),
+        cmocka_unit_test(test_who_is_late_again_is_left_out),
         cmocka_unit_test(test_who_cannot_is_asked),
         cmocka_unit_test(test_other_complaints_are_not_heard),
         cmocka_unit_test(test_a_wrong_answer_ends_the_relaying),
+        cmocka_unit_test(test_nothing_is_relayed_the_second_time),
+        cmocka_unit_test(test_pieces_are_waited_for_as_usual),
+        cmocka_unit_test(test_layer_after_layer_is_relayed),
+        cmocka_unit_test(test_who_is_doubted_has_no_piece),
+        cmocka_unit_test(test_pieces_are_bounded),
+        cmocka_unit_test(test_each_layer_has_pieces_of_its_own),
         cmocka_unit_test(test_the_same_layer_again),
         cmocka_unit_test(test_what_is_relayed_no_more_has_its_time),
         cmocka_unit_test(test_what_is_relayed_no_more_is_learned),

@@ -468,7 +468,8 @@ static void test_versions_and_epochs_are_bounded(void **state)
     world_free(w);
 }
 
-static void assign_rows(struct world *w, struct covey_fence fence, const struct covey_plan *plan)
+static void assign_plan(struct world *w, unsigned owner, struct covey_fence fence,
+                        const struct covey_plan *plan)
 {
     static uint8_t bytes[COVEY__PLAN_MAX];
     struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
@@ -477,7 +478,7 @@ static void assign_rows(struct world *w, struct covey_fence fence, const struct 
                      COVEY_OK);
     m.assign.fence = fence;
     m.assign.plan = covey_bytes_of(bytes, len);
-    tell(w, 0, &m, 0);
+    tell(w, owner, &m, 0);
 }
 
 /* A plan without tile runs says who else holds a layer by rows: it is passed on as it is, and not
@@ -499,18 +500,45 @@ static void test_plans_without_runs_are_passed_on(void **state)
                                          .by_rows = true}}};
     for (unsigned i = 1; i <= 20; i++) {
         plan.term = i;
-        assign_rows(w, fence_of(i, 1), &plan);
+        assign_plan(w, 0, fence_of(i, 1), &plan);
         assert_int_equal(w->assigned, 1);
         assert_true(w->planned);
         assert_int_equal(w->device, 1);
         assert_memory_equal(&w->plan, &plan, sizeof(plan));
-        assign_rows(w, fence_of(i, 1), &plan); /* again, as after a lost channel */
+        assign_plan(w, 0, fence_of(i, 1), &plan); /* again, as after a lost channel */
         assert_int_equal(w->assigned, 1);
         assert_int_equal(w->device, 1);
     }
     plan.device[1].bytes[0] = 98;
-    assign_rows(w, fence_of(21, 1), &plan);
+    assign_plan(w, 0, fence_of(21, 1), &plan);
     assert_int_equal(w->assigned, 0);
+    world_free(w);
+}
+
+/* Plans whose pieces may come are kept, so many of one owner: another finds room too. */
+static void test_plans_of_one_owner_are_bounded(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct covey_plan plan = {.devices = 2,
+                              .device = {{{99}}, {{7}}},
+                              .layers = 1,
+                              .layer = {{.units = 2,
+                                         .groups = 1,
+                                         .slots = 2,
+                                         .group_units = 2,
+                                         .holder = {0, 1},
+                                         .relayed = true}}};
+    unsigned kept = 0;
+    for (unsigned i = 1; i <= 20; i++) {
+        assign_plan(w, 0, fence_of(i, 1), &plan);
+        kept += w->assigned;
+    }
+    assert_in_range(kept, 8, 19);
+    assign_plan(w, 1, fence_of(21, 1), &plan);
+    assert_int_equal(w->assigned, 1);
+    peer_down(w, 0);
+    peer_down(w, 1);
     world_free(w);
 }
 
@@ -528,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_one_owner_leaves_room_for_others),
         cmocka_unit_test(test_versions_and_epochs_are_bounded),
         cmocka_unit_test(test_plans_without_runs_are_passed_on),
+        cmocka_unit_test(test_plans_of_one_owner_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ unsigned below(struct world *w, unsigned n)
     return (unsigned)(w->random >> 33) % n;
 }
 
-static struct covey_node_id id_of(unsigned holder)
+struct covey_node_id id_of(unsigned holder)
 {
     return (struct covey_node_id){{(uint8_t)(holder + 1)}};
 }
@@ -357,7 +357,7 @@ static void make_plan(struct world *w)
     }
 }
 
-static void assign(struct world *w, unsigned at)
+void assign_unready(struct world *w, unsigned at)
 {
     static uint8_t bytes[COVEY__PLAN_MAX];
     struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
@@ -367,6 +367,11 @@ static void assign(struct world *w, unsigned at)
     m.assign.fence = w->fence;
     m.assign.plan = covey_bytes_of(bytes, len);
     tell(w, OWNER, at, &m, 0);
+}
+
+void assign(struct world *w, unsigned at)
+{
+    assign_unready(w, at);
     struct covey_event e = {.type = COVEY_EVENT_ASSIGN_CHECKED, .fence = w->fence};
     e.peer = owner_id();
     event(w, at, &e);

@@ -75,6 +75,7 @@ struct world {
 };
 
 unsigned below(struct world *w, unsigned n);
+struct covey_node_id id_of(unsigned holder);
 struct covey_node_id owner_id(void);
 /* Of what a START of this attempt makes a fed device do. */
 uint32_t work_of(uint64_t request, uint8_t attempt);
@@ -92,6 +93,9 @@ void pass(struct world *w, uint64_t ms);
 /* The owner's channel goes down at one holder. */
 void lose_owner(struct world *w, unsigned at);
 struct world *world_new(uint64_t seed);
+/* The plan as it is now, for this holder; unready: it has not all of its units yet. */
+void assign(struct world *w, unsigned at);
+void assign_unready(struct world *w, unsigned at);
 void world_free(struct world *w);
 void queue_start(struct world *w, uint64_t request, uint8_t attempt, uint32_t gone);
 /* RELAY of layer RELAYED_LAYER, and its way to all holders with a piece for each. */
