@@ -175,7 +175,12 @@ V_INLINE vec v_set(float a)
 
 V_INLINE vec v_fma(vec a, vec b, vec c)
 {
+#if defined(__arm__) && defined(__FP_FAST_FMAF)
+    return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+                 __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#else
     return a * b + c;
+#endif
 }
 
 V_INLINE vec v_select(v_mask m, vec a, vec b)

@@ -187,7 +187,14 @@ VEC_INLINE void vstore_part(float *p, vf v, size_t count)
 
 VEC_INLINE vf vfma(vf a, vf b, vf c)
 {
+#if defined(__arm__) && defined(__FP_FAST_FMAF)
+    for (size_t i = 0; i < W; i++) {
+        c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    }
+    return c;
+#else
     return a * b + c;
+#endif
 }
 
 VEC_INLINE vf vmax(vf a, vf b)
