@@ -208,7 +208,8 @@ static uint32_t large_mbytes(uint64_t ns)
 static void measured(struct covey_probe *p)
 {
     uint64_t took_ns = covey__probe_tally_quartile(p->took_ns, SMALL), least_ns = p->took_ns[0];
-    p->seen.link_mbytes = large_mbytes(p->large_ns > least_ns ? p->large_ns - least_ns : 1);
+    uint64_t moved_ns = covey__probe_tally_moved_ns(&p->tally, p->large_ns, least_ns);
+    p->seen.link_mbytes = moved_ns != 0 ? large_mbytes(moved_ns) : 0;
     p->seen.body_mbytes = large_mbytes(p->sealed_ns / (LARGE - 1) * 100 / covey_pace_percent());
     p->seen.message_us = message_us(covey__probe_tally_quartile(p->spent_ns, SMALL));
     p->seen.round_us = round_us(took_ns, p->seen.message_us);

@@ -90,6 +90,15 @@ uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t 
     return usual / 2 + random % (usual + 1);
 }
 
+uint64_t covey__probe_tally_moved_ns(const struct covey_probe_tally *t, uint64_t large_ns,
+                                     uint64_t small_ns)
+{
+    /* Both are told rounded, by up to a fifth. */
+    uint64_t before_us = t->rates.round_us + 2 * (uint64_t)t->rates.message_us;
+    bool seen = t->rates.round_us != 0 && small_ns <= before_us * 1500;
+    return large_ns > small_ns && (seen || large_ns / 2 > small_ns) ? large_ns - small_ns : 0;
+}
+
 uint64_t covey__probe_tally_quartile(uint64_t *inout_ns, unsigned count)
 {
     sort_up(inout_ns, count);

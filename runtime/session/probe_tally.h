@@ -37,6 +37,13 @@ bool covey__probe_tally_settled(const struct covey_probe_tally *t);
  * the same moments would measure one another: so none waits as long as another. random: any. */
 uint64_t covey__probe_tally_wait_ms(const struct covey_probe_tally *t, uint64_t random);
 
+/* Of a large body that took large_ns, there and its answer back, what the link took: beyond
+ * small_ns, the quickest message's. Where that is not most of it the messages may have been held
+ * up, and the link would seem faster than it is, for good: then it counts only if they took no
+ * longer in a round before. 0: not known. */
+uint64_t covey__probe_tally_moved_ns(const struct covey_probe_tally *t, uint64_t large_ns,
+                                     uint64_t small_ns);
+
 /* Of what so many messages cost, the lower quartile: a few cost less than any in a request does,
  * since nothing had to be woken for them, and many cost more where others are at work. Sorts. */
 uint64_t covey__probe_tally_quartile(uint64_t *inout_ns, unsigned count);

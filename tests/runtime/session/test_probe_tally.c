@@ -172,6 +172,30 @@ static void test_tally_quartile_is_steady(void **state)
     assert_int_equal(covey__probe_tally_quartile(&(uint64_t){7}, 1), 7);
 }
 
+/* A link is not taken for fast because messages were held up in the round: what a body took beyond
+ * them counts where it is most of it, or where they took as long in a round before, as over a long
+ * link they always do. */
+static void test_tally_doubts_slow_messages(void **state)
+{
+    (void)state;
+    static const uint64_t ms = 1000000;
+    struct covey_probe_tally t = {.rates = {.link_mbytes = 11}};
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 43 * ms, ms), 42 * ms);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 24 * ms), 26 * ms);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 28 * ms), 0);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 50 * ms), 0);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 60 * ms), 0);
+    t.rates.message_us = 181;
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 28 * ms), 0);
+    t.rates.round_us = 38;
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 28 * ms), 0);
+    t.rates.round_us = 27554;
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 28 * ms), 22 * ms);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 41 * ms), 9 * ms);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 50 * ms, 43 * ms), 0);
+    assert_int_equal(covey__probe_tally_moved_ns(&t, 28 * ms, 28 * ms), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_tally_mends_a_disturbed_round),
         cmocka_unit_test(test_tally_waits_differ),
         cmocka_unit_test(test_tally_quartile_is_steady),
+        cmocka_unit_test(test_tally_doubts_slow_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
