@@ -8,6 +8,7 @@
 #include "blas_core.h"
 #include "commands.h"
 #include "covey/crypto.h"
+#include "standard_files.h"
 
 static const struct covey__cli_command commands[] = {
     {"mesh", "make a mesh authority, enrol devices", NULL, covey__cmd_mesh},
@@ -25,13 +26,13 @@ static const struct covey__cli_command commands[] = {
      covey__cmd_sessions},
     {"session", "show, get or stop detached work", NULL, covey__cmd_session},
     {"plan", "which device would hold what",
-     "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all] [--half] [--exact]\n"
-     "                        [--batch N] [--json]\n"
+     "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all]\n"
+     "                        [--check all|untrusted] [--half] [--exact] [--batch N] [--json]\n"
      "Shows which device would do what of each layer, how much travels, and how long it should\n"
-     "take.\n"
+     "take. The options are those of 'covey infer'.\n"
      "MODEL is the name or id of a model that was added.\n",
      covey__cmd_plan},
-    {"train", "train a network on this device", covey__help_train, covey__cmd_train},
+    {"train", "train a network, with the mesh or here", covey__help_train, covey__cmd_train},
     {"lab", "a mesh on this machine, for trying and testing", NULL, covey__cmd_lab},
     {"bench", "time models and this machine", NULL, covey__cmd_bench},
     {"version", "versions of this program and of the node",
@@ -43,6 +44,7 @@ static const struct covey__cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
+    covey__standard_files_hold();
     covey__blas_core_correct(argv);
     struct covey__cli cli = {.state = getenv("COVEY_STATE")};
     if (cli.state == NULL || cli.state[0] == 0) {
@@ -57,7 +59,10 @@ int main(int argc, char **argv)
             break;
         } else if (strncmp(argv[1], "--state=", 8) == 0) {
             cli.state = argv[1] + 8;
-        } else if (strcmp(argv[1], "--state") == 0 && argc >= 3) {
+        } else if (strcmp(argv[1], "--state") == 0) {
+            if (argc < 3) {
+                return covey__cli_usage(&cli, "--state needs a value");
+            }
             cli.state = argv[2];
             argv++;
             argc--;

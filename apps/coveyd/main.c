@@ -12,6 +12,7 @@
 #include "blas_core.h"
 #include "covey/daemon.h"
 #include "covey/pace.h"
+#include "standard_files.h"
 
 enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16 };
 
@@ -253,6 +254,7 @@ static void keep_memory_small(bool bounded)
 
 int main(int argc, char **argv)
 {
+    covey__standard_files_hold();
     covey__blas_core_correct(argv);
     struct options o = {0};
     int status = parse(argc, argv, &o);
