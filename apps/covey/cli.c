@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+#include "covey/files.h"
+
+enum { LINE_MAX_BYTES = 1024, REASON_BYTES = 128, FILE_MODE = 0644 };
 
 static void print_help(const char *program, const struct covey__cli_command *table)
 {
@@ -104,6 +107,9 @@ static enum covey_exit print_text(const struct covey__cli *cli, cJSON *document,
     }
     bool written = printf("%s\n", text) >= 0 && fflush(stdout) == 0;
     free(text);
+    if (!written) {
+        fprintf(stderr, "covey: standard output cannot be written\n");
+    }
     return written ? COVEY_EXIT_DONE : COVEY_EXIT_FAILED;
 }
 
@@ -115,6 +121,19 @@ enum covey_exit covey__cli_print(const struct covey__cli *cli, cJSON *take_docum
 enum covey_exit covey__cli_print_line(const struct covey__cli *cli, cJSON *take_document)
 {
     return print_text(cli, take_document, cJSON_PrintUnformatted(take_document));
+}
+
+enum covey_exit covey__cli_write(const struct covey__cli *cli, const char *path,
+                                 struct covey_bytes content)
+{
+    char reason[REASON_BYTES];
+    covey_err err = covey_file_write(path, content, FILE_MODE);
+    if (err == COVEY_OK) {
+        return COVEY_EXIT_DONE;
+    }
+    bool known = strerror_r(errno, reason, sizeof(reason)) == 0;
+    return covey__cli_fail(cli, COVEY_EXIT_FAILED, "%s cannot be written: %s", path,
+                           known ? reason : covey_strerror(err));
 }
 
 /* Whether --help or --json stands before "--": they work wherever they are typed. */

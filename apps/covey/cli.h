@@ -69,6 +69,11 @@ enum covey_exit covey__cli_print(const struct covey__cli *cli, cJSON *take_docum
 /* The same as one line, flushed. */
 enum covey_exit covey__cli_print_line(const struct covey__cli *cli, cJSON *take_document);
 
+/* A file that somebody asked for: the whole of it or, with a line on standard error, what was there
+ * before. */
+enum covey_exit covey__cli_write(const struct covey__cli *cli, const char *path,
+                                 struct covey_bytes content);
+
 /* Looks argv[1] up in a table and runs it with argv moved by one. The last entry has no name. */
 enum covey_exit covey__cli_dispatch(struct covey__cli *cli, const char *program,
                                     const struct covey__cli_command *table, int argc, char **argv);

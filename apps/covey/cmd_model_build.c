@@ -5,7 +5,6 @@
 #include "commands.h"
 #include "covey/builder.h"
 #include "covey/cost.h"
-#include "covey/files.h"
 #include "dims.h"
 #include "onnx_export.h"
 
@@ -34,11 +33,10 @@ static enum covey_exit write_model(struct covey__cli *cli, const struct request 
     if (err != COVEY_OK) {
         return covey__cli_fail(cli, covey__cli_exit_of(err), "%s", why.text);
     }
-    err = covey_file_write(r->out, covey_bytes_of(bytes, len), 0644);
+    enum covey_exit code = covey__cli_write(cli, r->out, covey_bytes_of(bytes, len));
     free(bytes);
-    if (err != COVEY_OK) {
-        return covey__cli_fail(cli, COVEY_EXIT_FAILED, "%s cannot be written: %s", r->out,
-                               covey_strerror(err));
+    if (code != COVEY_EXIT_DONE) {
+        return code;
     }
     uint64_t parameters = covey_graph_parameters(g);
     if (!cli->json) {

@@ -111,7 +111,7 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
     if (fd < 0) {
         return fail_errno(out_why, path, errno);
     }
-    out->failed = false;
+    out->error = 0;
     out->file = fdopen(fd, "wb");
     if (!out->file) {
         close(fd);
@@ -123,18 +123,19 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
 
 void covey__file_write(struct covey_file_writer *w, const void *data, size_t len)
 {
-    if (!w->failed && fwrite(data, 1, len, w->file) != len) {
-        w->failed = true;
+    errno = 0;
+    if (w->error == 0 && fwrite(data, 1, len, w->file) != len) {
+        w->error = errno != 0 ? errno : EIO;
     }
 }
 
 covey_err covey__file_commit(struct covey_file_writer *w, const char *path,
                              struct covey_nn_error *out_why)
 {
-    int number = 0;
+    int number = w->error;
     errno = 0;
-    if (w->failed || fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
-        fchmod(fileno(w->file), 0644) != 0) {
+    if (number == 0 && (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
+                        fchmod(fileno(w->file), 0644) != 0)) {
         number = errno ? errno : EIO;
     }
     if (fclose(w->file) != 0 && number == 0) {

@@ -31,7 +31,7 @@ covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,
 /* A file beside path that replaces it on commit. Takes nothing if it fails. */
 struct covey_file_writer {
     FILE *file;
-    bool failed;
+    int error; /* errno of the first failure, else 0 */
     char temporary[4096];
 };
 covey_err covey__file_create(const char *path, struct covey_file_writer *out,

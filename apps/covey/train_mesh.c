@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/files.h"
 #include "custody_show.h"
 #include "train_report.h"
 #include "train_strategy.h"
@@ -42,11 +41,10 @@ static enum covey_exit take_model(struct covey__train *t, struct covey__train_me
     if (err != COVEY_OK) {
         return covey__cli_fail_call(t->cli, &m->control, err);
     }
-    err = covey_file_write(t->options.out, covey_bytes_of(bytes, t->out_bytes), 0644);
+    enum covey_exit code =
+        covey__cli_write(t->cli, t->options.out, covey_bytes_of(bytes, t->out_bytes));
     free(bytes);
-    return err == COVEY_OK ? COVEY_EXIT_DONE
-                           : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
-                                             t->options.out, covey_strerror(err));
+    return code;
 }
 
 static enum covey_exit detach(const struct covey__train *t, const struct covey__train_mesh *m)

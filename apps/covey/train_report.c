@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "bench_measure.h"
-#include "covey/files.h"
 #include "train_mesh_report.h"
 #include "train_plot.h"
 
@@ -286,7 +285,7 @@ static enum covey_exit write_markdown(const struct covey__train *t)
 {
     char *text = NULL;
     size_t len = 0;
-    covey_err err = COVEY_ERR_NOMEM;
+    bool whole = false;
     char picture[COVEY__TRAIN_PLOT_MAX];
     FILE *to = open_memstream(&text, &len);
     if (to != NULL) {
@@ -296,13 +295,14 @@ static enum covey_exit write_markdown(const struct covey__train *t)
             const char *slash = strrchr(picture, '/');
             fprintf(to, "\n![losses](%s)\n", slash != NULL ? slash + 1 : picture);
         }
-        bool whole = fclose(to) == 0;
-        err = whole ? covey_file_write(t->options.report, covey_bytes_of(text, len), 0644) : err;
-        free(text);
+        whole = fclose(to) == 0;
     }
-    return err == COVEY_OK ? COVEY_EXIT_DONE
-                           : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
-                                             t->options.report, covey_strerror(err));
+    enum covey_exit code =
+        whole ? covey__cli_write(t->cli, t->options.report, covey_bytes_of(text, len))
+              : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: out of memory",
+                                t->options.report);
+    free(text);
+    return code;
 }
 
 enum covey_exit covey__train_report(const struct covey__train *t)

@@ -299,14 +299,13 @@ enum covey_exit covey__train_checkpoint_write(struct covey__train *t)
         c.state = covey_bytes_of(state, state_len);
         err = covey__train_checkpoint_encode(&c, &file, &len);
     }
-    if (err == COVEY_OK) {
-        err = covey_file_write(path, covey_bytes_of(file, len), 0644);
-    }
+    enum covey_exit code =
+        err == COVEY_OK ? covey__cli_write(t->cli, path, covey_bytes_of(file, len))
+                        : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
+                                          path, covey_strerror(err));
     free(file);
     free(state);
-    return err == COVEY_OK ? COVEY_EXIT_DONE
-                           : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
-                                             path, covey_strerror(err));
+    return code;
 }
 
 enum covey_exit covey__train_finish(struct covey__train *t)
@@ -321,9 +320,8 @@ enum covey_exit covey__train_finish(struct covey__train *t)
     if (err != COVEY_OK) {
         return covey__train_fail(t, err, &why);
     }
-    err = covey_file_write(t->options.out, covey_bytes_of(bytes, t->out_bytes), 0644);
+    enum covey_exit code =
+        covey__cli_write(t->cli, t->options.out, covey_bytes_of(bytes, t->out_bytes));
     free(bytes);
-    return err == COVEY_OK ? COVEY_EXIT_DONE
-                           : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "%s cannot be written: %s",
-                                             t->options.out, covey_strerror(err));
+    return code;
 }

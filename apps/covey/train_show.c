@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "covey/files.h"
 #include "custody_show.h"
 #include "train_mesh.h"
 
@@ -105,11 +104,10 @@ static enum covey_exit fetch(const struct covey__cli *cli, struct covey__control
     if (err != COVEY_OK) {
         return covey__cli_fail_call(cli, c, err);
     }
-    err = covey_file_write(path, covey_bytes_of(bytes, len), 0644);
+    enum covey_exit code = covey__cli_write(cli, path, covey_bytes_of(bytes, len));
     free(bytes);
-    if (err != COVEY_OK) {
-        return covey__cli_fail(cli, COVEY_EXIT_FAILED, "%s cannot be written: %s", path,
-                               covey_strerror(err));
+    if (code != COVEY_EXIT_DONE) {
+        return code;
     }
     if (!cli->json) {
         printf("%s: %zu bytes, %s trained by session %s\n", path, len, s->model, s->name);

@@ -66,6 +66,7 @@ covey_err covey_file_write(const char *path, struct covey_bytes content, unsigne
     char temporary[PATH_MAX];
     int n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof(temporary)) {
+        errno = ENAMETOOLONG;
         return COVEY_ERR_LIMIT;
     }
     int fd = mkstemp(temporary); /* 0600 until the content is there */
@@ -80,7 +81,9 @@ covey_err covey_file_write(const char *path, struct covey_bytes content, unsigne
         err = COVEY_ERR_IO;
     }
     if (err != COVEY_OK) {
+        int saved = errno;
         unlink(temporary);
+        errno = saved;
         return err;
     }
     return sync_folder(path);

@@ -8,6 +8,7 @@
 
 #include "covey/bytes.h"
 
+/* Fails with what the system said in errno. */
 covey_err covey_file_write(const char *path, struct covey_bytes content, unsigned mode) COVEY_CHECK;
 /* Heap, freed by the caller; LIMIT above max. NOT_FOUND. */
 covey_err covey_file_read(const char *path, size_t max, uint8_t **out, size_t *out_len) COVEY_CHECK;
