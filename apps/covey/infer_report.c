@@ -136,21 +136,23 @@ static void add_recovered(cJSON *o, const struct covey__answer *answer)
 }
 
 /* Ids as `covey peers` shows them. */
-static void liar_text(const struct covey_node_id *id, char out[static 2 * sizeof(*id) + 1])
+static void add_liars(cJSON *o, bool checked, const struct covey_node_id *liar, size_t count)
 {
-    for (size_t i = 0; i < sizeof(id->bytes); i++) {
-        snprintf(out + 2 * i, 3, "%02x", id->bytes[i]);
+    cJSON_AddBoolToObject(o, "checked", checked);
+    cJSON *list = cJSON_AddArrayToObject(o, "wrong");
+    for (size_t i = 0; i < count; i++) {
+        char text[2 * sizeof(liar[i]) + 1];
+        covey__hex(text, liar[i].bytes, sizeof(liar[i].bytes));
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
     }
 }
 
-static void add_liars(cJSON *o, const struct covey_control_result *r)
+static void print_liars(const struct covey_node_id *liar, size_t count)
 {
-    cJSON_AddBoolToObject(o, "checked", r != NULL && r->checked);
-    cJSON *list = cJSON_AddArrayToObject(o, "wrong");
-    for (size_t i = 0; r != NULL && i < r->liar_count; i++) {
-        char text[2 * sizeof(r->liar[i]) + 1];
-        liar_text(&r->liar[i], text);
-        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+    for (size_t i = 0; i < count; i++) {
+        char text[2 * sizeof(liar[i]) + 1];
+        covey__hex(text, liar[i].bytes, sizeof(liar[i].bytes));
+        printf("returned wrong numbers and was left out: %s\n", text);
     }
 }
 
@@ -166,7 +168,9 @@ cJSON *covey__report_answer(const struct covey__target *t, const struct covey__a
     cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
     cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
     add_recovered(o, answer);
-    add_liars(o, answer->result);
+    const struct covey_control_result *r = answer->result;
+    add_liars(o, r != NULL && r->checked, r != NULL ? r->liar : NULL,
+              r != NULL ? r->liar_count : 0);
     return o;
 }
 
@@ -212,7 +216,7 @@ cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *t
     cJSON_AddNumberToObject(o, "devices", tally->devices);
     cJSON_AddNumberToObject(o, "recovered_dead", (double)tally->recovered_dead);
     cJSON_AddNumberToObject(o, "recovered_late", (double)tally->recovered_late);
-    cJSON_AddBoolToObject(o, "checked", false);
+    add_liars(o, covey__tally_checked(tally), tally->liar, tally->liars);
     return o;
 }
 
@@ -264,11 +268,7 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
     }
     printf(" on %u devices; units recovered: %u of dead devices, %u that were late\n", r->devices,
            r->recovered_dead, r->recovered_late);
-    for (size_t i = 0; i < r->liar_count; i++) {
-        char text[2 * sizeof(r->liar[i]) + 1];
-        liar_text(&r->liar[i], text);
-        printf("returned wrong numbers and was left out: %s\n", text);
-    }
+    print_liars(r->liar, r->liar_count);
 }
 
 void covey__print_tally(const struct covey__target *t, struct covey__tally *tally)
@@ -281,4 +281,5 @@ void covey__print_tally(const struct covey__target *t, struct covey__tally *tall
            "%llu that were late\n",
            covey__tally_median_ms(tally), covey__tally_max_ms(tally), tally->devices,
            (unsigned long long)tally->recovered_dead, (unsigned long long)tally->recovered_late);
+    print_liars(tally->liar, tally->liars);
 }

@@ -29,6 +29,20 @@ static bool grow(struct covey__tally *t)
     return true;
 }
 
+/* Each is named once, in the order they were found. */
+static void add_liars(struct covey__tally *t, const struct covey_control_result *r)
+{
+    for (size_t i = 0; i < r->liar_count; i++) {
+        size_t at = 0;
+        while (at < t->liars && !covey_node_id_equal(&t->liar[at], &r->liar[i])) {
+            at++;
+        }
+        if (at == t->liars && at < COVEY_CONTROL_LIARS_MAX) {
+            t->liar[t->liars++] = r->liar[i];
+        }
+    }
+}
+
 covey_err covey__tally_add(struct covey__tally *t, const struct covey__answer *answer,
                            size_t floats, int32_t label)
 {
@@ -45,6 +59,9 @@ covey_err covey__tally_add(struct covey__tally *t, const struct covey__answer *a
         t->devices = answer->result->devices;
         t->recovered_dead += answer->row == 0 ? answer->result->recovered_dead : 0;
         t->recovered_late += answer->row == 0 ? answer->result->recovered_late : 0;
+        t->checked += answer->result->checked;
+        t->believed += !answer->result->checked && answer->result->devices > 1;
+        add_liars(t, answer->result);
     }
     return COVEY_OK;
 }
@@ -84,4 +101,9 @@ double covey__tally_max_ms(const struct covey__tally *t)
         max = t->ms[i] > max ? t->ms[i] : max;
     }
     return max;
+}
+
+bool covey__tally_checked(const struct covey__tally *t)
+{
+    return t->checked > 0 && t->believed == 0;
 }

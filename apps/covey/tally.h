@@ -11,7 +11,10 @@
 struct covey__tally {
     size_t count, lost, labelled, right;
     uint64_t recovered_dead, recovered_late;
-    unsigned devices; /* of the last answer */
+    unsigned devices;         /* of the last answer */
+    size_t checked, believed; /* answers of several devices */
+    struct covey_node_id liar[COVEY_CONTROL_LIARS_MAX];
+    size_t liars;
     double *ms;
     size_t capacity;
 };
@@ -24,6 +27,8 @@ void covey__tally_done(struct covey__tally *t);
 double covey__tally_accuracy(const struct covey__tally *t); /* 0 where nothing is labelled */
 double covey__tally_median_ms(struct covey__tally *t);      /* sorts */
 double covey__tally_max_ms(const struct covey__tally *t);
+/* Other devices took part, and all that they answered was checked. */
+bool covey__tally_checked(const struct covey__tally *t);
 
 size_t covey__argmax(const float *values, size_t count);
 
