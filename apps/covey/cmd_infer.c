@@ -69,6 +69,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
 {
     const char *coded = "auto", *check = "untrusted";
     double timeout_s = 0;
+    bool timed = false;
     uint32_t devices = 0, parity = 1;
     const struct covey__option options[] = {
         {"--local", COVEY__OPTION_FLAG, &f->local, 0, 0, NULL},
@@ -76,7 +77,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
         {"--stream", COVEY__OPTION_FLAG, &f->stream, 0, 0, NULL},
         {"--devices", COVEY__OPTION_NUMBER, &devices, 1, COVEY_PLAN_DEVICES_MAX, NULL},
         {"--parity", COVEY__OPTION_NUMBER, &parity, 0, COVEY_PARITY_MAX, NULL},
-        {"--timeout", COVEY__OPTION_REAL, &timeout_s, 0, 0, NULL},
+        {"--timeout", COVEY__OPTION_REAL, &timeout_s, 0, 0, &timed},
         {"--skip", COVEY__OPTION_NUMBER, &f->skip, 0, UINT32_MAX, NULL},
         {"--limit", COVEY__OPTION_NUMBER, &f->limit, 1, UINT32_MAX, &f->has_limit},
         {"--coded", COVEY__OPTION_TEXT, &coded, 0, 0, NULL},
@@ -101,8 +102,8 @@ static bool parse(struct infer *f, int *argc, char **argv)
         covey__cli_usage(f->cli, "--exact does not go with --half, which rounds");
         return false;
     }
-    if (timeout_s < 0 || timeout_s > 86400) {
-        covey__cli_usage(f->cli, "--timeout takes seconds, up to a day");
+    if (timed && (timeout_s < 0.001 || timeout_s > 86400)) {
+        covey__cli_usage(f->cli, "--timeout takes seconds, from 0.001 to 86400");
         return false;
     }
     if (f->output != NULL && !ends_with(f->output, ".npy") && !ends_with(f->output, ".pb")) {

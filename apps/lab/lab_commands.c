@@ -50,9 +50,7 @@ static bool find(struct covey__cli *cli, struct covey__lab *lab, int *argc, char
     if (err == COVEY_OK) {
         return true;
     }
-    *out_code = err == COVEY_ERR_NOT_FOUND
-                    ? covey__cli_fail(cli, COVEY_EXIT_NO_NODE, "%s", lab->why)
-                    : covey__lab_fail(cli, lab, err);
+    *out_code = covey__lab_fail(cli, lab, err);
     return false;
 }
 

@@ -204,9 +204,6 @@ static covey_err find_lab(struct covey__report *r)
     if (err == COVEY_OK) {
         err = covey__lab_load(&r->lab);
     }
-    if (err == COVEY_ERR_NOT_FOUND) {
-        err = COVEY_ERR_CLOSED; /* no mesh */
-    }
     if (err != COVEY_OK) {
         return covey__report_refuse(r, err, "%s", r->lab.why);
     }

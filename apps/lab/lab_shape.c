@@ -7,11 +7,11 @@
 
 #include "lab.h"
 
-enum { WORD_BYTES = 16 };
+enum { WORD_BYTES = 32 };
 
 static covey_err refuse(struct covey__lab *lab, const char *what, const char *word)
 {
-    snprintf(lab->why, sizeof(lab->why), "%s, not '%.32s'", what, word);
+    snprintf(lab->why, sizeof(lab->why), "%s, not '%s'", what, word);
     return COVEY_ERR_RANGE;
 }
 
@@ -77,7 +77,11 @@ static covey_err spread(struct covey__lab *lab, const char *list, const char *na
     const char *at = list;
     while (err == COVEY_OK && at != NULL && words <= lab->count) {
         size_t len = strcspn(at, ",");
-        snprintf(word, sizeof(word), "%.*s", (int)(len < WORD_BYTES ? len : WORD_BYTES - 1), at);
+        if (len >= WORD_BYTES) {
+            snprintf(lab->why, sizeof(lab->why), "%s: '%.*s...' is too long", name, WORD_BYTES, at);
+            return COVEY_ERR_RANGE;
+        }
+        snprintf(word, sizeof(word), "%.*s", (int)len, at);
         err = words < lab->count ? set(lab, words, word) : COVEY_OK;
         words++;
         at = at[len] == ',' ? at + len + 1 : NULL;

@@ -49,7 +49,7 @@ static covey_err check_dir(struct covey__lab *lab)
 {
     struct stat st;
     if (lstat(lab->dir, &st) != 0) {
-        return refuse(lab, COVEY_ERR_NOT_FOUND, "no lab there: make one with 'covey lab up'");
+        return refuse(lab, COVEY_ERR_CLOSED, "no lab there: make one with 'covey lab up'");
     }
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
         return refuse(lab, COVEY_ERR_PERMISSIONS,
@@ -175,7 +175,7 @@ covey_err covey__lab_load(struct covey__lab *lab)
     state_path(lab, path);
     err = covey_file_read(path, STATE_BYTES_MAX, &text, &len);
     if (err != COVEY_OK) {
-        return refuse(lab, COVEY_ERR_NOT_FOUND, "no lab there: make one with 'covey lab up'");
+        return refuse(lab, COVEY_ERR_CLOSED, "no lab there: make one with 'covey lab up'");
     }
     cJSON *document = cJSON_ParseWithLength((const char *)text, len);
     err = document != NULL && parse(lab, document)

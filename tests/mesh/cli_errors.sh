@@ -13,6 +13,9 @@ expect 2 "needs a value" "$COVEY" lab up --devices
 expect 2 "mode is" "$COVEY" lab up --devices 2 --mode moon
 expect 2 "usage" "$COVEY" infer "$model"
 expect 2 "ending in" "$COVEY" infer "$model" "$digits" --local --output "$dir/out.txt"
+expect 2 "needs a value" "$COVEY" --state
+expect 2 "takes seconds" "$COVEY" infer "$model" "$digits" --timeout 0.0001
+expect 2 "too long" "$COVEY" lab up --devices 2 --dir "$lab" --store "$(printf '%040d' 9)"
 expect_json 2 "$COVEY" frobnicate
 
 # Help and version are no errors, and help is on standard output.
@@ -27,13 +30,40 @@ succeed "$COVEY" version --state "$dir/none" --json
 # No node is 4.
 expect 4 "does not exist" "$COVEY" peers --state "$dir/none"
 expect_json 4 "$COVEY" peers --state "$dir/none"
-expect 4 "no lab there" "$COVEY" lab list --dir "$dir/none"
+for command in list wait down "kill 1" "slow 1 --delay 5" "lie 1" "report $dir/page.md"; do
+    # shellcheck disable=SC2086
+    expect 4 "no lab there" "$COVEY" lab $command --dir "$dir/none"
+done
 
 succeed "$COVEY" mesh init "$dir/authority" --name home
 succeed "$COVEY" mesh enrol "$dir/authority" --device kitchen --tier edge --trust full \
     --out "$dir/kitchen"
 expect 4 "no node runs" "$COVEY" peers --state "$dir/kitchen"
 expect 4 "no node runs" "$COVEY" infer digits "$digits" --state "$dir/kitchen"
+
+# A node that was started with its standard files closed does not take their numbers for others.
+"$COVEYD" --state "$dir/kitchen" --interface lo <&- >&- 2>&- &
+node=$!
+soon "$COVEY" peers --state "$dir/kitchen" || wrong "a node without standard files does not answer"
+for fd in 0 1 2; do
+    [ "$(readlink "/proc/$node/fd/$fd")" = /dev/null ] || wrong "a node's file $fd is something else"
+done
+without_output() { "$@" >&-; }
+expect 1 "output cannot be written" without_output "$COVEY" peers --state "$dir/kitchen"
+expect 1 "output cannot be written" without_output "$COVEY" peers --state "$dir/kitchen" --json
+kill "$node"
+wait "$node" || wrong "a node without standard files ended with $?"
+
+# A full disk, and what cannot be written for another reason, is said as the system says it.
+into_full() { "$@" >/dev/full; }
+expect 1 "output cannot be written" into_full "$COVEY" version --state "$dir/none"
+expect 1 "output cannot be written" into_full "$COVEY" version --state "$dir/none" --json
+small_files() { (trap "" XFSZ && ulimit -f 8 && "$@"); }
+expect 1 "big.npy: File too large" small_files "$COVEY" infer "$model" "$digits" --local \
+    --output "$dir/big.npy"
+expect 1 "big.onnx cannot be written: File too large" small_files "$COVEY" model build lenet5 \
+    --input 1x28x28 --classes 10 --out "$dir/big.onnx"
+[ -z "$(find "$dir" -name 'big*')" ] || wrong "what could not be written was left: $(ls "$dir")"
 
 # What is there already is kept: 1.
 expect 1 "." "$COVEY" mesh init "$dir/authority" --name home
