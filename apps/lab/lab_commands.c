@@ -436,7 +436,8 @@ static const struct covey__lab_help {
           "  --loss PERCENT    of the packets; without root and nft of the datagrams only\n"
           "  --memory BYTES    what each node may take\n"
           "  --store B[,B...]  bytes that each node may keep on disk for others\n"
-          "  --tiers T[,T...]  end, edge or cloud\n" COVEY_LAB_DIR_HELP,
+          "  --tiers T[,T...]  end, edge or cloud; or how many of each: "
+          "end=8,edge=4,cloud=1\n" COVEY_LAB_DIR_HELP,
     .node = "usage: covey lab kill|freeze|thaw|restart|cut|heal I... [--dir DIR] [--json]\n"
             "kill: SIGKILL; freeze, thaw: SIGSTOP, SIGCONT; restart: kills what still runs, and\n"
             "starts; cut, heal: the network link down and up (network namespaces "

@@ -2,6 +2,7 @@
  *
  * lab_shape.c - which device each node plays, and how badly.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -97,6 +98,36 @@ static covey_err spread(struct covey__lab *lab, const char *list, const char *na
     return err;
 }
 
+/* "end=8,edge=4,cloud=1": so many of each, in this order. */
+static covey_err count_tiers(struct covey__lab *lab, const char *list)
+{
+    char word[WORD_BYTES] = "";
+    unsigned next = 0;
+    for (const char *at = list; at != NULL; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        char *end = NULL;
+        size_t len = strcspn(at, "=,");
+        snprintf(word, sizeof(word), "%.*s", (int)(len < WORD_BYTES ? len : WORD_BYTES - 1), at);
+        unsigned long count = at[len] == '=' ? strtoul(at + len + 1, &end, 10) : 0;
+        if (end == NULL || at[len + 1] < '0' || at[len + 1] > '9' || (*end != 0 && *end != ',') ||
+            count > lab->count - next) {
+            next = UINT_MAX;
+            break;
+        }
+        for (unsigned long i = 0; i < count; i++) {
+            covey_err err = set_tier(lab, next++, word);
+            if (err != COVEY_OK) {
+                return err;
+            }
+        }
+    }
+    if (next == lab->count) {
+        return COVEY_OK;
+    }
+    snprintf(lab->why, sizeof(lab->why),
+             "--tiers says how many of each, as in end=8,edge=4: here %u nodes in all", lab->count);
+    return COVEY_ERR_RANGE;
+}
+
 covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab_config *config)
 {
     for (unsigned i = 0; i < lab->count; i++) {
@@ -110,7 +141,9 @@ covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab
         err = spread(lab, config->store, "--store", set_store);
     }
     if (err == COVEY_OK && config->tiers != NULL) {
-        err = spread(lab, config->tiers, "--tiers", set_tier);
+        bool counted = strchr(config->tiers, '=') != NULL;
+        err = counted ? count_tiers(lab, config->tiers)
+                      : spread(lab, config->tiers, "--tiers", set_tier);
     }
     return err;
 }
