@@ -32,26 +32,23 @@ enum covey_exit covey__lab_fail(const struct covey__cli *cli, const struct covey
     return covey__cli_fail(cli, code, "%s", lab->why);
 }
 
-/* Finds the lab that a command is about. */
-static bool find(struct covey__cli *cli, struct covey__lab *lab, int *argc, char **argv,
-                 enum covey_exit *out_code)
+typedef covey_err (*load_fn)(struct covey__lab *lab);
+
+/* Finds the lab that a command is about, to look at it or to change it. */
+static enum covey_exit find(struct covey__cli *cli, struct covey__lab *lab, load_fn load, int *argc,
+                            char **argv)
 {
     const char *dir = NULL;
     struct covey__lab fresh = {.count = 0};
     *lab = fresh;
-    *out_code = COVEY_EXIT_USAGE;
     if (!parse(cli, &dir, argc, argv)) {
-        return false;
+        return COVEY_EXIT_USAGE;
     }
     covey_err err = covey__lab_name(lab, dir);
     if (err == COVEY_OK) {
-        err = covey__lab_load(lab);
+        err = load(lab);
     }
-    if (err == COVEY_OK) {
-        return true;
-    }
-    *out_code = covey__lab_fail(cli, lab, err);
-    return false;
+    return err == COVEY_OK ? COVEY_EXIT_DONE : covey__lab_fail(cli, lab, err);
 }
 
 int covey__lab_index(const struct covey__lab *lab, const char *text)
@@ -196,8 +193,8 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
 static enum covey_exit run_list(struct covey__cli *cli, int argc, char **argv)
 {
     struct covey__lab lab;
-    enum covey_exit code;
-    if (!find(cli, &lab, &argc, argv, &code)) {
+    enum covey_exit code = find(cli, &lab, covey__lab_load, &argc, argv);
+    if (code != COVEY_EXIT_DONE) {
         return code;
     }
     return argc == 1 ? show(cli, &lab) : covey__cli_usage(cli, "'lab list' takes no argument");
@@ -236,8 +233,8 @@ static enum covey_exit run_wait(struct covey__cli *cli, int argc, char **argv)
 static enum covey_exit run_down(struct covey__cli *cli, int argc, char **argv)
 {
     struct covey__lab lab;
-    enum covey_exit code;
-    if (!find(cli, &lab, &argc, argv, &code)) {
+    enum covey_exit code = find(cli, &lab, covey__lab_load_to_change, &argc, argv);
+    if (code != COVEY_EXIT_DONE) {
         return code;
     }
     if (argc != 1) {
@@ -332,8 +329,8 @@ static covey_err do_heal(struct covey__lab *lab, unsigned index)
 static enum covey_exit act(struct covey__cli *cli, action_fn action, int argc, char **argv)
 {
     struct covey__lab lab;
-    enum covey_exit code;
-    if (!find(cli, &lab, &argc, argv, &code)) {
+    enum covey_exit code = find(cli, &lab, covey__lab_load_to_change, &argc, argv);
+    if (code != COVEY_EXIT_DONE) {
         return code;
     }
     if (argc < 2) {
@@ -391,8 +388,8 @@ static enum covey_exit run_heal(struct covey__cli *cli, int argc, char **argv)
 static enum covey_exit run_run(struct covey__cli *cli, int argc, char **argv)
 {
     struct covey__lab lab;
-    enum covey_exit code;
-    if (!find(cli, &lab, &argc, argv, &code)) {
+    enum covey_exit code = find(cli, &lab, covey__lab_load, &argc, argv);
+    if (code != COVEY_EXIT_DONE) {
         return code;
     }
     int index = argc >= 3 ? covey__lab_index(&lab, argv[1]) : -1;

@@ -38,7 +38,7 @@ static int find_node(struct covey__cli *cli, struct covey__lab *lab, const char 
 {
     covey_err err = covey__lab_name(lab, dir);
     if (err == COVEY_OK) {
-        err = covey__lab_load(lab);
+        err = covey__lab_load_to_change(lab);
     }
     if (err != COVEY_OK) {
         *out_code = covey__lab_fail(cli, lab, err);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,6 +186,19 @@ covey_err covey__lab_load(struct covey__lab *lab)
     cJSON_Delete(document);
     free(text);
     return err;
+}
+
+covey_err covey__lab_load_to_change(struct covey__lab *lab)
+{
+    /* Of a folder that is not there, or not ours, loading says what is wrong. */
+    int fd = open(lab->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            close(fd);
+            return refuse(lab, COVEY_ERR_IO, "cannot be locked");
+        }
+    }
+    return covey__lab_load(lab); /* the lock goes with the process */
 }
 
 covey_err covey__lab_save(struct covey__lab *lab)

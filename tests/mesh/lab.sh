@@ -52,6 +52,16 @@ assert [p["state"] for p in json.load(sys.stdin)["peers"]] == ["alive"] * 3'
 }
 soon all_alive || wrong "not all are alive after a restart"
 
+# Two who change a lab at once do so one after the other: no node is forgotten.
+"$COVEY" lab restart 2 --dir "$lab" &
+other=$!
+succeed "$COVEY" lab restart 3 --dir "$lab"
+wait "$other" || wrong "a restart beside another failed"
+for node in 2 3; do
+    [ "$(state_of "$node")" = running ] || wrong "node$node is not known to run"
+done
+pids=$("$COVEY" lab list --dir "$lab" | awk '$2 == "pid" { print $3 }')
+
 # A device answers late, and lies; a restart ends both.
 expect 2 "usage" "$COVEY" lab slow 2 --dir "$lab"
 expect 2 "one node" "$COVEY" lab slow 9 --delay 5 --dir "$lab"
