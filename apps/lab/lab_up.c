@@ -70,6 +70,15 @@ static covey_err start_all(struct covey__lab *lab)
     return err;
 }
 
+static bool all_run(const struct covey__lab *lab)
+{
+    unsigned running = 0;
+    for (unsigned i = 0; i < lab->count; i++) {
+        running += covey__lab_running(&lab->node[i]);
+    }
+    return running == lab->count;
+}
+
 /* A node that ended at once left its reason in its log: its last line. */
 static void explain(struct covey__lab *lab)
 {
@@ -130,6 +139,10 @@ covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *
     }
     if (err == COVEY_OK) {
         err = covey__lab_wait_mesh(lab, config->wait_ms);
+    }
+    if (err == COVEY_OK && !all_run(lab)) { /* the others may have found one another */
+        err = COVEY_ERR_IO;
+        explain(lab);
     }
     if (err != COVEY_OK) {
         if (err == COVEY_ERR_TIMEOUT) {

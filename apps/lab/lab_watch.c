@@ -54,13 +54,22 @@ void covey__lab_signals_hold(sigset_t *out_before)
     change_handlers(SIG_DFL, pass_on);
 }
 
+/* A signal that is held pends although it is ignored. nohup ignores the one that a terminal sends
+ * when it goes away; that shells let background jobs ignore SIGINT is no wish to go on. */
+static bool ignores(int signal)
+{
+    struct sigaction action;
+    return signal == SIGHUP && sigaction(signal, NULL, &action) == 0 &&
+           action.sa_handler == SIG_IGN;
+}
+
 bool covey__lab_signals_pending(void)
 {
     sigset_t pending;
     sigpending(&pending);
     bool any = false;
     for (int i = 0; i < STOP_SIGNALS; i++) {
-        any = any || sigismember(&pending, stop_signal[i]) == 1;
+        any = any || (sigismember(&pending, stop_signal[i]) == 1 && !ignores(stop_signal[i]));
     }
     return any;
 }

@@ -16,6 +16,10 @@ succeed at 1 infer digits "$digits" --limit 3 --json
 succeed at 1 plan digits --json
 same_numbers "$dir/mesh.npy" "$dir/local.npy" 200
 expect 6 "text.png" at 1 infer "$model" "$(echo no picture >"$dir/text.png"; echo "$dir/text.png")"
+succeed at 1 model add "$model" --name "$(printf 'a\033b')"
+grep -q "^model 'a_b' added" "$dir/out" || wrong "a model is not called as it is listed: $(cat "$dir/out")"
+expect 6 "missing.onnx" at 1 model add "$dir/missing.onnx"
+expect 6 "not a regular file" at 1 model add "$dir"
 expect 6 "no model" at 1 infer nosuchmodel "$digits"
 expect 1 "no model|not found|unknown" at 1 plan nosuchmodel
 
@@ -92,6 +96,23 @@ for pid in $pids; do
     # What nobody has waited for yet stays as a zombie: it does not run.
     ! grep -qs '^State:[[:space:]]*[RSDTt]' "/proc/$pid/status" || wrong "a node of the lab still runs"
 done
+
+# Up are all nodes or none: of one that ends the reason is said, though the others found each other.
+cp "$COVEY" "$dir/covey"
+printf '#!/bin/sh\ncase "$*" in *node2*) echo "no room for node2" >&2; exit 1 ;; esac\nexec "%s" "$@"\n' \
+    "$COVEYD" >"$dir/coveyd"
+chmod 755 "$dir/coveyd"
+expect 1 "node2 ended: no room for node2" "$dir/covey" lab up --devices 3 --dir "$lab" --mode loopback
+[ ! -e "$lab" ] || wrong "a lab that lacked a node was left"
+
+# Under nohup a lab is made although the terminal goes away meanwhile.
+(trap "" HUP && exec "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback --wait 120 >/dev/null) &
+up=$!
+while kill -HUP "$up" 2>/dev/null; do
+    sleep 0.02
+done
+wait "$up" || wrong "a lab made under nohup ended with its terminal"
+succeed "$COVEY" lab down --dir "$lab"
 
 # Slow devices with a long link and little memory answer the same; who is nobody has no rates.
 expect 2 "one for all or one a node|one word for all" "$COVEY" lab up --devices 3 --cpu 10,20 --dir "$lab"
