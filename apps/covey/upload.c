@@ -133,7 +133,12 @@ static covey_err name_of(const char *path, const char *name, char out[static COV
     if (len == 0 || len > COVEY_NAME_MAX) {
         return COVEY_ERR_RANGE;
     }
-    memcpy(out, text, len);
+    for (size_t i = 0; i < len; i++) { /* as manifests have it */
+        out[i] = text[i];
+        if (out[i] < 0x20 || out[i] >= 0x7f) {
+            out[i] = '_';
+        }
+    }
     out[len] = 0;
     return COVEY_OK;
 }
@@ -182,6 +187,9 @@ covey_err covey__upload_file(struct covey__control *c, const char *path, const c
                                      "a model's name has 1 to 63 bytes: give one with --name");
     }
     covey_err err = covey_onnx_load(path, NULL, &onnx, &why);
+    if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_IO) {
+        err = COVEY_ERR_MALFORMED; /* the file is this command's input, and a bad one */
+    }
     if (err == COVEY_OK) {
         err =
             covey_pack(onnx.graph, up.name, keep, &bundle, &manifest, &manifest_len, &up.id, &why);
