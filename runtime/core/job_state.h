@@ -189,6 +189,10 @@ struct covey__tiles {
     uint32_t waits[COVEY_PLAN_DEVICES_MAX]; /* for whom each waits, as it said last */
     uint8_t at[COVEY_PLAN_DEVICES_MAX];     /* the segment where it was then */
     uint8_t owes[COVEY_PLAN_DEVICES_MAX];   /* ASKs of this attempt that it has not answered */
+    /* When it said so, and complained last. */
+    uint64_t said_ms[COVEY_PLAN_DEVICES_MAX], complained_ms[COVEY_PLAN_DEVICES_MAX];
+    /* How much longer those of the layout take than all. */
+    uint32_t more_permille;
     struct covey_tile_layout layout;
     struct covey_tile_layout twin;               /* segments 0: rows are made once */
     covey_handle cut[COVEY_PLAN_DEVICES_MAX];    /* until START is sent */

@@ -132,7 +132,9 @@ static bool tell_done(struct covey__turn *turn, struct covey__request *request)
         memcpy(done->answer, tiles->answer, sizeof(done->answer));
         memset(tiles->answer, 0, sizeof(tiles->answer));
         add_layouts(action, tiles);
-        covey__times_add_beside(&session->run_times[tiles->run], turn->now_ms - tiles->began_ms,
+        uint64_t ms = turn->now_ms - tiles->began_ms;
+        covey__times_add_beside(&session->run_times[tiles->run],
+                                ms * 1000 / (1000 + (uint64_t)tiles->more_permille),
                                 request->beside);
     }
     const struct covey__version *version = covey__request_version(turn->job, request);
@@ -182,6 +184,20 @@ static void set_layouts(struct covey__tiles *tiles, const struct covey_plan_run 
     }
 }
 
+/* How much longer those left take than all, by their rates. */
+static uint32_t more_permille(uint32_t all, uint32_t left,
+                              const uint32_t rate[static COVEY_PLAN_DEVICES_MAX])
+{
+    uint64_t whole = 0, part = 0;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        uint64_t own = rate[d] == 0 ? 1 : rate[d];
+        whole += (all & covey__run_bit(d)) != 0 ? own : 0;
+        part += (left & covey__run_bit(d)) != 0 ? own : 0;
+    }
+    uint64_t permille = (whole - part) * 1000 / part;
+    return permille < UINT32_MAX ? (uint32_t)permille : UINT32_MAX;
+}
+
 /* The plan's own rows while all are there, else among those that are left. False: nobody is. */
 static bool choose(const struct covey__turn *turn, struct covey__request *request)
 {
@@ -197,6 +213,7 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
     if (mask == 0) {
         return false;
     }
+    tiles->more_permille = 0;
     if (mask == all) {
         set_layouts(tiles, &plan->run[tiles->run], plan->devices);
         return true;
@@ -208,6 +225,7 @@ static bool choose(const struct covey__turn *turn, struct covey__request *reques
         return false;
     }
     set_layouts(tiles, &run, plan->devices);
+    tiles->more_permille = more_permille(all, mask, rate);
     return true;
 }
 

@@ -22,13 +22,34 @@ const struct covey_tile_layout *covey__run_layout(const struct covey__tiles *til
                                                                            : &tiles->layout;
 }
 
-uint32_t covey__run_unanswered(const struct covey__tiles *tiles)
+/* Devices with rows of the result. */
+static uint32_t finishers(const struct covey__tiles *tiles)
 {
     uint32_t mask = 0;
     unsigned last = tiles->layout.segments - 1u;
     for (unsigned d = 0; d < tiles->layout.devices; d++) {
         struct covey_rows rows = covey_tile_made(covey__run_layout(tiles, d), last, d);
-        mask |= rows.begin < rows.end && tiles->answer[d] == 0 ? covey__run_bit(d) : 0;
+        mask |= rows.begin < rows.end ? covey__run_bit(d) : 0;
+    }
+    return mask;
+}
+
+uint32_t covey__run_unanswered(const struct covey__tiles *tiles)
+{
+    uint32_t mask = finishers(tiles);
+    for (unsigned d = 0; d < tiles->layout.devices; d++) {
+        mask &= tiles->answer[d] != 0 ? ~covey__run_bit(d) : UINT32_MAX;
+    }
+    return mask;
+}
+
+/* Devices that may owe rows to others or to the owner. Who has none of the result may be done
+ * before, and says so when it is asked. */
+static uint32_t unfinished(const struct covey__tiles *tiles)
+{
+    uint32_t mask = covey__run_unanswered(tiles), others = tiles->used & ~finishers(tiles);
+    for (unsigned d = 0; others != 0 && d < tiles->layout.devices; d++) {
+        mask |= tiles->at[d] < tiles->layout.segments ? others & covey__run_bit(d) : 0;
     }
     return mask;
 }
@@ -75,20 +96,21 @@ void covey__run_lose_slow(struct covey__turn *turn, struct covey__request *reque
 /* ---- who lives ----
  *
  * Whoever lacks rows says so (STALLED), and the owner knows when a run's usual time is over. Then
- * all whose rows are not here are asked (ASK). A device that lives says at once whose rows it lacks
+ * all who may owe rows are asked (ASK). A device that lives says at once whose rows it lacks
  * itself, whatever its threads compute, and is waited for. Who says nothing for as long as a holder
  * waits is left out, if anybody waits for it; the others are asked again. */
 
 static bool is_late(const struct covey__turn *turn, const struct covey__tiles *tiles)
 {
-    return tiles->late_ms != 0 && turn->now_ms >= tiles->late_ms;
+    return (tiles->late_ms != 0 && turn->now_ms >= tiles->late_ms) ||
+           turn->now_ms >= tiles->overdue_ms;
 }
 
 static void ask_all(struct covey__turn *turn, struct covey__request *request)
 {
     const struct covey__session *session = covey__request_session(turn->job, request);
     struct covey__tiles *tiles = &request->tiles;
-    tiles->ask = covey__run_unanswered(tiles);
+    tiles->ask = unfinished(tiles);
     tiles->asked = 0;
     tiles->looks = 0;
     tiles->verdict_ms =
@@ -102,13 +124,22 @@ static bool has_sent(const struct covey__tiles *tiles, unsigned d, unsigned e)
     return (tiles->complained & covey__run_bit(d)) != 0 && tiles->at[e] <= tiles->at[d];
 }
 
+/* Whether e has said that it waits since d complained, or just before: else d's rows may have come
+ * meanwhile, or e is stopped. */
+static bool has_said_since(const struct covey__tiles *tiles, unsigned e, unsigned d)
+{
+    return (tiles->complained & covey__run_bit(d)) == 0 ||
+           tiles->said_ms[e] + COVEY__JOB_GRACE_MS >= tiles->complained_ms[d];
+}
+
 /* Devices that live, and whose rows do not reach one another. */
 static uint32_t parted_from(const struct covey__tiles *tiles, unsigned d)
 {
     uint32_t mask = 0;
     for (unsigned e = 0; e < tiles->layout.devices; e++) {
         bool both = (tiles->waits[d] & covey__run_bit(e)) != 0 &&
-                    (tiles->waits[e] & covey__run_bit(d)) != 0;
+                    (tiles->waits[e] & covey__run_bit(d)) != 0 && has_said_since(tiles, e, d) &&
+                    has_said_since(tiles, d, e);
         mask |= both && (has_sent(tiles, d, e) || has_sent(tiles, e, d)) ? covey__run_bit(e) : 0;
     }
     return mask;
@@ -158,10 +189,13 @@ bool covey__run_ask(struct covey__turn *turn, struct covey__request *request)
 }
 
 /* A holder complains once in each segment; whatever else it says is an answer, however late. */
-static void count_complaint(struct covey__tiles *tiles, unsigned d, unsigned segment)
+static void count_complaint(struct covey__tiles *tiles, unsigned d, unsigned segment,
+                            uint64_t now_ms)
 {
+    tiles->said_ms[d] = now_ms;
     if (tiles->owes[d] == 0) {
         tiles->complained |= covey__run_bit(d);
+        tiles->complained_ms[d] = now_ms;
     } else if (segment != tiles->at[d]) {
         tiles->complained &= ~covey__run_bit(d);
     }
@@ -189,7 +223,7 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
         return;
     }
     uint32_t named = covey_load32(said->missing.ptr), self = covey__run_bit(d);
-    count_complaint(tiles, d, said->segment);
+    count_complaint(tiles, d, said->segment, turn->now_ms);
     tiles->asked &= ~self;
     if ((named & self) != 0) {
         uint32_t others = named != UINT32_MAX ? named & tiles->used & ~self : 0;
@@ -208,14 +242,20 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
     }
 }
 
-/* Devices that others wait for. */
+/* Devices that others wait for, unless they are done: then what they gave is on its way. */
 static uint32_t missed_of(const struct covey__tiles *tiles)
 {
     uint32_t missed = 0;
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
         missed |= tiles->waits[d];
     }
-    return missed;
+    return missed & unfinished(tiles);
+}
+
+/* Devices that somebody waits for, the owner too once the run is late. */
+static uint32_t wanted_of(const struct covey__turn *turn, const struct covey__tiles *tiles)
+{
+    return missed_of(tiles) | (is_late(turn, tiles) ? covey__run_unanswered(tiles) : 0);
 }
 
 static void judge(struct covey__turn *turn, struct covey__request *request)
@@ -228,9 +268,8 @@ static void judge(struct covey__turn *turn, struct covey__request *request)
         tiles->verdict_ms = turn->now_ms + 1;
         return;
     }
-    uint32_t open = covey__run_unanswered(tiles);
-    uint32_t wanted = is_late(turn, tiles) ? open : missed_of(tiles) & open;
-    uint32_t silent = (tiles->ask | tiles->asked) & open;
+    uint32_t wanted = wanted_of(turn, tiles);
+    uint32_t silent = (tiles->ask | tiles->asked) & unfinished(tiles);
     tiles->verdict_ms = 0;
     if ((silent & wanted) != 0) { /* and with them who would be waited for in the next attempt */
         covey__run_lose_slow(turn, request, silent);
@@ -241,18 +280,34 @@ static void judge(struct covey__turn *turn, struct covey__request *request)
 
 /* ---- deadlines ---- */
 
-/* Whose rows are not here, and who waits for nobody's itself. Where all wait for one another rows
- * were lost between two: one of those. */
+/* Whose rows are waited for, here or elsewhere, and who waits for nobody's itself. Who is done has
+ * given all: who said before that it waits for that one has them since. Where all wait for one
+ * another rows were lost between two: one of those. */
 static uint32_t root_causes(const struct covey__tiles *tiles, unsigned self)
 {
-    uint32_t roots = covey__run_unanswered(tiles), missed = missed_of(tiles);
+    uint32_t open = unfinished(tiles), missed = missed_of(tiles);
+    uint32_t roots = covey__run_unanswered(tiles) | missed;
     for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
-        roots &= tiles->waits[d] != 0 ? ~covey__run_bit(d) : UINT32_MAX;
+        roots &= (tiles->waits[d] & open) != 0 ? ~covey__run_bit(d) : UINT32_MAX;
     }
     for (unsigned d = 0; roots == 0 && d < COVEY_PLAN_DEVICES_MAX; d++) {
         roots = d != self ? missed & covey__run_bit(d) : 0;
     }
     return roots != 0 ? roots : missed;
+}
+
+/* Of them those in the earliest segment: the others wait for nobody now, but for these they did. */
+static uint32_t furthest_behind(const struct covey__tiles *tiles, uint32_t devices)
+{
+    uint32_t behind = 0;
+    unsigned least = UINT8_MAX;
+    for (unsigned d = 0; d < COVEY_PLAN_DEVICES_MAX; d++) {
+        bool is_in = (devices & covey__run_bit(d)) != 0;
+        behind = is_in && tiles->at[d] < least ? 0 : behind;
+        least = is_in && tiles->at[d] < least ? tiles->at[d] : least;
+        behind |= is_in && tiles->at[d] == least ? covey__run_bit(d) : 0;
+    }
+    return behind;
 }
 
 static bool are_in_last_segment(const struct covey__tiles *tiles, uint32_t devices)
@@ -280,11 +335,18 @@ static void overdue(struct covey__turn *turn, struct covey__request *request)
         tiles->overdue_ms = turn->now_ms + (turn->now_ms - tiles->began_ms) / 2;
         return;
     }
+    late = furthest_behind(tiles, late);
     uint32_t others = late;
     if (version->self != COVEY__JOB_NO_DEVICE) {
         others &= ~covey__run_bit(version->self);
     }
     covey__run_lose_slow(turn, request, others != 0 ? others : late);
+}
+
+/* Who was asked has not answered yet: what it said before may be true no more. */
+static bool awaits_word(const struct covey__turn *turn, const struct covey__tiles *tiles)
+{
+    return tiles->verdict_ms != 0 && ((tiles->ask | tiles->asked) & wanted_of(turn, tiles)) != 0;
 }
 
 void covey__run_watch(struct covey__turn *turn, struct covey__request *request)
@@ -302,7 +364,7 @@ void covey__run_watch(struct covey__turn *turn, struct covey__request *request)
         if (cause != 0) {
             covey__run_lose_slow(turn, request, cause);
         }
-    } else if (turn->now_ms >= tiles->overdue_ms) {
+    } else if (turn->now_ms >= tiles->overdue_ms && !awaits_word(turn, tiles)) {
         overdue(turn, request);
     } else if (tiles->verdict_ms != 0 && turn->now_ms >= tiles->verdict_ms) {
         judge(turn, request);
@@ -313,7 +375,8 @@ void covey__run_watch(struct covey__turn *turn, struct covey__request *request)
     if (tiles->verdict_ms == 0 && is_late(turn, tiles)) {
         ask_all(turn, request);
     }
-    const uint64_t at_ms[] = {tiles->overdue_ms, tiles->grace_ms, tiles->verdict_ms,
+    const uint64_t at_ms[] = {turn->now_ms < tiles->overdue_ms ? tiles->overdue_ms : 0,
+                              tiles->grace_ms, tiles->verdict_ms,
                               is_late(turn, tiles) ? 0 : tiles->late_ms};
     for (size_t i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
         if (at_ms[i] != 0) {

@@ -95,6 +95,19 @@ const struct covey__times *covey__known_times(struct covey__session *session,
     return &session->relay_times[request->layer];
 }
 
+/* Times of runs are of the plan's rows. Fewer devices take longer, but no longer is waited than
+ * this one takes for everything, unless that much was usual. */
+static uint64_t of_those_left(const struct covey__session *session,
+                              const struct covey__request *request, uint64_t ms)
+{
+    uint64_t most_ms = session->version[request->version].plan.local_us / 1000;
+    uint64_t longer_ms = ms + ms * request->tiles.more_permille / 1000;
+    if (most_ms == 0 || longer_ms < most_ms) {
+        return longer_ms;
+    }
+    return ms > most_ms ? ms : most_ms;
+}
+
 /* Trying again costs a whole run more, and its devices their rows for a while. Until a run has
  * taken as long again as it usually does, waiting is the better bet (at most twice the time of
  * whoever knows what will come; Karlin et al. 1988), and what holders wait for they say before. */
@@ -109,6 +122,7 @@ uint64_t covey__run_patience_ms(const struct covey__session *session,
     if (ms == 0) {
         ms = (uint64_t)run->predicted_us * 3 / 1000 + 50;
     }
+    ms = of_those_left(session, request, ms);
     /* A second deadline that is too short would make it worse. */
     return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
 }
@@ -118,6 +132,7 @@ uint64_t covey__run_usual_ms(const struct covey__session *session,
 {
     const struct covey__tiles *tiles = &request->tiles;
     uint64_t ms = covey__times_patience(&session->run_times[tiles->run]);
+    ms = of_those_left(session, request, ms);
     return request->beside * ms << (tiles->tries > 0 ? tiles->tries - 1 : 0);
 }
 
@@ -141,7 +156,7 @@ uint16_t covey__run_stall_ms(const struct covey__session *session, const struct 
         ms = ms * median_us / run->predicted_us;
     }
     uint64_t half_ms = (median_us != 0 ? median_us : run->predicted_us) / 2000;
-    ms = ms > half_ms ? ms : half_ms;
+    ms = of_those_left(session, request, ms > half_ms ? ms : half_ms);
     ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS) / 2
          << (tiles->tries > 0 ? tiles->tries - 1 : 0);
     return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;

@@ -405,7 +405,8 @@ struct world *rows_world(unsigned devices, unsigned parity)
     return w;
 }
 
-static struct world *tiles_new(unsigned devices, bool check_all, bool feeds, uint16_t halo)
+static struct world *tiles_new(unsigned devices, bool check_all, bool feeds, uint16_t halo,
+                               uint16_t last_rows)
 {
     struct world *w = world_new(devices, 1);
     w->costs.check_all = check_all;
@@ -415,11 +416,12 @@ static struct world *tiles_new(unsigned devices, bool check_all, bool feeds, uin
     /* What is small is sooner sent by the owner, and smaller still put together by its loop. */
     uint32_t row = feeds ? 16384 : 4096;
     for (unsigned i = 0; i < w->costs.cells; i++) {
+        const uint16_t rows = i < 3 ? ROWS : last_rows, stride = (uint16_t)(ROWS / rows);
         w->costs.cell[i] = (struct covey_plan_cell){
             .weight_bytes = 1000,
             .whole.flops = ROWS * UINT64_C(100000000),
-            .row.flops = 100000000,
-            .map = {ROWS, ROWS, 1, halo, halo, row, row},
+            .row.flops = stride * UINT64_C(100000000),
+            .map = {ROWS, rows, stride, halo, halo, row, row},
         };
     }
     if (feeds) {
@@ -440,24 +442,29 @@ static struct world *tiles_new(unsigned devices, bool check_all, bool feeds, uin
 
 struct world *tiles_world(unsigned devices)
 {
-    return tiles_new(devices, false, false, 1);
+    return tiles_new(devices, false, false, 1, ROWS);
 }
 
 struct world *segments_world(unsigned devices)
 {
-    struct world *w = tiles_new(devices, false, false, 8);
+    struct world *w = tiles_new(devices, false, false, 8, ROWS);
     assert_int_equal(w->plan.run[0].segments, 4);
     return w;
 }
 
+struct world *narrow_world(unsigned devices)
+{
+    return tiles_new(devices, false, false, 8, 2);
+}
+
 struct world *feed_world(unsigned devices)
 {
-    return tiles_new(devices, false, true, 1);
+    return tiles_new(devices, false, true, 1, ROWS);
 }
 
 struct world *twins_world(unsigned devices)
 {
-    return tiles_new(devices, true, false, 1);
+    return tiles_new(devices, true, false, 1, ROWS);
 }
 
 void start_tiles(struct world *w, uint64_t request)
@@ -474,6 +481,9 @@ void give_piece(struct world *w, unsigned device)
     m.tile.source = (uint8_t)device;
     m.tile.segment = run->segments;
     assert_true(covey__job_owns(w->job, &m.tile));
+    if (rows.begin >= rows.end) {
+        return;
+    }
     tell(w, device, &m, new_body(w), covey_tile_piece_bytes(run, run->segments, rows, false));
 }
 
@@ -549,11 +559,8 @@ void answer_from(struct world *w, unsigned first, unsigned end)
 
 void answer_but(struct world *w, unsigned devices, unsigned silent)
 {
-    for (unsigned d = 0; d < devices; d++) {
-        if (d != silent) {
-            answer(w, d);
-        }
-    }
+    answer_from(w, 0, silent);
+    answer_from(w, silent + 1, devices);
 }
 
 void make_usual(struct world *w, unsigned devices)

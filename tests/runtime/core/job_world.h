@@ -104,13 +104,15 @@ struct world *rows_world(unsigned devices, unsigned parity);
 struct world *tiles_world(unsigned devices);
 /* Each cell is a segment, since it needs many rows of its neighbours. */
 struct world *segments_world(unsigned devices);
+/* The same, and the result has two rows: most devices have none of it. */
+struct world *narrow_world(unsigned devices);
 /* The run feeds the one layer behind it. */
 struct world *feed_world(unsigned devices);
 /* Each row is made by two devices. */
 struct world *twins_world(unsigned devices);
 void start_tiles(struct world *w, uint64_t request);
 void answer_cut(struct world *w);
-/* The device's rows of the result, of the last START. */
+/* The device's rows of the result, if it has any, of the last START. */
 void give_piece(struct world *w, unsigned device);
 /* Those of all devices that were started. */
 void give_all(struct world *w);
