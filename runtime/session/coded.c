@@ -48,7 +48,8 @@ struct slot_secret {
 struct covey_coded {
     const struct covey_model_file *file;
     const struct covey_store *store;
-    pthread_mutex_t mutex; /* held by the version that is being made */
+    pthread_mutex_t mutex;       /* held by the version that is being made */
+    pthread_mutex_t parity_lock; /* of the three below: they are read beside */
     struct parity_entry *parity;
     size_t parities, parity_room;
     struct own_entry *own;
@@ -61,6 +62,11 @@ covey_err covey__coded_new(const struct covey_model_file *file, const struct cov
 {
     struct covey_coded *coded = calloc(1, sizeof(*coded));
     if (coded == NULL || pthread_mutex_init(&coded->mutex, NULL) != 0) {
+        free(coded);
+        return COVEY_ERR_NOMEM;
+    }
+    if (pthread_mutex_init(&coded->parity_lock, NULL) != 0) {
+        pthread_mutex_destroy(&coded->mutex);
         free(coded);
         return COVEY_ERR_NOMEM;
     }
@@ -166,6 +172,7 @@ void covey__coded_free(struct covey_coded *coded)
         return;
     }
     sweep(coded, true);
+    pthread_mutex_destroy(&coded->parity_lock);
     pthread_mutex_destroy(&coded->mutex);
     free(coded->parity);
     free(coded);
@@ -215,65 +222,101 @@ covey_err covey__coded_encode(const struct covey_model_file *file,
     return covey_split_encode(t, group->count, units, floats, out);
 }
 
-static struct parity_entry *parity_find(struct covey_coded *coded,
-                                        const struct covey_coded_group *group, unsigned t)
+static bool parity_find(struct covey_coded *coded, const struct covey_coded_group *group,
+                        unsigned t, struct covey_digest *out)
 {
-    for (size_t i = 0; i < coded->parities; i++) {
-        struct parity_entry *e = &coded->parity[i];
-        if (e->t == t && e->group.layer == group->layer && e->group.first == group->first &&
-            e->group.count == group->count) {
-            return e;
-        }
+    bool found = false;
+    pthread_mutex_lock(&coded->parity_lock);
+    for (size_t i = 0; i < coded->parities && !found; i++) {
+        const struct parity_entry *e = &coded->parity[i];
+        found = e->t == t && e->group.layer == group->layer && e->group.first == group->first &&
+                e->group.count == group->count;
+        *out = found ? e->digest : *out;
     }
-    return NULL;
+    pthread_mutex_unlock(&coded->parity_lock);
+    return found;
 }
 
-static struct parity_entry *parity_add(struct covey_coded *coded)
+static covey_err parity_add(struct covey_coded *coded, const struct parity_entry *entry)
 {
+    covey_err err = COVEY_OK;
+    pthread_mutex_lock(&coded->parity_lock);
     if (coded->parities == coded->parity_room) {
         size_t room = coded->parity_room * 2 + 64;
         struct parity_entry *bigger = realloc(coded->parity, room * sizeof(*bigger));
-        if (bigger == NULL) {
-            return NULL;
-        }
-        coded->parity = bigger;
-        coded->parity_room = room;
+        err = bigger != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+        coded->parity = bigger != NULL ? bigger : coded->parity;
+        coded->parity_room = bigger != NULL ? room : coded->parity_room;
     }
-    return &coded->parity[coded->parities];
+    if (err == COVEY_OK) {
+        coded->parity[coded->parities++] = *entry;
+    }
+    pthread_mutex_unlock(&coded->parity_lock);
+    return err;
 }
 
+static size_t parity_bytes(const struct covey_coded *coded, const struct covey_coded_group *group)
+{
+    return covey_layer_unit_floats(covey_model_layer(coded->file->model, group->layer)) *
+           sizeof(float);
+}
+
+/* Kept for whoever asks for it, but that is no more than convenient: it can be made again. */
 covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_coded_group *group,
                               unsigned t, struct covey_digest *out)
 {
-    const struct parity_entry *known = parity_find(coded, group, t);
-    if (known != NULL && covey__store_has(coded->store, &known->digest)) {
-        *out = known->digest;
+    if (parity_find(coded, group, t, out)) {
         return COVEY_OK;
     }
-    size_t bytes = covey_layer_unit_floats(covey_model_layer(coded->file->model, group->layer)) *
-                   sizeof(float);
+    size_t bytes = parity_bytes(coded, group);
     float *weights = malloc(bytes);
-    struct parity_entry *e = known == NULL ? parity_add(coded) : NULL;
-    if (weights == NULL || (known == NULL && e == NULL)) {
-        free(weights);
+    if (weights == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    struct covey_digest digest;
+    struct parity_entry e = {*group, t, {{0}}};
     covey_err err = covey__coded_encode(coded->file, group, t, weights);
     if (err == COVEY_OK) {
         struct covey_bytes blob = covey_bytes_of(weights, bytes);
-        covey_hash(&digest, blob);
-        err = covey__store_put(coded->store, &digest, blob);
+        covey_hash(&e.digest, blob);
+        err = covey__store_put(coded->store, &e.digest, blob);
+        err = err == COVEY_ERR_LIMIT ? COVEY_OK : err;
     }
     free(weights);
     covey_pace_step();
     if (err == COVEY_OK) {
-        if (e != NULL) {
-            *e = (struct parity_entry){*group, t, digest};
-            coded->parities++;
-        }
-        *out = digest;
+        *out = e.digest;
+        err = parity_add(coded, &e);
     }
+    return err;
+}
+
+covey_err covey__coded_again(struct covey_coded *coded, const struct covey_digest *digest,
+                             struct covey_body **out)
+{
+    struct parity_entry e = {.t = COVEY_PARITY_MAX};
+    pthread_mutex_lock(&coded->parity_lock);
+    for (size_t i = 0; i < coded->parities; i++) {
+        if (covey_digest_equal(&coded->parity[i].digest, digest)) {
+            e = coded->parity[i];
+            break;
+        }
+    }
+    pthread_mutex_unlock(&coded->parity_lock);
+    if (e.t == COVEY_PARITY_MAX) {
+        return COVEY_ERR_NOT_FOUND;
+    }
+    struct covey_body *body = NULL;
+    covey_err err = covey_body_new(parity_bytes(coded, &e.group), &body);
+    if (err == COVEY_OK) {
+        float *to = (float *)(void *)body->data;
+        err = covey__coded_encode(coded->file, &e.group, e.t, to);
+    }
+    covey_pace_step();
+    if (err == COVEY_OK) {
+        *out = body;
+        body = NULL;
+    }
+    covey_body_unref(body);
     return err;
 }
 

@@ -39,9 +39,12 @@ void covey__coded_tidy(struct covey_coded *coded);
 struct covey_coded_group {
     uint16_t layer, first, count;
 };
-/* The digest of parity t, which is in the store then. */
+/* The digest of parity t, which is in the store then, where that has room. */
 covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_coded_group *group,
                               unsigned t, struct covey_digest *out) COVEY_CHECK;
+/* The parity of this digest made anew, if it ever was made. NOT_FOUND. Any thread. */
+covey_err covey__coded_again(struct covey_coded *coded, const struct covey_digest *digest,
+                             struct covey_body **out) COVEY_CHECK;
 /* Weights of parity t, anew. */
 covey_err covey__coded_encode(const struct covey_model_file *file,
                               const struct covey_coded_group *group, unsigned t,

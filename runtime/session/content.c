@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "covey/message_work.h"
+#include "model_share.h"
 
 enum {
     READ_BLOBS = 64,      /* at a time */
@@ -114,6 +115,18 @@ void covey__content_store(struct covey_content *c, const struct covey_action *ac
 
 /* ---- SERVE ---- */
 
+/* Of this node's own models also a parity that the store had no room for. */
+static struct covey_body *find_blob(struct covey_services *services,
+                                    const struct covey_digest *digest)
+{
+    struct covey_body *body = NULL;
+    covey_err err = covey__store_body(&services->store, digest, &body);
+    if (err != COVEY_OK && services->models != NULL) {
+        err = covey__model_table_parity(services->models, digest, &body);
+    }
+    return err == COVEY_OK ? body : NULL;
+}
+
 static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
@@ -121,10 +134,8 @@ static void serve_work(struct covey_task *task, struct covey_scratch *scratch)
     size_t bytes = 0;
     size_t read = 0;
     while (read < s->chosen && bytes < READ_BYTES) {
-        struct covey_body *body = NULL;
-        covey_err err =
-            covey__store_body(&s->content->services->store, &s->wanted[read].digest, &body);
-        bytes += err == COVEY_OK ? body->len : 0;
+        struct covey_body *body = find_blob(s->content->services, &s->wanted[read].digest);
+        bytes += body != NULL ? body->len : 0;
         s->body[read++] = body;
     }
     s->chosen = read;

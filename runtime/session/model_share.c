@@ -102,3 +102,30 @@ void covey__model_share_unref(struct covey_model_share *share)
         share_free(share);
     }
 }
+
+/* The next behind one, which is given back. */
+static struct covey_model_share *next_of(struct covey_model_table *table,
+                                         struct covey_model_share *share)
+{
+    pthread_mutex_lock(&table->lock);
+    struct covey_model_share *next = share != NULL ? share->next : table->first;
+    if (next != NULL) {
+        next->refs++;
+    }
+    pthread_mutex_unlock(&table->lock);
+    covey__model_share_unref(share);
+    return next;
+}
+
+covey_err covey__model_table_parity(struct covey_model_table *table,
+                                    const struct covey_digest *digest, struct covey_body **out)
+{
+    covey_err err = COVEY_ERR_NOT_FOUND;
+    struct covey_model_share *share = next_of(table, NULL);
+    while (share != NULL && err == COVEY_ERR_NOT_FOUND) {
+        err = covey__coded_again(share->coded, digest, out);
+        share = next_of(table, share);
+    }
+    covey__model_share_unref(share);
+    return err;
+}

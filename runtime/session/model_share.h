@@ -40,6 +40,10 @@ covey_err covey__model_share_get(struct covey_model_table *table,
                                  struct covey_nn_error *out_why) COVEY_CHECK;
 /* One more of what one has. */
 struct covey_model_share *covey__model_share_ref(struct covey_model_share *share);
+/* A parity of one of the models, made anew (covey__coded_again()). NOT_FOUND. Any thread. */
+covey_err covey__model_table_parity(struct covey_model_table *table,
+                                    const struct covey_digest *digest,
+                                    struct covey_body **out) COVEY_CHECK;
 /* Any thread; NULL is a no-op. */
 void covey__model_share_unref(struct covey_model_share *share);
 

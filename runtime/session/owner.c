@@ -86,6 +86,7 @@ covey_err covey__owner_new(struct covey_services *services, const struct covey_n
         return COVEY_ERR_NOMEM;
     }
     o->services = services;
+    services->models = &o->models;
     o->self = *self;
     covey_random(&o->epoch, sizeof(o->epoch));
     *out = o;

@@ -13,6 +13,8 @@
 #include "resident.h"
 #include "store.h"
 
+struct covey_model_table;
+
 struct covey_services {
     struct covey_loop *loop;
     struct covey_pool *compute;    /* mathematics */
@@ -21,9 +23,10 @@ struct covey_services {
     struct covey_store store;
     struct covey_handles handles;
     struct covey_channels *channels;
-    struct covey_lab lab;  /* what holders' answers go through */
-    uint64_t memory_bytes; /* for weights */
-    uint64_t store_bytes;  /* on the disk, for others' weights */
+    struct covey_lab lab;             /* what holders' answers go through */
+    uint64_t memory_bytes;            /* for weights */
+    uint64_t store_bytes;             /* on the disk, for others' weights */
+    struct covey_model_table *models; /* of this node's sessions; NULL: none yet */
     struct covey_resident resident;
     void *user;
     /* Steps the node with the event; now_ms and wall_s are filled in. Never re-enters: an event fed

@@ -147,12 +147,42 @@ static void test_products_are_of_one_shape(void **state)
     tear_down(&w);
 }
 
+/* A store without room for parities needs none: they are made again for whoever asks. */
+static void test_parities_need_no_room(void **state)
+{
+    struct world w = {0};
+    const struct covey_coded_group group = {0, 0, 2};
+    struct covey_digest digest[2], other = {{1}};
+    struct covey_body *body = NULL;
+    set_up(state, &w);
+    assert_int_equal(covey__store_limit(&w.store, 1), COVEY_OK);
+    for (unsigned t = 0; t < 2; t++) {
+        struct covey_digest again;
+        assert_int_equal(covey__coded_parity(w.coded, &group, t, &digest[t]), COVEY_OK);
+        assert_int_equal(covey__coded_parity(w.coded, &group, t, &again), COVEY_OK);
+        assert_true(covey_digest_equal(&digest[t], &again));
+        assert_false(covey__store_has(&w.store, &digest[t]));
+    }
+    assert_false(covey_digest_equal(&digest[0], &digest[1]));
+    for (unsigned t = 0; t < 2; t++) {
+        struct covey_digest found;
+        assert_int_equal(covey__coded_again(w.coded, &digest[t], &body), COVEY_OK);
+        covey_hash(&found, covey_bytes_of(body->data, body->len));
+        assert_true(covey_digest_equal(&digest[t], &found));
+        covey_body_unref(body);
+    }
+    assert_int_equal(covey__coded_again(w.coded, &other, &body), COVEY_ERR_NOT_FOUND);
+    tear_down(&w);
+    covey__store_close(&w.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors_go_with_the_last_version),
         cmocka_unit_test(test_vectors_of_failed_versions_go),
         cmocka_unit_test(test_products_are_of_one_shape),
+        cmocka_unit_test(test_parities_need_no_room),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

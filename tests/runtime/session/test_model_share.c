@@ -65,6 +65,27 @@ static void test_batches_are_apart(void **state)
     covey__model_table_done(&w.table);
 }
 
+/* A parity of any of the models is found by its digest, as long as its model is there. */
+static void test_parities_are_found(void **state)
+{
+    struct world w = {.dir = ""};
+    open_world(state, &w);
+    const struct covey_coded_group group = {0, 0, 2};
+    struct covey_digest digest;
+    struct covey_body *body = NULL;
+    struct covey_model_share *one = share_of(&w, 1), *three = share_of(&w, 3);
+    assert_int_equal(covey__coded_parity(one->coded, &group, 0, &digest), COVEY_OK);
+    assert_int_equal(covey__model_table_parity(&w.table, &digest, &body), COVEY_OK);
+    assert_true(body->len > 0);
+    covey_body_unref(body);
+    covey__model_share_unref(one);
+    assert_int_equal(covey__model_table_parity(&w.table, &digest, &body), COVEY_ERR_NOT_FOUND);
+    covey__model_share_unref(three);
+    assert_null(w.table.first);
+    assert_int_equal(covey__model_table_parity(&w.table, &digest, &body), COVEY_ERR_NOT_FOUND);
+    covey__model_table_done(&w.table);
+}
+
 /* A model that is not there leaves nothing behind. */
 static void test_missing_model(void **state)
 {
@@ -85,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_model_for_all_sessions),
         cmocka_unit_test(test_batches_are_apart),
+        cmocka_unit_test(test_parities_are_found),
         cmocka_unit_test(test_missing_model),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
