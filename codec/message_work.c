@@ -32,6 +32,7 @@ static const struct covey__field assign[] = {
     BYTES(25, assign.holders, COVEY_WORK_HOLDERS_BYTES_MAX),
 };
 static const struct covey__field fence[] = {FENCE(fence)};
+static const struct covey__field refuse[] = {FENCE(refuse.fence), NUMBER(28, refuse.room_bytes)};
 static const struct covey__field execute[] = {WORK(execute)};
 static const struct covey__field answer[] = {
     WORK(answer),
@@ -89,7 +90,7 @@ static const struct covey__message all[] = {
     {COVEY_WORK_WANT, COVEY__FIELDS(want)},       {COVEY_WORK_GIVE, COVEY__FIELDS(give)},
     {COVEY_WORK_LACK, COVEY__FIELDS(lack)},       {COVEY_WORK_PROBE, COVEY__FIELDS(probe)},
     {COVEY_WORK_PROBED, COVEY__FIELDS(probe)},    {COVEY_WORK_ASK, COVEY__FIELDS(ask)},
-    {COVEY_WORK_RELAY, COVEY__FIELDS(relay)},
+    {COVEY_WORK_RELAY, COVEY__FIELDS(relay)},     {COVEY_WORK_REFUSE, COVEY__FIELDS(refuse)},
 };
 static const struct covey__messages messages = {all, COVEY__COUNT(all), COVEY_CONTROL_MAX};
 

@@ -48,7 +48,7 @@ covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *v
 /* Whether this PIECE is one of a result that this owner waits for (segment == the run's segments).
  */
 bool covey__job_owns(const struct covey_job *job, const struct covey_work_tile *tile);
-/* PLACEMENT, READY, ANSWER, STALLED, PIECE. A body it does not keep is RELEASEd. */
+/* PLACEMENT, READY, REFUSE, ANSWER, STALLED, PIECE. A body it does not keep is RELEASEd. */
 covey_err covey__job_message(struct covey_job *job, const struct covey_job_view *view,
                              const struct covey_incoming *in, struct covey_update *out) COVEY_CHECK;
 /* peer's channel came up or went, or the member died, left, came back. Tell it of every change: a

@@ -39,7 +39,7 @@ bool covey__move_make_room(struct covey__turn *turn, struct covey__session *sess
     }
     uint8_t at = covey__version_device(turn->job, active, id);
     if (at == COVEY__JOB_NO_DEVICE || active->holder[at] == COVEY__HOLDER_NONE ||
-        active->holder[at] == COVEY__HOLDER_MOVED ||
+        active->holder[at] == COVEY__HOLDER_MOVED || active->holder[at] == COVEY__HOLDER_REFUSED ||
         covey__plan_both_bytes(&session->costs, &active->plan, &version->plan, device) <=
             memory_of(session, id)) {
         return true;

@@ -88,6 +88,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     session->costs.held = &session->held;
     session->held.devices = 0;
     session->held.layers = 0;
+    session->bounds = 0;
     memset(session->layer_times, 0, sizeof(session->layer_times));
     memset(session->relay_times, 0, sizeof(session->relay_times));
     memset(session->fed_times, 0, sizeof(session->fed_times));
@@ -122,6 +123,7 @@ covey_err covey__session_close(struct covey__turn *turn, const struct covey_even
     session->closing = true;
     session->retired_version = UINT32_MAX;
     memcpy(session->retire, session->touched, sizeof(session->retire));
+    covey__refuse_try_again(turn);
     return COVEY_OK;
 }
 
@@ -202,6 +204,10 @@ void covey__session_message(struct covey__turn *turn, const struct covey_incomin
         take_placement(turn, in);
         return;
     }
+    if (in->message->type == COVEY_WORK_REFUSE) {
+        covey__refuse_take(turn, in);
+        return;
+    }
     if (in->message->type != COVEY_WORK_READY) {
         return;
     }
@@ -279,6 +285,7 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
             session->replan_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
         }
     }
+    covey__refuse_watch(turn, session);
     if (turn->now_ms < session->replan_ms) {
         covey__job_wake(turn->job, session->replan_ms);
         return;
@@ -286,13 +293,15 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
     struct covey__version *making = drop_needless(turn, session, covey__version_in_making(session));
     /* One that can still be carried out takes over first: a plan for fewer devices now is worth
      * more than one for all of them that never comes while they come and go. */
-    if (making != NULL && making->state != COVEY__VERSION_PLACING &&
+    bool refused = making != NULL && covey__refuse_holds(making);
+    if (making != NULL && making->state != COVEY__VERSION_PLACING && !refused &&
         covey__version_has_enough(turn, making, true)) {
         session->replan_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
         covey__job_wake(turn->job, session->replan_ms);
         return;
     }
     if (making != NULL) {
+        session->stray = session->stray || refused;
         covey__version_retire(making);
     }
     covey__version_start(turn, session);

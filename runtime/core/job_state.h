@@ -27,10 +27,12 @@ enum {
     COVEY__JOB_ASSIGN_BYTES_MS = 20000, /* and so many more bytes of weights a millisecond */
     COVEY__JOB_ASSIGN_SHARE = 8,        /* of it where requests go on: they take most of the time */
     COVEY__JOB_DEBOUNCE_MS = 150,
-    COVEY__JOB_REPLAN_MS = 1000,      /* after a plan that could not be used as it is */
-    COVEY__JOB_DIAL_MS = 100,         /* after a channel's end */
-    COVEY__JOB_RETRY_MS = 500,        /* dialling and assigning again */
-    COVEY__JOB_AVOID_MS = 30000,      /* a device that could not be made ready is tried again */
+    COVEY__JOB_REPLAN_MS = 1000,  /* after a plan that could not be used as it is */
+    COVEY__JOB_DIAL_MS = 100,     /* after a channel's end */
+    COVEY__JOB_RETRY_MS = 500,    /* dialling and assigning again */
+    COVEY__JOB_AVOID_MS = 30000,  /* a device that could not be made ready is tried again */
+    COVEY__JOB_BOUND_MS = 300000, /* one that refused may have more room: it is asked again */
+    COVEY__JOB_REFUSALS = 3, /* of what it has room for, if what it had before is not gone yet */
     COVEY__JOB_OVERDUE_MS = 250,      /* before there are times to adapt to */
     COVEY__JOB_OVERDUE_MAX_MS = 5000, /* by prediction alone */
     COVEY__JOB_OVERDUE_MIN_MS = 30,
@@ -79,7 +81,8 @@ enum covey__holder_state {
     COVEY__HOLDER_IDLE,
     COVEY__HOLDER_ASSIGNED,
     COVEY__HOLDER_READY,
-    COVEY__HOLDER_MOVED, /* it gave up what it held, since a newer version needs the room */
+    COVEY__HOLDER_MOVED,   /* it gave up what it held, since a newer version needs the room */
+    COVEY__HOLDER_REFUSED, /* it told so: never asked for this version again */
 };
 
 /* The last times of one kind of work. */
@@ -103,7 +106,16 @@ struct covey__version {
     uint16_t peer[COVEY_PLAN_DEVICES_MAX];
     enum covey__holder_state holder[COVEY_PLAN_DEVICES_MAX];
     uint64_t retry_ms[COVEY_PLAN_DEVICES_MAX];
+    uint8_t refusals[COVEY_PLAN_DEVICES_MAX];
     struct covey_plan plan;
+};
+
+/* What a device that refused its part has room for, of this session. */
+struct covey__bound {
+    struct covey_node_id device;
+    uint64_t bytes;
+    uint64_t offered_bytes; /* by its record then */
+    uint64_t until_ms;
 };
 
 struct covey__session {
@@ -121,6 +133,8 @@ struct covey__session {
     uint32_t retired_version;
     struct covey_plan_request costs;
     struct covey_plan_held held; /* by whoever was ready once */
+    unsigned bounds;
+    struct covey__bound bound[COVEY_PLAN_DEVICES_MAX];
     struct covey__times layer_times[COVEY_LAYERS_MAX];
     struct covey__times relay_times[COVEY_LAYERS_MAX]; /* where their inputs were relayed */
     struct covey__times run_times[COVEY_TILE_RUNS_MAX];
@@ -297,7 +311,8 @@ bool covey__session_pump(struct covey__turn *turn, struct covey__session *sessio
 
 /* job_version.c: one plan from placing to retiring */
 /* Fills costs.device with the members of now, without those that lied or could not be made ready
- * lately; true: that is all of them. *out_again_ms: when to try those again. */
+ * lately, and with the bounds of those that refused; true: that is all of them, as their records
+ * have them. *out_again_ms: when to try those again that are left out. */
 bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
                             uint64_t *out_again_ms);
 void covey__version_start(struct covey__turn *turn, struct covey__session *session);
@@ -330,6 +345,20 @@ bool covey__move_make_room(struct covey__turn *turn, struct covey__session *sess
 /* Where nothing is coming after the active version, who gave up its part gets it again. */
 void covey__move_take_back(const struct covey__turn *turn, struct covey__session *session,
                            struct covey__version *active);
+
+/* job_refuse.c: holders that do not take what a plan gives them */
+void covey__refuse_take(struct covey__turn *turn, const struct covey_incoming *in);
+/* What a plan may give it: its record's bytes, or less. */
+uint64_t covey__refuse_bound(struct covey__session *session,
+                             const struct covey_plan_device *device);
+/* Whether any device of the version refused its part. */
+bool covey__refuse_holds(const struct covey__version *version);
+/* A new plan is due when a bound's time is over. */
+void covey__refuse_watch(struct covey__turn *turn, struct covey__session *session);
+/* The device may be another than before: no session's bound of it counts any more. */
+void covey__refuse_forget(struct covey_job *job, const struct covey_node_id *device);
+/* A session of this owner has ended, and devices have more room for the others. */
+void covey__refuse_try_again(struct covey__turn *turn);
 
 /* job_request.c: requests, and the answers that come */
 struct covey__request *covey__request_find(struct covey_job *job, uint64_t id);

@@ -20,7 +20,10 @@ bool covey__session_devices(const struct covey__turn *turn, struct covey__sessio
             all = false;
             continue;
         }
-        costs->device[costs->devices++] = turn->view->device[i];
+        struct covey_plan_device *device = &costs->device[costs->devices++];
+        *device = turn->view->device[i];
+        device->memory_bytes = covey__refuse_bound(session, &turn->view->device[i]);
+        all = all && device->memory_bytes == turn->view->device[i].memory_bytes;
     }
     return all;
 }
@@ -39,6 +42,7 @@ static void keep_peers(struct covey_job *job, struct covey__version *version)
     for (unsigned d = 0; d < plan->devices; d++) {
         version->holder[d] = COVEY__HOLDER_NONE;
         version->retry_ms[d] = 0;
+        version->refusals[d] = 0;
         version->peer[d] = covey__peer_keep(job, &plan->device[d]);
         if (version->peer[d] != COVEY__JOB_NO_PEER) {
             job->peer[version->peer[d]].plans++;
@@ -346,11 +350,20 @@ bool covey__version_has_enough(const struct covey__turn *turn, const struct cove
     return runs_have_enough(turn, version, hope);
 }
 
+/* It has a part, is there, and has not said that it will not take it. */
+static bool may_be_ready(const struct covey__turn *turn, const struct covey__version *version,
+                         unsigned device)
+{
+    enum covey__holder_state state = version->holder[device];
+    return state != COVEY__HOLDER_NONE && state != COVEY__HOLDER_REFUSED &&
+           is_there(turn, version, device);
+}
+
+/* All that can be. */
 static bool all_ready(const struct covey__turn *turn, const struct covey__version *version)
 {
     for (unsigned d = 0; d < version->plan.devices; d++) {
-        if (version->holder[d] != COVEY__HOLDER_NONE && version->holder[d] != COVEY__HOLDER_READY &&
-            is_there(turn, version, d)) {
+        if (version->holder[d] != COVEY__HOLDER_READY && may_be_ready(turn, version, d)) {
             return false;
         }
     }
@@ -389,9 +402,7 @@ bool covey__version_is_needless(const struct covey__turn *turn, const struct cov
 static void avoid_unready(struct covey__turn *turn, const struct covey__version *version)
 {
     for (unsigned d = 0; d < version->plan.devices; d++) {
-        enum covey__holder_state state = version->holder[d];
-        if (version->peer[d] != COVEY__JOB_NO_PEER && state != COVEY__HOLDER_NONE &&
-            state != COVEY__HOLDER_READY && is_there(turn, version, d)) {
+        if (version->holder[d] != COVEY__HOLDER_READY && may_be_ready(turn, version, d)) {
             turn->job->peer[version->peer[d]].avoid_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
         }
     }
@@ -431,15 +442,16 @@ static bool pump_assigning(struct covey__turn *turn, struct covey__session *sess
     bool late = turn->now_ms >= version->deadline_ms;
     bool ready = all_ready(turn, version);
     bool done = true;
-    if (!late && !(ready && covey__version_has_enough(turn, version, false))) {
+    const struct covey__version *active = covey__version_active(session);
+    bool is_better = active == NULL || !covey__version_is_whole(active) ||
+                     (ready && !covey__refuse_holds(version));
+    if (!late && !(ready && is_better && covey__version_has_enough(turn, version, false))) {
         covey__job_wake(turn->job, version->deadline_ms);
         return true;
     }
     if (late) {
         avoid_unready(turn, version);
     }
-    const struct covey__version *active = covey__version_active(session);
-    bool is_better = active == NULL || !covey__version_is_whole(active) || ready;
     if (covey__version_has_enough(turn, version, false) && is_better) {
         activate(session, version);
         done = pump_active(turn, session, version);

@@ -197,6 +197,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
         return owner_allowed ? place(node, &in->peer, &in->message->place) : COVEY_OK;
     case COVEY_WORK_PLACEMENT:
     case COVEY_WORK_READY:
+    case COVEY_WORK_REFUSE:
     case COVEY_WORK_ANSWER:
     case COVEY_WORK_STALLED:
         covey__node_view(node);

@@ -293,6 +293,16 @@ static struct assignment *add_assignment(struct covey_worker *worker,
     return of_owner >= OWNER_ASSIGNMENTS_MAX ? NULL : vacant;
 }
 
+/* Where the update is full the owner is told nothing, and gives up when its time is over. */
+static void refuse(const struct covey_node_id *owner, const struct covey_fence *fence,
+                   uint64_t room_bytes, struct covey_update *out)
+{
+    struct covey_work_message message = {.type = COVEY_WORK_REFUSE};
+    message.refuse = (struct covey_work_refuse){*fence, room_bytes};
+    covey_err ignored = covey__update_send(out, owner, &message, 0);
+    (void)ignored;
+}
+
 static void take_assign(struct covey_worker *worker, const struct covey_incoming *in,
                         struct covey_update *out)
 {
@@ -307,9 +317,13 @@ static void take_assign(struct covey_worker *worker, const struct covey_incoming
     }
     struct covey_bytes plan = in->message->assign.plan;
     struct covey__given_plan given = {NULL, 0};
-    if (a == NULL || (plan.len > 0 && covey__tiles_assign(worker->tiles, &in->peer, fence, plan,
-                                                          &given) != COVEY_OK)) {
-        return; /* The owner goes on without this holder. */
+    covey_err err = COVEY_OK;
+    if (a != NULL && plan.len > 0) {
+        err = covey__tiles_assign(worker->tiles, &in->peer, fence, plan, &given);
+    }
+    if (a == NULL || err != COVEY_OK) {
+        refuse(&in->peer, fence, a == NULL || err == COVEY_ERR_LIMIT ? 0 : UINT64_MAX, out);
+        return;
     }
     struct covey_action *action = covey__update_add(out, COVEY_ACTION_ASSIGNED);
     if (action == NULL) {
@@ -442,6 +456,8 @@ static void assign_checked(struct covey_worker *worker, const struct covey_event
     if (event->err != COVEY_OK) {
         a->state = ASSIGNMENT_FREE;
         covey__tiles_forget(worker->tiles, &a->owner, &a->fence);
+        bool room = event->err == COVEY_ERR_LIMIT;
+        refuse(&a->owner, &a->fence, room ? event->room_bytes : UINT64_MAX, out);
     } else if (event->bytes.len == 0) {
         send_ready(worker, a, out);
     }

@@ -132,7 +132,8 @@ static covey_err take_parts(struct covey_assignment *a, size_t layer)
     a->part_count[layer] = count;
     covey_err err = COVEY_OK;
     for (size_t p = 0; p < count && err == COVEY_OK; p++) {
-        struct covey_held_slots slots = {l, a->slots + a->first[layer] + p * each, each};
+        struct covey_held_slots slots = {l, a->slots + a->first[layer] + p * each, each,
+                                         a->fence.session};
         err = covey__held_get(a->table, &slots, a->account, a->limit, &a->parts[layer][p]);
     }
     return err;
@@ -166,7 +167,7 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
         err = a->held[i] > 0 ? take_parts(a, i) : COVEY_OK;
     }
     if (err == COVEY_OK && covey__assignment_has_runs(a)) {
-        const struct covey_budget budget = {used_bytes, limit};
+        const struct covey_budget budget = {used_bytes, limit, a->fence.session};
         const struct covey_network_id id = {a->model, assign->batch};
         err = covey__network_get(a->networks, &id, &budget, &a->network);
     }
@@ -191,6 +192,24 @@ covey_err covey__assignment_pin(struct covey_assignment *a, const struct covey_s
         a->pinned[a->pinned_count++] = *digest;
     }
     return err;
+}
+
+uint64_t covey__assignment_room(const struct covey_assignment *a)
+{
+    uint64_t own = 0, used = a->account != NULL ? atomic_load(a->account) : 0;
+    own += a->table != NULL ? covey__held_of(a->table, &a->fence.session) : 0;
+    own += a->networks != NULL ? covey__network_of(a->networks, &a->fence.session) : 0;
+    uint64_t others = used > own ? used - own : 0;
+    return a->limit > others ? a->limit - others : 0;
+}
+
+uint64_t covey__assignment_stored(const struct covey_assignment *a)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < a->pinned_count; i++) {
+        bytes += covey__store_len(a->store, &a->pinned[i]);
+    }
+    return bytes;
 }
 
 bool covey__assignment_accepts(const struct covey_assignment *a, uint16_t layer, size_t input_bytes)

@@ -73,6 +73,11 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
 /* The blob stays in the store as long as the assignment lives. Storage thread. */
 covey_err covey__assignment_pin(struct covey_assignment *a, const struct covey_store *store,
                                 const struct covey_digest *digest) COVEY_CHECK;
+/* Bytes that the assignment's session can have in memory here, what it has included. After it was
+ * parsed, well or not. Any thread. */
+uint64_t covey__assignment_room(const struct covey_assignment *a);
+/* Bytes that are in the store of what it wanted. Storage thread. */
+uint64_t covey__assignment_stored(const struct covey_assignment *a);
 /* Goes as far as it can with what the store has, and lists what is missing next (covey/wants.h):
  * heap, the caller's; empty when all is there. Storage thread. */
 covey_err covey__assignment_wants(struct covey_assignment *a, const struct covey_store *store,

@@ -187,6 +187,9 @@ static covey_err list_tiles(struct covey_assignment *a, struct list *l)
         err = make_strips(a, l);
     }
     if (err == COVEY_OK && a->strips != NULL) {
+        err = covey__strips_room(a->strips); /* before anything travels */
+    }
+    if (err == COVEY_OK && a->strips != NULL) {
         list_constants(a, l);
     }
     return err;

@@ -150,6 +150,9 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_ASSIGN:
         covey__owner_assign(d->owner, a);
         break;
+    case COVEY_ACTION_REFUSED:
+        covey__owner_refused(d->owner, a);
+        break;
     case COVEY_ACTION_ACTIVE:
         covey__owner_active(d->owner, a);
         break;

@@ -39,7 +39,7 @@ static size_t unit_bytes(const struct covey_layer *layer)
 static void held_free(struct covey_held *h)
 {
     if (h->used_bytes != NULL) {
-        atomic_fetch_sub(h->used_bytes, h->bytes);
+        atomic_fetch_sub(h->used_bytes, atomic_load(&h->bytes));
     }
     covey_product_free(h->product);
     pthread_mutex_destroy(&h->lock);
@@ -56,7 +56,7 @@ static covey_err allocate(struct covey_held *h, _Atomic uint64_t *used_bytes, ui
     uint64_t bytes = (uint64_t)h->slots * unit_bytes(&h->layer);
     uint64_t before = atomic_fetch_add(used_bytes, bytes);
     h->used_bytes = used_bytes;
-    h->bytes = bytes;
+    atomic_init(&h->bytes, bytes);
     if (before + bytes > limit || bytes > SIZE_MAX) {
         return COVEY_ERR_LIMIT;
     }
@@ -77,6 +77,7 @@ static covey_err held_new(const struct covey_held_slots *slots, _Atomic uint64_t
     }
     h->refs = 1;
     h->layer = *slots->layer;
+    h->session = slots->session;
     h->slots = h->missing = slots->count;
     covey_err err = allocate(h, used_bytes, limit);
     if (err != COVEY_OK) {
@@ -111,6 +112,7 @@ covey_err covey__held_get(struct covey_held_table *table, const struct covey_hel
     struct covey_held *h = find(table, slots);
     if (h != NULL) {
         h->refs++;
+        h->shared = h->shared || !covey_session_id_equal(&h->session, &slots->session);
     } else {
         err = held_new(slots, used_bytes, limit, &h);
         if (err == COVEY_OK) {
@@ -151,6 +153,18 @@ void covey__held_unref(struct covey_held *h)
     }
 }
 
+uint64_t covey__held_of(struct covey_held_table *table, const struct covey_session_id *session)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&table->lock);
+    for (struct covey_held *h = table->first; h != NULL; h = h->next) {
+        bool own = !h->shared && covey_session_id_equal(&h->session, session);
+        bytes += own ? atomic_load(&h->bytes) : 0;
+    }
+    pthread_mutex_unlock(&table->lock);
+    return bytes;
+}
+
 void covey__held_load(struct covey_held *h, const struct covey_store *store)
 {
     size_t floats = covey_layer_unit_floats(&h->layer);
@@ -168,8 +182,8 @@ static covey_err lay_out(struct covey_held *h)
     covey_err err = covey_product_new(&h->layer, h->weights, h->slots, &h->product);
     if (err == COVEY_OK && !covey_product_reads(h->product)) {
         uint64_t bytes = covey_product_bytes(h->product);
-        atomic_fetch_add(h->used_bytes, bytes - h->bytes); /* modulo 2^64: either may be larger */
-        h->bytes = bytes;
+        uint64_t before = atomic_exchange(&h->bytes, bytes);
+        atomic_fetch_add(h->used_bytes, bytes - before); /* modulo 2^64: either may be larger */
         free(h->weights);
         h->weights = NULL;
     }

@@ -26,8 +26,10 @@ struct covey_held {
     pthread_mutex_t lock;        /* of the two below */
     float *weights;              /* slots x unit_rows x k; NULL once laid out elsewhere */
     struct covey_product *product;
-    uint64_t bytes;
+    _Atomic uint64_t bytes;
     _Atomic uint64_t *used_bytes; /* bytes are added to it */
+    struct covey_session_id session;
+    bool shared; /* under the table's lock: other sessions have had it too */
 };
 
 /* One holder's; zeroed by its maker, but for the lock. */
@@ -44,6 +46,7 @@ struct covey_held_slots {
     const struct covey_layer *layer;
     const struct covey_work_slot *slot;
     size_t count;
+    struct covey_session_id session; /* that asks */
 };
 /* One reference to what holds these slots. LIMIT: *used_bytes would exceed limit. table may be
  * NULL. */
@@ -51,6 +54,8 @@ covey_err covey__held_get(struct covey_held_table *table, const struct covey_hel
                           _Atomic uint64_t *used_bytes, uint64_t limit,
                           struct covey_held **out) COVEY_CHECK;
 void covey__held_unref(struct covey_held *h); /* NULL is a no-op */
+/* Bytes of what no other session has had. Any thread. */
+uint64_t covey__held_of(struct covey_held_table *table, const struct covey_session_id *session);
 
 /* Reads what is missing still and the store has. */
 void covey__held_load(struct covey_held *h, const struct covey_store *store);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "holder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "assignment.h"
 #include "covey/message_work.h"
 #include "light.h"
 
-enum { FILL_TRIES = 3 };
+enum {
+    FILL_TRIES = 3,
+    TELL_MS = 600 * 1000, /* between two lines that say that there is no room */
+};
 
 struct covey_holder {
     struct covey_services *services;
@@ -15,6 +19,7 @@ struct covey_holder {
     struct covey_held_table held;
     struct covey_network_table networks;
     _Atomic uint64_t used_bytes;
+    uint64_t told_ms; /* that something was refused for want of room; 0: never */
 };
 
 /* One piece of work on one assignment; holds a reference to it. */
@@ -27,8 +32,10 @@ struct holder_task {
     struct covey_body *out;     /* COMPUTE: the answer */
     uint32_t work, spent_us;
     uint16_t layer;
-    bool own; /* ASSIGN: of a session of this device */
+    bool own;  /* ASSIGN: of a session of this device */
+    bool full; /* the store is */
     unsigned tries;
+    uint64_t room_bytes; /* err LIMIT: for the assignment's session */
     covey_err err;
 };
 
@@ -147,10 +154,16 @@ static void drop(struct covey_holder *h, const struct covey_node_id *owner,
 
 static void submit_look(struct holder_task *t);
 
+static void note_room(struct holder_task *t)
+{
+    t->room_bytes = t->err == COVEY_ERR_LIMIT ? covey__assignment_room(t->assignment) : 0;
+}
+
 /* What is missing is told; when nothing is, the weights are laid out behind the requests. */
 static void look(struct holder_task *t)
 {
     t->err = covey__assignment_wants(t->assignment, &t->holder->services->store, &t->message);
+    note_room(t);
 }
 
 static void look_work(struct covey_task *task, struct covey_scratch *scratch)
@@ -178,6 +191,7 @@ static void check_work(struct covey_task *task, struct covey_scratch *scratch)
     }
     free((void *)(uintptr_t)t->message.ptr);
     t->message = covey_bytes_of(NULL, 0);
+    note_room(t);
     if (t->err == COVEY_OK) {
         look(t);
     }
@@ -188,6 +202,34 @@ static void fill_work(struct covey_task *task, struct covey_scratch *scratch)
     (void)scratch;
     struct holder_task *t = (struct holder_task *)task;
     t->err = covey__assignment_fill(t->assignment, &t->holder->services->store);
+    note_room(t);
+}
+
+/* The store is full: what came so far is what it can have. */
+static void full_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    struct holder_task *t = (struct holder_task *)task;
+    t->room_bytes = covey__assignment_stored(t->assignment);
+}
+
+/* Of a store that is full content.c says so. */
+static void log_refused(struct holder_task *t)
+{
+    struct covey_services *s = t->holder->services;
+    uint64_t now_ms = covey_loop_now_ms(s->loop), told_ms = t->holder->told_ms;
+    char line[128];
+    if (t->err != COVEY_ERR_LIMIT) {
+        snprintf(line, sizeof(line), "an assignment is refused: %s", covey_strerror(t->err));
+        s->log(s->user, line);
+    } else if (!t->full && (told_ms == 0 || now_ms - told_ms >= TELL_MS)) {
+        t->holder->told_ms = now_ms > 0 ? now_ms : 1;
+        snprintf(line, sizeof(line),
+                 "asks for more than has room here: its session can have %llu bytes "
+                 "(coveyd --memory, --store)",
+                 (unsigned long long)t->room_bytes);
+        s->tell(s->user, &t->assignment->owner, line);
+    }
 }
 
 /* The assignment's state goes to core. */
@@ -200,8 +242,10 @@ static void tell_look(struct holder_task *t)
                                     .peer = a->owner,
                                     .fence = a->fence,
                                     .bytes = t->message,
+                                    .room_bytes = t->room_bytes,
                                     .err = t->err};
         if (t->err != COVEY_OK) { /* core has forgotten it then: it shall take no memory */
+            log_refused(t);
             drop(t->holder, &a->owner, &a->fence, true);
         }
         feed(t->holder, &event);
@@ -218,6 +262,11 @@ static void fill_done(struct covey_task *task)
         return;
     }
     tell_look(t);
+}
+
+static void full_done(struct covey_task *task)
+{
+    tell_look((struct holder_task *)task);
 }
 
 static void look_done(struct covey_task *task)
@@ -288,15 +337,23 @@ void covey__holder_fetched(struct covey_holder *h, const struct covey_action *ac
     if (a == NULL || a->ready) {
         return;
     }
-    struct holder_task *t = action->err == COVEY_OK ? task_new(h, a) : NULL;
+    struct holder_task *t = task_new(h, a);
     if (t == NULL) {
-        covey_err err = action->err != COVEY_OK ? action->err : COVEY_ERR_NOMEM;
-        h->services->log(h->services->user, "weights of an assignment cannot be had");
         drop(h, &action->peer, &action->fence, true);
-        tell_checked(h, action, err);
+        tell_checked(h, action, COVEY_ERR_NOMEM);
         return;
     }
-    submit_look(t);
+    t->err = action->err;
+    t->full = t->err == COVEY_ERR_LIMIT;
+    if (t->full) {
+        t->task.work = full_work;
+        t->task.done = full_done;
+        covey__pool_submit(h->services->storage, &t->task);
+    } else if (t->err != COVEY_OK) {
+        tell_look(t);
+    } else {
+        submit_look(t);
+    }
 }
 
 /* ---- COMPUTE ---- */

@@ -51,6 +51,7 @@ static covey_err network_new(const struct covey_network_id *id, const struct cov
     n->id = *id;
     n->used_bytes = budget->used_bytes;
     n->limit = budget->limit;
+    n->session = budget->session;
     *out = n;
     return COVEY_OK;
 }
@@ -72,6 +73,7 @@ covey_err covey__network_get(struct covey_network_table *table, const struct cov
     }
     if (n != NULL) {
         n->refs++;
+        n->shared = n->shared || !covey_session_id_equal(&n->session, &budget->session);
     } else {
         err = network_new(id, budget, &n);
         if (err == COVEY_OK) {
@@ -123,6 +125,19 @@ void covey__network_unref(struct covey_network *n)
     if (last) {
         network_free(n);
     }
+}
+
+uint64_t covey__network_of(struct covey_network_table *table,
+                           const struct covey_session_id *session)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&table->lock);
+    for (struct covey_network *n = table->first; n != NULL; n = n->next) {
+        bool own = !n->shared && covey_session_id_equal(&n->session, session);
+        bytes += own ? atomic_load(&n->bytes) : 0;
+    }
+    pthread_mutex_unlock(&table->lock);
+    return bytes;
 }
 
 covey_err covey__network_manifest(struct covey_network *n, struct covey_bytes bytes)

@@ -76,7 +76,9 @@ struct covey_network {
     _Atomic uint64_t *used_bytes;  /* all that is held is added to it */
     uint64_t limit;
     _Atomic uint64_t bytes; /* added to *used_bytes */
-    pthread_mutex_t lock;   /* of what follows */
+    struct covey_session_id session;
+    bool shared;          /* under the table's lock: other sessions have had it too */
+    pthread_mutex_t lock; /* of what follows */
     uint64_t used_at;
     struct strip_model model[STRIP_MODELS];
     struct strip_room *rooms; /* idle */
@@ -93,16 +95,21 @@ covey_err covey__network_table_init(struct covey_network_table *table) COVEY_CHE
 /* After all networks. */
 void covey__network_table_done(struct covey_network_table *table);
 
-/* What a network's bytes count against: at most limit in *used_bytes, which outlives it. */
+/* What a network's bytes count against: at most limit in *used_bytes, which outlives it; and for
+ * whom. */
 struct covey_budget {
     _Atomic uint64_t *used_bytes;
     uint64_t limit;
+    struct covey_session_id session;
 };
 /* One reference to the model's, empty at first. table may be NULL. RANGE: no batch. */
 covey_err covey__network_get(struct covey_network_table *table, const struct covey_network_id *id,
                              const struct covey_budget *budget,
                              struct covey_network **out) COVEY_CHECK;
 void covey__network_unref(struct covey_network *n); /* NULL is a no-op */
+/* Bytes of what no other session has had. Any thread. */
+uint64_t covey__network_of(struct covey_network_table *table,
+                           const struct covey_session_id *session);
 
 /* Once; whose bytes have the digest. */
 covey_err covey__network_manifest(struct covey_network *n, struct covey_bytes bytes) COVEY_CHECK;

@@ -2,6 +2,7 @@
 #include "owner.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "covey/crypto.h"
@@ -432,6 +433,14 @@ void covey__owner_assign(struct covey_owner *o, const struct covey_action *actio
         o->services->log(o->services->user, "an assignment could not be sent");
     }
     free(message);
+}
+
+void covey__owner_refused(struct covey_owner *o, const struct covey_action *action)
+{
+    char line[96];
+    snprintf(line, sizeof(line), "refuses its part of a session: it has room for %llu bytes of it",
+             (unsigned long long)action->room_bytes);
+    o->services->tell(o->services->user, &action->peer, line);
 }
 
 void covey__owner_active(struct covey_owner *o, const struct covey_action *action)

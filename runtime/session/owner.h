@@ -56,6 +56,7 @@ covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *in
 void covey__owner_prepare(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_assign(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_active(struct covey_owner *o, const struct covey_action *action);
+void covey__owner_refused(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_forget_version(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_compute_local(struct covey_owner *o, const struct covey_action *action);
 void covey__owner_layer_done(struct covey_owner *o, const struct covey_action *action);

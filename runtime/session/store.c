@@ -455,6 +455,11 @@ covey_err covey__store_limit(struct covey_store *store, uint64_t quota)
     return err;
 }
 
+uint64_t covey__store_len(const struct covey_store *store, const struct covey_digest *digest)
+{
+    return store->index != NULL ? covey__index_len(store->index, digest) : 0;
+}
+
 uint64_t covey__store_quota(const struct covey_store *store)
 {
     return store->index != NULL ? covey__index_quota(store->index) : UINT64_MAX;

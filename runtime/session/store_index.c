@@ -301,6 +301,15 @@ bool covey__index_verified(struct covey_index *x, const struct covey_digest *dig
     return verified;
 }
 
+uint64_t covey__index_len(struct covey_index *x, const struct covey_digest *digest)
+{
+    pthread_mutex_lock(&x->lock);
+    const struct entry *e = find(x, digest);
+    uint64_t len = e != NULL && e->here ? e->len : 0;
+    pthread_mutex_unlock(&x->lock);
+    return len;
+}
+
 uint64_t covey__index_quota(const struct covey_index *x)
 {
     return x->quota;

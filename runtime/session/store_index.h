@@ -42,6 +42,8 @@ covey_err covey__index_put(struct covey_index *x, const struct covey_digest *dig
 /* Drops it, if nothing says that it stays. */
 void covey__index_drop(struct covey_index *x, const struct covey_digest *digest);
 void covey__index_gone(struct covey_index *x, const struct covey_digest *digest);
+/* 0: it is not here. */
+uint64_t covey__index_len(struct covey_index *x, const struct covey_digest *digest);
 /* Read at now_ms. True: its file's time should follow (it is an hour behind). */
 bool covey__index_used(struct covey_index *x, const struct covey_digest *digest, uint64_t now_ms);
 /* Whether its bytes were seen to be its digest's since the start; set says that they were now. */

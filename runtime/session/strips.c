@@ -260,6 +260,14 @@ static uint64_t missing_bytes(const struct covey_strips *s)
     return bytes;
 }
 
+covey_err covey__strips_room(const struct covey_strips *s)
+{
+    const struct covey_network *n = s->network;
+    uint64_t missing = missing_bytes(s), used = atomic_load(n->used_bytes);
+    bool fits = missing == 0 || (used <= n->limit && missing <= n->limit - used);
+    return fits ? COVEY_OK : COVEY_ERR_LIMIT;
+}
+
 /* Layouts that are larger than their constants save time, but a slice shall take little more
  * memory than its weights. */
 static covey_err make_layouts(struct covey_network *n, uint64_t missing, uint64_t slice)
@@ -273,11 +281,12 @@ static covey_err make_layouts(struct covey_network *n, uint64_t missing, uint64_
 static covey_err fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fetch, void *user)
 {
     struct covey_network *n = s->network;
-    uint64_t missing = missing_bytes(s), used = atomic_load(n->used_bytes);
-    if (missing > 0 && (used > n->limit || missing > n->limit - used)) {
-        return COVEY_ERR_LIMIT;
+    uint64_t missing = missing_bytes(s);
+    covey_err err = covey__strips_room(s);
+    if (err != COVEY_OK) {
+        return err;
     }
-    covey_err err = n->layouts == NULL ? make_layouts(n, missing, missing + others) : COVEY_OK;
+    err = n->layouts == NULL ? make_layouts(n, missing, missing + others) : COVEY_OK;
     if (err == COVEY_OK && missing > 0) {
         err = each_segment(s, choose_layouts);
     }

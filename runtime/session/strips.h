@@ -26,6 +26,8 @@ const struct covey_plan *covey__strips_plan(const struct covey_strips *s);
 bool covey__strips_reads(const struct covey_strips *s, uint16_t value);
 /* The same, and the network has it not yet. */
 bool covey__strips_needs(const struct covey_strips *s, uint16_t value);
+/* LIMIT: what is needed is more than the network's budget has room for. */
+covey_err covey__strips_room(const struct covey_strips *s) COVEY_CHECK;
 /* Fetches every constant that is needed, lays it out, gives its own pages back where nothing reads
  * them any more, and makes the models of the plan's own rows, so that no request waits for them.
  * Strips of one network may be filled at the same time. others: bytes of weights that the

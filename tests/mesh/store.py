@@ -8,7 +8,7 @@ from lab_common import (COVEY, ask, at, base, difference, lab, lab_dir, read, re
 
 NODES, SMALL, STORE, LARGE = 4, 3, 1000000, 1000000000
 MOST = STORE - STORE // 16  # of others' slices
-REFUSALS = (b"no room", b"could not be stored", b"cannot be had")
+REFUSALS = (b"no room", b"could not be stored", b"is refused")
 
 
 def infer(model):

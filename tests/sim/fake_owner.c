@@ -289,6 +289,8 @@ void fake_owner_action(struct fake *fake, unsigned node, const struct covey_acti
         n->active = action->fence.version;
     } else if (action->type == COVEY_ACTION_FORGET) {
         forget(fake, node, action);
+    } else if (action->type == COVEY_ACTION_REFUSED) {
+        return;
     } else if (fake_tiles_action(fake, node, action)) {
         return;
     } else if (n->rows && action->type == COVEY_ACTION_COMPUTE_LOCAL) {

@@ -46,9 +46,10 @@ enum covey_work_type {
     COVEY_WORK_LACK = 48,    /* I have none of these */
     COVEY_WORK_PROBE = 49,   /* any -> any: answered by PROBED once the body is here */
     COVEY_WORK_PROBED = 50,
-    COVEY_WORK_ASK = 51,   /* owner -> holder: STALLED at once, whatever is computed */
-    COVEY_WORK_RELAY = 52, /* owner -> holder: one layer of one request; the body is a piece of the
-                              input, for all that are fed, who give it one another */
+    COVEY_WORK_ASK = 51,    /* owner -> holder: STALLED at once, whatever is computed */
+    COVEY_WORK_RELAY = 52,  /* owner -> holder: one layer of one request; the body is a piece of the
+                               input, for all that are fed, who give it one another */
+    COVEY_WORK_REFUSE = 53, /* holder -> owner, instead of READY: it does not take the assignment */
 };
 
 enum {
@@ -63,6 +64,13 @@ struct covey_fence {
     struct covey_session_id session;
     uint32_t epoch;
     uint32_t version;
+};
+
+/* Older nodes say nothing instead. */
+struct covey_work_refuse {
+    struct covey_fence fence;
+    uint64_t room_bytes; /* for units of this session, those that it has included; UINT64_MAX: it
+                            refuses for another reason */
 };
 
 struct covey_work_execute {
@@ -167,6 +175,7 @@ struct covey_work_message {
         struct covey_work_place place; /* PLACE, PLACEMENT */
         struct covey_work_assign assign;
         struct covey_fence fence; /* READY; RETIRE: version UINT32_MAX ends the session */
+        struct covey_work_refuse refuse;
         struct covey_work_execute execute;
         struct covey_work_answer answer;
         struct covey_work_execute cancel;
@@ -181,7 +190,7 @@ struct covey_work_message {
 /* Keys: 0 type, 1 session, 2 epoch, 3 version, 4 request, 5 layer, 6 work, 7 status, 8 payload or
  * layers, 9 slots, 10 missing, 12 plan, 13 model, 14 attempt, 15 run, 16 segment,
  * 17 source, 18 layout, 19 spent, 20 digests, 21 digest, 22 stall, 23 batch, 24 fed, 25 holders,
- * 26 at once, 27 bytes. A type has all of its keys. Views in the result borrow from in. */
+ * 26 at once, 27 bytes, 28 room. A type has all of its keys. Views in the result borrow from in. */
 covey_err covey_work_decode(struct covey_bytes in, struct covey_work_message *out) COVEY_CHECK;
 covey_err covey_work_encode(const struct covey_work_message *message, struct covey_buf out,
                             size_t *out_len) COVEY_CHECK;

@@ -151,7 +151,7 @@ static void on_action(struct world *w, const struct covey_action *action)
         drop_body(w, action->body);
     } else if (action->type == COVEY_ACTION_PREPARE) {
         w->prepared = action->fence.version;
-        w->plan = *action->plan;
+        w->plan = w->plan_of[w->prepared % VERSIONS] = *action->plan;
         p.what = DO_PREPARED;
         later(w, p);
     } else if (action->type == COVEY_ACTION_ASSIGN) {
@@ -166,6 +166,9 @@ static void on_action(struct world *w, const struct covey_action *action)
         if (!w->never_ready[d]) {
             later(w, p);
         }
+    } else if (action->type == COVEY_ACTION_REFUSED) {
+        w->told_refused++;
+        w->told_room[d] = action->room_bytes;
     } else if (action->type == COVEY_ACTION_ACTIVE) {
         w->active = action->fence.version;
         w->actives++;
@@ -245,7 +248,6 @@ static void carry_out(struct world *w)
     while (w->pendings > 0) {
         struct pending p = w->pending[--w->pendings];
         struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = p.fence};
-        struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = p.fence};
         if (p.what == DO_PREPARED) {
             assert_int_equal(give(w, &event), COVEY_OK);
         } else if (p.what == DO_CUT) {
@@ -253,7 +255,7 @@ static void carry_out(struct world *w)
         } else if (p.what == DO_STALLED) {
             stall(w, p.device, w->waits_for[p.device]);
         } else if (p.what == DO_READY) {
-            tell(w, p.device, &ready, 0, 0);
+            answer_assign(w, p.device, &p.fence);
         } else {
             set_peer(w, p.device, COVEY_PEER_UP);
         }
@@ -586,15 +588,6 @@ unsigned rebuilt(const struct world *w, unsigned layer)
     unsigned count = 0;
     for (unsigned d = 0; d < w->plan.devices; d++) {
         count += w->layer_done.answer[d] == 0 ? slots_of(w, layer, d, true) : 0;
-    }
-    return count;
-}
-
-unsigned bits(const uint64_t *slots)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < COVEY_LAYER_SLOTS_MAX; i++) {
-        count += (slots[i / 64] >> (i % 64) & 1) != 0;
     }
     return count;
 }

@@ -16,7 +16,15 @@
 
 /* A scripted world around one owner, device 0: it carries out what the machine wants, by itself
  * only where a test does not care. */
-enum { DEVICES = 8, ANSWER_BYTES = 4, BODIES = 4096, PENDING = 256, INPUT = 1 << 20, ROWS = 64 };
+enum {
+    DEVICES = 8,
+    ANSWER_BYTES = 4,
+    BODIES = 4096,
+    PENDING = 256,
+    INPUT = 1 << 20,
+    ROWS = 64,
+    VERSIONS = 4
+};
 /* Of a layer by rows over four blocks of 16. */
 enum { BLOCK_ROW_BYTES = 40, BLOCK_BYTES = 16 * BLOCK_ROW_BYTES };
 
@@ -37,12 +45,18 @@ struct world {
     size_t input_len; /* of a layer; start_layer() */
     bool by_rows;     /* device d gets input INPUT + 1 + d */
     bool unreachable[DEVICES], never_ready[DEVICES];
+    /* It refuses an assignment of more, or so many whatever they are, and says that it has room for
+     * that. */
+    bool bounded[DEVICES];
+    uint64_t room[DEVICES];
+    unsigned to_refuse[DEVICES];
     covey_handle bodies; /* the last made */
     bool alive[BODIES];
     struct pending pending[PENDING];
     size_t pendings;
     /* what was seen */
-    struct covey_plan plan; /* of the last PREPARE */
+    struct covey_plan plan;              /* of the last PREPARE */
+    struct covey_plan plan_of[VERSIONS]; /* by version, of the last ones */
     uint32_t prepared, active, forgotten, retired[DEVICES];
     unsigned actives;          /* versions that were begun with */
     unsigned planned[DEVICES]; /* assignments that came with the plan */
@@ -50,6 +64,9 @@ struct world {
     size_t holders_len[DEVICES]; /* of the last assignment */
     unsigned dials[DEVICES], assigns[DEVICES], places, cancels[DEVICES], sends[DEVICES];
     uint32_t place_version;
+    unsigned refused[DEVICES]; /* assignments */
+    unsigned told_refused;     /* REFUSED */
+    uint64_t told_room[DEVICES];
     bool asked[DEVICES];
     struct covey_work_execute execute[DEVICES];
     unsigned locals;
@@ -84,6 +101,10 @@ void tell(struct world *w, unsigned device, const struct covey_work_message *m, 
 /* RELAY, or a piece for device d: as it must have it. */
 void on_relay(struct world *w, unsigned d, const struct covey_work_message *m,
               const struct covey_action *action);
+/* READY or REFUSE. */
+void answer_assign(struct world *w, unsigned device, const struct covey_fence *fence);
+/* What w->plan gives the device. */
+uint64_t given_bytes(const struct world *w, unsigned device);
 void set_peer(struct world *w, unsigned device, enum covey_peer_state state);
 void pass(struct world *w, uint64_t ms);
 void set_devices(struct world *w, unsigned mask);

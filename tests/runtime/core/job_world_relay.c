@@ -25,3 +25,12 @@ void on_relay(struct world *w, unsigned d, const struct covey_work_message *m,
     w->given[d] |= 1U << source;
     w->pieces++;
 }
+
+unsigned bits(const uint64_t *slots)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < COVEY_LAYER_SLOTS_MAX; i++) {
+        count += (slots[i / 64] >> (i % 64) & 1) != 0;
+    }
+    return count;
+}

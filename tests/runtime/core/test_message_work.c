@@ -66,6 +66,9 @@ static void sample(enum covey_work_type type, struct covey_work_message *m)
     case COVEY_WORK_RETIRE:
         m->fence = fence;
         break;
+    case COVEY_WORK_REFUSE:
+        m->refuse = (struct covey_work_refuse){fence, UINT64_MAX};
+        break;
     case COVEY_WORK_EXECUTE:
     case COVEY_WORK_CANCEL:
         m->execute = (struct covey_work_execute){fence, UINT64_MAX, COVEY_LAYERS_MAX - 1, 70000};
@@ -109,7 +112,7 @@ static size_t encode(const struct covey_work_message *m, uint8_t *out, size_t ca
 static void test_work_messages_round_trip(void **state)
 {
     (void)state;
-    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_RELAY; type++) {
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_REFUSE; type++) {
         if (type > COVEY_WORK_ASSIGN && type < COVEY_WORK_READY) {
             continue; /* numbers of messages that are no more */
         }
@@ -191,7 +194,7 @@ static void test_tile_fields_come_back(void **state)
 static void test_cut_messages_are_refused(void **state)
 {
     (void)state;
-    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_ASK; type++) {
+    for (unsigned type = COVEY_WORK_PLACE; type <= COVEY_WORK_REFUSE; type++) {
         if (type > COVEY_WORK_ASSIGN && type < COVEY_WORK_READY) {
             continue; /* numbers of messages that are no more */
         }
@@ -233,6 +236,22 @@ static size_t craft(uint8_t *out, size_t cap, uint64_t type, const uint64_t (*mo
     return len;
 }
 
+/* A REFUSE brings how much its sender has room for, and must. */
+static void test_refusals_come_back(void **state)
+{
+    (void)state;
+    static const uint64_t room[][2] = {{28, UINT64_C(5000000000)}};
+    struct covey_work_message out;
+    uint8_t b[128];
+    size_t len = craft(b, sizeof(b), COVEY_WORK_REFUSE, room, 1);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_OK);
+    assert_int_equal(out.type, COVEY_WORK_REFUSE);
+    assert_memory_equal(&out.refuse.fence, &fence, sizeof(fence));
+    assert_int_equal(out.refuse.room_bytes, UINT64_C(5000000000));
+    len = craft(b, sizeof(b), COVEY_WORK_REFUSE, NULL, 0);
+    assert_int_equal(covey_work_decode(covey_bytes_of(b, len), &out), COVEY_ERR_MALFORMED);
+}
+
 /* Keys of later versions are skipped; types of later versions are named as such. */
 static void test_unknown_keys_and_types(void **state)
 {
@@ -243,7 +262,7 @@ static void test_unknown_keys_and_types(void **state)
     size_t len = craft(bytes, sizeof(bytes), COVEY_WORK_READY, later, 1);
     assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out), COVEY_OK);
     assert_memory_equal(&out.fence, &fence, sizeof(fence));
-    static const uint64_t types[] = {0, 31, 35, 36, 53, UINT64_MAX};
+    static const uint64_t types[] = {0, 31, 35, 36, 54, UINT64_MAX};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         len = craft(bytes, sizeof(bytes), types[i], NULL, 0);
         assert_int_equal(covey_work_decode(covey_bytes_of(bytes, len), &out),
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_answer_fields_come_back),
         cmocka_unit_test(test_tile_fields_come_back),
         cmocka_unit_test(test_relays_come_back),
+        cmocka_unit_test(test_refusals_come_back),
         cmocka_unit_test(test_cut_messages_are_refused),
         cmocka_unit_test(test_unknown_keys_and_types),
         cmocka_unit_test(test_missing_keys_and_large_numbers),

@@ -18,7 +18,8 @@ struct world {
     covey_handle bodies;
     bool alive[BODIES];
     /* what was seen since clear() */
-    unsigned answers[3], readies, assigned, computes, retired;
+    unsigned answers[3], readies, refusals, assigned, computes, retired;
+    struct covey_work_refuse refuse;
     bool planned;
     struct covey_plan plan; /* of the last assignment that came with one */
     uint8_t device;
@@ -65,6 +66,8 @@ static void on_send(struct world *w, const struct covey_action *action)
     struct covey_work_message m;
     assert_int_equal(covey_work_decode(action->bytes, &m), COVEY_OK);
     w->readies += m.type == COVEY_WORK_READY;
+    w->refusals += m.type == COVEY_WORK_REFUSE;
+    w->refuse = m.type == COVEY_WORK_REFUSE ? m.refuse : w->refuse;
     if (m.type == COVEY_WORK_ANSWER) {
         w->answers[m.answer.status]++;
         w->answer = m.answer;
@@ -100,7 +103,7 @@ static void on_action(struct world *w, const struct covey_action *action)
 static void carry_out(struct world *w)
 {
     memset(w->answers, 0, sizeof(w->answers));
-    w->readies = w->assigned = w->computes = w->retired = 0;
+    w->readies = w->refusals = w->assigned = w->computes = w->retired = 0;
     for (;;) {
         for (size_t i = 0; i < w->out->count; i++) {
             on_action(w, &w->out->actions[i]);
@@ -138,6 +141,7 @@ static void checked(struct world *w, unsigned owner, struct covey_fence fence, s
                                 .peer = owner_of(owner),
                                 .fence = fence,
                                 .bytes = covey_bytes_of(bitmap, missing),
+                                .room_bytes = 77,
                                 .err = err};
     assert_int_equal(covey__worker_event(w->worker, &event, w->out), COVEY_OK);
     carry_out(w);
@@ -232,16 +236,48 @@ static void test_assignment_becomes_ready(void **state)
     world_free(w);
 }
 
-/* A bad assignment is forgotten. */
-static void test_bad_assignment_is_forgotten(void **state)
+/* An assignment that cannot be taken is forgotten, and its owner is told at once: with the room
+ * that its session has, where it is for want of that. */
+static void test_bad_assignment_is_refused(void **state)
+{
+    (void)state;
+    static const covey_err errs[] = {COVEY_ERR_MALFORMED, COVEY_ERR_LIMIT, COVEY_ERR_NOT_FOUND};
+    struct world *w = world_new();
+    for (unsigned i = 0; i < 3; i++) {
+        const struct covey_fence fence = fence_of(1, i + 1);
+        assign(w, 0, fence);
+        assert_int_equal(w->refusals, 0);
+        checked(w, 0, fence, 0, errs[i]);
+        assert_int_equal(w->readies, 0);
+        assert_int_equal(w->refusals, 1);
+        assert_memory_equal(&w->refuse.fence, &fence, sizeof(fence));
+        assert_true(w->refuse.room_bytes == (errs[i] == COVEY_ERR_LIMIT ? 77 : UINT64_MAX));
+        execute(w, 0, fence, 2);
+        assert_int_equal(w->answers[COVEY_WORK_STATUS_REFUSED], 1);
+    }
+    world_free(w);
+}
+
+/* So is one for which there is no place, and one whose plan is none. */
+static void test_assignments_beyond_all_places_are_refused(void **state)
 {
     (void)state;
     struct world *w = world_new();
-    assign(w, 0, fence_of(1, 1));
-    checked(w, 0, fence_of(1, 1), 0, COVEY_ERR_MALFORMED);
-    assert_int_equal(w->readies, 0);
-    execute(w, 0, fence_of(1, 1), 2);
-    assert_int_equal(w->answers[COVEY_WORK_STATUS_REFUSED], 1);
+    struct covey_work_message m = {.type = COVEY_WORK_ASSIGN};
+    for (unsigned i = 0; i < 32; i++) {
+        assign(w, 0, fence_of(i, 1));
+        assert_int_equal(w->assigned, 1);
+    }
+    assign(w, 0, fence_of(32, 1));
+    assert_int_equal(w->assigned, 0);
+    assert_int_equal(w->refusals, 1);
+    assert_true(w->refuse.room_bytes == 0);
+    m.assign.fence = fence_of(1, 1);
+    m.assign.plan = covey_bytes_of("no plan", 7);
+    tell(w, 1, &m, 0);
+    assert_int_equal(w->assigned, 0);
+    assert_int_equal(w->refusals, 1);
+    assert_true(w->refuse.room_bytes == UINT64_MAX);
     world_free(w);
 }
 
@@ -546,7 +582,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_assignment_becomes_ready),
-        cmocka_unit_test(test_bad_assignment_is_forgotten),
+        cmocka_unit_test(test_bad_assignment_is_refused),
+        cmocka_unit_test(test_assignments_beyond_all_places_are_refused),
         cmocka_unit_test(test_computed_is_answered),
         cmocka_unit_test(test_cancel_takes_effect),
         cmocka_unit_test(test_next_layer_cancels_the_one_before),

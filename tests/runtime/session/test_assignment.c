@@ -303,6 +303,47 @@ static void test_memory_is_bounded(void **state)
     world_done(&w);
 }
 
+/* What a session can have is what others leave, whatever it has itself; what two of them have is
+ * others' for both. */
+static void test_room_is_what_others_leave(void **state)
+{
+    enum { SPARE = 100 };
+    struct world w;
+    world_init(state, &w, COVEY_LAYER_CONV);
+    struct covey_assignment *first = parse(&w, UINT64_MAX, COVEY_OK);
+    uint64_t bytes = w.used_bytes;
+    make_message(&w, w.slots / 2, 2);
+    struct covey_assignment *own = parse(&w, bytes + SPARE, COVEY_ERR_LIMIT);
+    assert_true(covey__assignment_room(own) == bytes + SPARE);
+    w.assign.assign.fence.session.bytes[0]++;
+    struct covey_assignment *other = parse(&w, bytes + SPARE, COVEY_ERR_LIMIT);
+    assert_true(covey__assignment_room(other) == SPARE);
+    covey__assignment_unref(other);
+    make_message(&w, 2 * w.slots, 1);
+    w.assign.assign.fence.session.bytes[0]++;
+    other = parse(&w, bytes + SPARE, COVEY_OK);
+    assert_true(covey__assignment_room(other) == SPARE);
+    assert_true(covey__assignment_room(own) == SPARE);
+    covey__assignment_unref(first);
+    covey__assignment_unref(own);
+    covey__assignment_unref(other);
+    world_done(&w);
+}
+
+/* What came of what an assignment wants is known; no more than that fits a store that is full. */
+static void test_what_is_stored_is_counted(void **state)
+{
+    struct world w;
+    world_init(state, &w, COVEY_LAYER_CONV);
+    uint64_t unit = covey_layer_unit_floats(covey_model_layer(w.file->model, w.layer)) * 4;
+    struct covey_assignment *a = parse(&w, UINT64_MAX, COVEY_OK);
+    assert_true(covey__assignment_stored(a) == 0);
+    assert_int_equal(fetch(&w, a, w.slots / 2), w.slots);
+    assert_true(covey__assignment_stored(a) == w.slots / 2 * unit);
+    covey__assignment_unref(a);
+    world_done(&w);
+}
+
 /* What an assignment wanted is not dropped while it lives, however little room there is. */
 static void test_what_is_held_stays_on_disk(void **state)
 {
@@ -422,6 +463,8 @@ int main(void)
         cmocka_unit_test(test_versions_share_memory),
         cmocka_unit_test(test_dense_slots_are_shared_one_by_one),
         cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_room_is_what_others_leave),
+        cmocka_unit_test(test_what_is_stored_is_counted),
         cmocka_unit_test(test_what_is_held_stays_on_disk),
         cmocka_unit_test(test_units_of_rows_have_many_sources),
         cmocka_unit_test(test_units_have_their_older_holders),

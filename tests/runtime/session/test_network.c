@@ -17,7 +17,7 @@ static void test_batches_are_told_apart(void **state)
     (void)state;
     struct covey_network_table table;
     _Atomic uint64_t used_bytes = 0;
-    const struct covey_budget budget = {&used_bytes, MEMORY};
+    const struct covey_budget budget = {&used_bytes, MEMORY, {{1}}};
     struct covey_network_id id = {{{9}}, 0};
     struct covey_network *one = NULL, *four = NULL, *again = NULL;
     assert_int_equal(covey__network_table_init(&table), COVEY_OK);
@@ -56,7 +56,7 @@ static void test_rooms_are_there_before_requests(void **state)
     (void)state;
     _Atomic uint64_t used_bytes = 1;
     const struct covey_network_id id = {{{9}}, 1};
-    const struct covey_budget budget = {&used_bytes, ROOM};
+    const struct covey_budget budget = {&used_bytes, ROOM, {{1}}};
     struct covey_network *n = NULL;
     assert_int_equal(covey__network_get(NULL, &id, &budget, &n), COVEY_OK);
     covey__network_warm(n);

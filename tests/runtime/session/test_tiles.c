@@ -173,7 +173,7 @@ static covey_err open_assignment(struct world *w, unsigned d, uint32_t version, 
                                  struct covey_assignment **out)
 {
     const struct covey_fence fence = {{{3}}, 1, version};
-    const struct covey_budget budget = {&w->used_bytes, limit};
+    const struct covey_budget budget = {&w->used_bytes, limit, {{1}}};
     struct covey_node_id owner = id_of(0), self = id_of(d);
     const struct covey_network_id id = {{{9}}, w->batch};
     struct covey_bytes bytes = covey_bytes_of(w->manifest_bytes, w->manifest_len);

@@ -40,7 +40,9 @@ enum covey_event_type {
     COVEY_EVENT_LEAVE,           /* tell everyone, then ACTION_LEFT */
     /* worker */
     COVEY_EVENT_ASSIGN_CHECKED, /* peer, fence, bytes: the blobs it lacks (covey/wants.h), empty:
-                                   none, it is ready; err: bad. Comes again after FETCHED */
+                                   none, it is ready; err: it is refused; LIMIT: for want of
+                                   room, room_bytes: what the session can have here. Comes again
+                                   after FETCHED */
     COVEY_EVENT_STORED,         /* digest; err: AUTH when the bytes are others */
     COVEY_EVENT_LACKED,         /* peer, bytes: digests of a SERVE that are not here; its index */
     COVEY_EVENT_COMPUTED,       /* peer, work, body: the answer, 0: refused; spent_us */
@@ -129,6 +131,7 @@ struct covey_event {
     uint32_t spent_us;
     const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */
     struct covey_rates rates;
+    uint64_t room_bytes;                    /* ASSIGN_CHECKED */
     uint64_t memory_bytes;                  /* MEASURED: for slices; 0: as before */
     uint64_t store_bytes;                   /* MEASURED: for others' slices; 0: as before */
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */

@@ -49,6 +49,8 @@ enum covey_action_type {
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs or
                                    layers by rows, holders: send it its ASSIGN */
+    COVEY_ACTION_REFUSED,       /* peer, room_bytes: it does not take its part of a session, and
+                                   gets no more of it than that for now */
     COVEY_ACTION_ACTIVE,        /* fence: requests begun from now on use this version */
     COVEY_ACTION_FORGET,        /* fence: no request uses this version any more */
     COVEY_ACTION_COMPUTE_LOCAL, /* request, layer, fence, slots -> EVENT_COMPUTED_LOCAL */
@@ -156,6 +158,7 @@ struct covey_action {
     struct covey_bytes task_spec;           /* as bytes */
     covey_handle shared;
     uint32_t spent_us;
+    uint64_t room_bytes; /* REFUSED */
     struct covey_checkpoint_ref checkpoint;
     struct covey_custodians set;
     bool settled, stopped; /* CUSTODY_NEWS */
