@@ -73,11 +73,17 @@ static bool is_behind(const struct covey__turn *turn, const struct covey__sessio
            turn->now_ms < entry->asked_ms + COVEY__JOB_BEHIND_MS;
 }
 
-static void count_late(struct covey__turn *turn, uint16_t peer)
+static void count_late(struct covey__turn *turn, const struct covey__request *request,
+                       unsigned device)
 {
-    struct covey__job_peer_entry *entry = &turn->job->peer[peer];
+    const struct covey__version *version = covey__request_version(turn->job, request);
+    struct covey__job_peer_entry *entry = &turn->job->peer[version->peer[device]];
     if (entry->late++ == 0) {
         entry->heard_ms = turn->now_ms;
+    }
+    if (!request->out[device].doubted) {
+        uint64_t ms = COVEY__JOB_DOUBT * request->usual_ms;
+        entry->doubt_ms = turn->now_ms + (ms > COVEY__JOB_DOUBT_MS ? ms : COVEY__JOB_DOUBT_MS);
     }
 }
 
@@ -93,15 +99,19 @@ bool covey__request_may_ask(const struct covey__turn *turn, const struct covey__
 }
 
 /* It owes its answer to a layer before, for longer than one takes: nobody can say when this one's
- * comes. */
+ * comes. Not for ever: where its share is soon made here it would never be in time again, and what
+ * is done without it is cancelled, and not answered. Of one that is suspected nothing is hoped. */
 static bool is_doubted(const struct covey__turn *turn, const struct covey__request *request,
                        unsigned device)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
     const struct covey__job_peer_entry *peer = &turn->job->peer[version->peer[device]];
+    if (device == version->self || peer->late == 0 ||
+        (turn->now_ms >= peer->doubt_ms && covey__peer_is_there(turn, version->peer[device]))) {
+        return false;
+    }
     bool twice = peer->late > 1 && request->beside == 1;
-    return device != version->self && peer->late > 0 &&
-           (twice || turn->now_ms > peer->asked_ms + request->usual_ms);
+    return twice || turn->now_ms > peer->asked_ms + request->usual_ms;
 }
 
 covey_err covey__request_layer(struct covey__turn *turn, const struct covey_event *event)
@@ -474,7 +484,7 @@ static void close_layer(struct covey__turn *turn, struct covey__request *request
         out->state = COVEY__OUT_NONE;
         if (asked) {
             request->stale[d] = d != version->self ? out->work : 0;
-            count_late(turn, version->peer[d]);
+            count_late(turn, request, d);
         }
     }
     /* A rescue that was not needed after all means that the deadline was too short. */

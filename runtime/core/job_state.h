@@ -21,6 +21,8 @@ enum {
     COVEY__JOB_TIMES_MIN = 4,    /* before, it has nothing to adapt to */
     COVEY__JOB_BEHIND_MS = 1000, /* then one more: what was cancelled is never answered */
     COVEY__JOB_BEHIND = 4,       /* unanswered executes of layers gone by: more only fill buffers */
+    COVEY__JOB_DOUBT_MS = 1000,  /* so long who was late is not counted on, ... */
+    COVEY__JOB_DOUBT = 8,        /* or so many layers, where that is longer */
     COVEY__JOB_PLACE_MS = 200,   /* protocol.md: no request ever waits for an election */
     COVEY__JOB_ASSIGN_FIRST_MS = 5000,
     COVEY__JOB_ASSIGN_NEXT_MS = 2000,
@@ -58,6 +60,7 @@ struct covey__job_peer_entry {
     uint32_t late;           /* executes unanswered when their layer ended, since one in time */
     uint64_t heard_ms;       /* its last answer, or when it first fell late */
     uint64_t asked_ms;       /* its last execute */
+    uint64_t doubt_ms;       /* until then it can be doubted: it was counted on, and late */
     uint64_t dial_ms;        /* not dialled again before */
     uint64_t avoid_ms;       /* not planned with before */
     uint64_t tile_avoid_ms;  /* gets no strip before */

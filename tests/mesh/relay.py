@@ -126,17 +126,6 @@ def rest():
         wait("other rates", lambda: rates() != before, REST)
 
 
-def begin_anew(document):
-    """For units as cheap as these an owner soon makes up for devices whose answers were late before,
-    as they are where this machine has much else to do: it asks them, does not wait, and so has
-    none in time. Another owner does not know that yet."""
-    late = sum(layer["recovered_late"] for layer in document["layers"])
-    if 2 * late > sum(layer.get("units", 0) for layer in document["layers"]):
-        print(f"{late} answers were late: the owner begins anew", flush=True)
-        lab("restart", "1")
-        lab("wait", "--wait", "120")
-
-
 def relayed(n, least, *options):
     """So many layers are: if not at once, then when links are known as they are."""
     end = time.monotonic() + SECONDS
@@ -150,8 +139,6 @@ def relayed(n, least, *options):
         if len(planned(n, *options)) < least:
             print(f"{os.path.basename(n.model)} is not to be relayed: {rates()}", flush=True)
             rest()
-        else:
-            begin_anew(document)
 
 
 def check_stream(n, least):
@@ -178,7 +165,6 @@ def named(n):
             return found
         if time.monotonic() > end:
             fail("the liar's name", n, document, "--parity", "0")
-        begin_anew(document)
 
 
 with torn_down(NODES):

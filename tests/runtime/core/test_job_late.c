@@ -343,6 +343,67 @@ static void test_who_owes_two_answers_is_not_counted_on(void **state)
     }
 }
 
+/* The last of four devices without parities does not answer; its share is computed here, and at
+ * once where it is not counted on. */
+static void layer_without_the_last(struct world *w, bool counted)
+{
+    start_layer(w, 7, 0);
+    assert_int_equal(w->locals, counted ? 1 : 2);
+    answer_from(w, 0, 3);
+    for (unsigned i = 0; i < 1000 && w->locals == 1; i++) {
+        pass(w, 1);
+    }
+    answer_local(w, 1);
+}
+
+/* Each answered by all after so many ms. */
+static void layers_of(struct world *w, unsigned count, unsigned ms)
+{
+    for (unsigned i = 0; i < count; i++) {
+        start_layer(w, 7, 0);
+        assert_int_equal(w->locals, 1);
+        pass(w, ms);
+        answer_from(w, 0, 4);
+    }
+}
+
+enum { BEFORE, IN_TIME, LATE_AGAIN, SUSPECTED };
+
+/* Who is not counted on is never in time where its share is soon computed here: a second after it
+ * was late, and where layers are long after eight, it is counted on again, unless it is suspected;
+ * once, if it is late again. */
+static void test_doubt_ends(void **state)
+{
+    (void)state;
+    static const unsigned took_ms[] = {40, 200}, doubted_ms[] = {1000, 8 * 250};
+    for (unsigned i = 0; i < 8; i++) {
+        struct world *w = ready_world(4, 0);
+        unsigned how = i / 2, ms = doubted_ms[i % 2];
+        w->view.device[0].mflops = UINT32_MAX;
+        layers_of(w, 8, took_ms[i % 2]);
+        layer_without_the_last(w, true);
+        pass(w, ms - 1);
+        layer_without_the_last(w, false);
+        if (how == SUSPECTED) {
+            set_devices(w, 7);
+        }
+        pass(w, how != BEFORE);
+        if (how == IN_TIME) {
+            layers_of(w, 1, took_ms[i % 2]);
+            pass(w, 500);
+            layers_of(w, 1, took_ms[i % 2]);
+        } else {
+            layer_without_the_last(w, how == LATE_AGAIN);
+        }
+        if (how == LATE_AGAIN) {
+            layer_without_the_last(w, false);
+            pass(w, ms);
+            layers_of(w, 1, took_ms[i % 2]);
+        }
+        finish(w, 7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_half_of_two_is_its_own),
         cmocka_unit_test(test_who_answers_something_is_asked_on),
         cmocka_unit_test(test_who_owes_two_answers_is_not_counted_on),
+        cmocka_unit_test(test_doubt_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,7 +387,7 @@ static void test_who_is_doubted_has_no_piece(void **state)
         answer(w, d);
     }
     assert_int_equal(w->done, 1);
-    pass(w, 1000);
+    pass(w, 500);
     assert_int_equal(next_relay(w, REQUEST + 1), HOLDERS & ~(1U << 4));
     assert_int_equal(asked(w), 1U << 4);
     finish(w, REQUEST + 1);
