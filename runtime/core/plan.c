@@ -221,7 +221,7 @@ static void make_priced(struct making *m, struct covey_plan *out)
     covey__table_fill(&table);
     set_devices(m, out);
     place_runs(m, &table, out, in_run);
-    double us = place_layers(m, in_run, out);
+    double us = covey__asked_us(&m->team, m->request) + place_layers(m, in_run, out);
     for (unsigned i = 0; i < out->runs; i++) {
         us += out->run[i].predicted_us;
     }

@@ -13,7 +13,8 @@ enum {
     REQUEST_HALF,
     REQUEST_OWNER_BYTES,
     REQUEST_CHECK_ALL,
-    REQUEST_HELD, /* may be missing */
+    REQUEST_HELD,        /* may be missing */
+    REQUEST_ASKED_BYTES, /* the same, where they are 0 */
     REQUEST_KEYS = 8,
 };
 enum {
@@ -84,7 +85,8 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
     }
     covey_cbor_writer_init(&w, out);
     bool held = request->held != NULL && request->held->devices > 0;
-    covey_cbor_put_map(&w, REQUEST_KEYS + held);
+    bool asked = request->asked_bytes > 0;
+    covey_cbor_put_map(&w, REQUEST_KEYS + (unsigned)held + (unsigned)asked);
     covey_cbor_put_uint(&w, REQUEST_PARITY);
     covey_cbor_put_uint(&w, request->parity);
     covey_cbor_put_uint(&w, REQUEST_DEVICES_MAX);
@@ -104,6 +106,10 @@ covey_err covey__plan_request_encode(const struct covey_plan_request *request, s
     if (held) {
         covey_cbor_put_uint(&w, REQUEST_HELD);
         covey__plan_held_put(&w, request->held);
+    }
+    if (asked) {
+        covey_cbor_put_uint(&w, REQUEST_ASKED_BYTES);
+        covey_cbor_put_uint(&w, request->asked_bytes);
     }
     return covey_cbor_writer_done(&w, out_len);
 }
@@ -183,6 +189,9 @@ static void get_request_field(struct covey_cbor_reader *r, uint64_t key,
         break;
     case REQUEST_CHECK_ALL:
         request->check_all = covey_cbor_get_bool(r);
+        break;
+    case REQUEST_ASKED_BYTES:
+        request->asked_bytes = (uint32_t)covey_cbor_get_uint(r, UINT32_MAX);
         break;
     default:
         covey_cbor_skip(r);

@@ -9,7 +9,7 @@ double covey__alone_us(const struct covey_plan_request *request, const struct co
                        double local_us[static COVEY_LAYERS_MAX],
                        double rest_us[static COVEY_CELLS_MAX])
 {
-    double alone = 0;
+    double alone = covey__asked_us(team, request);
     for (unsigned i = 0; i < request->layers; i++) {
         const struct covey_plan_cost *cost = &request->cost[i];
         local_us[i] = covey__work_us(&team->asker, &cost->unit) * cost->units;
@@ -135,7 +135,7 @@ static double plan_us(const struct covey_plan_request *request, const struct cov
                       const struct covey_plan *plan)
 {
     double local_us[COVEY_LAYERS_MAX], rest_us[COVEY_CELLS_MAX];
-    double us = 0;
+    double us = covey__asked_us(team, request);
     (void)covey__alone_us(request, team, local_us, rest_us);
     for (unsigned i = 0; i < plan->runs; i++) {
         us += covey__run_us(request, team, &plan->run[i]);

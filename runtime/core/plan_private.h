@@ -82,6 +82,8 @@ uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes)
 /* A body goes in records: who receives it need not wait for the last before taking the first. */
 double covey__first_record_us(const struct covey__pace *pace, double bytes);
 uint32_t covey__round_us(double us);
+/* What every request takes the owner, whoever computes: its input comes, its answer goes. */
+double covey__asked_us(const struct covey__team *team, const struct covey_plan_request *request);
 /* The owner, once all answers are there, until it goes on: with so many bytes to copy. */
 double covey__go_on_us(const struct covey__team *team, uint64_t moved);
 

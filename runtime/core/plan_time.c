@@ -7,6 +7,10 @@ enum {
     STREAM_SHARE = 8, /* of mflops */
     TURN_MESSAGES = 11,
     LIGHT_MESSAGES = 3,
+    /* A request of a few bytes took a device of 10 % 0.2 to 0.6 ms where it told 181 us a message,
+     * and one of 602 kB 0.7 to 1.1 ms more, of which reading as many weights is 0.3. */
+    ASKED_MESSAGES = 2,
+    ASKED_READS = 3,
 };
 
 static uint32_t rate_mflops(const struct covey_plan_device *device)
@@ -217,6 +221,12 @@ uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes)
 double covey__first_record_us(const struct covey__pace *pace, double bytes)
 {
     return (bytes < COVEY_RECORD_MAX ? bytes : COVEY_RECORD_MAX) * pace->body_us;
+}
+
+double covey__asked_us(const struct covey__team *team, const struct covey_plan_request *request)
+{
+    double input = (double)request->asked_bytes * ASKED_READS * team->asker.byte_us;
+    return request->asked_bytes > 0 ? ASKED_MESSAGES * team->asker.message_us + input : 0;
 }
 
 double covey__go_on_us(const struct covey__team *team, uint64_t moved)

@@ -154,6 +154,14 @@ static void keep_inexact(const struct covey_model *model, struct covey_plan_requ
     keep_runs(c);
 }
 
+static uint32_t input_bytes(const struct covey_model_file *file)
+{
+    size_t floats = 0;
+    covey_err err = covey_shape_count(covey_model_input(file->model), &floats);
+    uint64_t bytes = err == COVEY_OK ? (uint64_t)floats * sizeof(float) : UINT64_MAX;
+    return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 covey_err covey__session_costs(struct covey_session *s)
 {
     const struct covey_model_file *file = s->file;
@@ -173,6 +181,7 @@ covey_err covey__session_costs(struct covey_session *s)
     /* Twice that where a new plan gives it other units; the rest is for check vectors, parities in
      * the making, and what goes out to others. */
     c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 5 * 2 : 0;
+    c->asked_bytes = input_bytes(file);
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
     bool fits = true;

@@ -109,6 +109,8 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--model", help=f"one of {', '.join(NETWORKS)}")
+    parser.add_argument("--models", type=lambda text: text.split(","),
+                        help="networks: these of all, with commas between")
     parser.add_argument("--devices", type=int, default=8)
     parser.add_argument("--cpu", default="10", help="percent of a core, one or one a device")
     parser.add_argument("--rate", type=int, default=1000, help="Mbit/s; 0: unshaped")
@@ -157,6 +159,9 @@ def main():
             raise MeshError(f"{options.what} has models of its own")
         if name not in known:
             raise MeshError(f"no model '{name}': {', '.join(filter(None, known))}")
+        wrong = [model for model in options.models or () if model not in NETWORKS]
+        if wrong:
+            raise MeshError(f"no model '{wrong[0]}': {', '.join(NETWORKS)}")
         result = run(options, known[name]())
     os.close(awake)
     asked = {key: value for key, value in vars(options).items() if value is not None}

@@ -38,6 +38,8 @@ def networks(options, folder):
     with Lab(options.devices, options.cpu, options.rate, options.delay) as lab:
         lab.wait()
         for name, make in models(folder).items():
+            if options.models and name not in options.models:
+                continue
             out[name] = compare(options, lab, make())
             lab.run(ASKER, "model", "remove", name)
     slower = [name for name, one in out.items() if one.get("speedup", 0) * NOISE < 1]

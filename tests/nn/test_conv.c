@@ -34,6 +34,7 @@ static const struct row rows[] = {
     {1, 70, 40, 1, 4, 14, {3, 3}, {1, 1}, {1, 1}, {0, 1}, {0, 1}},
     {1, 34, 50, 1, 3, 14, {3, 3}, {1, 1}, {1, 1}, {0, 1}, {0, 1}},
     {1, 33, 33, 1, 5, 28, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {0, 1}},
+    {1, 5, 6, 1, 9, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
     {1, 500, 45, 1, 7, 7, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},
     {1, 30, 11, 1, 7, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
     {1, 20, 18, 2, 14, 14, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
@@ -330,11 +331,59 @@ static void test_chosen(void **state)
     }
 }
 
+/* By covey__conv_work(), for so many channels and rows of pixels; weights are read once, not by
+ * tile. */
+static double work_of(enum covey__conv_algorithm algorithm, uint32_t channels, uint32_t side,
+                      uint64_t *out_bytes)
+{
+    const struct covey__conv_shape shape = {
+        .batch = 1,
+        .in_channels = channels,
+        .out_channels = channels,
+        .groups = 1,
+        .height = side,
+        .width = side,
+        .out_height = side,
+        .out_width = side,
+        .kernel = {3, 3},
+        .stride = {1, 1},
+        .dilation = {1, 1},
+        .pads = {1, 1},
+        .pads_end = {1, 1},
+    };
+    struct covey__conv_plan plan;
+    struct covey__conv_work work;
+    covey__conv_plan_with(&plan, &shape, algorithm, 1);
+    covey__conv_work(&plan, false, &work);
+    *out_bytes = work.bytes;
+    return (double)work.flops;
+}
+
+/* Tiles of small maps cost more each, as measured: with AVX-512 a map of 16 x 16 takes a twelfth of
+ * one of 64 x 64, a map of 8 x 8 of few channels a tenth of one of 32 x 32. Weights that a cache
+ * has room for are read too, once. */
+static void test_work_of_small_maps(void **state)
+{
+    (void)state;
+    uint64_t bytes = 0, more = 0;
+    double small = work_of(COVEY__CONV_WINOGRAD4, 32, 16, &bytes);
+    double large = work_of(COVEY__CONV_WINOGRAD4, 32, 64, &more);
+    assert_true(bytes == more && bytes > 0 && bytes < UINT64_C(36) * 32 * 32 * sizeof(float));
+    double live = work_of(COVEY__CONV_WINOGRAD_LIVE, 64, 8, &bytes);
+    double lives = work_of(COVEY__CONV_WINOGRAD_LIVE, 64, 32, &bytes);
+    if (covey__cpu_isa() == COVEY__ISA_AVX512) {
+        assert_true(large < 12 * small);
+        assert_true(lives < 12 * live);
+    }
+    assert_true(large < 17 * small && lives < 17 * live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_algorithms),
         cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_work_of_small_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

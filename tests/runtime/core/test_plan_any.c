@@ -82,6 +82,7 @@ static void random_devices(uint64_t *seed)
     request.coded_all = below(seed, 6) == 0;
     request.check_all = below(seed, 3) == 0;
     request.owner_bytes = below(seed, 4) == 0 ? 1 + below(seed, 64 << 20) : 0;
+    request.asked_bytes = below(seed, 4) == 0 ? 0 : below(seed, 1 << 20);
 }
 
 /* Counted here again: units of coded layers, and weights of runs in which a device has rows. */
@@ -286,6 +287,7 @@ static void test_plan_request_round_trip(void **state)
     net_equal(&request, &net_tenth, 8);
     request.half = true;
     request.owner_bytes = UINT64_MAX - 1;
+    request.asked_bytes = UINT32_MAX - 1;
     size_t len = 0;
     make();
     assert_int_equal(
@@ -294,6 +296,7 @@ static void test_plan_request_round_trip(void **state)
     assert_int_equal(covey__plan_request_decode(covey_bytes_of(packed, len), &known, &back),
                      COVEY_OK);
     assert_int_equal(back.owner_bytes, request.owner_bytes);
+    assert_int_equal(back.asked_bytes, request.asked_bytes);
     back.devices = request.devices;
     memcpy(back.device, request.device, sizeof(back.device));
     assert_int_equal(covey_plan_make(&back, &other), COVEY_OK);

@@ -378,6 +378,26 @@ static void test_plan_counts_a_tile_run(void **state)
     assert_int_equal(plan.predicted_us, 130 + 180 + 58600 + 175 + 1225);
 }
 
+/* That a request comes (200) with its input, 3 MB read three times (3000), takes as long whoever
+ * computes; where that is most of it, nobody else does. */
+static void test_plan_counts_being_asked(void **state)
+{
+    (void)state;
+    set_pair();
+    net_halves(&request);
+    make();
+    uint32_t alone_us = plan.local_us, shared_us = plan.predicted_us;
+    request.asked_bytes = 3000000;
+    make();
+    assert_true(plan.layer[0].slots > 0);
+    assert_int_equal(plan.local_us, alone_us + 3200);
+    assert_int_equal(plan.predicted_us, shared_us + 3200);
+    request.asked_bytes = 300000000;
+    make();
+    assert_true(covey_plan_is_local(&plan));
+    assert_int_equal(plan.predicted_us, alone_us + 300200);
+}
+
 /* ---- shares ---- */
 
 /* Rows and slots go by rates; noise of a few percent in the rates changes neither. */
@@ -542,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_plan_half),
         cmocka_unit_test(test_plan_counts_a_coded_layer),
         cmocka_unit_test(test_plan_counts_a_tile_run),
+        cmocka_unit_test(test_plan_counts_being_asked),
         cmocka_unit_test(test_plan_shares_follow_rates),
         cmocka_unit_test(test_plan_spares_the_owner),
         cmocka_unit_test(test_plan_share_without_some),

@@ -161,7 +161,8 @@ struct covey_plan_request {
     bool coded_all;      /* every split layer is coded, no tiles, whatever it costs */
     bool check_all;      /* all that others compute can be checked: runs are made twice */
     bool half;
-    uint64_t owner_bytes;               /* what the owner can hold of the model, 0: all of it */
+    uint64_t owner_bytes; /* what the owner can hold of the model, 0: all of it */
+    uint32_t asked_bytes; /* of the input, which comes to the owner with each request; 0: unknown */
     const struct covey_plan_held *held; /* borrowed; NULL: nobody has anything yet */
 };
 
