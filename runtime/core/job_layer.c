@@ -23,11 +23,10 @@ struct covey__version *covey__request_version(struct covey_job *job,
     return &job->session[request->session].version[request->version];
 }
 
-/* Before there are times. What is relayed is long, and over slow links it takes longer than that.
- */
+/* Before there are times: over slow links and by slow devices it is long. */
 static uint64_t first_ms(const struct covey_plan_layer *layer)
 {
-    uint64_t ms = layer->relayed ? (uint64_t)layer->predicted_us * 2 / 1000 : 0;
+    uint64_t ms = (uint64_t)layer->predicted_us * 2 / 1000;
     ms = ms < COVEY__JOB_OVERDUE_MAX_MS ? ms : COVEY__JOB_OVERDUE_MAX_MS;
     return ms > COVEY__JOB_OVERDUE_MS ? ms : COVEY__JOB_OVERDUE_MS;
 }

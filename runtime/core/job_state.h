@@ -35,8 +35,8 @@ enum {
     COVEY__JOB_AVOID_MS = 30000,  /* a device that could not be made ready is tried again */
     COVEY__JOB_BOUND_MS = 300000, /* one that refused may have more room: it is asked again */
     COVEY__JOB_REFUSALS = 3, /* of what it has room for, if what it had before is not gone yet */
-    COVEY__JOB_OVERDUE_MS = 250,      /* before there are times to adapt to */
-    COVEY__JOB_OVERDUE_MAX_MS = 5000, /* by prediction alone */
+    COVEY__JOB_OVERDUE_MS = 250,      /* by prediction alone, at least */
+    COVEY__JOB_OVERDUE_MAX_MS = 5000, /* the same, at most */
     COVEY__JOB_OVERDUE_MIN_MS = 30,
     COVEY__JOB_HELD_UP_MS = 2, /* who looks at a deadline this late was busy meanwhile */
     COVEY__JOB_LOOKS_MAX = 3,

@@ -92,7 +92,7 @@ static void test_overdue_units_are_computed_here(void **state)
     struct world *w = ready_world(4, 0);
     start_layer(w, 7, 0);
     answer_from(w, 0, 3);
-    computed_here_after(w, 250);
+    computed_here_after(w, w->plan.layer[0].predicted_us * 2 / 1000);
     assert_int_equal(bits(w->local[1].slots), slots_of(w, 0, 3, true));
     answer_local(w, 1);
     assert_int_equal(w->done, 1);

@@ -404,6 +404,37 @@ static void test_doubt_ends(void **state)
     }
 }
 
+/* Before it is known how long a layer takes it may take twice what was predicted, in bounds: over a
+ * slow network, or by slow devices, the first answers are not all late. */
+static void test_the_first_deadline_follows_the_prediction(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t unit_flops;
+        unsigned link_mbytes, bound_ms;
+    } cases[] = {{1000000, 0, 250},      /* soon done */
+                 {100000000, 0, 0},      /* slow devices */
+                 {1000000, 1, 0},        /* slow links */
+                 {2000000000, 0, 5000}}; /* no longer than that */
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world *w = world_new(2, 0);
+        w->costs.cost[0].unit.flops = cases[i].unit_flops;
+        w->costs.cost[0].input_bytes = cases[i].link_mbytes != 0 ? 200000 : 8;
+        for (unsigned d = 0; d < w->view.devices; d++) {
+            w->view.device[d].link_mbytes = cases[i].link_mbytes;
+        }
+        open_session(w);
+        assert_int_equal(begin(w, 7), COVEY_OK);
+        assert_false(w->plan.layer[0].relayed);
+        start_layer(w, 7, 0);
+        answer(w, 0);
+        unsigned predicted_ms = w->plan.layer[0].predicted_us * 2 / 1000;
+        assert_int_equal(predicted_ms > 250 && predicted_ms < 5000, cases[i].bound_ms == 0);
+        computed_here_after(w, cases[i].bound_ms != 0 ? cases[i].bound_ms : predicted_ms);
+        finish(w, 7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_who_answers_something_is_asked_on),
         cmocka_unit_test(test_who_owes_two_answers_is_not_counted_on),
         cmocka_unit_test(test_doubt_ends),
+        cmocka_unit_test(test_the_first_deadline_follows_the_prediction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
