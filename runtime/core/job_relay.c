@@ -50,6 +50,7 @@ void covey__relay_begin(struct covey__turn *turn, struct covey__request *request
     relay->members = 0;
     memset(relay->owed, 0, sizeof(relay->owed));
     memset(relay->given, 0, sizeof(relay->given));
+    memset(relay->missed, 0, sizeof(relay->missed));
     /* Asked again: something was wrong, and nobody knows whose fault it was. */
     if (request->layer < relay->reached) {
         session->fed_wrong = version->number;
@@ -175,13 +176,13 @@ static bool is_forgiven(const struct covey__turn *turn, const struct covey__requ
 
 /* Whoever held others up is left out for a while. Who misses most pieces, all it ever said taken
  * together, has been held up itself. */
-static void blame(struct covey__turn *turn, const struct covey__request *request, unsigned device,
+static void blame(struct covey__turn *turn, struct covey__request *request, unsigned device,
                   uint32_t missing)
 {
     const struct covey__version *version = covey__request_version(turn->job, request);
-    const struct covey__relay *relay = &request->relay;
-    uint32_t all = missing | relay->owed[device] | relay->given[device];
-    if (2 * covey__count_of(all) > covey__count_of(relay->members)) {
+    struct covey__relay *relay = &request->relay;
+    relay->missed[device] |= missing;
+    if (2 * covey__count_of(relay->missed[device]) > covey__count_of(relay->members)) {
         avoid(turn, request, device);
         return;
     }

@@ -222,8 +222,10 @@ struct covey__relay {
     uint32_t bytes;   /* all of it, as it travels */
     uint8_t attempt;
     uint16_t reached; /* behind the last layer of the request that it was done for */
-    /* by device: pieces of others that it is to get from here, or got */
+    /* by device: pieces of others that it is to get from here, or got, and those that it missed
+     * while whoever had them was there */
     uint32_t owed[COVEY_PLAN_DEVICES_MAX], given[COVEY_PLAN_DEVICES_MAX];
+    uint32_t missed[COVEY_PLAN_DEVICES_MAX];
 };
 
 struct covey__request {
