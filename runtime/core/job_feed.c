@@ -59,6 +59,8 @@ void covey__feed_started(struct covey__turn *turn, struct covey__request *reques
     out->work = ++peer->work;
     out->state = COVEY__OUT_ASKED;
     peer->asked_ms = turn->now_ms;
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    peer->due_ms = turn->now_ms + covey__run_usual_ms(session, request);
     request->stale[device] = 0; /* START cancels it at the holder */
 }
 

@@ -97,7 +97,7 @@ bool covey__request_may_ask(const struct covey__turn *turn, const struct covey__
            !turn->job->peer[peer].lied && !is_behind(turn, session, request->layer, peer);
 }
 
-/* It owes its answer to a layer before, for longer than one takes: nobody can say when this one's
+/* It owes its answer to a layer before, for longer than that takes: nobody can say when this one's
  * comes. Not for ever: where its share is soon made here it would never be in time again, and what
  * is done without it is cancelled, and not answered. Of one that is suspected nothing is hoped. */
 static bool is_doubted(const struct covey__turn *turn, const struct covey__request *request,
@@ -110,7 +110,7 @@ static bool is_doubted(const struct covey__turn *turn, const struct covey__reque
         return false;
     }
     bool twice = peer->late > 1 && request->beside == 1;
-    return twice || turn->now_ms > peer->asked_ms + request->usual_ms;
+    return twice || turn->now_ms > peer->due_ms;
 }
 
 covey_err covey__request_layer(struct covey__turn *turn, const struct covey_event *event)
@@ -145,8 +145,6 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
     request->began_ms = turn->now_ms;
     request->look_ms = 0;
     request->looks = 0;
-    covey__relay_expect(turn, request);
-    set_patience(turn, request);
     request->local = COVEY__LOCAL_NONE;
     memset(request->local_slots, 0, sizeof(request->local_slots));
     if (!fed) {
@@ -164,9 +162,7 @@ covey_err covey__request_layer(struct covey__turn *turn, const struct covey_even
         request->out[d].dead = covey__peer_state(turn->job, version->peer[d]) != COVEY_PEER_UP;
     }
     covey__relay_begin(turn, request, event->body_len);
-    if (version->plan.layer[event->layer].relayed) {
-        set_patience(turn, request); /* whether it really is */
-    }
+    set_patience(turn, request);
     return COVEY_OK;
 }
 
@@ -227,6 +223,7 @@ static bool ask(struct covey__turn *turn, struct covey__request *request, unsign
         }
         peer->work++;
         peer->asked_ms = turn->now_ms;
+        peer->due_ms = turn->now_ms + request->usual_ms;
         request->stale[device] = 0;
         request->leaving = true;
     }

@@ -33,14 +33,6 @@ static bool can_be_cut(uint32_t bytes, uint32_t members)
     return (members & (members - 1)) != 0;
 }
 
-void covey__relay_expect(struct covey__turn *turn, struct covey__request *request)
-{
-    const struct covey__session *session = covey__request_session(turn->job, request);
-    const struct covey__version *version = covey__request_version(turn->job, request);
-    bool may = version->plan.layer[request->layer].relayed && session->fed_wrong != version->number;
-    request->relay.members = may ? UINT32_MAX : 0;
-}
-
 void covey__relay_begin(struct covey__turn *turn, struct covey__request *request,
                         size_t input_bytes)
 {

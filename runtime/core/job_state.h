@@ -60,6 +60,7 @@ struct covey__job_peer_entry {
     uint32_t late;           /* executes unanswered when their layer ended, since one in time */
     uint64_t heard_ms;       /* its last answer, or when it first fell late */
     uint64_t asked_ms;       /* its last execute */
+    uint64_t due_ms;         /* when what that is part of is usually over */
     uint64_t doubt_ms;       /* until then it can be doubted: it was counted on, and late */
     uint64_t dial_ms;        /* not dialled again before */
     uint64_t avoid_ms;       /* not planned with before */
@@ -413,8 +414,6 @@ struct covey__times *covey__request_times(struct covey__session *session,
                                           const struct covey__request *request);
 
 /* job_relay.c: holders of a layer that give one another its input */
-/* For who asks how long the layer takes, before it is known who can be in a relay. */
-void covey__relay_expect(struct covey__turn *turn, struct covey__request *request);
 /* The layer begins, and who is to be asked is known: whether so, and by whom. */
 void covey__relay_begin(struct covey__turn *turn, struct covey__request *request,
                         size_t input_bytes);

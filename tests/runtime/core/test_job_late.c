@@ -135,6 +135,30 @@ static void test_a_device_that_owes_an_answer_is_not_counted_on(void **state)
     }
 }
 
+/* It owes it for longer than that layer takes, whatever the next one does. */
+static void test_what_is_owed_is_due_when_its_layer_is_over(void **state)
+{
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        struct world *w = ready_world(6, 1);
+        make_usual(w, 6);
+        for (unsigned i = 0; i < 8 && late == 0; i++) {
+            start_layer(w, 7, 1);
+            pass(w, 10);
+            answer_from(w, 0, 6);
+        }
+        start_layer(w, 7, 0);
+        pass(w, 100);
+        answer_from(w, 0, 5);
+        set_peer(w, 4, COVEY_PEER_GONE);
+        pass(w, late == 0 ? 25 : 26);
+        start_layer(w, 7, 1); /* a shorter one, or one that is predicted to be longer */
+        assert_true(w->asked[5]);
+        assert_int_equal(w->locals, 1 + late);
+        finish(w, 7);
+    }
+}
+
 /* A lost channel is not dialled in the middle of the requests that it hit, but soon after. */
 static void test_a_lost_channel_is_dialled_after_a_while(void **state)
 {
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_deadlines_count_from_when_the_asking_has_left),
         cmocka_unit_test(test_what_has_come_is_read_before_the_deadline_counts),
         cmocka_unit_test(test_a_device_that_owes_an_answer_is_not_counted_on),
+        cmocka_unit_test(test_what_is_owed_is_due_when_its_layer_is_over),
         cmocka_unit_test(test_a_lost_channel_is_dialled_after_a_while),
         cmocka_unit_test(test_what_was_made_up_for_changes_no_deadline),
         cmocka_unit_test(test_what_was_made_up_for_in_vain_gives_time),
