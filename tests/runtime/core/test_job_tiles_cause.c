@@ -5,42 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "job_world.h"
-
-enum { USUAL_MS = 8000, LATE_MS = USUAL_MS + USUAL_MS / 4 };
-
-/* A run of four segments has begun, of which six took the usual time before. */
-static struct world *usual(struct world *w)
-{
-    for (unsigned i = 0; i < 6; i++) {
-        start_tiles(w, 7);
-        pass(w, USUAL_MS);
-        give_all(w);
-    }
-    start_tiles(w, 7);
-    assert_int_equal(w->cuts, 7);
-    return w;
-}
-
-static struct world *usual_world(unsigned devices)
-{
-    return usual(segments_world(devices));
-}
-
-static void complain(struct world *w, unsigned device, uint32_t missing)
-{
-    w->waits_for[device] = missing;
-    stall(w, device, missing);
-}
-
-static void end_without(struct world *w, uint32_t devices)
-{
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~devices);
-    give_all(w);
-    assert_int_equal(w->tiles_done, 7);
-    finish(w, 7);
-}
+#include "job_world_late.h"
 
 /* A device that waited for one whose rows of the result are here has got all from it since: it is
  * late itself, not that one. */

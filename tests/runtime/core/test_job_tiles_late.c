@@ -4,9 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "job_world.h"
-
-enum { USUAL_MS = 8000, LATE_MS = USUAL_MS + USUAL_MS / 4 };
+#include "job_world_late.h"
 
 /* What all four devices do in `ms` takes three of them, in whole parts of a thousand. */
 static uint64_t of_three(uint64_t ms)
@@ -14,41 +12,10 @@ static uint64_t of_three(uint64_t ms)
     return ms + ms * 333 / 1000;
 }
 
-/* A run of four segments has begun, of which six took the usual time before. */
-static struct world *usual_world(unsigned devices)
-{
-    struct world *w = segments_world(devices);
-    for (unsigned i = 0; i < 6; i++) {
-        start_tiles(w, 7);
-        pass(w, USUAL_MS);
-        give_all(w);
-    }
-    assert_int_equal(w->tiles_done, 6);
-    start_tiles(w, 7);
-    return w;
-}
-
-/* It waits for them until the run is done or begun again, and says so when it is asked. */
-static void complain(struct world *w, unsigned device, uint32_t missing)
-{
-    w->waits_for[device] = missing;
-    stall(w, device, missing);
-}
-
 /* Nothing was begun again, and all rows come. */
 static void end_undisturbed(struct world *w)
 {
     assert_int_equal(w->cuts, 7);
-    give_all(w);
-    assert_int_equal(w->tiles_done, 7);
-    finish(w, 7);
-}
-
-/* The run was begun again, once, without these devices, and all rows come. */
-static void end_without(struct world *w, uint32_t devices)
-{
-    assert_int_equal(w->cuts, 8);
-    assert_int_equal(w->started, 15 & ~devices);
     give_all(w);
     assert_int_equal(w->tiles_done, 7);
     finish(w, 7);
