@@ -214,7 +214,8 @@ bool covey__membership_news_wanted(const struct covey__membership *m, uint16_t i
                                    const struct covey_accusation *a)
 {
     const struct covey__member *hot = &m->hot[index];
-    if (!covey__member_present(m, index) || a->incarnation < hot->incarnation ||
+    /* One of a later incarnation would hold against every refutation until there. */
+    if (!covey__member_present(m, index) || a->incarnation != hot->incarnation ||
         (hot->state == COVEY_MEMBER_SUSPECT && hot->accusers >= COVEY_ACCUSERS_MAX)) {
         return false;
     }

@@ -227,6 +227,10 @@ static void on_accusation(struct covey_node *node, const struct covey_statement 
         }
         return;
     }
+    if (a.incarnation > members->hot[subject].incarnation) {
+        covey__node_ask(node, &members->cold[subject].digest); /* brings the record too */
+        return;
+    }
     /* Another's "dead" is a suspicion: both kinds count alike. */
     if (covey__membership_news_wanted(members, subject, &a) && verify(node, accuser, statement) &&
         covey__membership_accused(members, subject, &a, node->now_ms, &node->swim)) {

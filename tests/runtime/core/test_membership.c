@@ -91,14 +91,17 @@ static void test_distinct_accusers(void **state)
     assert_true(hot->deadline_ms < alone_ms);
 }
 
-/* An accusation of an older incarnation says nothing; a higher incarnation refutes. */
+/* An accusation of an older incarnation says nothing, nor does one of an incarnation that nobody
+ * has seen: it could not be refuted. A higher incarnation refutes. */
 static void test_incarnations(void **state)
 {
     struct fixture *f = *state;
     struct covey_accusation a = accuse(f, 1, 0, false);
     a.incarnation--;
     assert_false(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
-    a.incarnation++;
+    a.incarnation += 2;
+    assert_false(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
+    a.incarnation--;
     assert_true(covey__membership_accused(&f->m, f->peer[0], &a, 2000, &f->out));
     assert_false(covey__membership_record(&f->m, f->peer[0], a.incarnation, 2100, &f->out));
     assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_SUSPECT));

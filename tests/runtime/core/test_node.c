@@ -1,192 +1,61 @@
 /* SPDX-License-Identifier: MIT */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "covey/message_gossip.h"
-#include "node_state.h"
-
-enum { NODES = 3, NOW_S = 1767225600, ALIGN = 64 };
-
-/* Nodes without a network: the test carries what it likes. Node 2 has trust none. */
-struct fixture {
-    struct covey_identity *id[NODES];
-    struct covey_node *node[NODES];
-    void *memory[NODES];
-    struct covey_update update;
-    uint64_t now_ms;
-};
-
-static struct covey_addr addr_of(unsigned i)
-{
-    return (struct covey_addr){.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = (uint8_t)i},
-                               .port = 5684};
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    uint8_t pub[COVEY_SIGN_PUBLIC_BYTES], secret[COVEY_SIGN_SECRET_BYTES];
-    const uint8_t key[COVEY_KEY_BYTES] = {1};
-    if (f == NULL || covey_crypto_init() != COVEY_OK) {
-        return -1;
-    }
-    covey_authority_keypair(pub, secret);
-    f->now_ms = 1000;
-    for (unsigned i = 0; i < NODES; i++) {
-        assert_int_equal(covey_identity_new("n", COVEY_TIER_EDGE,
-                                            i == 2 ? COVEY_TRUST_NONE : COVEY_TRUST_FULL, secret,
-                                            key, NOW_S, &f->id[i]),
-                         COVEY_OK);
-        struct covey_node_config config = {.identity = f->id[i],
-                                           .gossip_port = 5684,
-                                           .channel_port = 5685,
-                                           .rates.mflops = 1000,
-                                           .memory_bytes = 1 << 20,
-                                           .seed = i};
-        size_t size = (covey_node_size(&config) + ALIGN - 1) / ALIGN * ALIGN;
-        f->memory[i] = aligned_alloc(ALIGN, size);
-        assert_non_null(f->memory[i]);
-        assert_int_equal(covey_node_init(f->memory[i], &config, f->now_ms, &f->node[i]), COVEY_OK);
-    }
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    for (unsigned i = 0; i < NODES; i++) {
-        covey_node_done(f->node[i]);
-        covey_identity_free(f->id[i]);
-        free(f->memory[i]);
-    }
-    free(f);
-    return 0;
-}
-
-static void step(struct fixture *f, unsigned at, struct covey_event event)
-{
-    event.now_ms = f->now_ms;
-    event.wall_s = NOW_S;
-    assert_int_equal(covey_node_step(f->node[at], &event, &f->update), COVEY_OK);
-}
-
-static unsigned count(const struct fixture *f, enum covey_action_type type)
-{
-    unsigned n = 0;
-    for (size_t i = 0; i < f->update.count; i++) {
-        n += f->update.actions[i].type == type;
-    }
-    return n;
-}
-
-/* The first action of the type, its bytes copied to out; the test fails without one. */
-static struct covey_bytes take(const struct fixture *f, enum covey_action_type type, uint8_t *out)
-{
-    for (size_t i = 0; i < f->update.count; i++) {
-        const struct covey_action *action = &f->update.actions[i];
-        if (action->type == type) {
-            memcpy(out, action->bytes.ptr, action->bytes.len);
-            return covey_bytes_of(out, action->bytes.len);
-        }
-    }
-    fail_msg("no action of type %d", (int)type);
-    return covey_bytes_of(out, 0);
-}
-
-static struct covey_event up(const struct fixture *f, unsigned peer)
-{
-    return (struct covey_event){.type = COVEY_EVENT_CHANNEL_UP,
-                                .peer = f->id[peer]->cert.node,
-                                .bytes =
-                                    covey_bytes_of(f->id[peer]->cert_wire, f->id[peer]->cert_len),
-                                .addr = addr_of(peer)};
-}
-
-static struct covey_event message(const struct fixture *f, unsigned from, struct covey_bytes bytes)
-{
-    return (struct covey_event){
-        .type = COVEY_EVENT_MESSAGE, .peer = f->id[from]->cert.node, .bytes = bytes};
-}
-
-/* A channel between a and b; each has the other's record. */
-static void connect(struct fixture *f, unsigned a, unsigned b)
-{
-    uint8_t from_a[4096], from_b[4096];
-    step(f, a, up(f, b));
-    struct covey_bytes a_says = take(f, COVEY_ACTION_SEND, from_a);
-    step(f, b, up(f, a));
-    struct covey_bytes b_says = take(f, COVEY_ACTION_SEND, from_b);
-    step(f, a, message(f, b, b_says));
-    step(f, b, message(f, a, a_says));
-}
-
-static bool alive(const struct fixture *f, unsigned at, unsigned who)
-{
-    struct covey_member_info info;
-    return covey_node_find(f->node[at], &f->id[who]->cert.node, &info) &&
-           info.state == COVEY_MEMBER_ALIVE;
-}
+#include "node_world.h"
 
 /* A hello of an unknown node gets it dialled; one with a single flipped bit changes nothing. */
 static void test_hello(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     uint8_t hello[COVEY_HELLO_MAX];
     f->now_ms += COVEY_HELLO_FIRST_MS;
-    step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
-    struct covey_bytes said = take(f, COVEY_ACTION_MULTICAST, hello);
-    struct covey_event event = {.type = COVEY_EVENT_HELLO, .addr = addr_of(0), .bytes = said};
+    world_step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+    struct covey_bytes said = world_take(f, COVEY_ACTION_MULTICAST, hello);
+    struct covey_event event = {.type = COVEY_EVENT_HELLO, .addr = world_addr_of(0), .bytes = said};
     uint64_t dropped = f->node[1]->dropped;
     for (size_t i = 0; i < said.len; i++) {
         hello[i] ^= 0x10;
-        step(f, 1, event);
-        assert_int_equal(count(f, COVEY_ACTION_DIAL) + count(f, COVEY_ACTION_HELLO), 0);
+        world_step(f, 1, event);
+        assert_int_equal(world_count(f, COVEY_ACTION_DIAL) + world_count(f, COVEY_ACTION_HELLO), 0);
         hello[i] ^= 0x10;
     }
     assert_int_equal(f->node[1]->dropped - dropped, said.len);
-    step(f, 1, event);
+    world_step(f, 1, event);
     f->now_ms += COVEY_DIAL_GREATER_MS;
-    unsigned dials = count(f, COVEY_ACTION_DIAL);
-    step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
-    assert_true(dials + count(f, COVEY_ACTION_DIAL) > 0);
+    unsigned dials = world_count(f, COVEY_ACTION_DIAL);
+    world_step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
+    assert_true(dials + world_count(f, COVEY_ACTION_DIAL) > 0);
 }
 
 /* How many hellos node 1 answers that come at once, each from the next of so many ports of a host.
  * No answer is larger than what was asked. */
-static unsigned answers_to(struct fixture *f, struct covey_bytes hello, unsigned ports,
+static unsigned answers_to(struct node_world *f, struct covey_bytes hello, unsigned ports,
                            unsigned times)
 {
-    struct covey_event event = {.type = COVEY_EVENT_HELLO, .addr = addr_of(0), .bytes = hello};
+    struct covey_event event = {
+        .type = COVEY_EVENT_HELLO, .addr = world_addr_of(0), .bytes = hello};
     unsigned answers = 0;
     for (unsigned i = 0; i < times; i++) {
         event.addr.port = (uint16_t)(1 + i % ports);
-        step(f, 1, event);
-        answers += count(f, COVEY_ACTION_HELLO);
+        world_step(f, 1, event);
+        answers += world_count(f, COVEY_ACTION_HELLO);
     }
     f->now_ms += COVEY_HELLO_ANSWER_MS - 1;
-    step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
+    world_step(f, 1, (struct covey_event){.type = COVEY_EVENT_TICK});
     for (size_t a = 0; a < f->update.count; a++) {
         const struct covey_action *action = &f->update.actions[a];
         assert_true(action->type != COVEY_ACTION_HELLO || action->bytes.len <= hello.len);
     }
-    return answers + count(f, COVEY_ACTION_HELLO);
+    return answers + world_count(f, COVEY_ACTION_HELLO);
 }
 
 /* A hello that is said again and again is answered once a second and source, and all sources
  * together as often as there is room: who floods a device cannot make it flood others. */
 static void test_hellos_are_answered_rarely(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     uint8_t bytes[COVEY_HELLO_MAX];
     f->now_ms += COVEY_HELLO_FIRST_MS;
-    step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
-    struct covey_bytes hello = take(f, COVEY_ACTION_MULTICAST, bytes);
+    world_step(f, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+    struct covey_bytes hello = world_take(f, COVEY_ACTION_MULTICAST, bytes);
     assert_int_equal(answers_to(f, hello, 1, 100), 1);
     assert_int_equal(answers_to(f, hello, 1, 100), 0); /* a millisecond is left */
     f->now_ms++;
@@ -200,9 +69,9 @@ static void test_hellos_are_answered_rarely(void **state)
 /* Records over a fresh channel make both members at once. */
 static void test_channel_makes_members(void **state)
 {
-    struct fixture *f = *state;
-    connect(f, 0, 1);
-    assert_true(alive(f, 0, 1) && alive(f, 1, 0));
+    struct node_world *f = *state;
+    world_connect(f, 0, 1);
+    assert_true(world_alive(f, 0, 1) && world_alive(f, 1, 0));
     assert_int_equal(covey_node_members(f->node[0]), 2);
     assert_int_equal(f->node[0]->view.devices, 2);
 }
@@ -210,9 +79,9 @@ static void test_channel_makes_members(void **state)
 /* Of others' models a device is given what its store can keep, of its own what memory can. */
 static void test_stores_bound_slices(void **state)
 {
-    struct fixture *f = *state;
-    step(f, 1, (struct covey_event){.type = COVEY_EVENT_MEASURED, .store_bytes = 1000});
-    connect(f, 0, 1);
+    struct node_world *f = *state;
+    world_step(f, 1, (struct covey_event){.type = COVEY_EVENT_MEASURED, .store_bytes = 1000});
+    world_connect(f, 0, 1);
     for (unsigned at = 0; at < 2; at++) {
         const struct covey_job_view *view = &f->node[at]->view;
         assert_int_equal(view->devices, 2);
@@ -224,7 +93,7 @@ static void test_stores_bound_slices(void **state)
 }
 
 /* Hands node 0 a claim that `by` signed, over their channel; whether it is believed. */
-static bool claim_believed(struct fixture *f, unsigned by)
+static bool claim_believed(struct node_world *f, unsigned by)
 {
     struct covey_claim claim = {f->id[by]->cert.node, 7, 1};
     struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
@@ -238,7 +107,7 @@ static bool claim_believed(struct fixture *f, unsigned by)
                                               covey_bytes_of(signature, sizeof(signature))};
     assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &len),
                      COVEY_OK);
-    step(f, 0, message(f, by, covey_bytes_of(wire, len)));
+    world_step(f, 0, world_message(f, by, covey_bytes_of(wire, len)));
     struct covey_node_id leader;
     uint64_t term;
     return covey_node_coordinator(f->node[0], &leader, &term) &&
@@ -248,9 +117,9 @@ static bool claim_believed(struct fixture *f, unsigned by)
 /* A signed claim is believed of a fully trusted member, and of no other. */
 static void test_claims(void **state)
 {
-    struct fixture *f = *state;
-    connect(f, 0, 1);
-    connect(f, 0, 2);
+    struct node_world *f = *state;
+    world_connect(f, 0, 1);
+    world_connect(f, 0, 2);
     assert_false(claim_believed(f, 2));
     assert_true(claim_believed(f, 1));
 }
@@ -258,9 +127,9 @@ static void test_claims(void **state)
 /* A member of trust none is a member, but no device, and gets no work done. */
 static void test_untrusted(void **state)
 {
-    struct fixture *f = *state;
-    connect(f, 0, 2);
-    assert_true(alive(f, 0, 2));
+    struct node_world *f = *state;
+    world_connect(f, 0, 2);
+    assert_true(world_alive(f, 0, 2));
     assert_int_equal(f->node[0]->view.devices, 1);
     struct covey_work_message execute = {.type = COVEY_WORK_EXECUTE};
     uint8_t wire[256];
@@ -268,65 +137,65 @@ static void test_untrusted(void **state)
     assert_int_equal(covey_work_encode(&execute, (struct covey_buf){wire, sizeof(wire)}, &len),
                      COVEY_OK);
     uint64_t dropped = f->node[0]->dropped;
-    struct covey_event event = message(f, 2, covey_bytes_of(wire, len));
+    struct covey_event event = world_message(f, 2, covey_bytes_of(wire, len));
     event.body = 7;
-    step(f, 0, event);
+    world_step(f, 0, event);
     assert_int_equal(f->node[0]->dropped, dropped + 1);
-    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
-    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+    assert_int_equal(world_count(f, COVEY_ACTION_RELEASE), 1);
+    assert_int_equal(world_count(f, COVEY_ACTION_SEND), 0);
 }
 
-static struct covey_event train_message(const struct fixture *f, unsigned from,
+static struct covey_event train_message(const struct node_world *f, unsigned from,
                                         const struct covey_train_message *m,
                                         uint8_t wire[static 256])
 {
     size_t len = 0;
     assert_int_equal(covey_train_encode(m, (struct covey_buf){wire, 256}, &len), COVEY_OK);
-    return message(f, from, covey_bytes_of(wire, len));
+    return world_message(f, from, covey_bytes_of(wire, len));
 }
 
 /* A member of trust none owns no training, and works in one only where its owner allows that. */
 static void test_untrusted_in_training(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     struct covey_train_message enlist = {.type = COVEY_TRAIN_ENLIST, .fence = {{{1}}, 1, 0}};
     struct covey_event open = {.type = COVEY_EVENT_TRAIN_OPEN, .fence = {{{1}}, 1, 0}};
     uint8_t wire[256];
-    connect(f, 0, 2);
+    world_connect(f, 0, 2);
     uint64_t dropped = f->node[0]->dropped;
     struct covey_event event = train_message(f, 2, &enlist, wire);
     event.body = 7;
-    step(f, 0, event);
+    world_step(f, 0, event);
     assert_int_equal(f->node[0]->dropped, dropped + 1);
-    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
-    assert_int_equal(count(f, COVEY_ACTION_ENLISTED), 0);
+    assert_int_equal(world_count(f, COVEY_ACTION_RELEASE), 1);
+    assert_int_equal(world_count(f, COVEY_ACTION_ENLISTED), 0);
     open.now_ms = f->now_ms;
-    open.wall_s = NOW_S;
+    open.wall_s = WORLD_NOW_S;
     assert_int_equal(covey_node_step(f->node[2], &open, &f->update), COVEY_ERR_DENIED);
-    step(f, 0, open);
-    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+    world_step(f, 0, open);
+    assert_int_equal(world_count(f, COVEY_ACTION_SEND), 0);
     open.fence.session.bytes[0] = 2;
     open.work = COVEY_TRAIN_ANY_TRUST;
-    step(f, 0, open);
-    assert_int_equal(count(f, COVEY_ACTION_SEND), 1);
-    event = message(f, 0, take(f, COVEY_ACTION_SEND, wire));
-    step(f, 2, event);
-    assert_int_equal(count(f, COVEY_ACTION_ENLISTED), 1);
+    world_step(f, 0, open);
+    assert_int_equal(world_count(f, COVEY_ACTION_SEND), 1);
+    event = world_message(f, 0, world_take(f, COVEY_ACTION_SEND, wire));
+    world_step(f, 2, event);
+    assert_int_equal(world_count(f, COVEY_ACTION_ENLISTED), 1);
 }
 
-static struct covey_event custody_message(struct fixture *f, unsigned from,
+static struct covey_event custody_message(struct node_world *f, unsigned from,
                                           const struct covey_custody_message *m, uint8_t *wire)
 {
     size_t len = 0;
     assert_int_equal(covey_custody_encode(m, (struct covey_buf){wire, 512}, &len), COVEY_OK);
-    return message(f, from, covey_bytes_of(wire, len));
+    return world_message(f, from, covey_bytes_of(wire, len));
 }
 
 /* Custody is spoken with fully trusted devices only: what another says is dropped, and it is never
  * appointed. */
 static void test_untrusted_in_custody(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     struct covey_custody_message appoint = {
         .type = COVEY_CUSTODY_APPOINT, .session = {{1}}, .epoch = 1};
     struct covey_event open = {.type = COVEY_EVENT_CUSTODY_OPEN, .fence = {{{2}}, 1, 0}};
@@ -334,15 +203,15 @@ static void test_untrusted_in_custody(void **state)
     uint8_t wire[512];
     appoint.deed.version = appoint.deed.set.count = 1;
     appoint.deed.set.id[0] = f->id[1]->cert.node;
-    connect(f, 0, 1);
-    connect(f, 0, 2);
+    world_connect(f, 0, 1);
+    world_connect(f, 0, 2);
     uint64_t dropped = f->node[0]->dropped;
-    step(f, 0, custody_message(f, 2, &appoint, wire));
+    world_step(f, 0, custody_message(f, 2, &appoint, wire));
     assert_int_equal(f->node[0]->dropped, dropped + 1);
-    assert_int_equal(count(f, COVEY_ACTION_CUSTODY_APPOINTED), 0);
-    step(f, 0, custody_message(f, 1, &appoint, wire));
-    assert_int_equal(count(f, COVEY_ACTION_CUSTODY_APPOINTED), 1);
-    step(f, 0, open);
+    assert_int_equal(world_count(f, COVEY_ACTION_CUSTODY_APPOINTED), 0);
+    world_step(f, 0, custody_message(f, 1, &appoint, wire));
+    assert_int_equal(world_count(f, COVEY_ACTION_CUSTODY_APPOINTED), 1);
+    world_step(f, 0, open);
     unsigned appointed = 0;
     for (size_t i = 0; i < f->update.count; i++) {
         const struct covey_action *action = &f->update.actions[i];
@@ -357,52 +226,52 @@ static void test_untrusted_in_custody(void **state)
 /* Who lied, in a training or to a request, is marked, and works in no training any more. */
 static void test_liars_are_let_go(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     struct covey_train_message pull = {
         .type = COVEY_TRAIN_PULL, .fence = {{{1}}, 1, 0}, .credit = 2};
     struct covey_event open = {
         .type = COVEY_EVENT_TRAIN_OPEN, .fence = {{{1}}, 1, 0}, .work = COVEY_TRAIN_ANY_TRUST};
     struct covey_event lied = {.type = COVEY_EVENT_LIED, .peer = f->id[1]->cert.node};
     uint8_t wire[256];
-    connect(f, 0, 1);
-    connect(f, 0, 2);
-    step(f, 0, open);
-    assert_int_equal(count(f, COVEY_ACTION_SEND), 2);
+    world_connect(f, 0, 1);
+    world_connect(f, 0, 2);
+    world_step(f, 0, open);
+    assert_int_equal(world_count(f, COVEY_ACTION_SEND), 2);
     for (unsigned i = 1; i < 3; i++) {
-        step(f, 0, train_message(f, i, &pull, wire));
-        assert_int_equal(count(f, COVEY_ACTION_TRAIN_WORKER), 1);
+        world_step(f, 0, train_message(f, i, &pull, wire));
+        assert_int_equal(world_count(f, COVEY_ACTION_TRAIN_WORKER), 1);
     }
     for (unsigned i = 1; i < 3; i++) {
         struct covey_member_info info;
-        step(f, 0, lied);
-        assert_int_equal(count(f, COVEY_ACTION_TRAIN_WORKER), 1);
-        assert_int_equal(count(f, COVEY_ACTION_SEND), 1); /* DISMISS */
+        world_step(f, 0, lied);
+        assert_int_equal(world_count(f, COVEY_ACTION_TRAIN_WORKER), 1);
+        assert_int_equal(world_count(f, COVEY_ACTION_SEND), 1); /* DISMISS */
         assert_true(covey_node_find(f->node[0], &lied.peer, &info) && info.lied);
         lied = (struct covey_event){
             .type = COVEY_EVENT_ROUND_LIED, .fence = open.fence, .peer = f->id[2]->cert.node};
     }
     open.fence.session.bytes[0] = 2;
-    step(f, 0, open);
-    assert_int_equal(count(f, COVEY_ACTION_SEND), 0);
+    world_step(f, 0, open);
+    assert_int_equal(world_count(f, COVEY_ACTION_SEND), 0);
 }
 
 /* What a stranger sends is dropped, and its body given back. */
 static void test_stranger(void **state)
 {
-    struct fixture *f = *state;
-    struct covey_event event = message(f, 1, covey_bytes_of("\xa0", 1));
+    struct node_world *f = *state;
+    struct covey_event event = world_message(f, 1, covey_bytes_of("\xa0", 1));
     event.body = 3;
-    step(f, 0, event);
-    assert_int_equal(count(f, COVEY_ACTION_RELEASE), 1);
+    world_step(f, 0, event);
+    assert_int_equal(world_count(f, COVEY_ACTION_RELEASE), 1);
     assert_int_equal(f->node[0]->dropped, 1);
 }
 
 /* A member that alters another's record gets it believed by nobody. */
 static void test_forged_record(void **state)
 {
-    struct fixture *f = *state;
-    connect(f, 0, 1);
-    connect(f, 0, 2);
+    struct node_world *f = *state;
+    world_connect(f, 0, 1);
+    world_connect(f, 0, 2);
     struct covey_statement record = covey__node_record_of(f->node[1], COVEY_SELF);
     struct covey_record_body body;
     uint8_t forged[COVEY_STATEMENT_MAX], wire[512];
@@ -417,7 +286,7 @@ static void test_forged_record(void **state)
     m.statement[0].body = covey_bytes_of(forged, len);
     assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &wire_len),
                      COVEY_OK);
-    step(f, 0, message(f, 2, covey_bytes_of(wire, wire_len)));
+    world_step(f, 0, world_message(f, 2, covey_bytes_of(wire, wire_len)));
     struct covey_member_info info;
     assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
     assert_int_equal(info.rates.mflops, 1000);
@@ -427,13 +296,13 @@ static void test_forged_record(void **state)
 /* A suspicion in somebody else's name is not counted; in one's own it is. */
 static void test_forged_suspicion(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     struct covey__news news;
     uint8_t wire[512];
     size_t len = 0;
-    connect(f, 0, 1);
-    connect(f, 0, 2);
-    connect(f, 1, 2);
+    world_connect(f, 0, 1);
+    world_connect(f, 0, 2);
+    world_connect(f, 1, 2);
     uint16_t subject = covey__member_find(&f->node[2]->members, &f->id[1]->cert.node);
     assert_int_equal(covey__node_sign_accusation(f->node[2], subject, COVEY_STATEMENT_DEAD, &news),
                      COVEY_OK);
@@ -443,7 +312,7 @@ static void test_forged_suspicion(void **state)
         m.statement[0] = covey__news_view(&news);
         assert_int_equal(covey_gossip_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &len),
                          COVEY_OK);
-        step(f, 0, message(f, 2, covey_bytes_of(wire, len)));
+        world_step(f, 0, world_message(f, 2, covey_bytes_of(wire, len)));
         struct covey_member_info info;
         assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
         /* Another's "dead" is a suspicion. */
@@ -455,32 +324,35 @@ static void test_forged_suspicion(void **state)
  * and a replay of what was taken is dropped. */
 static void test_datagrams(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     uint8_t first[1400], reply[1400];
-    step(f, 0, up(f, 1));
+    world_step(f, 0, world_up(f, 1));
     uint8_t said[4096];
-    struct covey_bytes record = take(f, COVEY_ACTION_SEND, said);
-    step(f, 1, up(f, 0));
-    step(f, 1, message(f, 0, record));
-    struct covey_bytes early = take(f, COVEY_ACTION_GOSSIP, first); /* it does not know my boot */
-    struct covey_event event = {.type = COVEY_EVENT_GOSSIP, .addr = addr_of(1), .bytes = early};
+    struct covey_bytes record = world_take(f, COVEY_ACTION_SEND, said);
+    world_step(f, 1, world_up(f, 0));
+    world_step(f, 1, world_message(f, 0, record));
+    struct covey_bytes early =
+        world_take(f, COVEY_ACTION_GOSSIP, first); /* it does not know my boot */
+    struct covey_event event = {
+        .type = COVEY_EVENT_GOSSIP, .addr = world_addr_of(1), .bytes = early};
     first[early.len - 1] ^= 1;
-    step(f, 0, event);
-    assert_int_equal(count(f, COVEY_ACTION_GOSSIP), 0);
+    world_step(f, 0, event);
+    assert_int_equal(world_count(f, COVEY_ACTION_GOSSIP), 0);
     first[early.len - 1] ^= 1;
-    step(f, 0, event);
-    assert_false(alive(f, 0, 1)); /* and it changed nothing */
-    struct covey_bytes answer = take(f, COVEY_ACTION_GOSSIP, reply);
-    step(f, 0, event);
-    assert_int_equal(count(f, COVEY_ACTION_GOSSIP), 0);
-    struct covey_event back = {.type = COVEY_EVENT_GOSSIP, .addr = addr_of(0), .bytes = answer};
-    step(f, 1, back);
-    struct covey_bytes current = take(f, COVEY_ACTION_GOSSIP, first);
+    world_step(f, 0, event);
+    assert_false(world_alive(f, 0, 1)); /* and it changed nothing */
+    struct covey_bytes answer = world_take(f, COVEY_ACTION_GOSSIP, reply);
+    world_step(f, 0, event);
+    assert_int_equal(world_count(f, COVEY_ACTION_GOSSIP), 0);
+    struct covey_event back = {
+        .type = COVEY_EVENT_GOSSIP, .addr = world_addr_of(0), .bytes = answer};
+    world_step(f, 1, back);
+    struct covey_bytes current = world_take(f, COVEY_ACTION_GOSSIP, first);
     event.bytes = current;
-    step(f, 0, event);
-    assert_true(alive(f, 0, 1)); /* its record came along */
+    world_step(f, 0, event);
+    assert_true(world_alive(f, 0, 1)); /* its record came along */
     uint64_t dropped = f->node[0]->dropped;
-    step(f, 0, event);
+    world_step(f, 0, event);
     assert_int_equal(f->node[0]->dropped, dropped + 1);
 }
 
@@ -488,47 +360,47 @@ static void test_datagrams(void **state)
  */
 static void test_stalled_channels(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     uint8_t asked[1400], answered[1400];
     struct covey_member_info info;
-    connect(f, 0, 1);
+    world_connect(f, 0, 1);
     assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
     assert_true(info.channel && info.passes);
     for (unsigned soon = 0; soon < 2; soon++) {
-        step(
+        world_step(
             f, 0,
             (struct covey_event){.type = COVEY_EVENT_CHANNEL_STALLED, .peer = f->id[1]->cert.node});
-        assert_int_equal(count(f, COVEY_ACTION_DROP), 0);
+        assert_int_equal(world_count(f, COVEY_ACTION_DROP), 0);
         assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
         assert_true(info.channel && !info.passes);
         struct covey_event event = {.type = COVEY_EVENT_GOSSIP,
-                                    .addr = addr_of(0),
-                                    .bytes = take(f, COVEY_ACTION_GOSSIP, asked)};
-        step(f, 1, event);
-        event.addr = addr_of(1);
-        event.bytes = take(f, COVEY_ACTION_GOSSIP, answered);
+                                    .addr = world_addr_of(0),
+                                    .bytes = world_take(f, COVEY_ACTION_GOSSIP, asked)};
+        world_step(f, 1, event);
+        event.addr = world_addr_of(1);
+        event.bytes = world_take(f, COVEY_ACTION_GOSSIP, answered);
         f->now_ms += soon ? 10 : 400;
-        step(f, 0, event);
-        assert_int_equal(count(f, COVEY_ACTION_DROP), soon);
-        assert_int_equal(count(f, COVEY_ACTION_DIAL), soon);
+        world_step(f, 0, event);
+        assert_int_equal(world_count(f, COVEY_ACTION_DROP), soon);
+        assert_int_equal(world_count(f, COVEY_ACTION_DIAL), soon);
         assert_true(covey_node_find(f->node[0], &f->id[1]->cert.node, &info));
         assert_true(info.channel == !soon && info.passes == !soon);
     }
 }
 
 /* Whether node 0 answers a measurement of node 1. */
-static bool answers_probe(struct fixture *f)
+static bool answers_probe(struct node_world *f)
 {
     uint8_t asked[64], said[64];
     size_t len = 0;
     struct covey_work_message m = {.type = COVEY_WORK_PROBE, .probe = 5};
     assert_int_equal(covey_work_encode(&m, (struct covey_buf){asked, sizeof(asked)}, &len),
                      COVEY_OK);
-    step(f, 0, message(f, 1, covey_bytes_of(asked, len)));
-    if (count(f, COVEY_ACTION_SEND) == 0) {
+    world_step(f, 0, world_message(f, 1, covey_bytes_of(asked, len)));
+    if (world_count(f, COVEY_ACTION_SEND) == 0) {
         return false;
     }
-    assert_int_equal(covey_work_decode(take(f, COVEY_ACTION_SEND, said), &m), COVEY_OK);
+    assert_int_equal(covey_work_decode(world_take(f, COVEY_ACTION_SEND, said), &m), COVEY_OK);
     assert_true(m.type == COVEY_WORK_PROBED && m.probe == 5);
     return true;
 }
@@ -536,46 +408,48 @@ static bool answers_probe(struct fixture *f)
 /* Nobody is measured who has a request in flight: it would be late. */
 static void test_measured_beside_no_requests(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     static struct covey_plan_request costs = {.layers = 1, .cells = 1, .devices_max = 1};
     const struct covey_fence fence = {{{1}}, 1, 0};
     costs.cost[0] = (struct covey_plan_cost){
         .units = 9, .unit_bytes = 8, .input_bytes = 8, .answer_bytes = 4, .unit.flops = 1000};
     costs.cell[0] = (struct covey_plan_cell){.layers = 1, .whole.flops = 9000};
-    step(f, 0,
-         (struct covey_event){.type = COVEY_EVENT_SESSION_OPEN, .fence = fence, .costs = &costs});
+    world_step(
+        f, 0,
+        (struct covey_event){.type = COVEY_EVENT_SESSION_OPEN, .fence = fence, .costs = &costs});
     struct covey_event prepared = {.type = COVEY_EVENT_PREPARED, .fence = fence};
     prepared.fence.version = 1;
-    step(f, 0, prepared);
-    assert_int_equal(count(f, COVEY_ACTION_ACTIVE), 1); /* it is alone */
-    connect(f, 0, 1);
+    world_step(f, 0, prepared);
+    assert_int_equal(world_count(f, COVEY_ACTION_ACTIVE), 1); /* it is alone */
+    world_connect(f, 0, 1);
     assert_true(answers_probe(f));
-    step(f, 0,
-         (struct covey_event){.type = COVEY_EVENT_REQUEST_BEGIN, .fence = fence, .request = 7});
+    world_step(
+        f, 0,
+        (struct covey_event){.type = COVEY_EVENT_REQUEST_BEGIN, .fence = fence, .request = 7});
     assert_false(answers_probe(f));
-    step(f, 0, (struct covey_event){.type = COVEY_EVENT_REQUEST_END, .request = 7});
+    world_step(f, 0, (struct covey_event){.type = COVEY_EVENT_REQUEST_END, .request = 7});
     assert_true(answers_probe(f));
 }
 
 /* One's own record of a life with more incarnations is overtaken. */
 static void test_adopts_own_incarnation(void **state)
 {
-    struct fixture *f = *state;
+    struct node_world *f = *state;
     struct covey__member *self = &f->node[1]->members.hot[COVEY_SELF];
     self->incarnation = 5;
     assert_int_equal(covey__node_sign_record(f->node[1]), COVEY_OK);
-    connect(f, 0, 1);
+    world_connect(f, 0, 1);
     self->incarnation = 3; /* a restored card */
     assert_int_equal(covey__node_sign_record(f->node[1]), COVEY_OK);
     uint8_t said[4096];
-    step(f, 0, up(f, 1));
-    step(f, 1, message(f, 0, take(f, COVEY_ACTION_SEND, said)));
+    world_step(f, 0, world_up(f, 1));
+    world_step(f, 1, world_message(f, 0, world_take(f, COVEY_ACTION_SEND, said)));
     assert_int_equal(self->incarnation, 6);
 }
 
 int main(void)
 {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_hello),
         WITH(test_hellos_are_answered_rarely),

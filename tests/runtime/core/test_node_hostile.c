@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "node_world.h"
+
+enum { HOSTILE = 2 }; /* node 2, of trust none */
+
+/* What a node says in a gossip message of its own, over its channel to another. */
+struct words {
+    uint8_t body[COVEY_STATEMENT_MAX], signature[COVEY_SIGNATURE_BYTES], wire[1024];
+    struct covey_statement statement;
+};
+
+static void sign(const struct node_world *w, unsigned by, const char *label, size_t len,
+                 struct words *words)
+{
+    covey_statement_sign(words->signature, label, &w->id[by]->cert.mesh,
+                         covey_bytes_of(words->body, len), w->id[by]->sign_secret);
+    words->statement.body = covey_bytes_of(words->body, len);
+    words->statement.signature = covey_bytes_of(words->signature, sizeof(words->signature));
+}
+
+static void tell(struct node_world *w, unsigned from, unsigned to, struct words *words)
+{
+    struct covey_gossip_message m = {.type = COVEY_GOSSIP_NEWS, .statements = 1};
+    size_t len = 0;
+    m.statement[0] = words->statement;
+    assert_int_equal(
+        covey_gossip_encode(&m, (struct covey_buf){words->wire, sizeof(words->wire)}, &len),
+        COVEY_OK);
+    world_step(w, to, world_message(w, from, covey_bytes_of(words->wire, len)));
+}
+
+static void suspect(const struct node_world *w, unsigned subject, uint64_t incarnation,
+                    struct words *words)
+{
+    struct covey_accusation a = {.accuser = w->id[HOSTILE]->cert.node,
+                                 .subject = w->id[subject]->cert.node,
+                                 .incarnation = incarnation};
+    size_t len = 0;
+    assert_int_equal(
+        covey_accusation_encode(&a, (struct covey_buf){words->body, sizeof(words->body)}, &len),
+        COVEY_OK);
+    words->statement.kind = COVEY_STATEMENT_SUSPECT;
+    sign(w, HOSTILE, "covey suspect 1", len, words);
+}
+
+static uint64_t incarnation_of(const struct node_world *w, unsigned at, unsigned who)
+{
+    struct covey_member_info info;
+    assert_true(covey_node_find(w->node[at], &w->id[who]->cert.node, &info));
+    return info.incarnation;
+}
+
+/* A suspicion of an incarnation that is not there yet would come true again after each refutation,
+ * and be handed on for ever, by all: nobody counts it, the record is asked for. One of the present
+ * incarnation counts, and after its refutation does not. */
+static void test_a_suspicion_ahead_of_time(void **state)
+{
+    struct node_world *w = *state;
+    static const uint64_t ahead[] = {1, 1000, UINT64_MAX};
+    struct words words;
+    world_connect(w, 0, 1);
+    world_connect(w, 0, HOSTILE);
+    world_connect(w, 1, HOSTILE);
+    for (unsigned i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+        uint64_t now = incarnation_of(w, 0, 1);
+        suspect(w, 1, ahead[i] == UINT64_MAX ? UINT64_MAX : now + ahead[i], &words);
+        tell(w, HOSTILE, 0, &words);
+        assert_true(world_alive(w, 0, 1));
+        assert_int_equal(world_count(w, COVEY_ACTION_SEND), i == 0); /* asked once in a while */
+        tell(w, HOSTILE, 1, &words);
+        assert_int_equal(w->node[1]->members.hot[COVEY_SELF].incarnation, now);
+    }
+    suspect(w, 1, incarnation_of(w, 0, 1), &words);
+    tell(w, HOSTILE, 0, &words);
+    assert_false(world_alive(w, 0, 1));
+    tell(w, HOSTILE, 1, &words);
+    struct covey_statement refuted = covey__node_record_of(w->node[1], COVEY_SELF);
+    struct words refutation = {.statement = refuted};
+    tell(w, 1, 0, &refutation);
+    assert_true(world_alive(w, 0, 1));
+    tell(w, HOSTILE, 0, &words);
+    assert_true(world_alive(w, 0, 1));
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+    const struct CMUnitTest tests[] = {
+        WITH(test_a_suspicion_ahead_of_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
