@@ -111,7 +111,9 @@ static void silence_over(struct covey__election *e, uint64_t now_ms,
     if (e->may_claim) {
         e->has = true;
         e->coordinator = e->self;
-        e->term = ++e->top_term;
+        /* Who claims the last term must not be the last that could claim one. */
+        e->top_term = e->top_term < COVEY_TERM_MAX ? e->top_term + 1 : 1;
+        e->term = e->top_term;
         e->beat = 0;
         out->changed = true;
         beat(e, now_ms, out);

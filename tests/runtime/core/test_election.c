@@ -101,6 +101,27 @@ static void test_order_and_jumps(void **state)
     assert_int_equal(covey__election_judge(&e, &none, 1100), COVEY_CLAIM_IGNORED);
 }
 
+/* Who claims the last term there is, and goes, leaves a group that has a coordinator again: begun
+ * from the first term, and believed by those who cannot claim. */
+static void test_the_last_term(void **state)
+{
+    (void)state;
+    struct covey__election e, other;
+    struct covey__election_out out = {0};
+    struct covey_claim last = claim_of(9, COVEY_TERM_MAX, 1);
+    struct covey_node_id others = {{6}};
+    start(&e, true);
+    covey__election_init(&other, &others, false, 1, 1000);
+    assert_int_equal(covey__election_judge(&e, &last, 1000), COVEY_CLAIM_TAKES_OVER);
+    covey__election_claim(&e, &last, 1000, &out);
+    covey__election_claim(&other, &last, 1000, &out);
+    run(&other, 5000, &out);
+    run(&e, 5000, &out);
+    assert_true(covey__election_leads(&e));
+    struct covey_claim claim = claim_of(5, e.term, e.beat);
+    assert_int_equal(covey__election_judge(&other, &claim, 9000), COVEY_CLAIM_TAKES_OVER);
+}
+
 /* A leader that stood still steps down, and claims again only after a new silence. */
 static void test_gap_steps_down(void **state)
 {
@@ -139,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claims_after_silence), cmocka_unit_test(test_untrusted_never_claims),
         cmocka_unit_test(test_only_new_beats_count), cmocka_unit_test(test_order_and_jumps),
+        cmocka_unit_test(test_only_new_beats_count), cmocka_unit_test(test_the_last_term),
         cmocka_unit_test(test_gap_steps_down),       cmocka_unit_test(test_lost_coordinator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
