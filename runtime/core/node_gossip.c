@@ -192,7 +192,7 @@ void covey__node_gossip_message(struct covey_node *node, uint16_t from, bool cha
     memset(&node->asks, 0, sizeof(node->asks));
     node->asks.type = COVEY_GOSSIP_CERT_ASK;
     if (m.type == COVEY_GOSSIP_CERT) {
-        covey__node_certificate(node, m.cert);
+        covey__node_certificate(node, from, m.cert);
     }
     for (size_t i = 0; i < m.statements; i++) {
         covey__node_statement(node, from, &m.statement[i]);

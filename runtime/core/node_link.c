@@ -122,6 +122,9 @@ void covey__node_hello(struct covey_node *node, const struct covey_event *event)
         covey__discovery_found(&node->discovery, &hello.node, &channel, node->now_ms);
         return;
     }
+    if (!covey__node_may_cost(node, COVEY_SELF, 1)) {
+        return;
+    }
     if (!covey_hello_verify(event->bytes, node->identity,
                             node->members.cold[index].cert.sign_public)) {
         node->dropped++;

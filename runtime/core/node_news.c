@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
+enum {
+    /* Signatures that are checked for what one member hands on: the burst is all that a newcomer
+     * is told at once, the rest far more than happens, and a slow board can do it. */
+    VERIFIED_BURST = 2048,
+    VERIFIED_EVERY_MS = 10,
+};
+
+bool covey__node_may_cost(struct covey_node *node, uint16_t from, unsigned signatures)
+{
+    uint64_t *paid_ms = &node->members.cold[from].paid_ms;
+    uint64_t since_ms = *paid_ms > node->now_ms ? *paid_ms : node->now_ms;
+    if (since_ms - node->now_ms > VERIFIED_BURST * VERIFIED_EVERY_MS) {
+        node->dropped++;
+        return false;
+    }
+    *paid_ms = since_ms + signatures * UINT64_C(1) * VERIFIED_EVERY_MS;
+    return true;
+}
+
 static const char *label_of(enum covey_statement_kind kind)
 {
     switch (kind) {
@@ -27,10 +46,12 @@ static void sign(const struct covey_node *node, enum covey_statement_kind kind, 
                          node->identity->sign_secret);
 }
 
-static bool verify(const struct covey_node *node, uint16_t signer,
+/* Of what the member `from` hands on. */
+static bool verify(struct covey_node *node, uint16_t from, uint16_t signer,
                    const struct covey_statement *statement)
 {
-    return covey_statement_verify(statement->signature.ptr, label_of(statement->kind),
+    return covey__node_may_cost(node, from, 1) &&
+           covey_statement_verify(statement->signature.ptr, label_of(statement->kind),
                                   &node->identity->cert.mesh, statement->body,
                                   node->members.cold[signer].cert.sign_public);
 }
@@ -126,10 +147,13 @@ void covey__node_ask(struct covey_node *node, const struct covey_digest *digest)
     }
 }
 
-void covey__node_certificate(struct covey_node *node, struct covey_bytes wire)
+void covey__node_certificate(struct covey_node *node, uint16_t from, struct covey_bytes wire)
 {
     struct covey_cert cert;
     uint16_t index;
+    if (!covey__node_may_cost(node, from, 1)) {
+        return;
+    }
     if (covey_cert_verify(wire, node->identity->authority_public, node->wall_s, &cert) !=
             COVEY_OK ||
         covey__member_add(&node->members, node->identity, &cert, wire, &index) != COVEY_OK) {
@@ -150,7 +174,8 @@ static void refute(struct covey_node *node, uint64_t incarnation)
     COVEY_ASSERT(err == COVEY_OK); /* only its incarnation changed since it fitted */
 }
 
-static void on_record(struct covey_node *node, const struct covey_statement *statement)
+static void on_record(struct covey_node *node, uint16_t from,
+                      const struct covey_statement *statement)
 {
     struct covey__membership *members = &node->members;
     struct covey_record_body record;
@@ -162,7 +187,7 @@ static void on_record(struct covey_node *node, const struct covey_statement *sta
     if (index == COVEY_SELF) {
         /* protocol.md, Identity: its own record with a higher incarnation: adopt that plus one. */
         if (record.incarnation > members->hot[COVEY_SELF].incarnation &&
-            verify(node, COVEY_SELF, statement)) {
+            verify(node, from, COVEY_SELF, statement)) {
             refute(node, record.incarnation);
         }
         return;
@@ -179,7 +204,7 @@ static void on_record(struct covey_node *node, const struct covey_statement *sta
     if (!covey_digest_equal(&record.cert, &cold->digest)) {
         covey__node_ask(node, &record.cert); /* a renewed one; taken if it is newer */
     }
-    if (!verify(node, index, statement)) {
+    if (!verify(node, from, index, statement)) {
         node->dropped++;
         return;
     }
@@ -199,7 +224,8 @@ static void on_record(struct covey_node *node, const struct covey_statement *sta
     }
 }
 
-static void on_accusation(struct covey_node *node, const struct covey_statement *statement)
+static void on_accusation(struct covey_node *node, uint16_t from,
+                          const struct covey_statement *statement)
 {
     struct covey__membership *members = &node->members;
     struct covey_accusation a;
@@ -213,7 +239,8 @@ static void on_accusation(struct covey_node *node, const struct covey_statement 
         return; /* only verified accusers count; one's own words echo */
     }
     if (statement->kind == COVEY_STATEMENT_LEAVE) {
-        if (accuser == subject && verify(node, accuser, statement) &&
+        bool gone = covey__member_is(members, subject, COVEY_MEMBER_LEFT);
+        if (accuser == subject && !gone && verify(node, from, accuser, statement) &&
             covey__membership_left(members, subject, a.incarnation, node->now_ms, &node->swim)) {
             spread(node, statement, &a.subject, &a.accuser, a.incarnation);
         }
@@ -222,7 +249,7 @@ static void on_accusation(struct covey_node *node, const struct covey_statement 
     if (subject == COVEY_SELF) {
         /* Nobody honest knows a higher one, but for my own record, which says so itself. */
         if (a.incarnation == members->hot[COVEY_SELF].incarnation &&
-            verify(node, accuser, statement)) {
+            verify(node, from, accuser, statement)) {
             refute(node, a.incarnation);
         }
         return;
@@ -232,7 +259,8 @@ static void on_accusation(struct covey_node *node, const struct covey_statement 
         return;
     }
     /* Another's "dead" is a suspicion: both kinds count alike. */
-    if (covey__membership_news_wanted(members, subject, &a) && verify(node, accuser, statement) &&
+    if (covey__membership_news_wanted(members, subject, &a) &&
+        verify(node, from, accuser, statement) &&
         covey__membership_accused(members, subject, &a, node->now_ms, &node->swim)) {
         spread(node, statement, &a.subject, &a.accuser, a.incarnation);
     }
@@ -265,7 +293,7 @@ static void on_claim(struct covey_node *node, uint16_t from,
     }
     enum covey__claim_verdict verdict =
         covey__election_judge(&node->election, &claim, node->now_ms);
-    if (verdict == COVEY_CLAIM_IGNORED || !verify(node, index, statement)) {
+    if (verdict == COVEY_CLAIM_IGNORED || !verify(node, from, index, statement)) {
         return;
     }
     if (verdict == COVEY_CLAIM_YIELDS) {
@@ -291,12 +319,12 @@ void covey__node_statement(struct covey_node *node, uint16_t from,
 {
     switch (statement->kind) {
     case COVEY_STATEMENT_RECORD:
-        on_record(node, statement);
+        on_record(node, from, statement);
         break;
     case COVEY_STATEMENT_SUSPECT:
     case COVEY_STATEMENT_DEAD:
     case COVEY_STATEMENT_LEAVE:
-        on_accusation(node, statement);
+        on_accusation(node, from, statement);
         break;
     case COVEY_STATEMENT_CLAIM:
         on_claim(node, from, statement);

@@ -96,7 +96,10 @@ struct covey_statement covey__node_record_of(const struct covey_node *node, uint
 void covey__node_statement(struct covey_node *node, uint16_t from,
                            const struct covey_statement *statement);
 void covey__node_ask(struct covey_node *node, const struct covey_digest *digest);
-void covey__node_certificate(struct covey_node *node, struct covey_bytes wire);
+void covey__node_certificate(struct covey_node *node, uint16_t from, struct covey_bytes wire);
+/* Whether signatures may be checked for what this member sent; COVEY_SELF: for what anybody may
+ * have sent. Else what it sent is to be left: who floods shall not keep a device busy. */
+bool covey__node_may_cost(struct covey_node *node, uint16_t from, unsigned signatures);
 /* What the machines want after a step of theirs. */
 void covey__node_swim_done(struct covey_node *node);
 void covey__node_election_done(struct covey_node *node, const struct covey__election_out *done);

@@ -236,13 +236,15 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     return COVEY_OK;
 }
 
-static bool is_catalogue(struct covey_node *node, struct covey_bytes bytes)
+static bool is_catalogue(struct covey_node *node, uint16_t from, struct covey_bytes bytes)
 {
     struct covey_catalogue_message message;
     if (covey_catalogue_decode(bytes, &message) != COVEY_OK) {
         return false;
     }
-    node->dropped += covey__catalogue_message(node->catalogue, bytes, node->wall_s);
+    if (covey__node_may_cost(node, from, 1 + (unsigned)message.count)) {
+        node->dropped += covey__catalogue_message(node->catalogue, bytes, node->wall_s);
+    }
     return true;
 }
 
@@ -269,7 +271,7 @@ covey_err covey__node_message(struct covey_node *node, const struct covey_event 
     if (covey_custody_decode(event->bytes, &custody) == COVEY_OK) {
         return covey__node_custody_message(node, from, &custody);
     }
-    if (from != COVEY_SELF && !is_catalogue(node, event->bytes)) {
+    if (from != COVEY_SELF && !is_catalogue(node, from, event->bytes)) {
         covey__node_gossip_message(node, from, true, event->bytes);
     }
     return COVEY_OK;

@@ -43,6 +43,22 @@ static void suspect(const struct node_world *w, unsigned subject, uint64_t incar
     sign(w, HOSTILE, "covey suspect 1", len, words);
 }
 
+/* The hostile node's own record, of this incarnation. */
+static void record(const struct node_world *w, uint64_t incarnation, struct words *words)
+{
+    struct covey_record_body r = {.node = w->id[HOSTILE]->cert.node,
+                                  .incarnation = incarnation,
+                                  .cert = w->id[HOSTILE]->cert_digest,
+                                  .gossip_port = 1,
+                                  .channel_port = 2};
+    size_t len = 0;
+    assert_int_equal(
+        covey_record_encode(&r, (struct covey_buf){words->body, sizeof(words->body)}, &len),
+        COVEY_OK);
+    words->statement.kind = COVEY_STATEMENT_RECORD;
+    sign(w, HOSTILE, "covey record 1", len, words);
+}
+
 static uint64_t incarnation_of(const struct node_world *w, unsigned at, unsigned who)
 {
     struct covey_member_info info;
@@ -82,11 +98,42 @@ static void test_a_suspicion_ahead_of_time(void **state)
     assert_true(world_alive(w, 0, 1));
 }
 
+/* Whose statements come by the thousands gets some of them checked, then a hundred a second, and
+ * takes nothing from what others say. */
+static void test_signatures_are_rationed(void **state)
+{
+    enum { TOLD = 5000, AT_ONCE = 2100, SECOND = 110 };
+    struct node_world *w = *state;
+    struct words words;
+    world_connect(w, 0, HOSTILE);
+    world_connect(w, 0, 1);
+    uint64_t first = incarnation_of(w, 0, HOSTILE);
+    for (unsigned i = 1; i <= TOLD; i++) {
+        record(w, first + i, &words);
+        tell(w, HOSTILE, 0, &words);
+    }
+    uint64_t believed = incarnation_of(w, 0, HOSTILE);
+    assert_in_range(believed - first, AT_ONCE / 2, AT_ONCE);
+    w->now_ms += 1000;
+    for (unsigned i = 1; i <= TOLD; i++) {
+        record(w, first + TOLD + i, &words);
+        tell(w, HOSTILE, 0, &words);
+    }
+    assert_in_range(incarnation_of(w, 0, HOSTILE) - first - TOLD, 1, SECOND);
+    uint64_t other = incarnation_of(w, 0, 1);
+    w->node[1]->members.hot[COVEY_SELF].incarnation = other + 1;
+    assert_int_equal(covey__node_sign_record(w->node[1]), COVEY_OK);
+    words.statement = covey__node_record_of(w->node[1], COVEY_SELF);
+    tell(w, 1, 0, &words);
+    assert_int_equal(incarnation_of(w, 0, 1), other + 1);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_a_suspicion_ahead_of_time),
+        WITH(test_signatures_are_rationed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
