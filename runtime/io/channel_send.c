@@ -115,7 +115,10 @@ covey_err covey__sender_push(struct covey__sender *s, struct covey_bytes control
 
 covey_err covey__sender_push_mark(struct covey__sender *s, enum covey__frame_flag mark)
 {
-    struct covey__out_message *m = NULL;
+    struct covey__out_message *m = s->control.last;
+    if (m != NULL && m->flags == mark) {
+        return COVEY_OK; /* it says all that another would: who pings without end costs no memory */
+    }
     covey_err err = message_new((uint8_t)mark, 0, covey_bytes_of("", 0), NULL, &m);
     if (err == COVEY_OK) {
         queue_push(&s->control, m);

@@ -195,7 +195,8 @@ static void hold_back(struct covey__stream *s, struct covey__in_message *m)
         s->held_last->next = m;
     }
     s->held_last = m;
-    s->held_bytes += m->control_len + (m->body == NULL ? 0 : m->body->len);
+    /* Empty ones take memory too. */
+    s->held_bytes += sizeof(*m) + m->control_len + (m->body == NULL ? 0 : m->body->len);
     if (s->held_bytes > COVEY__HELD_MAX && s->reading) {
         stop_reading(s);
     }
@@ -216,13 +217,25 @@ void covey__stream_release(struct covey__stream *s)
     }
 }
 
+/* A host of many members lets each of them in; a member that comes again and again has no more than
+ * its address has. */
+static void refund(struct covey__stream *s)
+{
+    uint64_t now_ms = covey_loop_now_ms(s->owner->loop);
+    struct covey_addr member = {.port = 0};
+    memcpy(member.ip, s->cert.node.bytes, sizeof(member.ip));
+    if (covey__gate_pass(&s->owner->members, &member, now_ms)) {
+        covey__gate_refund(&s->owner->gate, &s->remote, now_ms);
+    }
+}
+
 static void establish(struct covey__stream *s)
 {
     s->state = COVEY__STREAM_OPEN;
     s->half_open = false;
     uv_timer_stop(&s->timer);
     if (!s->dialled) {
-        covey__gate_refund(&s->owner->gate, &s->remote, covey_loop_now_ms(s->owner->loop));
+        refund(s);
         covey__stream_mark(s, COVEY__FRAME_PONG);
     }
     if (s->state == COVEY__STREAM_OPEN) {

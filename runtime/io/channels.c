@@ -251,6 +251,7 @@ covey_err covey_channels_open(struct covey_loop *loop, const struct covey_channe
         return COVEY_ERR_NOMEM;
     }
     covey__gate_init(&c->gate, COVEY__GATE_PER_S, COVEY__GATE_BURST);
+    covey__gate_init(&c->members, COVEY__MEMBER_PER_S, COVEY__MEMBER_BURST);
     bool loopback = config->interface != NULL && strcmp(config->interface, "lo") == 0;
     if (!listen_all(c, loopback, config->port)) {
         snprintf(out_why, 256, "TCP port %u%s cannot be listened on", (unsigned)config->port,

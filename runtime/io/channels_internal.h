@@ -24,6 +24,9 @@ enum {
     COVEY__GATE_PER_S = 20,
     COVEY__GATE_BURST = 5,
     COVEY__GATE_RETRY_MS = 50,
+    /* Channels of one member that cost its address nothing. */
+    COVEY__MEMBER_PER_S = 1,
+    COVEY__MEMBER_BURST = 5,
     COVEY__LOG_LINES_PER_S = 10,
     COVEY__RECEIVE_BUFFER = 128 * 1024,
     /* Sealed bytes that wait for the kernel before the next batch is made. */
@@ -106,6 +109,7 @@ struct covey_channels {
     struct covey__stream *ready, *ready_last;
     struct covey__before_wait before_wait;
     struct covey__gate gate;
+    struct covey__gate members; /* by the first bytes of their ids, as if those were addresses */
     struct covey__stream *streams;
     struct covey__peer *peers;
     /* channel_patience.c */
