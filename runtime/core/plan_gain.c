@@ -177,7 +177,9 @@ bool covey__plan_gains(const struct covey_plan_request *request, const struct co
     if (from->parity != to->parity) {
         return from->parity < to->parity;
     }
-    if (!is_alike(from, to) || covey_plan_check(to, request) != COVEY_OK) {
+    /* The owner alone is as safe as any. */
+    bool alike = covey_plan_is_local(to) || is_alike(from, to);
+    if (!alike || covey_plan_check(to, request) != COVEY_OK) {
         return true;
     }
     team.parity = to->parity;

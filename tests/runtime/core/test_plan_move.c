@@ -100,6 +100,28 @@ static void test_owner_shall_not_read(void **state)
     assert_false(covey__plan_gains(&request, &plan, &next));
 }
 
+/* The owner alone, where a plan is hardly worth making any more, takes over only where that ends
+ * sooner: a plan at the edge would come and go. */
+static void test_alone_must_gain_too(void **state)
+{
+    (void)state;
+    bool kept = false, left = false;
+    begin();
+    for (unsigned i = 0; i < 400 && !left; i++) {
+        request.device[0].mflops += request.device[0].mflops / 100;
+        request.device[0].stream_mbytes += request.device[0].stream_mbytes / 100;
+        left = gains();
+        if (covey_plan_is_local(&next)) {
+            kept = kept || !left;
+            continue;
+        }
+        plan = next;
+        left = false;
+    }
+    assert_true(kept);
+    assert_true(left);
+}
+
 /* Runs are timed as they were planned, whatever the network and the devices. */
 static void test_times_of_runs(void **state)
 {
@@ -264,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_moves_when_it_must),
         cmocka_unit_test(test_keeps_parities),
         cmocka_unit_test(test_owner_shall_not_read),
+        cmocka_unit_test(test_alone_must_gain_too),
         cmocka_unit_test(test_times_of_runs),
         cmocka_unit_test(test_moves_strips_only_for_gain),
         cmocka_unit_test(test_both_bytes),
