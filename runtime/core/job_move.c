@@ -29,6 +29,16 @@ static uint64_t memory_of(const struct covey__session *session, const struct cov
     return UINT64_MAX;
 }
 
+/* It may have a part of a version that was given up, which nobody has counted. That goes if there
+ * is nothing else to lose with it, or once it was in the way. */
+static bool holds_stray(const struct covey__session *session, const struct covey__version *version,
+                        unsigned device, bool had)
+{
+    uint16_t peer = version->peer[device];
+    bool touched = (session->touched[peer / 64] >> (peer % 64) & 1) != 0;
+    return session->stray && touched && (!had || version->refusals[device] > 0);
+}
+
 bool covey__move_make_room(struct covey__turn *turn, struct covey__session *session,
                            const struct covey__version *version, unsigned device)
 {
@@ -38,10 +48,12 @@ bool covey__move_make_room(struct covey__turn *turn, struct covey__session *sess
         return true;
     }
     uint8_t at = covey__version_device(turn->job, active, id);
-    if (at == COVEY__JOB_NO_DEVICE || active->holder[at] == COVEY__HOLDER_NONE ||
-        active->holder[at] == COVEY__HOLDER_MOVED || active->holder[at] == COVEY__HOLDER_REFUSED ||
-        covey__plan_both_bytes(&session->costs, &active->plan, &version->plan, device) <=
-            memory_of(session, id)) {
+    bool had = at != COVEY__JOB_NO_DEVICE && active->holder[at] != COVEY__HOLDER_NONE &&
+               active->holder[at] != COVEY__HOLDER_MOVED &&
+               active->holder[at] != COVEY__HOLDER_REFUSED;
+    bool fits = !had || covey__plan_both_bytes(&session->costs, &active->plan, &version->plan,
+                                               device) <= memory_of(session, id);
+    if (fits && !holds_stray(session, version, device, had)) {
         return true;
     }
     struct covey_work_message message = {.type = COVEY_WORK_RETIRE};
@@ -50,7 +62,9 @@ bool covey__move_make_room(struct covey__turn *turn, struct covey__session *sess
     if (covey__update_send(turn->out, id, &message, 0) != COVEY_OK) {
         return false;
     }
-    active->holder[at] = COVEY__HOLDER_MOVED;
+    if (had) {
+        active->holder[at] = COVEY__HOLDER_MOVED;
+    }
     return true;
 }
 

@@ -260,8 +260,7 @@ static void forgive_absent(struct covey__turn *turn)
     }
 }
 
-/* Whoever was lost is back and has what it held: the weights need not move after all. Holders are
- * told of retired versions up to one only, so a new one must follow. */
+/* Whoever was lost is back and has what it held: the weights need not move after all. */
 static struct covey__version *drop_needless(struct covey__turn *turn,
                                             struct covey__session *session,
                                             struct covey__version *making)
@@ -270,8 +269,7 @@ static struct covey__version *drop_needless(struct covey__turn *turn,
     if (making == NULL || active == NULL || !covey__version_is_needless(turn, making, active)) {
         return making;
     }
-    session->stray = session->stray || making->state == COVEY__VERSION_ASSIGNING;
-    covey__version_retire(making);
+    covey__version_give_up(session, making);
     return NULL;
 }
 
@@ -301,8 +299,7 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
         return;
     }
     if (making != NULL) {
-        session->stray = session->stray || refused;
-        covey__version_retire(making);
+        covey__version_give_up(session, making);
     }
     covey__version_start(turn, session);
     covey__job_wake(turn->job, session->replan_ms);

@@ -125,7 +125,10 @@ struct covey__bound {
 struct covey__session {
     bool used, closing;
     bool alone; /* the next plan has no layers: this one could not be prepared */
-    bool stray; /* holders still prepare for a version that was given up: a later one ends that */
+    /* Holders have parts of a version that was given up. They are told of retired versions up to
+     * one only, so that lasts until a later one is active: the next plan is carried out, or, if it
+     * does not gain, the active one once more. */
+    bool stray;
     bool distrust; /* the next plan is made here: the coordinator's left devices out */
     struct covey_session_id id;
     uint32_t epoch;
@@ -329,6 +332,8 @@ void covey__version_adopt(struct covey__turn *turn, struct covey__session *sessi
                           struct covey__version *version);
 /* FORGET follows, and the holders are told, when no request uses it. */
 void covey__version_retire(struct covey__version *version);
+/* The same of one in the making, which another one must follow if holders were asked. */
+void covey__version_give_up(struct covey__session *session, struct covey__version *version);
 /* Whether each group has N holders that are ready, or (hope) that may become so. */
 bool covey__version_has_enough(const struct covey__turn *turn, const struct covey__version *version,
                                bool hope);

@@ -74,12 +74,16 @@ static void keep_peers(struct covey_job *job, struct covey__version *version)
 void covey__version_adopt(struct covey__turn *turn, struct covey__session *session,
                           struct covey__version *version)
 {
-    if (!session->stray && !covey__move_is_worth(session, &version->plan)) {
+    bool worth = covey__move_is_worth(session, &version->plan);
+    if (!worth && !session->stray) {
         version->plan.devices = 0; /* No peer is kept for it yet. */
         version->state = COVEY__VERSION_FREE;
         return;
     }
-    session->stray = false;
+    /* No weights move, and holders forget what they were given in between. */
+    if (!worth) {
+        version->plan = covey__version_active(session)->plan;
+    }
     keep_peers(turn->job, version);
     version->ask = false;
     version->tell = true;
@@ -137,6 +141,12 @@ void covey__version_retire(struct covey__version *version)
 {
     version->state = COVEY__VERSION_RETIRING;
     version->tell = false;
+}
+
+void covey__version_give_up(struct covey__session *session, struct covey__version *version)
+{
+    session->stray = session->stray || version->state == COVEY__VERSION_ASSIGNING;
+    covey__version_retire(version);
 }
 
 static bool pump_placing(struct covey__turn *turn, struct covey__session *session,
@@ -414,6 +424,7 @@ static void activate(struct covey__session *session, struct covey__version *vers
     if (active != NULL) {
         covey__version_retire(active);
     }
+    session->stray = false;
     version->state = COVEY__VERSION_ACTIVE;
     version->tell = true;
 }
@@ -456,7 +467,7 @@ static bool pump_assigning(struct covey__turn *turn, struct covey__session *sess
         activate(session, version);
         done = pump_active(turn, session, version);
     } else {
-        covey__version_retire(version);
+        covey__version_give_up(session, version);
     }
     if (!ready || version->state == COVEY__VERSION_RETIRING) {
         session->replan_ms = turn->now_ms;

@@ -87,6 +87,32 @@ static void test_a_refused_plan_replaces_no_whole_one(void **state)
     world_free(w);
 }
 
+/* What is left of a plan that was given up is in the way of the next one where memory is scarce: a
+ * device that refuses, for no other reason that is known, gives it up first. */
+static void test_what_strayed_makes_room(void **state)
+{
+    (void)state;
+    struct world *w = world_new(6, 1);
+    set_devices(w, 0x0f);
+    open_session(w);
+    w->bounded[4] = true;
+    set_devices(w, 0x3f);
+    w->never_ready[5] = true;
+    plan_anew(w);
+    assert_int_equal(w->prepared, 2);
+    w->to_refuse[2] = 1;
+    w->room[2] = 1000000;
+    pass(w, SOON_MS);
+    assert_int_equal(w->prepared, 3);
+    assert_int_equal(w->assigns[2], 3);
+    assert_int_equal(w->retired[2], 0);
+    pass(w, 500);
+    assert_int_equal(w->assigns[2], 4);
+    assert_int_equal(w->retired[2], 2);
+    assert_int_equal(w->retired[3], 0);
+    world_free(w);
+}
+
 /* It is not asked for more before it may have more: minutes later, or when its record says another
  * number, when its channel is new, or another session of this owner has ended. */
 static void test_more_is_asked_for_when_there_may_be_more(void **state)
@@ -253,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_what_is_enough_is_begun_with),
         cmocka_unit_test(test_what_is_not_enough_is_dropped),
         cmocka_unit_test(test_a_refused_plan_replaces_no_whole_one),
+        cmocka_unit_test(test_what_strayed_makes_room),
         cmocka_unit_test(test_more_is_asked_for_when_there_may_be_more),
         cmocka_unit_test(test_other_reasons_leave_it_out),
         cmocka_unit_test(test_what_has_room_is_asked_for_again),

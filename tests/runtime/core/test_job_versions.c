@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_world.h"
+#include "plan_move.h"
 
 /* Five devices, of which the last is lost; what is made for the four others waits for device 1. */
 static struct world *world_moving(void)
@@ -32,6 +33,28 @@ static void test_return_ends_the_move(void **state)
     assert_int_equal(w->retired[1], 2);
     pass(w, 60000);
     assert_int_equal(w->active, 3);
+    world_free(w);
+}
+
+/* Nor does it move to another plan that would be as good. */
+static void test_return_moves_nothing_else(void **state)
+{
+    (void)state;
+    static struct covey_plan before;
+    struct world *w = world_moving();
+    before = w->plan_of[1];
+    w->never_ready[1] = false;
+    set_peer(w, 4, COVEY_PEER_UP);
+    set_devices(w, 0x1f);
+    for (unsigned d = 0; d < 5; d++) {
+        w->view.device[d].mflops += 10 * d;
+    }
+    plan_anew(w);
+    pass(w, 160);
+    assert_int_equal(w->active, 3);
+    assert_true(covey__plan_is_same(&before, &w->plan));
+    end(w, 7);
+    assert_int_equal(w->retired[1], 2);
     world_free(w);
 }
 
@@ -252,6 +275,13 @@ static void test_new_holders_know_who_had_units(void **state)
     }
 }
 
+static void ready(struct world *w, unsigned device, uint32_t version)
+{
+    struct covey_work_message m = {.type = COVEY_WORK_READY, .fence = session};
+    m.fence.version = version;
+    tell(w, device, &m, 0, 0);
+}
+
 /* Five devices with room for one plan, of which the last is lost; nobody gets ready for the next.
  */
 static struct world *world_without_room(void)
@@ -294,11 +324,8 @@ static void test_old_part_makes_room(void **state)
     pass(w, 300);
     assert_false(w->asked[1] || w->asked[2] || w->asked[3]);
     assert_true(w->locals > 0);
-    struct covey_fence next = session;
-    next.version = 2;
     for (unsigned d = 1; d < 4; d++) {
-        struct covey_work_message ready = {.type = COVEY_WORK_READY, .fence = next};
-        tell(w, d, &ready, 0, 0);
+        ready(w, d, 2);
     }
     assert_int_equal(w->active, 2);
     assert_true(redundant(w));
@@ -306,7 +333,7 @@ static void test_old_part_makes_room(void **state)
 }
 
 /* Who was lost is back, and what was made for the others comes to nothing: they get their parts of
- * the old plan again. */
+ * the old plan again, under a new number, and first give up those that they got instead. */
 static void test_old_part_is_taken_back(void **state)
 {
     (void)state;
@@ -317,23 +344,28 @@ static void test_old_part_is_taken_back(void **state)
     set_devices(w, 0x1f);
     for (unsigned d = 0; d < 5; d++) {
         w->view.device[d].memory_bytes = 96;
-        w->never_ready[d] = false;
+        w->never_ready[d] = d == 3;
     }
     pass(w, 0);
     pass(w, 160);
     set_peer(w, 1, COVEY_PEER_UP);
     set_peer(w, 2, COVEY_PEER_UP);
     pass(w, 160);
-    assert_int_equal(w->prepared, 2);
+    assert_int_equal(w->prepared, 3);
     assert_int_equal(w->active, 1);
+    assert_true(covey__plan_is_same(&w->plan_of[1], &w->plan));
     for (unsigned d = 1; d < 5; d++) {
-        assert_int_equal(w->assigns[d], d < 4 ? 3 : 2);
-        assert_int_equal(w->retired[d], d < 4 ? 1 : 0);
+        assert_int_equal(w->assigns[d], 3);
+        assert_int_equal(w->retired[d], d < 4 ? 2 : 0);
     }
+    ready(w, 3, 3);
+    assert_int_equal(w->active, 3);
     assert_true(redundant(w));
-    start_layer(w, 7, 0);
-    assert_true(w->asked[1] && w->asked[2] && w->asked[3] && w->asked[4]);
     end(w, 7);
+    assert_int_equal(begin(w, 8), COVEY_OK);
+    start_layer(w, 8, 0);
+    assert_true(w->asked[1] && w->asked[2] && w->asked[3] && w->asked[4]);
+    end(w, 8);
     world_free(w);
 }
 
@@ -493,6 +525,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_return_ends_the_move),
+        cmocka_unit_test(test_return_moves_nothing_else),
         cmocka_unit_test(test_loss_does_not_end_the_move),
         cmocka_unit_test(test_the_slowest_are_not_behind),
         cmocka_unit_test(test_a_device_behind_is_tried_again),
