@@ -5,6 +5,7 @@
 
 #include "covey/message_work.h"
 #include "model_share.h"
+#include "seldom.h"
 
 enum {
     READ_BLOBS = 64,      /* at a time */
@@ -12,7 +13,6 @@ enum {
     LOOK_MS = 10,         /* at channels that were full */
     SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
     SERVE_ALL_SHARE = 16, /* and in all of them together, with what is being read */
-    TELL_MS = 600 * 1000, /* a store stays full: between two lines that say so */
 };
 
 struct wanted {
@@ -37,7 +37,7 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
-    uint64_t told_ms; /* that something could not be stored; 0: never */
+    struct covey_seldom not_stored, wrong_bytes;
     struct serve serve[COVEY__SERVE_PEERS];
 };
 
@@ -68,21 +68,19 @@ static void store_work(struct covey_task *task, struct covey_scratch *scratch)
 /* One that is full refuses hundreds, among others for which there is room. */
 static void log_refused(struct covey_content *c, covey_err err)
 {
+    bool wrong = err == COVEY_ERR_AUTH;
+    const char *line =
+        wrong ? "a blob of weights was refused: wrong bytes" : "a blob could not be stored";
+    line = err == COVEY_ERR_LIMIT ? "the store has no room for a blob (coveyd --store)" : line;
     uint64_t now_ms = covey_loop_now_ms(c->services->loop);
-    if (c->told_ms != 0 && now_ms - c->told_ms < TELL_MS) {
-        return;
+    if (covey__seldom_due(wrong ? &c->wrong_bytes : &c->not_stored, now_ms)) {
+        c->services->log(c->services->user, line);
     }
-    c->told_ms = now_ms > 0 ? now_ms : 1;
-    c->services->log(c->services->user, err == COVEY_ERR_LIMIT
-                                            ? "the store has no room for a blob (coveyd --store)"
-                                            : "a blob could not be stored");
 }
 
 static void tell_stored(struct covey_content *c, const struct covey_digest *digest, covey_err err)
 {
-    if (err == COVEY_ERR_AUTH) {
-        c->services->log(c->services->user, "a blob of weights was refused: wrong bytes");
-    } else if (err != COVEY_OK) {
+    if (err != COVEY_OK) {
         log_refused(c, err);
     }
     struct covey_event event = {.type = COVEY_EVENT_STORED, .digest = *digest, .err = err};

@@ -7,11 +7,9 @@
 #include "assignment.h"
 #include "covey/message_work.h"
 #include "light.h"
+#include "seldom.h"
 
-enum {
-    FILL_TRIES = 3,
-    TELL_MS = 600 * 1000, /* between two lines that say that there is no room */
-};
+enum { FILL_TRIES = 3 };
 
 struct covey_holder {
     struct covey_services *services;
@@ -19,7 +17,7 @@ struct covey_holder {
     struct covey_held_table held;
     struct covey_network_table networks;
     _Atomic uint64_t used_bytes;
-    uint64_t told_ms; /* that something was refused for want of room; 0: never */
+    struct covey_seldom no_room, no_use; /* why something was refused */
 };
 
 /* One piece of work on one assignment; holds a reference to it. */
@@ -217,13 +215,13 @@ static void full_work(struct covey_task *task, struct covey_scratch *scratch)
 static void log_refused(struct holder_task *t)
 {
     struct covey_services *s = t->holder->services;
-    uint64_t now_ms = covey_loop_now_ms(s->loop), told_ms = t->holder->told_ms;
+    uint64_t now_ms = covey_loop_now_ms(s->loop);
     char line[128];
-    if (t->err != COVEY_ERR_LIMIT) {
+    if (t->err != COVEY_ERR_LIMIT && covey__seldom_due(&t->holder->no_use, now_ms)) {
         snprintf(line, sizeof(line), "an assignment is refused: %s", covey_strerror(t->err));
         s->log(s->user, line);
-    } else if (!t->full && (told_ms == 0 || now_ms - told_ms >= TELL_MS)) {
-        t->holder->told_ms = now_ms > 0 ? now_ms : 1;
+    } else if (t->err == COVEY_ERR_LIMIT && !t->full &&
+               covey__seldom_due(&t->holder->no_room, now_ms)) {
         snprintf(line, sizeof(line),
                  "asks for more than has room here: its session can have %llu bytes "
                  "(coveyd --memory, --store)",

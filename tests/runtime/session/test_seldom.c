@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "content.h"
+#include "holder.h"
+#include "scratch.h"
+#include "seldom.h"
+
+/* A holder and a store without threads, whose clock is the test's. */
+static struct scene {
+    struct covey_services services;
+    struct covey_task_list tasks;
+    uint64_t now_ms;
+    unsigned lines, checked, stored;
+    covey_err err; /* of the last event */
+} scene;
+
+static const struct covey_node_id owner = {{7}};
+
+uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop);
+covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
+                                 struct covey_timer **out);
+void __wrap_covey_timer_free(struct covey_timer *timer);
+void __wrap_covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
+
+uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop)
+{
+    (void)loop;
+    return scene.now_ms;
+}
+
+covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
+                                 struct covey_timer **out)
+{
+    (void)loop;
+    (void)fn;
+    (void)user;
+    *out = NULL;
+    return COVEY_OK;
+}
+
+void __wrap_covey_timer_free(struct covey_timer *timer)
+{
+    assert_null(timer);
+}
+
+void __wrap_covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
+{
+    (void)pool;
+    covey__task_list_push(&scene.tasks, task);
+}
+
+static void on_event(void *user, const struct covey_event *event)
+{
+    (void)user;
+    scene.checked += event->type == COVEY_EVENT_ASSIGN_CHECKED;
+    scene.stored += event->type == COVEY_EVENT_STORED;
+    scene.err = event->err;
+}
+
+static void on_line(void *user, const char *line)
+{
+    (void)user;
+    (void)line;
+    scene.lines++;
+}
+
+static bool on_member(void *user, const struct covey_node_id *device, struct covey_member_info *out)
+{
+    (void)user;
+    assert_null(device);
+    *out = (struct covey_member_info){.id = {{1}}};
+    return true;
+}
+
+static void begin(void)
+{
+    memset(&scene, 0, sizeof(scene));
+    scene.services = (struct covey_services){.memory_bytes = UINT64_MAX,
+                                             .store_bytes = UINT64_MAX,
+                                             .feed = on_event,
+                                             .log = on_line,
+                                             .member = on_member};
+    assert_int_equal(covey__handles_init(&scene.services.handles), COVEY_OK);
+}
+
+static void run_tasks(void)
+{
+    struct covey_scratch scratch = {0};
+    for (struct covey_task *task = covey__task_list_pop(&scene.tasks); task != NULL;
+         task = covey__task_list_pop(&scene.tasks)) {
+        task->work(task, &scratch);
+        task->done(task);
+    }
+}
+
+/* Due at first, also when the clock begins, then not before its time. */
+static void test_seldom_is_due_once(void **state)
+{
+    (void)state;
+    struct covey_seldom s = {0};
+    assert_true(covey__seldom_due(&s, 0));
+    assert_false(covey__seldom_due(&s, 0));
+    assert_false(covey__seldom_due(&s, COVEY__SELDOM_MS - 1));
+    assert_true(covey__seldom_due(&s, COVEY__SELDOM_MS));
+    assert_false(covey__seldom_due(&s, COVEY__SELDOM_MS + 1));
+}
+
+/* An owner that sends what is no assignment, as often as it likes, gets an answer each time and
+ * fills no log. */
+static void test_bad_assignments_fill_no_log(void **state)
+{
+    (void)state;
+    begin();
+    static const uint8_t bad[] = {0xff, 0, 1};
+    struct covey_holder *h = NULL;
+    assert_int_equal(covey__holder_new(&scene.services, &h), COVEY_OK);
+    struct covey_action action = {.type = COVEY_ACTION_ASSIGNED,
+                                  .peer = owner,
+                                  .has_peer = true,
+                                  .bytes = covey_bytes_of(bad, sizeof(bad))};
+    for (unsigned i = 0; i < 100; i++) {
+        action.fence.version++;
+        covey__holder_assigned(h, &action);
+        run_tasks();
+        assert_int_equal(scene.checked, i + 1);
+        assert_int_not_equal(scene.err, COVEY_OK);
+        assert_int_equal(scene.lines, i < 60 ? 1 : 2);
+        scene.now_ms += COVEY__SELDOM_MS / 60;
+    }
+    covey__holder_free(h);
+    covey__handles_done(&scene.services.handles);
+}
+
+/* Nor does who gives other bytes than it was asked for. */
+static void test_wrong_bytes_fill_no_log(void **state)
+{
+    char folder[SCRATCH_PATH];
+    begin();
+    scratch_folder(state, folder);
+    assert_int_equal(covey__store_open(&scene.services.store, folder), COVEY_OK);
+    struct covey_content *content = NULL;
+    assert_int_equal(covey__content_new(&scene.services, &content), COVEY_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        struct covey_body *body = NULL;
+        assert_int_equal(covey_body_new(8, &body), COVEY_OK);
+        memset(body->data, 0, body->len);
+        struct covey_action action = {.type = COVEY_ACTION_STORE,
+                                      .body = covey__handles_put(&scene.services.handles, body)};
+        covey__content_store(content, &action);
+        run_tasks();
+        assert_int_equal(scene.stored, i + 1);
+        assert_int_equal(scene.err, COVEY_ERR_AUTH);
+        assert_int_equal(scene.lines, 1);
+    }
+    covey__content_free(content);
+    covey__store_close(&scene.services.store);
+    covey__handles_done(&scene.services.handles);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seldom_is_due_once),
+        cmocka_unit_test(test_bad_assignments_fill_no_log),
+        cmocka_unit_test(test_wrong_bytes_fill_no_log),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
