@@ -64,6 +64,10 @@ void covey__job_distrust(struct covey_job *job, const struct covey_node_id *peer
  * none is left out, and no other plan is due: another loss would cost nothing. */
 bool covey__job_is_redundant(struct covey_job *job, const struct covey_job_view *view,
                              const struct covey_fence *fence);
+/* Fills out's devices as the session, where it is known, would be planned with now: without those
+ * that are left out, and with the bounds of those that refused. */
+void covey__job_devices(struct covey_job *job, const struct covey_job_view *view,
+                        const struct covey_fence *fence, struct covey_plan_request *out);
 /* Whether requests of this owner are in flight. */
 bool covey__job_has_requests(const struct covey_job *job);
 covey_err covey__job_tick(struct covey_job *job, const struct covey_job_view *view,

@@ -2,6 +2,16 @@
 #include "job_state.h"
 #include "plan_move.h"
 
+/* Until when the device is left out. */
+static uint64_t left_out_ms(const struct covey_job *job, const struct covey_plan_device *device)
+{
+    uint16_t peer = covey__job_peer_find(job, &device->id);
+    if (peer == COVEY__JOB_NO_PEER) {
+        return 0;
+    }
+    return job->peer[peer].lied ? UINT64_MAX : job->peer[peer].avoid_ms;
+}
+
 bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
                             uint64_t *out_again_ms)
 {
@@ -10,13 +20,9 @@ bool covey__session_devices(const struct covey__turn *turn, struct covey__sessio
     costs->devices = 0;
     *out_again_ms = UINT64_MAX;
     for (unsigned i = 0; i < turn->view->devices; i++) {
-        uint16_t peer = covey__job_peer_find(turn->job, &turn->view->device[i].id);
-        const struct covey__job_peer_entry *entry =
-            peer != COVEY__JOB_NO_PEER ? &turn->job->peer[peer] : NULL;
-        if (entry != NULL && (entry->lied || entry->avoid_ms > turn->now_ms)) {
-            if (!entry->lied && entry->avoid_ms < *out_again_ms) {
-                *out_again_ms = entry->avoid_ms;
-            }
+        uint64_t again_ms = left_out_ms(turn->job, &turn->view->device[i]);
+        if (again_ms > turn->now_ms) {
+            *out_again_ms = again_ms < *out_again_ms ? again_ms : *out_again_ms;
             all = false;
             continue;
         }
@@ -26,6 +32,23 @@ bool covey__session_devices(const struct covey__turn *turn, struct covey__sessio
         all = all && device->memory_bytes == turn->view->device[i].memory_bytes;
     }
     return all;
+}
+
+void covey__job_devices(struct covey_job *job, const struct covey_job_view *view,
+                        const struct covey_fence *fence, struct covey_plan_request *out)
+{
+    struct covey__session *session = covey__session_find(job, fence);
+    out->devices = 0;
+    for (unsigned i = 0; i < view->devices; i++) {
+        if (left_out_ms(job, &view->device[i]) > view->now_ms) {
+            continue;
+        }
+        struct covey_plan_device *device = &out->device[out->devices++];
+        *device = view->device[i];
+        if (session != NULL) {
+            device->memory_bytes = covey__refuse_bound(session, &view->device[i]);
+        }
+    }
 }
 
 static void plan_alone(struct covey_plan *plan, uint8_t parity)

@@ -100,12 +100,11 @@ struct covey_fetched covey_node_fetched(const struct covey_node *node)
     return covey__fetch_fetched(node->fetch);
 }
 
-covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
-                          struct covey_plan *out)
+covey_err covey_node_plan(const struct covey_node *node, const struct covey_fence *session,
+                          const struct covey_plan_request *costs, struct covey_plan *out)
 {
     struct covey_plan_request request = *costs;
-    request.devices = node->view.devices;
-    memcpy(request.device, node->view.device, sizeof(request.device));
+    covey__job_devices(node->job, &node->view, session, &request);
     covey_err err = covey_plan_make(&request, out);
     if (err == COVEY_OK) {
         out->term = 0; /* made by this node for itself */

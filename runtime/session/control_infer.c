@@ -191,28 +191,29 @@ void covey__control_session_stop(struct covey_client *client, const struct covey
 /* ---- plan ---- */
 
 static void plan_reply(struct covey_client *client, uint32_t id,
-                       const struct covey_model_file *file, const struct covey_plan *plan,
-                       const struct covey_plan_request *costs)
+                       const struct covey_owner_costs *costs, const struct covey_plan *plan)
 {
     struct covey_daemon *d = client->daemon;
     struct covey_control_plan *p = &d->out->plan;
     d->out->type = COVEY_CONTROL_PLAN_REPLY;
     d->out->id = id;
-    covey__plan_report(file->model, plan, costs, p);
+    covey__plan_report(costs->file->model, plan, costs->costs, p);
     p->has_coordinator = covey_node_coordinator(d->node, &p->coordinator, &p->term);
     covey__control_reply(client, covey_bytes_of(NULL, 0));
 }
 
 static void on_costs(void *user, uint32_t tag, covey_err err, const char *why,
-                     const struct covey_model_file *file, const struct covey_plan_request *costs)
+                     const struct covey_owner_costs *costs)
 {
     struct covey_client *client = user;
     struct covey_plan *plan = calloc(1, sizeof(*plan));
     if (err == COVEY_OK) {
-        err = plan != NULL ? covey_node_plan(client->daemon->node, costs, plan) : COVEY_ERR_NOMEM;
+        err = plan != NULL
+                  ? covey_node_plan(client->daemon->node, costs->session, costs->costs, plan)
+                  : COVEY_ERR_NOMEM;
     }
     if (err == COVEY_OK) {
-        plan_reply(client, tag, file, plan, costs);
+        plan_reply(client, tag, costs, plan);
     } else {
         covey__control_error(client, tag, err, why);
     }

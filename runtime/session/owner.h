@@ -45,10 +45,15 @@ covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *in
 /* The asker is gone: its requests end untold. */
 void covey__owner_forget(struct covey_owner *o, const void *user);
 
-/* Calls fn for the costs of a model and the model itself, loaded if need be (`covey plan`). */
+/* What a session of the model plans with. */
+struct covey_owner_costs {
+    const struct covey_fence *session; /* perhaps not open yet */
+    const struct covey_model_file *file;
+    const struct covey_plan_request *costs;
+};
+/* Calls fn for that, of the model loaded if need be (`covey plan`). */
 typedef void (*covey_costs_fn)(void *user, uint32_t tag, covey_err err, const char *why,
-                               const struct covey_model_file *file,
-                               const struct covey_plan_request *costs);
+                               const struct covey_owner_costs *costs);
 covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *infer,
                              covey_costs_fn fn) COVEY_CHECK;
 

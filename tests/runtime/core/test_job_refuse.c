@@ -37,6 +37,28 @@ static void test_a_refusal_bounds_the_next_plan(void **state)
     finish(w, 7);
 }
 
+/* Who asks for a plan is shown what the session would be planned with, and a session that nobody
+ * knows has nothing to say of any device. */
+static void test_what_it_is_planned_with_can_be_seen(void **state)
+{
+    (void)state;
+    struct world *w = bounded_world();
+    struct covey_plan_request seen = w->costs;
+    covey__job_devices(w->job, &w->view, &session, &seen);
+    assert_int_equal(seen.devices, 4);
+    for (unsigned d = 0; d < 4; d++) {
+        assert_true(seen.device[d].memory_bytes == (d == 2 ? ROOM : UINT64_MAX));
+    }
+    struct covey_fence other = {{{43}}, 1, 0};
+    covey__job_devices(w->job, &w->view, &other, &seen);
+    assert_true(seen.device[2].memory_bytes == UINT64_MAX);
+    struct covey_node_id liar = id_of(1);
+    covey__job_distrust(w->job, &liar);
+    covey__job_devices(w->job, &w->view, &session, &seen);
+    assert_int_equal(seen.devices, 3);
+    world_free(w);
+}
+
 /* Where it takes longer than the first answer may, the plan is begun with as far as it goes. */
 static void test_what_is_enough_is_begun_with(void **state)
 {
@@ -276,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_refusal_bounds_the_next_plan),
+        cmocka_unit_test(test_what_it_is_planned_with_can_be_seen),
         cmocka_unit_test(test_what_is_enough_is_begun_with),
         cmocka_unit_test(test_what_is_not_enough_is_dropped),
         cmocka_unit_test(test_a_refused_plan_replaces_no_whole_one),

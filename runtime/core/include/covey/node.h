@@ -200,8 +200,10 @@ struct covey_fetched {
     uint64_t owner_bytes, others_bytes;
 };
 struct covey_fetched covey_node_fetched(const struct covey_node *node);
-/* The plan made here and now for these costs, by this node's own view (`covey plan`). */
-covey_err covey_node_plan(const struct covey_node *node, const struct covey_plan_request *costs,
+/* The plan made here and now for these costs, by this node's own view and what the session, if it
+ * is open, knows of its holders (`covey plan`). */
+covey_err covey_node_plan(const struct covey_node *node, const struct covey_fence *session,
+                          const struct covey_plan_request *costs,
                           struct covey_plan *out) COVEY_CHECK;
 
 #endif /* COVEY_NODE_H */
