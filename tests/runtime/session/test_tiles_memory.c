@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What holders' tiles take of a device's memory, and when: before requests, within its bounds, and
+ * once for all versions of a plan.
+ */
+#include "tiles_world.h"
+
+/* Weights beyond what this device gives to others are refused, before any is fetched. */
+static void test_memory_is_bounded(void **state)
+{
+    (void)state;
+    struct world w;
+    tiles_world_init(&w, tiles_vgg(8), 2, 1);
+    assert_int_equal(tiles_open_holder(&w, 0, 1000), COVEY_ERR_LIMIT);
+    assert_true(w.used_bytes < 1000);
+    tiles_world_done(&w);
+}
+
+/* A new version of the plan with other rows fetches nothing again and holds no weights twice, and a
+ * room is there before a request; it computes the same when the older one is gone. */
+static void test_versions_share_weights(void **state)
+{
+    (void)state;
+    struct world w;
+    struct covey_tile_layout layout;
+    tiles_world_init(&w, tiles_vgg(10), 2, 1);
+    tiles_open_holders(&w);
+    uint64_t bytes = w.used_bytes, constants = 0;
+    for (size_t i = 0; i < w.blobs; i++) {
+        constants += w.blob[i].len;
+    }
+    size_t fetched = w.fetched;
+    for (unsigned s = 0; s < w.plan.run[0].segments; s++) {
+        w.plan.run[0].segment[s].rows[1]--;
+    }
+    for (unsigned d = 0; d < HOLDERS; d++) {
+        struct covey_assignment *next = NULL;
+        assert_int_equal(tiles_open(&w, d, 2, MEMORY, &next), COVEY_OK);
+        covey__assignment_unref(w.holder[d].assignment);
+        w.holder[d].assignment = next;
+    }
+    assert_int_equal(w.fetched, fetched);
+    assert_true(w.used_bytes - bytes < constants / 4 && w.networks[0].first->room_count == 1);
+    covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
+    assert_true(tiles_run(&w, 0, &layout) < 1e-5);
+    tiles_world_done(&w);
+}
+
+/* A version with more of the model's cells fetches only what is new. */
+static void test_versions_fetch_what_is_new(void **state)
+{
+    (void)state;
+    struct world w;
+    struct covey_tile_layout layout;
+    struct covey_assignment *first = NULL;
+    tiles_world_init(&w, tiles_vgg(11), 1, 1);
+    struct covey_plan whole = w.plan;
+    w.plan.run[0].segments = 2;
+    w.plan.run[0].cells = 2;
+    size_t before = w.fetched;
+    assert_int_equal(tiles_open(&w, 0, 1, MEMORY, &first), COVEY_OK);
+    size_t some = w.fetched - before;
+    w.plan = whole;
+    tiles_open_holders(&w);
+    size_t three = w.fetched - before;
+    assert_true(three > HOLDERS * some);
+    assert_int_equal(three % HOLDERS, 0); /* as much at the one as at each that has it all anew */
+    covey__assignment_unref(first);
+    covey_tile_layout_of(&w.plan.run[0], HOLDERS, &layout);
+    assert_true(tiles_run(&w, 0, &layout) < 1e-5);
+    tiles_world_done(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_versions_share_weights),
+        cmocka_unit_test(test_versions_fetch_what_is_new),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
