@@ -119,6 +119,9 @@ covey_err covey__network_open(struct covey_network *n, covey_fetch_fn fetch,
 
 /* Makes the model of these cells and rows, so that no request waits for it. */
 covey_err covey__network_model(struct covey_network *n, const struct strip_model *like) COVEY_CHECK;
+/* Lets rooms be large enough for this strip too, which may come, where that is at most half of the
+ * memory that is left. */
+void covey__network_reserve(struct covey_network *n, const struct strip_model *like);
 /* Has a room for runs whose pages are there, where memory is left: getting them from the system
  * takes longer than the first strip itself. On the storage thread, behind the models. */
 void covey__network_warm(struct covey_network *n);

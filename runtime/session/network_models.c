@@ -30,11 +30,17 @@ static void drop_rooms(struct covey_network *n)
 /* All are as large as the largest strip needs: whatever runs next fits. */
 static void rooms_enlarge(struct covey_network *n, size_t bytes)
 {
-    size_t rounded = bytes / 64 * 64 + 64;
-    if (rounded > n->room_bytes) {
-        n->room_bytes = rounded;
+    if (bytes > n->room_bytes) {
+        n->room_bytes = bytes;
         drop_rooms(n);
     }
+}
+
+/* Whether there is memory for one of so many bytes instead of those that are idle. */
+static bool room_fits(const struct covey_network *n, uint64_t bytes)
+{
+    uint64_t others = atomic_load(n->used_bytes) - n->room_count * (uint64_t)n->room_bytes;
+    return others <= n->limit && bytes <= n->limit - others;
 }
 
 static struct strip_room *room_take(struct covey_network *n)
@@ -79,9 +85,7 @@ void covey__network_warm(struct covey_network *n)
 {
     struct strip_room *room = NULL;
     pthread_mutex_lock(&n->lock);
-    uint64_t used = atomic_load(n->used_bytes);
-    if (n->rooms == NULL && n->room_bytes > 0 && used <= n->limit &&
-        n->room_bytes <= n->limit - used) {
+    if (n->rooms == NULL && n->room_bytes > 0 && room_fits(n, n->room_bytes)) {
         room = room_take(n);
     }
     pthread_mutex_unlock(&n->lock);
@@ -155,6 +159,11 @@ covey_err covey__network_graph(const struct covey_network *n, const struct strip
     return covey_tile_graph(n->graph, &n->cell[like->first_cell], like->cells, &strip, out, NULL);
 }
 
+static size_t room_bytes(const struct covey_model *m)
+{
+    return covey_model_room(m) / 64 * 64 + 64;
+}
+
 static covey_err make_model(struct covey_network *n, const struct strip_model *like,
                             struct strip_model *m)
 {
@@ -172,7 +181,7 @@ static covey_err make_model(struct covey_network *n, const struct strip_model *l
     m->in = like->in;
     m->out = like->out;
     m->run_bytes = covey_model_memory(m->model) - covey_model_room(m->model);
-    rooms_enlarge(n, covey_model_room(m->model));
+    rooms_enlarge(n, room_bytes(m->model));
     return COVEY_OK;
 }
 
@@ -221,6 +230,25 @@ covey_err covey__network_model(struct covey_network *n, const struct strip_model
     covey_err err = model_of(n, like, &m);
     pthread_mutex_unlock(&n->lock);
     return err;
+}
+
+void covey__network_reserve(struct covey_network *n, const struct strip_model *like)
+{
+    const struct covey_model_options options = {.plan_only = true, .layouts = n->layouts};
+    struct covey_graph *g = NULL;
+    struct covey_model *m = NULL;
+    covey_err err = covey__network_graph(n, like, &g);
+    if (err == COVEY_OK) {
+        err = covey_model_new(g, &options, &m, NULL);
+    }
+    pthread_mutex_lock(&n->lock);
+    /* As much is left for weights to come. */
+    if (err == COVEY_OK && room_fits(n, 2 * (uint64_t)room_bytes(m))) {
+        rooms_enlarge(n, room_bytes(m));
+    }
+    pthread_mutex_unlock(&n->lock);
+    covey_model_free(m);
+    covey_graph_free(g);
 }
 
 static covey_err take(struct covey_network *n, const struct strip_model *like,

@@ -196,6 +196,43 @@ static covey_err make_model(struct covey_strips *s, const struct strip_model *li
     return covey__network_model(s->network, like);
 }
 
+/* As high as it may be while another device is left out, whose rows go to all others by their rates
+ * (covey_plan_share()): rounded up, and a row more, since rates are no longer quite as in the plan.
+ */
+static void heighten(const struct covey_strips *s, unsigned run, unsigned segment,
+                     struct strip_model *inout)
+{
+    const struct covey_row_map *map = &s->plan.run[run].segment[segment].map;
+    uint32_t all = map->out_rows, most = 0, own = inout->out.end - inout->out.begin;
+    for (unsigned d = 0; d < s->plan.devices; d++) {
+        struct strip_model other;
+        if (d != s->device && rows_of(s, run, segment, d, &other)) {
+            uint32_t rows = other.out.end - other.out.begin;
+            most = rows > most ? rows : most;
+        }
+    }
+    uint32_t high = most < all ? own * all / (all - most) + 2 : all;
+    high = high < all ? high : all;
+    uint32_t begin = inout->out.begin < all - high ? inout->out.begin : all - high;
+    inout->out = (struct covey_rows){(uint16_t)begin, (uint16_t)(begin + high)};
+    inout->in = covey_row_map_need(map, inout->out);
+}
+
+/* Strips that come when a device is lost run where the plan's own do: nothing is to be had from the
+ * system while a request waits. */
+static void reserve(struct covey_strips *s)
+{
+    for (unsigned r = 0; r < s->plan.runs; r++) {
+        for (unsigned k = 0; k < s->plan.run[r].segments; k++) {
+            struct strip_model like;
+            if (likely_rows(s, r, k, &like)) {
+                heighten(s, r, k, &like);
+                covey__network_reserve(s->network, &like);
+            }
+        }
+    }
+}
+
 /* Gives a constant's own pages back where nothing reads them any more. */
 static void unload(struct covey_network *n, uint16_t value)
 {
@@ -304,6 +341,7 @@ static covey_err fill(struct covey_strips *s, uint64_t others, covey_fetch_fn fe
     }
     account(n);
     if (err == COVEY_OK) {
+        reserve(s);
         covey__network_warm(n);
     }
     return err;
