@@ -66,6 +66,7 @@ struct covey__member_cold {
     uint64_t resync_ms; /* next reply to a datagram that is not current */
     uint64_t nudge_ms;  /* next unasked word to it about its state */
     uint64_t paid_ms;   /* until then its share of checked signatures is used up, less the burst */
+    uint64_t placed_ms; /* the same of the plans that were made for it */
     uint64_t dial_ms;   /* next dial while it has no channel */
     uint32_t dials;
     uint64_t stalled_ms; /* its channel was seen to stand still then; 0: was not */

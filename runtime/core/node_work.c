@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
+enum {
+    PLACE_WEIGHT_PER_MS = 5, /* by layers times devices squared: more than it takes */
+    PLACE_WEIGHT_MAX = 20000,
+    PLACE_BURST_MS = 4000, /* an owner of many sessions plans them all when a device is lost */
+};
+
 static void release(struct covey_node *node, covey_handle body)
 {
     if (body != 0) {
@@ -112,10 +118,30 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index)
     covey__node_custody_peer(node, &hot->id, state);
 }
 
-/* An owner asks this coordinator for a placement. */
-static covey_err place(struct covey_node *node, const struct covey_node_id *peer,
-                       const struct covey_work_place *asked)
+/* A plan takes its time by the layers and by the devices squared, on the loop's thread: each owner
+ * is given a share of that, and none a plan beside which nothing else would be heard for seconds.
+ * Who gets no answer plans itself, as where the answer is late. */
+static bool may_place(struct covey_node *node, uint16_t from,
+                      const struct covey_plan_request *request)
 {
+    uint64_t weight = (uint64_t)request->layers * request->devices * request->devices;
+    uint64_t *paid_ms = &node->members.cold[from].placed_ms;
+    uint64_t since_ms = *paid_ms > node->now_ms ? *paid_ms : node->now_ms;
+    if (from == COVEY_SELF) {
+        return true;
+    }
+    if (weight > PLACE_WEIGHT_MAX || since_ms - node->now_ms > PLACE_BURST_MS) {
+        node->dropped++;
+        return false;
+    }
+    *paid_ms = since_ms + weight / PLACE_WEIGHT_PER_MS;
+    return true;
+}
+
+/* An owner asks this coordinator for a placement. */
+static covey_err place(struct covey_node *node, uint16_t from, const struct covey_work_place *asked)
+{
+    const struct covey_node_id *peer = &node->members.hot[from].id;
     struct covey_plan_request *request = &node->place_request;
     struct covey_plan *plan = &node->place_plan;
     if (!covey__election_leads(&node->election) ||
@@ -126,6 +152,9 @@ static covey_err place(struct covey_node *node, const struct covey_node_id *peer
     covey__node_view(node);
     request->devices = node->view.devices;
     memcpy(request->device, node->view.device, sizeof(request->device));
+    if (!may_place(node, from, request)) {
+        return COVEY_OK;
+    }
     for (unsigned i = 0; i < request->devices; i++) {
         struct covey_plan_device *device = &request->device[i];
         uint16_t index = covey__member_find(&node->members, &device->id);
@@ -194,7 +223,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     switch (in->message->type) {
     case COVEY_WORK_PLACE:
         release(node, in->body);
-        return owner_allowed ? place(node, &in->peer, &in->message->place) : COVEY_OK;
+        return owner_allowed ? place(node, from, &in->message->place) : COVEY_OK;
     case COVEY_WORK_PLACEMENT:
     case COVEY_WORK_READY:
     case COVEY_WORK_REFUSE:

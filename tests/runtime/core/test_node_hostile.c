@@ -128,12 +128,60 @@ static void test_signatures_are_rationed(void **state)
     assert_int_equal(incarnation_of(w, 0, 1), other + 1);
 }
 
+/* How many of so many placements that node 1 asks for at once are made by node 0. */
+static unsigned placements(struct node_world *w, uint16_t layers, unsigned times)
+{
+    static struct covey_plan_request costs;
+    static uint8_t payload[COVEY__PLAN_REQUEST_MAX], wire[COVEY__PLAN_REQUEST_MAX + 256];
+    struct covey_work_message m = {.type = COVEY_WORK_PLACE};
+    size_t len = 0;
+    unsigned made = 0;
+    memset(&costs, 0, sizeof(costs));
+    costs.layers = layers;
+    for (unsigned i = 0; i < layers; i++) {
+        costs.cost[i] = (struct covey_plan_cost){
+            .units = 2, .unit_bytes = 8, .input_bytes = 8, .answer_bytes = 4, .unit.flops = 1000};
+    }
+    assert_int_equal(
+        covey__plan_request_encode(&costs, (struct covey_buf){payload, sizeof(payload)}, &len),
+        COVEY_OK);
+    m.place.payload = covey_bytes_of(payload, len);
+    assert_int_equal(covey_work_encode(&m, (struct covey_buf){wire, sizeof(wire)}, &len), COVEY_OK);
+    for (unsigned i = 0; i < times; i++) {
+        world_step(w, 0, world_message(w, 1, covey_bytes_of(wire, len)));
+        made += world_count(w, COVEY_ACTION_SEND);
+    }
+    return made;
+}
+
+/* An owner that asks the coordinator for plan after plan gets some, and more later; it must not
+ * keep it from all else. */
+static void test_placements_are_rationed(void **state)
+{
+    enum { LAYERS = 192, AT_ONCE = 130, SECOND = 35 };
+    struct node_world *w = *state;
+    struct covey_node_id leader;
+    uint64_t term;
+    world_connect(w, 0, 1);
+    do { /* nobody else is heard */
+        w->now_ms += 100;
+        world_step(w, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+        assert_true(w->now_ms < 5000);
+    } while (!covey_node_coordinator(w->node[0], &leader, &term));
+    assert_int_equal(placements(w, 1, 100), 100);
+    assert_in_range(placements(w, LAYERS, 200), 5, AT_ONCE);
+    assert_in_range(placements(w, LAYERS, 200), 0, 1);
+    w->now_ms += 1000;
+    assert_in_range(placements(w, LAYERS, 200), 1, SECOND);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WITH(test_a_suspicion_ahead_of_time),
         WITH(test_signatures_are_rationed),
+        WITH(test_placements_are_rationed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
