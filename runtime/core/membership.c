@@ -3,6 +3,13 @@
 
 #include <math.h>
 
+enum {
+    /* So long a suspicion that was refuted tells against its accuser, and so much of it is borne:
+     * half a minute of a bad link to everybody. */
+    REFUTED_MS = 2000,
+    REFUTED_MAX = 30,
+};
+
 void covey__membership_init(struct covey__membership *m, const struct covey_identity *identity,
                             uint64_t seed, uint64_t now_ms)
 {
@@ -169,6 +176,26 @@ static void move(struct covey__membership *m, uint16_t index, enum covey_member_
     m->alive = (uint16_t)(m->alive + after - before);
 }
 
+/* Its accusers were wrong. */
+static void tell_against(struct covey__membership *m, uint16_t index, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < m->hot[index].accusers; i++) {
+        uint16_t accuser = covey__member_find(m, &m->cold[index].accuser[i]);
+        if (accuser != COVEY_NOBODY) {
+            uint64_t *until_ms = &m->cold[accuser].refuted_ms;
+            *until_ms = (*until_ms > now_ms ? *until_ms : now_ms) + REFUTED_MS;
+        }
+    }
+}
+
+/* Who suspects others without end, always wrongly, would keep them from all work. */
+static bool is_heard(const struct covey__membership *m, const struct covey_node_id *accuser)
+{
+    uint16_t index = covey__member_find(m, accuser);
+    return index == COVEY_SELF || index == COVEY_NOBODY ||
+           m->cold[index].refuted_ms <= m->last_ms + (uint64_t)REFUTED_MAX * REFUTED_MS;
+}
+
 bool covey__membership_record(struct covey__membership *m, uint16_t index, uint64_t incarnation,
                               uint64_t now_ms, struct covey__swim_out *out)
 {
@@ -179,6 +206,8 @@ bool covey__membership_record(struct covey__membership *m, uint16_t index, uint6
     }
     if (hot->known && incarnation >> 32 != hot->incarnation >> 32) {
         hot->channel_lost = false; /* that was another boot */
+    } else if (covey__member_is(m, index, COVEY_MEMBER_SUSPECT)) {
+        tell_against(m, index, now_ms);
     }
     hot->incarnation = incarnation;
     if (!covey__member_is(m, index, COVEY_MEMBER_ALIVE)) {
@@ -225,7 +254,7 @@ bool covey__membership_news_wanted(const struct covey__membership *m, uint16_t i
             return false;
         }
     }
-    return true;
+    return is_heard(m, &a->accuser);
 }
 
 bool covey__membership_accused(struct covey__membership *m, uint16_t index,

@@ -109,6 +109,40 @@ static void test_incarnations(void **state)
     assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_ALIVE));
 }
 
+/* How often this one's suspicion of peer 0 counts that is refuted each time. */
+static unsigned times_believed(struct fixture *f, int by, unsigned times, uint64_t now_ms)
+{
+    unsigned believed = 0;
+    for (unsigned i = 0; i < times; i++) {
+        struct covey_accusation a = accuse(f, by, 0, false);
+        a.incarnation = f->m.hot[f->peer[0]].incarnation;
+        believed += covey__membership_accused(&f->m, f->peer[0], &a, now_ms, &f->out);
+        assert_true(
+            covey__membership_record(&f->m, f->peer[0], a.incarnation + 1, now_ms, &f->out));
+    }
+    return believed;
+}
+
+/* Who suspects again and again, always wrongly, is not heard for a while; others are, and so is one
+ * whose suspicion was of an earlier boot. */
+static void test_wrong_accusers_are_not_heard(void **state)
+{
+    enum { TIMES = 1000, BORNE = 31, REFUTED_MS = 2000 };
+    struct fixture *f = *state;
+    assert_int_equal(times_believed(f, 1, TIMES, 1000), BORNE);
+    assert_int_equal(times_believed(f, 2, 1, 1000), 1);
+    assert_int_equal(times_believed(f, 1, TIMES, 1000), 0);
+    covey__membership_gap(&f->m, 1000 + REFUTED_MS);
+    assert_int_equal(times_believed(f, 1, TIMES, 1000 + REFUTED_MS), 1);
+    for (unsigned boot = 2; boot < TIMES; boot++) {
+        struct covey_accusation a = accuse(f, 3, 0, false);
+        a.incarnation = f->m.hot[f->peer[0]].incarnation;
+        assert_true(covey__membership_accused(&f->m, f->peer[0], &a, 1000, &f->out));
+        assert_true(
+            covey__membership_record(&f->m, f->peer[0], (uint64_t)boot << 32, 1000, &f->out));
+    }
+}
+
 /* Two that lost their channel to it bury it within a second. */
 static void test_lost_channels(void **state)
 {
@@ -196,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_suspicion_times),
         WITH(test_distinct_accusers),
         WITH(test_incarnations),
+        WITH(test_wrong_accusers_are_not_heard),
         WITH(test_lost_channels),
         WITH(test_gap_buries_nobody),
         WITH(test_probe_of_lost_channel),
