@@ -59,7 +59,9 @@ struct covey__member_cold {
     struct covey_gossip_session session;
     bool session_ready;
     bool boot_known; /* a current datagram came: its boot nonce is learned */
-    bool addr_seen;  /* gossip_addr is where a current datagram came from */
+    bool told;       /* session was, of this state */
+    uint8_t told_state;
+    bool addr_seen; /* gossip_addr is where a current datagram came from */
     struct covey_addr gossip_addr;
     struct covey_addr channel_addr; /* ip and scope as seen; port from the record */
     struct covey_node_id accuser[COVEY_ACCUSERS_MAX];

@@ -379,16 +379,29 @@ void covey__node_election_done(struct covey_node *node, const struct covey__elec
     }
 }
 
+/* Of its state only: a record that says other things is nothing to write down each time. */
+static void tell_member(struct covey_node *node, uint16_t index)
+{
+    const struct covey__member *hot = &node->members.hot[index];
+    struct covey__member_cold *cold = &node->members.cold[index];
+    struct covey_action *action = NULL;
+    if (!cold->told || cold->told_state != hot->state) {
+        action = covey__update_add(node->out, COVEY_ACTION_MEMBER);
+    }
+    if (action != NULL) {
+        action->peer = hot->id;
+        action->has_peer = true;
+        cold->told = true;
+        cold->told_state = hot->state;
+    }
+}
+
 static void member_changed(struct covey_node *node, uint16_t index)
 {
     struct covey__membership *members = &node->members;
     const struct covey__member *hot = &members->hot[index];
     struct covey__election_out done = {0};
-    struct covey_action *action = covey__update_add(node->out, COVEY_ACTION_MEMBER);
-    if (action != NULL) {
-        action->peer = hot->id;
-        action->has_peer = true;
-    }
+    tell_member(node, index);
     node->view_stale = true;
     node->custody_stale = true;
     if (covey__member_is(members, index, COVEY_MEMBER_ALIVE)) {

@@ -128,6 +128,30 @@ static void test_signatures_are_rationed(void **state)
     assert_int_equal(incarnation_of(w, 0, 1), other + 1);
 }
 
+/* Session hears when a member's state changes, not each time that it says the same again: a flood
+ * of records must not become a flood of lines. */
+static void test_only_changes_are_told(void **state)
+{
+    struct node_world *w = *state;
+    struct words words;
+    unsigned told = 0;
+    world_connect(w, 0, HOSTILE);
+    uint64_t first = incarnation_of(w, 0, HOSTILE);
+    for (unsigned i = 1; i <= 100; i++) {
+        record(w, first + i, &words);
+        tell(w, HOSTILE, 0, &words);
+        told += world_count(w, COVEY_ACTION_MEMBER);
+    }
+    assert_int_equal(incarnation_of(w, 0, HOSTILE), first + 100);
+    assert_int_equal(told, 0);
+    suspect(w, HOSTILE, first + 100, &words); /* itself */
+    tell(w, HOSTILE, 0, &words);
+    assert_int_equal(world_count(w, COVEY_ACTION_MEMBER), 1);
+    record(w, first + 101, &words);
+    tell(w, HOSTILE, 0, &words);
+    assert_int_equal(world_count(w, COVEY_ACTION_MEMBER), 1);
+}
+
 /* How many of so many placements that node 1 asks for at once are made by node 0. */
 static unsigned placements(struct node_world *w, uint16_t layers, unsigned times)
 {
@@ -181,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(test_a_suspicion_ahead_of_time),
         WITH(test_signatures_are_rationed),
+        WITH(test_only_changes_are_told),
         WITH(test_placements_are_rationed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
