@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "covey/large.h"
 #include "graph_private.h"
 
 /* What check_node() asks, of one node in a graph whose earlier nodes are checked: here every value
@@ -82,7 +83,6 @@ static covey_err make_outputs(struct covey_graph *g, const struct covey_graph_no
 covey_err covey__graph_evaluate(struct covey_graph *g, const struct covey_graph_node *node,
                                 size_t max_bytes)
 {
-    enum { ALIGNMENT = 64 };
     const struct covey__op *op = covey__op_find(node->op);
     struct covey__graph_frame frame;
     void *scratch = NULL;
@@ -90,8 +90,7 @@ covey_err covey__graph_evaluate(struct covey_graph *g, const struct covey_graph_
     frame.call.small = true;
     covey_err err = make_outputs(g, node, max_bytes, &frame);
     if (err == COVEY_OK && op->scratch != NULL) {
-        size_t bytes = op->scratch(&frame.call) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
-        scratch = aligned_alloc(ALIGNMENT, bytes);
+        scratch = covey_large_new(op->scratch(&frame.call));
         err = scratch != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     }
     if (err != COVEY_OK) {

@@ -6,8 +6,12 @@
 
 enum { ALIGN = 64, HUGE_PAGE = 2 << 20 };
 
-void *covey_large_new(size_t bytes)
+void *covey_large_new(uint64_t wanted)
 {
+    if (wanted > PTRDIFF_MAX) {
+        return NULL;
+    }
+    size_t bytes = (size_t)wanted;
     if (bytes < HUGE_PAGE) {
         return aligned_alloc(ALIGN, bytes / ALIGN * ALIGN + ALIGN);
     }

@@ -330,7 +330,7 @@ static covey_err fill(struct covey_layouts *l, struct layout *y, const void *dat
     while (y->progress == FILLING) {
         pthread_cond_wait(&l->filled, &l->lock);
     }
-    size_t bytes = y->plan.packed_floats * sizeof(float);
+    uint64_t bytes = y->plan.packed_floats * sizeof(float);
     if (y->progress == FILLED || bytes == 0) {
         return COVEY_OK;
     }

@@ -16,7 +16,7 @@ struct covey_model {
     struct covey__plan plan;
     uint8_t *states; /* of all nodes */
     void **state;    /* of each node, in there, or NULL */
-    size_t state_bytes;
+    uint64_t state_bytes;
     uint16_t *node_layer; /* of each node: its split layer, or NO_LAYER */
     struct covey_layer layers[COVEY_LAYERS_MAX];
     uint16_t layer_node[COVEY_LAYERS_MAX];
@@ -24,7 +24,7 @@ struct covey_model {
     size_t work_bytes; /* an operator's scratch, or a layer's product: never both at once */
 };
 
-static size_t align(size_t bytes)
+static uint64_t align(uint64_t bytes)
 {
     return (bytes + COVEY__ALIGN - 1) / COVEY__ALIGN * COVEY__ALIGN;
 }
@@ -44,7 +44,7 @@ static void model_frame(const struct covey_model *m, size_t node, struct covey__
 
 size_t covey__model_layer_work(const struct covey_layer *l)
 {
-    size_t product = align(l->units * covey_layer_answer_floats(l) * sizeof(float));
+    size_t product = (size_t)align(l->units * covey_layer_answer_floats(l) * sizeof(float));
     return product + (l->exact != 0 ? covey_layer_input_floats(l) * sizeof(float) : 0);
 }
 
@@ -106,7 +106,7 @@ static bool lacks(const struct covey_model *m, size_t node, const struct covey__
 }
 
 /* Bytes of a node's state; 0: it has none. */
-static size_t state_bytes(const struct covey_model *m, size_t node)
+static uint64_t state_bytes(const struct covey_model *m, size_t node)
 {
     const struct covey__op *op = covey__op_find(m->g->nodes[node].op);
     struct covey__graph_frame frame;
@@ -143,10 +143,10 @@ static covey_err prepare_nodes(struct covey_model *m)
         return COVEY_ERR_NOMEM;
     }
     for (size_t i = 0, at = 0; i < m->g->node_count && err == COVEY_OK; i++) {
-        size_t bytes = state_bytes(m, i);
+        uint64_t bytes = state_bytes(m, i);
         if (bytes != 0) {
             m->state[i] = m->states + at;
-            at += bytes;
+            at += (size_t)bytes;
             err = prepare_node(m, i);
         }
     }
@@ -264,7 +264,7 @@ const struct covey_shape *covey_model_output(const struct covey_model *m)
 
 size_t covey_model_state(const struct covey_model *m)
 {
-    return m->state_bytes;
+    return (size_t)m->state_bytes; /* they were allocated, or there are none */
 }
 
 bool covey_model_reads(const struct covey_model *m, uint16_t value)
@@ -300,12 +300,12 @@ const char *covey_model_kernel(const struct covey_model *m, size_t node)
 
 size_t covey__model_arena(const struct covey_model *m)
 {
-    return align(m->plan.bytes);
+    return (size_t)align(m->plan.bytes);
 }
 
 size_t covey__model_work(const struct covey_model *m)
 {
-    return align(m->work_bytes);
+    return (size_t)align(m->work_bytes);
 }
 
 const struct covey_graph *covey__model_graph(const struct covey_model *m)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "covey/large.h"
 #include "kernels/conv.h"
 #include "layers.h"
 #include "layouts_private.h"
@@ -177,12 +178,12 @@ static bool lays_out(const struct covey__op_call *c)
 
 size_t covey__scratch_conv(const struct covey__op_call *c)
 {
-    size_t floats = plan_of(c, false).scratch_floats;
+    uint64_t floats = plan_of(c, false).scratch_floats;
     if (lays_out(c)) {
-        size_t other = plan_of(c, true).scratch_floats;
+        uint64_t other = plan_of(c, true).scratch_floats;
         floats = other > floats ? other : floats;
     }
-    return floats * sizeof(float);
+    return covey_size_of(floats * sizeof(float));
 }
 
 /* The state, and behind it the packed weights unless they are shared. */
@@ -198,9 +199,9 @@ static size_t head_bytes(void)
 
 size_t covey__state_conv(const struct covey__op_call *c)
 {
-    size_t floats = lays_out(c) ? plan_of(c, true).packed_floats : 0;
-    size_t own = c->layouts == NULL ? floats * sizeof(float) : 0;
-    return floats > 0 ? head_bytes() + own : 0;
+    uint64_t floats = lays_out(c) ? plan_of(c, true).packed_floats : 0;
+    uint64_t own = c->layouts == NULL ? floats * sizeof(float) : 0;
+    return floats > 0 ? covey_size_of(head_bytes() + own) : 0;
 }
 
 covey_err covey__share_conv(const struct covey__op_call *c)

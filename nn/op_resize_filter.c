@@ -2,6 +2,7 @@
  *
  * Linear and cubic resizing of any rank, type and mode: one axis after the other, in doubles.
  */
+#include "covey/large.h"
 #include "op_resize.h"
 
 #include <math.h>
@@ -28,7 +29,7 @@ static struct order order_of(const struct covey__op_call *c)
 }
 
 /* Weights and first taps of all elements along the axis that needs most. */
-static size_t table_of(const struct covey__op_call *c)
+static uint64_t table_of(const struct covey__op_call *c)
 {
     const struct covey_shape *x = &c->in[0]->shape, *y = &c->out[0]->shape;
     uint64_t most = 0;
@@ -37,7 +38,7 @@ static size_t table_of(const struct covey__op_call *c)
         uint64_t count = r.same ? 0 : (covey__resize_taps(&r) + 1) * r.out;
         most = count > most ? count : most;
     }
-    return (size_t)most;
+    return most;
 }
 
 static size_t larger(const struct covey__op_call *c)
@@ -49,7 +50,7 @@ static size_t larger(const struct covey__op_call *c)
 
 size_t covey__filter_scratch(const struct covey__op_call *c)
 {
-    return (2 * larger(c) + table_of(c)) * sizeof(double);
+    return covey_size_of((2 * (uint64_t)larger(c) + table_of(c)) * sizeof(double));
 }
 
 /* [outer in inner] to [outer out inner]. first: of each output element; OUTSIDE: the extrapolation

@@ -2,6 +2,7 @@
  *
  * The common case of linear resizing: float32 images whose last two axes change.
  */
+#include "covey/large.h"
 #include "op_resize.h"
 
 /* For each output element of an axis: its two neighbours and their weights. */
@@ -33,8 +34,9 @@ bool covey__bilinear_does(const struct covey__op_call *c)
 size_t covey__bilinear_scratch(const struct covey__op_call *c)
 {
     const struct covey_shape *y = &c->out[0]->shape;
-    size_t rows = y->dims[y->rank - 2], columns = y->dims[y->rank - 1];
-    return (4 * rows + 4 * columns + 2 * columns * c->thread_count) * sizeof(float);
+    uint64_t rows = y->dims[y->rank - 2], columns = y->dims[y->rank - 1];
+    uint64_t floats = 4 * rows + 4 * columns + 2 * columns * c->thread_count;
+    return covey_size_of(floats * sizeof(float));
 }
 
 /* Carves the neighbours of an axis out of memory, computes them and returns what is behind. */

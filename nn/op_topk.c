@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "covey/large.h"
 #include "op_rows.h"
 
 #include "ops_window.h"
@@ -32,7 +33,7 @@ covey_err covey__infer_topk(const struct covey__op_call *c, struct covey_tensor 
 
 size_t covey__scratch_topk(const struct covey__op_call *c)
 {
-    return (size_t)c->attrs->size * sizeof(struct entry);
+    return covey_size_of((uint64_t)c->attrs->size * sizeof(struct entry));
 }
 
 /* Of equals the first is better. */

@@ -20,18 +20,18 @@ static const char *entry(const Onnx__TensorProto *t, const char *key)
 static bool entry_bytes(const Onnx__TensorProto *t, const char *key, size_t fallback, size_t *out)
 {
     const char *text = entry(t, key);
-    size_t value = 0;
+    uint64_t value = 0;
     *out = fallback;
     if (!text) {
         return true;
     }
     for (const char *c = text; *c; c++) {
+        value = value * 10 + (uint64_t)(*c - '0');
         if (*c < '0' || *c > '9' || value > COVEY_FILE_MODEL_MAX) {
             return false;
         }
-        value = value * 10 + (size_t)(*c - '0');
     }
-    *out = value;
+    *out = (size_t)value;
     return text[0] != '\0';
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/check.h"
+#include "covey/large.h"
 
 #include "../kernels/vkernels.h"
 #include "check_exact.h"
@@ -25,11 +26,11 @@ struct room {
 };
 
 /* base NULL: only the floats in all. */
-static size_t carve(const struct covey_layer *l, float *base, struct room *out)
+static uint64_t carve(const struct covey_layer *l, float *base, struct room *out)
 {
-    size_t floats = covey__project_init(l, base, &out->input);
+    uint64_t floats = covey__project_init(l, base, &out->input);
     out->answer = base != NULL ? base + floats : NULL;
-    return floats + (size_t)VECTORS * COVEY_LAYER_SLOTS_MAX * l->unit_rows;
+    return floats + (uint64_t)VECTORS * COVEY_LAYER_SLOTS_MAX * l->unit_rows;
 }
 
 size_t covey_check_scratch(const struct covey_layer *layer, size_t count)
@@ -39,7 +40,7 @@ size_t covey_check_scratch(const struct covey_layer *layer, size_t count)
     if (layer->exact != 0) {
         return covey__check_exact_scratch(layer);
     }
-    return carve(layer, NULL, &room) * sizeof(float);
+    return covey_size_of(carve(layer, NULL, &room) * sizeof(float));
 }
 
 size_t covey_check_floats(const struct covey_layer *layer)

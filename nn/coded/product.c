@@ -5,6 +5,7 @@
 #include "covey/large.h"
 #include "../gemm.h"
 #include "../kernels/conv.h"
+#include "../model_private.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -43,6 +44,25 @@ static struct covey__conv_shape shape_of(const struct covey_layer *l, size_t row
     return s;
 }
 
+/* Convolutions give [batch rows pixels]; answers are [rows batch pixels]. */
+static bool reorders(const struct covey_product *p)
+{
+    return p->layer.kind == COVEY_LAYER_CONV && p->layer.batch > 1;
+}
+
+/* Floats of the kernel, and behind them those of answers that are still to be reordered. */
+static uint64_t kernel_floats(const struct covey_product *p)
+{
+    return (p->plan.scratch_floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Of a convolution; the shape is another device's and can ask for more than a pointer reaches. */
+static uint64_t scratch_bytes(const struct covey_product *p)
+{
+    uint64_t answers = reorders(p) ? (uint64_t)p->rows * covey_layer_columns(&p->layer) : 0;
+    return (kernel_floats(p) + answers) * sizeof(float) + ALIGNMENT;
+}
+
 static covey_err lay_out(struct covey_product *p, size_t slots)
 {
     if (p->layer.exact != 0) {
@@ -53,6 +73,9 @@ static covey_err lay_out(struct covey_product *p, size_t slots)
     }
     struct covey__conv_shape shape = shape_of(&p->layer, p->rows);
     covey__conv_plan_init(&p->plan, &shape, false, 1);
+    if (scratch_bytes(p) > COVEY__MEMORY_MAX) {
+        return COVEY_ERR_LIMIT;
+    }
     if (p->plan.packed_floats == 0) {
         return COVEY_OK;
     }
@@ -110,13 +133,7 @@ size_t covey_product_bytes(const struct covey_product *p)
     if (p->exact != NULL) {
         return covey_exact_bytes(p->exact);
     }
-    return p->packed != NULL ? p->plan.packed_floats * sizeof(float) : 0;
-}
-
-/* Convolutions give [batch rows pixels]; answers are [rows batch pixels]. */
-static bool reorders(const struct covey_product *p)
-{
-    return p->layer.kind == COVEY_LAYER_CONV && p->layer.batch > 1;
+    return p->packed != NULL ? (size_t)p->plan.packed_floats * sizeof(float) : 0;
 }
 
 size_t covey_product_scratch(const struct covey_product *p)
@@ -127,10 +144,7 @@ size_t covey_product_scratch(const struct covey_product *p)
     if (p->layer.kind != COVEY_LAYER_CONV) {
         return 0;
     }
-    size_t floats = p->plan.scratch_floats;
-    floats = (floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    floats += reorders(p) ? p->rows * covey_layer_columns(&p->layer) : 0;
-    return floats * sizeof(float) + ALIGNMENT;
+    return (size_t)scratch_bytes(p);
 }
 
 static void reorder(const struct covey_product *p, const float *in, float *out)
@@ -149,8 +163,7 @@ static void run_conv(const struct covey_product *p, const float *input, void *sc
     float *room = scratch;
     uintptr_t off = (uintptr_t)scratch % ALIGNMENT;
     room += off == 0 ? 0 : (ALIGNMENT - off) / sizeof(float);
-    size_t floats = (p->plan.scratch_floats + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    float *images = reorders(p) ? room + floats : out;
+    float *images = reorders(p) ? room + kernel_floats(p) : out;
     covey__conv_run(&(struct covey__conv_call){.plan = &p->plan,
                                                .weights = p->weights,
                                                .act = {.kind = COVEY_ACT_NONE},

@@ -27,25 +27,26 @@ static bool is_direct(const struct covey_layer *l)
            l->kernel[0] * cost_of_sum(plane) <= l->height * cost_of_sum(l->width);
 }
 
-size_t covey__project_init(const struct covey_layer *l, float *base, struct covey__project *out)
+uint64_t covey__project_init(const struct covey_layer *l, float *base, struct covey__project *out)
 {
     bool conv = l->kind == COVEY_LAYER_CONV, direct = conv && is_direct(l);
-    size_t planes = VECTORS * taps_of(l) * l->height * l->width;
-    size_t lines = (size_t)VECTORS * l->kernel[1] * l->width + (size_t)l->kernel[0] * l->height;
-    size_t around = (size_t)l->kernel[0] * l->height + (size_t)l->kernel[1] * l->width;
-    const size_t sizes[] = {
-        (size_t)VECTORS * l->out_width,
-        (size_t)VECTORS * l->batch * l->out_height,
-        VECTORS * covey_layer_columns(l),
+    uint64_t planes = (uint64_t)VECTORS * taps_of(l) * l->height * l->width;
+    uint64_t around = (uint64_t)l->kernel[0] * l->height + (uint64_t)l->kernel[1] * l->width;
+    uint64_t lines =
+        (uint64_t)VECTORS * l->kernel[1] * l->width + (uint64_t)l->kernel[0] * l->height;
+    const uint64_t sizes[] = {
+        (uint64_t)VECTORS * l->out_width,
+        (uint64_t)VECTORS * l->batch * l->out_height,
+        (uint64_t)VECTORS * covey_layer_columns(l),
         direct ? planes + around
         : conv ? lines
                : 0,
-        conv && !direct ? (size_t)VECTORS * l->kernel[1] * l->channels * l->height : 0,
-        (size_t)VECTORS * l->k,
+        conv && !direct ? (uint64_t)VECTORS * l->kernel[1] * l->channels * l->height : 0,
+        (uint64_t)VECTORS * l->k,
     };
     float **const places[] = {&out->across, &out->down,   &out->column,
                               &out->taps,   &out->shrunk, &out->product};
-    size_t total = 0;
+    uint64_t total = 0;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         *places[i] = base != NULL ? base + total : NULL;
         total += sizes[i];

@@ -27,7 +27,7 @@ struct covey__project {
 };
 
 /* Places everything in base and returns the floats that takes; base NULL: that only. */
-size_t covey__project_init(const struct covey_layer *l, float *base, struct covey__project *out);
+uint64_t covey__project_init(const struct covey_layer *l, float *base, struct covey__project *out);
 /* Of either sign, magnitudes in [0.5, 1.5): no single wrong number hides, and no pattern cancels
  * but by chance. */
 float covey__project_draw(uint64_t *state);

@@ -32,8 +32,9 @@ enum covey__conv_algorithm {
 struct covey__conv_plan {
     struct covey__conv_shape shape;
     enum covey__conv_algorithm algorithm;
-    size_t packed_floats;  /* weights laid out for the algorithm; 0: used as they are */
-    size_t scratch_floats; /* of one run with the given threads */
+    /* A shape can ask for more than a pointer reaches: who allocates looks. */
+    uint64_t packed_floats;  /* weights laid out for the algorithm; 0: used as they are */
+    uint64_t scratch_floats; /* of one run with the given threads */
     unsigned threads;
     enum covey__isa isa; /* of the inner loops; covey__cpu_isa() unless a test says otherwise */
 };

@@ -26,17 +26,17 @@ static size_t strip_columns(const struct covey__conv_shape *s)
     return covey__round_up(columns, COVEY__STRIP_COLS);
 }
 
-static size_t thread_floats(const struct covey__conv_shape *s)
+static uint64_t thread_floats(const struct covey__conv_shape *s)
 {
     size_t rows = s->in_channels / s->groups * covey__taps(s) + s->out_channels / s->groups;
-    return rows * strip_columns(s);
+    return (uint64_t)rows * strip_columns(s);
 }
 
-static size_t prep_floats(const struct covey__conv_shape *s)
+static uint64_t prep_floats(const struct covey__conv_shape *s)
 {
     struct covey__prep prep;
     covey__prep_init(&prep, s);
-    return prep.copies ? covey__round_up(prep.plane * s->in_channels, COVEY__LANES_MAX) : 0;
+    return covey__prep_floats(&prep, s->in_channels);
 }
 
 void covey__conv_im2col_plan(struct covey__conv_plan *plan)

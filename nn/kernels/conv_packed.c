@@ -48,18 +48,18 @@ static bool crosses(const struct covey__conv_shape *s)
     return s->batch > 1 && covey__pixels(s) <= CROSS_PIXELS_MAX;
 }
 
-static size_t thread_floats(const struct covey__conv_shape *s)
+static uint64_t thread_floats(const struct covey__conv_shape *s)
 {
     size_t rows = crosses(s) ? s->out_channels / s->groups : 0;
-    return (BLOCK_STRIPS * (size_t)COVEY__DEPTH_MAX + rows) * COVEY__STRIP_COLS;
+    return (BLOCK_STRIPS * (uint64_t)COVEY__DEPTH_MAX + rows) * COVEY__STRIP_COLS;
 }
 
-static size_t prep_floats(const struct covey__conv_shape *s)
+static uint64_t prep_floats(const struct covey__conv_shape *s)
 {
     struct covey__prep prep;
     covey__prep_init(&prep, s);
-    size_t images = crosses(s) ? s->batch : 1;
-    return prep.copies ? covey__round_up(prep.plane * s->in_channels * images, 16) : 0;
+    uint64_t images = crosses(s) ? s->batch : 1;
+    return covey__prep_floats(&prep, images * s->in_channels);
 }
 
 void covey__packed_plan(struct covey__conv_plan *plan)
@@ -199,7 +199,8 @@ static void run_strip(const struct job *j, const struct piece *p, const struct c
 /* One block of k: the rows of A in chunks, each for all strips. */
 static void run_depth(const struct job *j, const struct piece *p, const size_t range[2])
 {
-    size_t mr = j->kernels->mr, group = covey__gemm_packed_floats(j->m, j->k, mr);
+    size_t mr = j->kernels->mr;
+    uint64_t group = covey__gemm_packed_floats(j->m, j->k, mr);
     size_t depth = range[1] - range[0], channels = j->s->in_channels / j->groups;
     bool streams = j->m * j->k > COVEY__WARM_FLOATS && p->strips > 1 && j->blocks == 1 &&
                    p->strips <= COVEY__STREAM_STRIPS;

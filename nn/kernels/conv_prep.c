@@ -29,6 +29,12 @@ void covey__prep_init(struct covey__prep *out, const struct covey__conv_shape *s
     out->linear = covey__taps(s) == 1 && (out->row_pitch == s->out_width || s->out_height == 1);
 }
 
+uint64_t covey__prep_floats(const struct covey__prep *p, uint64_t planes)
+{
+    uint64_t plane = (uint64_t)p->rows * p->phases * p->pitch;
+    return p->copies ? covey__whole_vectors(plane * planes) : 0;
+}
+
 size_t covey__prep_tap(const struct covey__prep *p, const struct covey__conv_shape *s, size_t tap)
 {
     size_t y = tap / s->kernel[1] * s->dilation[0], x = tap % s->kernel[1] * s->dilation[1];

@@ -23,6 +23,8 @@ struct covey__prep {
 };
 
 void covey__prep_init(struct covey__prep *out, const struct covey__conv_shape *s);
+/* Floats of the prepared planes, in whole vectors; 0: the input serves as it is. */
+uint64_t covey__prep_floats(const struct covey__prep *p, uint64_t planes);
 /* Offset of tap ky * kw + kx within a plane. */
 size_t covey__prep_tap(const struct covey__prep *p, const struct covey__conv_shape *s, size_t tap);
 /* One channel's plane, from in [height width]. */
@@ -45,6 +47,12 @@ static inline size_t covey__ceil_div(size_t a, size_t b)
 static inline size_t covey__round_up(size_t a, size_t to)
 {
     return covey__ceil_div(a, to) * to;
+}
+
+/* Floats that a plan asks for, in whole vectors. */
+static inline uint64_t covey__whole_vectors(uint64_t floats)
+{
+    return (floats + COVEY__LANES_MAX - 1) / COVEY__LANES_MAX * COVEY__LANES_MAX;
 }
 
 static inline size_t covey__taps(const struct covey__conv_shape *s)

@@ -15,11 +15,12 @@ struct job {
 };
 
 /* A vector's load may run past the last row. */
-static size_t thread_floats(const struct covey__conv_shape *s)
+static uint64_t thread_floats(const struct covey__conv_shape *s)
 {
     struct covey__prep prep;
     covey__prep_init(&prep, s);
-    return covey__round_up(prep.plane + COVEY__LANES_MAX, COVEY__LANES_MAX);
+    uint64_t plane = (uint64_t)prep.rows * prep.phases * prep.pitch;
+    return covey__whole_vectors(plane + COVEY__LANES_MAX);
 }
 
 void covey__depthwise_plan(struct covey__conv_plan *plan)

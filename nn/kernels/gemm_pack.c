@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "gemm_pack.h"
 
-size_t covey__gemm_packed_floats(size_t m, size_t k, size_t mr)
+uint64_t covey__gemm_packed_floats(size_t m, size_t k, size_t mr)
 {
-    return (m + mr - 1) / mr * mr * k;
+    return (uint64_t)(m + mr - 1) / mr * mr * k;
 }
 
 void covey__gemm_pack(const struct covey__gemm_pack *p)

@@ -6,9 +6,10 @@
 #define COVEY_NN_GEMM_PACK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Floats of A [m x k] in panels of mr rows. */
-size_t covey__gemm_packed_floats(size_t m, size_t k, size_t mr);
+uint64_t covey__gemm_packed_floats(size_t m, size_t k, size_t mr);
 /* a [m][k] to out [m / mr up][k][mr], zero in the rows that the last panel lacks. */
 struct covey__gemm_pack {
     const float *a;

@@ -78,8 +78,8 @@ void covey__winograd_plan(struct covey__conv_plan *plan)
     size_t mr = covey__kernels_of(plan->isa)->mr;
     plan->packed_floats =
         g.positions * covey__gemm_packed_floats(s->out_channels, s->in_channels, mr);
-    plan->scratch_floats =
-        g.positions * (g.in_stride + g.out_stride) + plan->threads * g.thread_floats;
+    uint64_t strides = ((uint64_t)s->in_channels + s->out_channels) * g.pitch + 2 * STAGGER;
+    plan->scratch_floats = g.positions * strides + plan->threads * g.thread_floats;
 }
 
 void covey__winograd_tiles(const struct covey__conv_plan *plan, size_t *out_tiles,
@@ -160,7 +160,7 @@ void covey__winograd_pack(const struct covey__conv_plan *plan, const float *weig
     geometry_init(&g, plan);
     filter_rows(g.outputs, rows);
     size_t mr = covey__kernels_of(plan->isa)->mr, c = s->in_channels;
-    size_t stride = covey__gemm_packed_floats(s->out_channels, c, mr);
+    uint64_t stride = covey__gemm_packed_floats(s->out_channels, c, mr);
     for (size_t at = 0; at < covey__round_up(s->out_channels, mr) * c; at += mr) {
         size_t row = at / (mr * c) * mr, channel = at / mr % c;
         memset(filters, 0, sizeof(filters));

@@ -23,7 +23,7 @@ struct geometry {
     size_t rows, cols, total;     /* tiles: down, across, in the batch */
     size_t block, pitch;          /* tiles in one block; the same in whole vectors */
     size_t lanes, groups, depths; /* of filters and of channels */
-    size_t thread_floats;
+    uint64_t thread_floats;
 };
 
 struct job {
@@ -94,14 +94,14 @@ static void geometry_init(struct geometry *g, const struct covey__conv_plan *pla
     g->depths = covey__ceil_div(s->in_channels, DEPTH_FLOATS / g->lanes);
     size_t buffer = COVEY__TILE_EDGE_MAX * (size_t)GROUPS * DEPTH_FLOATS;
     size_t gathered = g->positions * g->pitch + COVEY__LANES_MAX;
-    size_t made = g->outputs[0] * g->outputs[1] * g->cols * g->lanes;
-    size_t floats = gathered > made ? gathered : made;
-    g->thread_floats = covey__round_up(floats > buffer ? floats : buffer, COVEY__LANES_MAX);
+    uint64_t made = (uint64_t)g->outputs[0] * g->outputs[1] * g->cols * g->lanes;
+    uint64_t floats = gathered > made ? gathered : made;
+    g->thread_floats = covey__whole_vectors(floats > buffer ? floats : buffer);
 }
 
-static size_t in_floats(const struct covey__conv_shape *s, const struct geometry *g)
+static uint64_t in_floats(const struct covey__conv_shape *s, const struct geometry *g)
 {
-    return covey__round_up(g->positions * s->in_channels * g->block, COVEY__LANES_MAX);
+    return covey__whole_vectors((uint64_t)g->positions * s->in_channels * g->block);
 }
 
 void covey__live_size(const struct covey__conv_shape *s, struct covey__live_size *out)
@@ -118,9 +118,10 @@ void covey__live_plan(struct covey__conv_plan *plan)
     const struct covey__conv_shape *s = &plan->shape;
     struct geometry g;
     geometry_init(&g, plan);
-    plan->packed_floats = TAPS * g.groups * g.lanes * s->in_channels;
-    plan->scratch_floats = in_floats(s, &g) + g.groups * g.positions * g.block * g.lanes +
-                           plan->threads * g.thread_floats;
+    uint64_t filters = (uint64_t)g.groups * g.lanes;
+    plan->packed_floats = TAPS * filters * s->in_channels;
+    plan->scratch_floats =
+        in_floats(s, &g) + filters * g.positions * g.block + plan->threads * g.thread_floats;
 }
 
 /* packed [depths][groups][channels of the depth][9][lanes] */

@@ -17,7 +17,7 @@ struct covey__conv_input_grad {
 /* False: the padding is larger than the filter, no such convolution exists. */
 bool covey__conv_input_grad_init(struct covey__conv_input_grad *out,
                                  const struct covey__conv_shape *s, unsigned threads);
-size_t covey__conv_input_grad_scratch(const struct covey__conv_input_grad *p); /* floats */
+uint64_t covey__conv_input_grad_scratch(const struct covey__conv_input_grad *p); /* floats */
 
 struct covey__conv_grad_call {
     const float *x, *dy, *weights;
@@ -30,7 +30,7 @@ void covey__conv_input_grad_run(const struct covey__conv_input_grad *p,
 
 /* dW: products of dY with the input, tap by tap over padded copies that stay in cache, or with the
  * unrolled input where there are few channels; depthwise directly. */
-size_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s); /* floats */
+uint64_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s); /* floats */
 void covey__conv_weight_grad_run(const struct covey__conv_shape *s,
                                  const struct covey__conv_grad_call *call);
 

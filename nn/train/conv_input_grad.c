@@ -5,7 +5,7 @@
 
 enum { ALIGN_FLOATS = 16 };
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
@@ -45,18 +45,18 @@ bool covey__conv_input_grad_init(struct covey__conv_input_grad *out,
     return true;
 }
 
-static size_t weight_floats(const struct covey__conv_shape *s)
+static uint64_t weight_floats(const struct covey__conv_shape *s)
 {
-    return (size_t)s->out_channels * (s->in_channels / s->groups) * s->kernel[0] * s->kernel[1];
+    return (uint64_t)s->out_channels * (s->in_channels / s->groups) * s->kernel[0] * s->kernel[1];
 }
 
-static size_t spread_floats(const struct covey__conv_input_grad *p)
+static uint64_t spread_floats(const struct covey__conv_input_grad *p)
 {
     const struct covey__conv_shape *t = &p->plan.shape;
-    return p->spread ? (size_t)t->batch * t->in_channels * t->height * t->width : 0;
+    return p->spread ? (uint64_t)t->batch * t->in_channels * t->height * t->width : 0;
 }
 
-size_t covey__conv_input_grad_scratch(const struct covey__conv_input_grad *p)
+uint64_t covey__conv_input_grad_scratch(const struct covey__conv_input_grad *p)
 {
     return round_up(weight_floats(&p->forward)) + round_up(p->plan.packed_floats) +
            round_up(p->plan.scratch_floats) + round_up(spread_floats(p));
@@ -85,7 +85,7 @@ static void spread_planes(const struct covey__conv_input_grad *p, const float *d
 {
     const struct covey__conv_shape *s = &p->forward, *t = &p->plan.shape;
     size_t planes = (size_t)s->batch * s->out_channels;
-    memset(out, 0, spread_floats(p) * sizeof(float));
+    memset(out, 0, (size_t)spread_floats(p) * sizeof(float));
     for (size_t i = 0; i < planes; i++) {
         for (size_t y = 0; y < s->out_height; y++) {
             float *row = out + (i * t->height + y * s->stride[0]) * t->width;

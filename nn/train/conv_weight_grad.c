@@ -17,6 +17,13 @@ struct size {
     size_t pitch, plane;                    /* of the padded copies: a row, an image */
 };
 
+/* A padded image. */
+static uint64_t plane_of(const struct covey__conv_shape *s)
+{
+    uint64_t wide = (uint64_t)s->width + s->pads[1] + s->pads_end[1];
+    return wide * ((uint64_t)s->height + s->pads[0] + s->pads_end[0]);
+}
+
 static struct size size_of(const struct covey__conv_shape *s)
 {
     struct size z = {.filters = s->out_channels / s->groups,
@@ -24,7 +31,7 @@ static struct size size_of(const struct covey__conv_shape *s)
                      .taps = (size_t)s->kernel[0] * s->kernel[1],
                      .pixels = (size_t)s->out_height * s->out_width};
     z.pitch = (size_t)s->width + s->pads[1] + s->pads_end[1];
-    z.plane = z.pitch * ((size_t)s->height + s->pads[0] + s->pads_end[0]);
+    z.plane = (size_t)plane_of(s);
     return z;
 }
 
@@ -38,25 +45,27 @@ static bool by_taps(const struct covey__conv_shape *s)
     return s->stride[0] == 1 && s->stride[1] == 1;
 }
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
 
 static size_t chunk_of(const struct covey__conv_shape *s, const struct size *z)
 {
-    size_t images = CHUNK_FLOATS / ((z->filters + z->channels) * z->plane + 1);
+    uint64_t image = ((uint64_t)z->filters + z->channels) * plane_of(s);
+    size_t images = (size_t)(CHUNK_FLOATS / (image + 1));
     images = images > s->batch ? s->batch : images;
     return images == 0 ? 1 : images;
 }
 
 /* Floats behind a channel's images, which the last taps read and dY's zeros silence. */
-static size_t tail_of(const struct covey__conv_shape *s, const struct size *z)
+static uint64_t tail_of(const struct covey__conv_shape *s, const struct size *z)
 {
-    return (s->kernel[0] - 1) * s->dilation[0] * z->pitch + (s->kernel[1] - 1) * s->dilation[1];
+    return (uint64_t)(s->kernel[0] - 1) * s->dilation[0] * z->pitch +
+           (s->kernel[1] - 1) * s->dilation[1];
 }
 
-size_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s)
+uint64_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s)
 {
     struct size z = size_of(s);
     if (is_depthwise(&z)) {
@@ -66,11 +75,11 @@ size_t covey__conv_weight_grad_scratch(const struct covey__conv_shape *s)
         return covey__winograd_grad_scratch(s);
     }
     if (by_taps(s)) {
-        size_t run = chunk_of(s, &z) * z.plane;
+        uint64_t run = chunk_of(s, &z) * plane_of(s);
         return round_up(z.filters * run) + round_up(z.channels * (run + tail_of(s, &z))) +
-               round_up(z.filters * z.channels * z.taps);
+               round_up((uint64_t)z.filters * z.channels * z.taps);
     }
-    return round_up(z.channels * z.taps * z.pixels);
+    return round_up((uint64_t)z.channels * z.taps * z.pixels);
 }
 
 /* The sum over one row of the output; the row of the input starts at x, which may be outside. */
@@ -143,7 +152,7 @@ static void copy_chunk(const struct job *j, size_t g, const size_t images[2], fl
 {
     const struct covey__conv_shape *s = j->s;
     const struct size *z = &j->z;
-    size_t run = images[1] * z->plane, with_tail = run + tail_of(s, z);
+    size_t run = images[1] * z->plane, with_tail = run + (size_t)tail_of(s, z);
     size_t pixels = (size_t)s->height * s->width;
     memset(dy, 0, z->filters * run * sizeof(float));
     memset(x, 0, z->channels * with_tail * sizeof(float));
@@ -223,7 +232,8 @@ static void taps_group(const struct job *j, size_t g)
     float *out = j->call->dweights + g * matrix * z->taps;
     for (size_t first = 0; first < s->batch; first += chunk) {
         size_t count = s->batch - first < chunk ? s->batch - first : chunk;
-        struct chunk k = {dy, x, count * z->plane, count * z->plane + tail_of(s, z), first == 0};
+        size_t run = count * z->plane;
+        struct chunk k = {dy, x, run, run + (size_t)tail_of(s, z), first == 0};
         copy_chunk(j, g, (const size_t[2]){first, count}, dy, x);
         if (rows) {
             add_rows(j, &k, out);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "covey/large.h"
 #include "kernels/norm.h"
 #include "train/conv_grad.h"
 #include "train/grad.h"
@@ -35,11 +36,11 @@ static size_t conv_scratch(const struct covey__op_call *c)
 {
     struct covey__conv_shape s = shape_of(c);
     struct covey__conv_input_grad p;
-    size_t weights = covey__conv_weight_grad_scratch(&s), input = 0;
+    uint64_t weights = covey__conv_weight_grad_scratch(&s), input = 0;
     if (covey__conv_input_grad_init(&p, &s, c->thread_count)) {
         input = covey__conv_input_grad_scratch(&p);
     }
-    return (weights > input ? weights : input) * sizeof(float);
+    return covey_size_of((weights > input ? weights : input) * sizeof(float));
 }
 
 static void conv_back(const struct covey__grad_call *c)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "covey/large.h"
 #include "graph_private.h"
 
 enum { ALIGN = 64, NONE = -1 };
@@ -42,11 +43,12 @@ static size_t elements(const struct planner *p, uint16_t v)
     return covey__shape_elements(&p->g->values[v].shape);
 }
 
+/* All values of a large batch can be more than a pointer reaches: then places mean nothing. */
 static size_t take_bytes(struct planner *p, size_t bytes)
 {
-    size_t at = p->p.arena_bytes;
-    p->p.arena_bytes += align(bytes);
-    return at;
+    uint64_t at = p->p.arena_bytes;
+    p->p.arena_bytes += ((uint64_t)bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return covey_size_of(at);
 }
 
 /* The output, or what its softmax is made of. */

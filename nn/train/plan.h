@@ -43,7 +43,7 @@ struct covey__train_plan {
     size_t dlogits;                /* bytes into the arena */
     size_t scratch, scratch_bytes; /* bytes into the arena */
     size_t spare;                  /* where gradients are made that are added */
-    size_t arena_bytes;
+    uint64_t arena_bytes; /* more than a pointer reaches: nothing of the plan is to be used */
 };
 
 /* For a checked graph. UNSUPPORTED names what has no gradient. */

@@ -38,7 +38,7 @@ void covey__unrolled_scatter(const struct covey__unrolled *u, const float *from,
 
 /* The weight gradient of a convolution, in floats; s as covey__train_product_conv() gives it. */
 /* floats */
-size_t covey__product_weights_scratch(const struct covey__conv_shape *s, unsigned threads);
+uint64_t covey__product_weights_scratch(const struct covey__conv_shape *s, unsigned threads);
 void covey__product_weights_run(const struct covey_train_product_run *run,
                                 const struct covey__conv_shape *s);
 

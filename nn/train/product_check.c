@@ -25,7 +25,7 @@ struct adjoint {
     void *scratch;
 };
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
@@ -36,7 +36,7 @@ static bool is_weights(const struct adjoint *j)
 }
 
 /* Floats of x and of what it is made with; j->x is where they begin, or NULL. */
-static size_t lay_out(struct adjoint *j)
+static uint64_t lay_out(struct adjoint *j)
 {
     struct covey_code code = {.bound = 1};
     covey_train_product_shape(j->p, &code);
@@ -54,9 +54,10 @@ static size_t lay_out(struct adjoint *j)
     j->rows = j->turned.batch;
     size_t taps = (size_t)j->p->kernel[0] * j->p->kernel[1];
     j->pixels = (size_t)j->p->out_height * j->p->out_width;
-    size_t columns = round_up(j->pixels > taps ? j->pixels : taps);
-    size_t images = round_up(j->vectors * (j->in > taps * j->pixels ? j->in : taps * j->pixels));
-    size_t vectors = round_up(j->vectors * j->in), filters = round_up(j->vectors * j->out);
+    uint64_t columns = round_up(j->pixels > taps ? j->pixels : taps), unrolled = taps * j->pixels;
+    uint64_t images = round_up(j->vectors * (j->in > unrolled ? j->in : unrolled));
+    uint64_t vectors = round_up((uint64_t)j->vectors * j->in);
+    uint64_t filters = round_up((uint64_t)j->vectors * j->out);
     if (j->x != NULL) {
         j->filters = j->x + vectors;
         j->images = j->filters + filters;

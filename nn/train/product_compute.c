@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/field.h"
+#include "covey/large.h"
 #include "gemm.h"
 #include "train/conv_grad.h"
 #include "train/product.h"
@@ -9,7 +10,7 @@ enum { ALIGN_FLOATS = 16 };
 #define PACK_CYCLES 20.0
 #define TRANSFORM_CYCLES 60.0
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
@@ -41,7 +42,7 @@ static void plan_back(const struct covey__conv_shape *s, unsigned threads,
     plan_conv(&turned, threads, &out->plan);
 }
 
-static size_t conv_scratch(const struct covey_train_product *p, uint32_t rows, unsigned threads)
+static uint64_t conv_scratch(const struct covey_train_product *p, uint32_t rows, unsigned threads)
 {
     struct covey__conv_shape s;
     covey__train_product_conv(p, rows, &s);
@@ -61,15 +62,15 @@ static size_t conv_scratch(const struct covey_train_product *p, uint32_t rows, u
 size_t covey_train_product_scratch(const struct covey_train_product *p, uint32_t rows,
                                    unsigned prime, unsigned threads)
 {
-    size_t most = 0;
+    uint64_t most = 0;
     if (prime < COVEY_FIELD_PRIMES) {
         return covey__train_product_field_scratch(p, rows);
     }
     for (uint32_t r = 1; r <= rows && !p->dense; r++) {
-        size_t floats = conv_scratch(p, r, threads == 0 ? 1 : threads);
+        uint64_t floats = conv_scratch(p, r, threads == 0 ? 1 : threads);
         most = floats > most ? floats : most;
     }
-    return most * sizeof(float);
+    return covey_size_of(most * sizeof(float));
 }
 
 /* Y = X W', dX = dY W, dW = dY' X with X [batch in], W [out in], Y [batch out]. */

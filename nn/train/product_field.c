@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "codes/mix_kernel.h"
 #include "covey/field.h"
+#include "covey/large.h"
 #include "train/product.h"
 
 #include <string.h>
@@ -17,12 +18,12 @@ struct job {
     double *lines, *scratch; /* lines: a plane of the input */
 };
 
-static size_t align(size_t bytes)
+static uint64_t align(uint64_t bytes)
 {
     return (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
 }
 
-static uint8_t *take(uint8_t *base, size_t bytes, size_t *inout_at)
+static uint8_t *take(uint8_t *base, uint64_t bytes, uint64_t *inout_at)
 {
     uint8_t *at = base != NULL ? base + *inout_at : NULL;
     *inout_at += align(bytes);
@@ -30,22 +31,23 @@ static uint8_t *take(uint8_t *base, size_t bytes, size_t *inout_at)
 }
 
 /* Returns the bytes of scratch; base may be NULL. */
-static size_t open_job(struct job *j, const struct covey_train_product *p, uint32_t rows,
-                       uint8_t *base)
+static uint64_t open_job(struct job *j, const struct covey_train_product *p, uint32_t rows,
+                         uint8_t *base)
 {
     struct covey__conv_shape s;
     *j = (struct job){.run = NULL};
     covey__train_product_conv(p, rows, &s);
     covey__unrolled_init(&j->u, &s, COLUMNS);
-    size_t at = 0, m = j->u.m, k = j->u.k, columns = j->u.images * j->u.pixels;
+    uint64_t at = 0;
+    size_t m = j->u.m, k = j->u.k, columns = j->u.images * j->u.pixels;
     bool weights = p->kind == COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT;
     bool input = p->kind == COVEY_TRAIN_PRODUCT_INPUT_GRADIENT;
     size_t products = weights ? covey_field_scratch(m, k, columns)
                       : input ? covey_field_scratch(k, columns, m)
                               : covey_field_scratch(m, columns, k);
-    j->unrolled = (float *)(void *)take(base, k * columns * sizeof(float), &at);
-    j->outputs = (float *)(void *)take(base, m * columns * sizeof(float), &at);
-    j->sums = (float *)(void *)take(base, weights ? m * k * sizeof(float) : 0, &at);
+    j->unrolled = (float *)(void *)take(base, (uint64_t)k * columns * sizeof(float), &at);
+    j->outputs = (float *)(void *)take(base, (uint64_t)m * columns * sizeof(float), &at);
+    j->sums = (float *)(void *)take(base, weights ? (uint64_t)m * k * sizeof(float) : 0, &at);
     j->lines = (double *)(void *)take(base, input ? j->u.plane * sizeof(double) : 0, &at);
     j->scratch = (double *)(void *)take(base, products * sizeof(double), &at);
     return at;
@@ -169,7 +171,7 @@ size_t covey__train_product_field_scratch(const struct covey_train_product *p, u
     struct job j;
     struct covey_field_product dense;
     if (!p->dense) {
-        return open_job(&j, p, rows, NULL);
+        return covey_size_of(open_job(&j, p, rows, NULL));
     }
     dense_of(p, rows, &dense);
     return covey_field_scratch(dense.m, dense.n, dense.k) * sizeof(double);

@@ -20,7 +20,7 @@ struct job {
     const float *dy;
 };
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
     return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
@@ -35,18 +35,18 @@ static void job_init(struct job *j, const struct covey__conv_shape *s)
 }
 
 /* A block of a piece, unrolled. */
-static size_t block_floats(const struct job *j)
+static uint64_t block_floats(const struct job *j)
 {
     size_t taps = j->u.k / j->u.layer.channels;
-    return round_up(j->channels * taps * j->u.images * j->u.pixels);
+    return round_up((uint64_t)j->channels * taps * j->u.images * j->u.pixels);
 }
 
-static size_t output_floats(const struct job *j)
+static uint64_t output_floats(const struct job *j)
 {
-    return j->u.images > 1 ? round_up(j->u.m * j->u.images * j->u.pixels) : 0;
+    return j->u.images > 1 ? round_up((uint64_t)j->u.m * j->u.images * j->u.pixels) : 0;
 }
 
-size_t covey__product_weights_scratch(const struct covey__conv_shape *s, unsigned threads)
+uint64_t covey__product_weights_scratch(const struct covey__conv_shape *s, unsigned threads)
 {
     struct job j;
     job_init(&j, s);

@@ -124,7 +124,7 @@ static covey_err allocate(struct covey_trainer *t)
     if (t->plan.arena_bytes > ARENA_MAX) {
         return COVEY_ERR_LIMIT;
     }
-    size_t bytes = covey__trainer_floats(t) * sizeof(float);
+    uint64_t bytes = covey__trainer_floats(t) * sizeof(float);
     t->arena = covey_large_new(t->plan.arena_bytes);
     t->vectors = covey_large_new(bytes);
     t->kept = calloc(t->plan.statistics + 1, sizeof(*t->kept));
@@ -135,7 +135,7 @@ static covey_err allocate(struct covey_trainer *t)
         t->calls == NULL || t->states == NULL) {
         return COVEY_ERR_NOMEM;
     }
-    memset(t->vectors, 0, bytes);
+    memset(t->vectors, 0, (size_t)bytes);
     if (t->options.threads > 1) {
         covey_err err = covey_threads_new(t->options.threads, &t->threads);
         if (err != COVEY_OK) {
@@ -214,7 +214,8 @@ uint32_t covey_trainer_classes(const struct covey_trainer *t)
 
 size_t covey_trainer_memory(const struct covey_trainer *t)
 {
-    return t->plan.arena_bytes + (covey__trainer_floats(t) + t->plan.statistics) * sizeof(float);
+    uint64_t floats = covey__trainer_floats(t) + t->plan.statistics;
+    return covey_size_of(t->plan.arena_bytes + floats * sizeof(float));
 }
 
 uint64_t covey_trainer_steps(const struct covey_trainer *t)

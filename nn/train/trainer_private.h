@@ -47,9 +47,9 @@ static inline float *covey__trainer_running(const struct covey_trainer *t)
     return covey__trainer_vector(t, COVEY__VECTORS);
 }
 
-static inline size_t covey__trainer_floats(const struct covey_trainer *t)
+static inline uint64_t covey__trainer_floats(const struct covey_trainer *t)
 {
-    return COVEY__VECTORS * t->plan.parameters + t->plan.statistics;
+    return (uint64_t)COVEY__VECTORS * t->plan.parameters + t->plan.statistics;
 }
 
 /* The rate of the next step. */

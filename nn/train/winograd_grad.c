@@ -41,9 +41,9 @@ static size_t ceil_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-static size_t round_up(size_t floats)
+static uint64_t round_up(uint64_t floats)
 {
-    return ceil_div(floats, ALIGN_FLOATS) * ALIGN_FLOATS;
+    return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
 
 /* Tiles of one image. */
@@ -54,10 +54,10 @@ static size_t tiles_of(const struct covey__conv_shape *s)
 
 static size_t chunk_of(const struct covey__conv_shape *s)
 {
-    size_t floats =
-        ((size_t)s->in_channels * 2 * POINTS + (size_t)s->out_channels * (POINTS + STEP * STEP)) *
-        tiles_of(s);
-    size_t images = CHUNK_FLOATS / floats;
+    uint64_t floats = ((uint64_t)s->in_channels * 2 * POINTS +
+                       (uint64_t)s->out_channels * (POINTS + STEP * STEP)) *
+                      tiles_of(s);
+    size_t images = (size_t)(CHUNK_FLOATS / floats);
     images = images > s->batch ? s->batch : images;
     return images == 0 ? 1 : images;
 }
@@ -75,13 +75,13 @@ struct room {
     float *tiles, *x, *dy, *sums, *taps, *square;
 };
 
-static size_t layout(const struct covey__conv_shape *s, float *scratch, struct room *out)
+static uint64_t layout(const struct covey__conv_shape *s, float *scratch, struct room *out)
 {
-    size_t tiles = chunk_of(s) * tiles_of(s), m = s->out_channels, c = s->in_channels;
-    size_t widest = c * POINTS > m * STEP * STEP ? c * POINTS : m * STEP * STEP;
-    const size_t sizes[6] = {widest * tiles, c * POINTS * tiles,      m * POINTS * tiles,
-                             POINTS * m * c, KERNEL * KERNEL * m * c, POINTS * POINTS};
-    size_t at[7] = {0};
+    uint64_t tiles = (uint64_t)chunk_of(s) * tiles_of(s), m = s->out_channels, c = s->in_channels;
+    uint64_t widest = c * POINTS > m * STEP * STEP ? c * POINTS : m * STEP * STEP;
+    const uint64_t sizes[6] = {widest * tiles, c * POINTS * tiles,      m * POINTS * tiles,
+                               POINTS * m * c, KERNEL * KERNEL * m * c, POINTS * POINTS};
+    uint64_t at[7] = {0};
     for (unsigned i = 0; i < 6; i++) {
         at[i + 1] = at[i] + round_up(sizes[i]);
     }
@@ -92,7 +92,7 @@ static size_t layout(const struct covey__conv_shape *s, float *scratch, struct r
     return at[6];
 }
 
-size_t covey__winograd_grad_scratch(const struct covey__conv_shape *s)
+uint64_t covey__winograd_grad_scratch(const struct covey__conv_shape *s)
 {
     return layout(s, NULL, NULL);
 }

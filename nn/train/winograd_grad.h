@@ -13,7 +13,7 @@
 #include "train/conv_grad.h"
 
 bool covey__winograd_grad_fits(const struct covey__conv_shape *s);
-size_t covey__winograd_grad_scratch(const struct covey__conv_shape *s); /* floats */
+uint64_t covey__winograd_grad_scratch(const struct covey__conv_shape *s); /* floats */
 void covey__winograd_grad_run(const struct covey__conv_shape *s,
                               const struct covey__conv_grad_call *call);
 

@@ -356,9 +356,8 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->member = find_member;
     s->device = nth_member;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : 1u << 30;
-    half = half < SIZE_MAX / 2 ? half : SIZE_MAX / 2; /* of the addresses, where they are fewer */
-    s->memory_bytes = config->memory_bytes != 0 ? config->memory_bytes : half;
+    uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    s->memory_bytes = covey__resident_bound(config->memory_bytes, machine, SIZE_MAX);
     s->resident.bounded = config->memory_bytes != 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;

@@ -51,6 +51,9 @@ struct covey_task *covey__task_list_pop(struct covey_task_list *list)
 float *covey__scratch_get(struct covey_scratch *scratch, size_t floats)
 {
     /* Also for 0 floats there is a place: a dense layer may be a thread's first work. */
+    if (floats > PTRDIFF_MAX / sizeof(float)) {
+        return NULL; /* or the bytes would come out small */
+    }
     if (scratch->data == NULL || scratch->floats < floats) {
         size_t rounded = floats / 16 * 16 + 16;
         float *bigger = aligned_alloc(64, rounded * sizeof(float));

@@ -59,7 +59,8 @@ static covey_err make(struct bench *b)
             return COVEY_ERR_NOMEM;
         }
     }
-    b->scratch = covey_large_new(covey_train_product_scratch(p, rows, COVEY_FIELD_PRIMES, 1) + 1);
+    uint64_t scratch = covey_train_product_scratch(p, rows, COVEY_FIELD_PRIMES, 1);
+    b->scratch = covey_large_new(scratch + 1);
     b->ms = calloc(b->config.bench.rounds, sizeof(*b->ms));
     if (b->scratch == NULL || b->ms == NULL) {
         return COVEY_ERR_NOMEM;

@@ -10,6 +10,7 @@
 enum {
     /* Beyond what it has at its start: tables, messages under way, what allocation wastes. */
     LATER_BYTES = 4 << 20,
+    UNKNOWN_BYTES = 1 << 30, /* where the system does not say what it has */
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
     PUT_OFF_MAX = 15, /* looks */
@@ -26,6 +27,12 @@ uint64_t covey__resident_bytes(void)
         fclose(f);
     }
     return read == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+uint64_t covey__resident_bound(uint64_t asked, uint64_t machine, uint64_t addresses)
+{
+    uint64_t bytes = asked != 0 ? asked : machine != 0 ? machine / 2 : UNKNOWN_BYTES;
+    return bytes < addresses / 2 ? bytes : addresses / 2;
 }
 
 static uint64_t at_least_one(uint64_t bytes)

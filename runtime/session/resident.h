@@ -11,6 +11,10 @@
 /* As the system counts it; 0: unknown. */
 uint64_t covey__resident_bytes(void);
 
+/* The memory a node offers: what was asked for, else half of the machine's (0: unknown); at most
+ * half of what can be addressed. */
+uint64_t covey__resident_bound(uint64_t asked, uint64_t machine, uint64_t addresses);
+
 struct covey_services;
 
 /* Once all tables are there: of services->memory_bytes, the bound, what is left for weights beside

@@ -21,7 +21,7 @@ static covey_err grow(struct covey__product_room *room, unsigned part, size_t by
         return COVEY_OK;
     }
     free(room->part[part]);
-    room->part[part] = covey_large_new(bytes + 1);
+    room->part[part] = covey_large_new((uint64_t)bytes + 1);
     room->bytes[part] = room->part[part] != NULL ? bytes : 0;
     return room->part[part] != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
 }

@@ -202,9 +202,9 @@ static double time_plan(const struct covey__conv_plan *plan)
         (size_t)s->out_channels * (s->in_channels / s->groups) * s->kernel[0] * s->kernel[1];
     size_t in = (size_t)s->batch * s->in_channels * s->height * s->width;
     size_t out = (size_t)s->batch * s->out_channels * s->out_height * s->out_width;
-    float *buffers[] = {bench_filled(weights), bench_filled(plan->packed_floats),
-                        bench_filled(in),      bench_filled(plan->scratch_floats),
-                        bench_filled(out),     bench_filled(s->out_channels)};
+    size_t packed = (size_t)plan->packed_floats, room = (size_t)plan->scratch_floats;
+    float *buffers[] = {bench_filled(weights), bench_filled(packed), bench_filled(in),
+                        bench_filled(room),    bench_filled(out),    bench_filled(s->out_channels)};
     covey__conv_pack(plan, buffers[0], buffers[1]);
     const struct covey__conv_call call = {
         .plan = plan,

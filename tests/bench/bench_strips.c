@@ -84,7 +84,7 @@ static void trial_init(struct trial *t, const struct covey__conv_shape *s, int a
 {
     size_t weights = (size_t)s->out_channels * s->in_channels * s->kernel[0] * s->kernel[1];
     covey__conv_plan_with(&t->plan, s, (enum covey__conv_algorithm)algorithm, 1);
-    t->floats = t->plan.packed_floats > 0 ? t->plan.packed_floats : weights;
+    t->floats = t->plan.packed_floats > 0 ? (size_t)t->plan.packed_floats : weights;
     t->floats = (t->floats + 15) / 16 * 16;
     t->copies = COLD_FLOATS / t->floats + 1;
     t->copies = t->copies < COPIES_MAX ? t->copies : COPIES_MAX;
@@ -95,7 +95,7 @@ static void trial_init(struct trial *t, const struct covey__conv_shape *s, int a
     free(packed);
     t->in = bench_filled((size_t)s->in_channels * s->height * s->width);
     t->out = bench_filled((size_t)s->out_channels * s->out_height * s->out_width);
-    t->scratch = bench_filled(t->plan.scratch_floats);
+    t->scratch = bench_filled((size_t)t->plan.scratch_floats);
     t->at = 0;
     t->best = 1e9;
 }

@@ -250,11 +250,12 @@ static float *run(const struct data *d, const struct variant *v, const struct ru
 static void check_plan(const struct data *d, const struct covey__conv_plan *plan,
                        struct covey_threads *threads)
 {
-    float *packed = aligned(plan->packed_floats, sizeof *packed);
-    float *scratch = aligned(plan->scratch_floats, sizeof *scratch);
+    size_t room = (size_t)plan->scratch_floats;
+    float *packed = aligned((size_t)plan->packed_floats, sizeof *packed);
+    float *scratch = aligned(room, sizeof *scratch);
     covey__conv_pack(plan, d->weights, packed);
     /* What scratch held before must not matter. */
-    memset(scratch, 0xff, plan->scratch_floats * sizeof *scratch);
+    memset(scratch, 0xff, room * sizeof *scratch);
     struct run r = {plan, plan->packed_floats > 0 ? packed : d->weights, scratch, NULL};
     bool large_tiles =
         plan->algorithm == COVEY__CONV_WINOGRAD4 || plan->algorithm == COVEY__CONV_WINOGRAD_LIVE;

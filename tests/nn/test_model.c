@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "builder.h"
+#include "covey/large.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -264,6 +265,49 @@ static void test_model_refuses_huge_memory(void **state)
     covey_graph_free(g);
 }
 
+static void refuse_to_run(struct covey_graph *g)
+{
+    struct covey_model *m = NULL;
+    struct covey_nn_error why = {""};
+    expect_ok(covey_graph_check(g, 0, &why), &why);
+    assert_int_equal(covey_model_new(g, NULL, &m, &why), COVEY_ERR_LIMIT);
+    assert_null(m);
+    covey_graph_free(g);
+}
+
+/* Small values, but an operator's scratch of more than 4 GiB: it is not taken for little where
+ * sizes have 32 bits. A window over far more padding than there is input, and the heap of a TopK.
+ */
+static void test_model_refuses_huge_scratch(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    struct covey_graph *g = graph_with_input(shape_of(4, 1, 256, 1, 1));
+    add_conv(g, g->input[0], (const uint32_t[]){256, 1, 2, 1}, &seed);
+    struct covey_op_attrs *a = &g->nodes[g->node_count - 1].attrs;
+    for (unsigned i = 0; i < 2; i++) {
+        a->stride[i] = a->dilation[i] = a->pads[i] = a->pads_end[i] = 4096;
+    }
+    refuse_to_run(g);
+    g = graph_with_input(shape_of(2, 1, 1 << 28, 0, 0));
+    g->values[g->input[0]].type = COVEY_TYPE_U8;
+    struct covey_op_attrs top = attrs_default();
+    top.axis = 1;
+    top.size = 1 << 28;
+    add_op(g, COVEY_OP_TOPK, &top, g->input, 1);
+    refuse_to_run(g);
+}
+
+/* What cannot be addressed is not there; rounded up it would be next to nothing. */
+static void test_large_memory_is_refused(void **state)
+{
+    (void)state;
+    assert_null(covey_large_new(SIZE_MAX));
+    assert_null(covey_large_new(UINT64_MAX));
+    assert_int_equal(covey_size_of(UINT64_MAX), SIZE_MAX);
+    assert_int_equal(covey_size_of(5), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +319,8 @@ int main(void)
         cmocka_unit_test(test_runs_on_two_threads),
         cmocka_unit_test(test_split_run_equals_local_run),
         cmocka_unit_test(test_model_refuses_huge_memory),
+        cmocka_unit_test(test_model_refuses_huge_scratch),
+        cmocka_unit_test(test_large_memory_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,12 +140,27 @@ static void test_product_refuses(void **state)
     covey_product_free(NULL);
 }
 
+/* A layer whose window spreads over far more padding than there is input asks for more scratch than
+ * a device has, which is not taken for little where sizes have 32 bits. */
+static void test_product_refuses_huge_scratch(void **state)
+{
+    (void)state;
+    struct covey_layer l = conv_layer((struct geometry){256, 1, 2, 4096, 4096, 4096}, 1, 1);
+    struct covey_product *p = NULL;
+    float *weights = calloc(l.k, sizeof(float));
+    assert_int_equal(covey_layer_check(&l), COVEY_OK);
+    assert_int_equal(covey_product_new(&l, weights, 1, &p), COVEY_ERR_LIMIT);
+    assert_null(p);
+    free(weights);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product_of_convolutions),
         cmocka_unit_test(test_product_of_dense_layers),
         cmocka_unit_test(test_product_refuses),
+        cmocka_unit_test(test_product_refuses_huge_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,27 @@ static void test_runs_away(void **state)
     scene_done(&s);
 }
 
+/* Training whose values need more than any device has is refused, also where a size has 32 bits. */
+static void test_refuses_huge_memory(void **state)
+{
+    (void)state;
+    enum { LAYERS = 40, SAMPLES = 1 << 20 };
+    struct covey_graph *g = graph_with_input(shape_of(2, 1, 256, 0, 0));
+    struct covey_train_options o;
+    struct covey_trainer *t = NULL;
+    struct covey_nn_error why = {""};
+    uint64_t seed = 13;
+    uint16_t x = g->input[0];
+    for (unsigned i = 0; i < LAYERS; i++) {
+        x = add_dense(g, x, 256, 256, &seed);
+    }
+    covey_train_options_init(&o);
+    o.batch = SAMPLES; /* every value has 1 GiB */
+    assert_int_equal(covey_trainer_new(g, &o, &t, &why), COVEY_ERR_LIMIT);
+    assert_null(t);
+    covey_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_batchnorm),
         cmocka_unit_test(test_runs_away),
+        cmocka_unit_test(test_refuses_huge_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

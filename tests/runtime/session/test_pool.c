@@ -40,6 +40,16 @@ static void done(struct covey_task *task)
     }
 }
 
+/* Room for more floats than can be addressed is refused: their bytes would come out small. */
+static void test_scratch_refuses_what_cannot_be(void **state)
+{
+    (void)state;
+    struct covey_scratch scratch = {0};
+    assert_null(covey__scratch_get(&scratch, SIZE_MAX / sizeof(float)));
+    assert_null(covey__scratch_get(&scratch, SIZE_MAX));
+    assert_null(scratch.data);
+}
+
 /* Every task is worked on by a pool's thread and comes back once, on the loop's. */
 static void test_pool_brings_every_task_back(void **state)
 {
@@ -122,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scratch_of_nothing_is_there),
         cmocka_unit_test(test_light_work_is_done_at_once),
+        cmocka_unit_test(test_scratch_refuses_what_cannot_be),
         cmocka_unit_test(test_pool_brings_every_task_back),
         cmocka_unit_test(test_pool_free_finishes_the_queue),
     };

@@ -49,6 +49,20 @@ static void test_resident_keeps_its_bound(void **state)
     }
 }
 
+/* What was asked for, else half of the machine's, and never more than half of the addresses: with
+ * 32 bits a node that was given 8 GiB would promise what it cannot hold. */
+static void test_resident_is_bounded_by_addresses(void **state)
+{
+    (void)state;
+    const uint64_t gib = UINT64_C(1) << 30;
+    assert_int_equal(covey__resident_bound(0, 8 * gib, UINT64_MAX), 4 * gib);
+    assert_int_equal(covey__resident_bound(3 * gib, 8 * gib, UINT64_MAX), 3 * gib);
+    assert_int_equal(covey__resident_bound(0, 0, UINT64_MAX), gib);
+    assert_int_equal(covey__resident_bound(0, 8 * gib, UINT32_MAX), UINT32_MAX / 2);
+    assert_int_equal(covey__resident_bound(8 * gib, 8 * gib, UINT32_MAX), UINT32_MAX / 2);
+    assert_int_equal(covey__resident_bound(gib, 8 * gib, UINT32_MAX), gib);
+}
+
 static struct covey_event told;
 
 static void on_event(void *user, const struct covey_event *event)
@@ -105,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resident_waits_for_requests),
         cmocka_unit_test(test_resident_keeps_its_bound),
+        cmocka_unit_test(test_resident_is_bounded_by_addresses),
         cmocka_unit_test(test_memory_and_store_are_offered),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
