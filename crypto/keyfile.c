@@ -127,7 +127,9 @@ covey_err covey__folder_make(struct covey__folder *f, const char *path,
     }
     memcpy(f->path + strlen(f->path), suffix, sizeof(suffix));
     if (mkdtemp(f->path) == NULL) {
-        return system_error(f, "", "make");
+        f->path[strlen(f->path) - (sizeof(suffix) - 1)] = '\0'; /* as it was called */
+        err = system_error(f, "", "make");
+        return err == COVEY_ERR_NOT_FOUND ? COVEY_ERR_IO : err;
     }
     f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->fd < 0) {

@@ -76,6 +76,7 @@ enum covey_exit covey__cli_exit_of(covey_err err)
     case COVEY_ERR_UNSUPPORTED:
     case COVEY_ERR_RANGE:
     case COVEY_ERR_LIMIT:
+    case COVEY_ERR_NOT_FOUND: /* what was named is not there */
         return COVEY_EXIT_INPUT;
     case COVEY_ERR_AUTH:
     case COVEY_ERR_REPLAY:
@@ -90,7 +91,6 @@ enum covey_exit covey__cli_exit_of(covey_err err)
     case COVEY_ERR_STATE:
     case COVEY_ERR_TIMEOUT:
     case COVEY_ERR_CANCELLED:
-    case COVEY_ERR_NOT_FOUND:
     case COVEY_ERR_EXISTS:
     case COVEY_ERR_BUSY:
     case COVEY_ERR_IO:
@@ -156,7 +156,7 @@ enum covey_exit covey__cli_dispatch(struct covey__cli *cli, const char *program,
         return COVEY_EXIT_DONE;
     }
     if (argc < 2 || argv[1][0] == '-') {
-        return covey__cli_usage(cli, "%s needs a command: see '%s --help'", program, program);
+        return covey__cli_usage(cli, "'%s' needs a command: see '%s --help'", program, program);
     }
     for (const struct covey__cli_command *c = table; c->name != NULL; c++) {
         if (strcmp(c->name, argv[1]) != 0) {

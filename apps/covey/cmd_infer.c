@@ -273,9 +273,8 @@ static enum covey_exit open_inputs(struct infer *f, struct covey_input **inputs,
             err = covey_input_item(inputs[i], 0, &item, &why);
         }
         if (err != COVEY_OK) {
-            return err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_IO
-                       ? covey__cli_fail(f->cli, COVEY_EXIT_INPUT, "%s", why.text)
-                       : fail(f, err, why.text);
+            return err == COVEY_ERR_IO ? covey__cli_fail(f->cli, COVEY_EXIT_INPUT, "%s", why.text)
+                                       : fail(f, err, why.text);
         }
         f->labelled = f->labelled || item.label >= 0;
     }
@@ -400,13 +399,8 @@ enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
         return COVEY_EXIT_USAGE;
     }
     covey_err err = open_target(&f, argv[1]);
-    enum covey_exit code = COVEY_EXIT_FAILED;
-    if (err == COVEY_ERR_NOT_FOUND || err == COVEY_ERR_IO) {
-        code = covey__cli_fail(cli, COVEY_EXIT_INPUT, "%s", f.target.why.text);
-    } else {
-        code = err == COVEY_OK ? run(&f, argv + 2, (size_t)argc - 2)
-                               : fail(&f, err, f.target.why.text);
-    }
+    enum covey_exit code =
+        err == COVEY_OK ? run(&f, argv + 2, (size_t)argc - 2) : fail(&f, err, f.target.why.text);
     covey__target_close(&f.target);
     covey__tally_done(&f.tally);
     covey__detach_done(&f.kept);

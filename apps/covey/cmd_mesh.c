@@ -110,6 +110,11 @@ static enum covey_exit run_enrol(struct covey__cli *cli, int argc, char **argv)
     config.valid_days = days;
     struct covey_identity_error why = {""};
     covey_err err = covey_enrol(&config, &why);
+    if (err == COVEY_ERR_NOT_FOUND) {
+        return covey__cli_fail(cli, COVEY_EXIT_INPUT,
+                               "%s: is it a mesh authority, as 'covey mesh init' makes them?",
+                               why.text);
+    }
     return err == COVEY_OK ? enrolled(cli, &config) : fail(cli, err, &why);
 }
 

@@ -23,6 +23,9 @@ covey_err covey__control_refuse(struct covey__control *c, covey_err err, const c
 static covey_err check_state(struct covey__control *c, const char *state)
 {
     struct stat st;
+    if (state[0] == 0) {
+        return covey__control_refuse(c, COVEY_ERR_CLOSED, "no node here: --state is empty");
+    }
     if (stat(state, &st) != 0) {
         return errno == EACCES
                    ? covey__control_refuse(c, COVEY_ERR_DENIED,

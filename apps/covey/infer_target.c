@@ -47,7 +47,7 @@ covey_err covey__target_open_local(struct covey__target *t, const char *model)
     set_name(t, model);
     covey_err err = covey__local_open(&t->local, model, &t->why);
     if (err != COVEY_OK) {
-        return err;
+        return err == COVEY_ERR_IO ? COVEY_ERR_MALFORMED : err; /* the file is a bad input */
     }
     t->input = *covey_model_input(t->local.model);
     t->output = *covey_model_output(t->local.model);

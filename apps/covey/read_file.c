@@ -109,7 +109,9 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
     }
     int fd = mkstemp(out->temporary);
     if (fd < 0) {
-        return fail_errno(out_why, path, errno);
+        covey_err ignored = fail_errno(out_why, path, errno);
+        (void)ignored;
+        return COVEY_ERR_IO; /* a folder that is not there is no input that is not there */
     }
     out->error = 0;
     out->file = fdopen(fd, "wb");

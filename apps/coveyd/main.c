@@ -160,7 +160,9 @@ static int parse(int argc, char **argv, struct options *o)
         return bad(argv[optind], "unexpected argument (coveyd --help)");
     }
     const char *environment = getenv("COVEY_STATE");
-    o->state = o->state != NULL ? o->state : environment != NULL ? environment : "/var/lib/covey";
+    if (o->state == NULL) {
+        o->state = environment != NULL && environment[0] != 0 ? environment : "/var/lib/covey";
+    }
     return 0;
 }
 

@@ -65,6 +65,8 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv);
 #define COVEY_LAB_DIR_HELP                                                                         \
     "  --dir DIR   the lab's directory ($XDG_RUNTIME_DIR/covey-lab or /tmp/covey-lab-UID)\n"
 
+/* Of a lab that could not be made or found. */
+enum covey_exit covey__lab_exit_of(covey_err err);
 enum covey_exit covey__lab_fail(const struct covey__cli *cli, const struct covey__lab *lab,
                                 covey_err err);
 /* "2" or "node2" to 1; -1. */

@@ -18,18 +18,24 @@ static bool parse(struct covey__cli *cli, const char **out_dir, int *argc, char 
     return covey__cli_options(cli, options, 1, argc, argv);
 }
 
+enum covey_exit covey__lab_exit_of(covey_err err)
+{
+    switch ((int)err) {
+    case COVEY_ERR_NOT_FOUND:
+        return COVEY_EXIT_MISSING;
+    case COVEY_ERR_TIMEOUT:
+        return COVEY_EXIT_NO_NODE;
+    case COVEY_ERR_RANGE:
+        return COVEY_EXIT_USAGE;
+    default:
+        return covey__cli_exit_of(err);
+    }
+}
+
 enum covey_exit covey__lab_fail(const struct covey__cli *cli, const struct covey__lab *lab,
                                 covey_err err)
 {
-    enum covey_exit code = covey__cli_exit_of(err);
-    if (err == COVEY_ERR_NOT_FOUND) {
-        code = COVEY_EXIT_MISSING;
-    } else if (err == COVEY_ERR_TIMEOUT) {
-        code = COVEY_EXIT_NO_NODE;
-    } else if (err == COVEY_ERR_RANGE) {
-        code = COVEY_EXIT_USAGE;
-    }
-    return covey__cli_fail(cli, code, "%s", lab->why);
+    return covey__cli_fail(cli, covey__lab_exit_of(err), "%s", lab->why);
 }
 
 typedef covey_err (*load_fn)(struct covey__lab *lab);

@@ -49,7 +49,7 @@ static covey_err load(struct covey__demo *d, const struct demo_options *o)
         err = covey_input_open(o->data, &d->digits, &why);
     }
     if (err != COVEY_OK) {
-        return refuse(d, err, why.text);
+        return refuse(d, err == COVEY_ERR_IO ? COVEY_ERR_MALFORMED : err, why.text);
     }
     size_t total = covey_input_count(d->digits);
     if (total <= TRAINED) {
@@ -341,9 +341,10 @@ static enum covey_exit run(struct covey__demo *d, const struct demo_options *o, 
         {.name = "coordinator-killed", .kills_coordinator = true},
         {.name = "restarted", .victim = COVEY_DEMO_NO_VICTIM}};
     covey_err err = load(d, o);
-    if (err == COVEY_OK) {
+    bool loaded = err == COVEY_OK, is_up = false;
+    if (loaded) {
         err = start(d, o, dir);
-        bool is_up = err == COVEY_OK;
+        is_up = err == COVEY_OK;
         int coordinator = -1;
         err = is_up ? choose_asker(d, &coordinator) : err;
         err = err == COVEY_OK ? run_phases(d, phases) : err;
@@ -352,9 +353,8 @@ static enum covey_exit run(struct covey__demo *d, const struct demo_options *o, 
             covey__lab_down(&d->lab);
         }
     }
-    enum covey_exit code = err == COVEY_OK
-                               ? report(d, phases)
-                               : covey__cli_fail(d->cli, covey__cli_exit_of(err), "%s", d->why);
+    enum covey_exit code = loaded && !is_up ? covey__lab_exit_of(err) : covey__cli_exit_of(err);
+    code = err == COVEY_OK ? report(d, phases) : covey__cli_fail(d->cli, code, "%s", d->why);
     for (int i = 0; i < PHASES; i++) {
         covey__tally_done(&phases[i].tally);
     }

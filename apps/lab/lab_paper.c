@@ -152,8 +152,10 @@ static covey_err run(struct covey__paper *p)
 static enum covey_exit finish(struct covey__cli *cli, struct covey__paper *p, covey_err err)
 {
     if (err != COVEY_OK) {
-        enum covey_exit code =
-            err == COVEY_ERR_NOT_FOUND ? COVEY_EXIT_MISSING : covey__cli_exit_of(err);
+        bool no_lab = p->lab_dir[0] != 0 && !p->own_lab;
+        enum covey_exit code = no_lab                       ? covey__lab_exit_of(err)
+                               : err == COVEY_ERR_NOT_FOUND ? COVEY_EXIT_MISSING
+                                                            : covey__cli_exit_of(err);
         return covey__cli_fail(cli, code, "%s", p->why);
     }
     unsigned missed = covey__paper_missed(p);

@@ -265,8 +265,10 @@ static covey_err run(struct covey__report *r)
 static enum covey_exit finish(struct covey__cli *cli, struct covey__report *r, covey_err err)
 {
     if (err != COVEY_OK) {
-        enum covey_exit code =
-            err == COVEY_ERR_NOT_FOUND ? COVEY_EXIT_MISSING : covey__cli_exit_of(err);
+        bool no_lab = r->lab_dir[0] != 0 && !r->own_lab;
+        enum covey_exit code = no_lab                       ? covey__lab_exit_of(err)
+                               : err == COVEY_ERR_NOT_FOUND ? COVEY_EXIT_MISSING
+                                                            : covey__cli_exit_of(err);
         return covey__cli_fail(cli, code, "%s", r->why);
     }
     size_t lost = covey__report_lost(r), wrong = covey__report_wrong(r);

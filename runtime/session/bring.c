@@ -128,7 +128,7 @@ static void look(struct job *j)
     struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
     size_t count = config->sources(config->user, &j->id, source, COVEY_PLAN_DEVICES_MAX);
     if (count == 0) {
-        end(j, COVEY_ERR_NOT_FOUND, "no device that may have this model can be reached now");
+        end(j, COVEY_ERR_CLOSED, "no device that may have this model can be reached now");
         return;
     }
     covey__fetching_begin(&j->fetching, source, count);
@@ -139,7 +139,7 @@ static void look(struct job *j)
 static void widen(struct job *j)
 {
     if (!covey__fetching_widen(&j->fetching)) {
-        end(j, COVEY_ERR_NOT_FOUND,
+        end(j, COVEY_ERR_CLOSED,
             "no device that is here has all of this model's weights; is the one that added it up?");
         return;
     }
@@ -214,7 +214,7 @@ covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *i
         return COVEY_ERR_LIMIT;
     }
     if (b->config.sources(b->config.user, id, &source, 1) == 0) {
-        return COVEY_ERR_NOT_FOUND;
+        return COVEY_ERR_CLOSED;
     }
     struct job fresh = {.bring = b, .used = true, .id = *id};
     covey_err err = covey__fetching_init(&fresh.fetching, b->config.services);

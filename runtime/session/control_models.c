@@ -269,9 +269,10 @@ void covey__control_get_model(struct covey_client *client, const struct covey_co
     covey_err err = known ? covey__bring_model(d->bring, &in->digest, client->serial, in->id)
                           : COVEY_ERR_NOT_FOUND;
     if (err == COVEY_ERR_NOT_FOUND) {
+        covey__control_error(client, in->id, err, "no model of this id is known here");
+    } else if (err == COVEY_ERR_CLOSED) {
         covey__control_error(client, in->id, err,
-                             known ? "no device that may have this model can be reached now"
-                                   : "no model of this id is known here");
+                             "no device that may have this model can be reached now");
     } else if (err != COVEY_OK) {
         covey__control_error(client, in->id, err, "too many models are being brought here");
     }

@@ -62,3 +62,8 @@ becomes 2 "other node2 True"
 succeed "$COVEY" lab restart 3 --dir "$lab"
 becomes 3 "other node2 False"
 expect 6 "no model" at 3 infer digits "$digits" --limit 1
+
+# Whoever alone has it is gone: no bad input, but nobody who could give it.
+succeed "$COVEY" lab kill 2 --dir "$lab"
+expect 4 "reached now|is the one that added it up" at 1 plan other
+expect 4 "reached now|is the one that added it up" at 1 infer other "$digits" --limit 1

@@ -69,6 +69,11 @@ expect 1 "big.onnx cannot be written: File too large" small_files "$COVEY" model
 expect 1 "." "$COVEY" mesh init "$dir/authority" --name home
 expect 1 "." "$COVEY" mesh enrol "$dir/authority" --device other --tier edge --trust full \
     --out "$dir/kitchen"
+expect 6 "covey mesh init" "$COVEY" mesh enrol "$dir/nowhere" --device x --tier edge --trust full \
+    --out "$dir/x"
+expect 1 "cannot make $dir/nowhere/x: No such" "$COVEY" mesh enrol "$dir/authority" --device x \
+    --tier edge --trust full --out "$dir/nowhere/x"
+expect 1 "cannot make $dir/nowhere/x: No such" "$COVEY" mesh init "$dir/nowhere/x" --name home
 expect 2 "tier is" "$COVEY" mesh enrol "$dir/authority" --device x --tier moon --trust full \
     --out "$dir/x"
 [ ! -e "$dir/x" ] || wrong "a refused enrolment left a state directory"
@@ -107,3 +112,8 @@ expect 1 "." "$COVEY" infer "$model" "$digits" --local --limit 1 --output "$dir/
 ln "$COVEY" "$dir/covey" 2>/dev/null || cp "$COVEY" "$dir/covey"
 expect 3 "coveyd is not beside covey" "$dir/covey" lab up --devices 2 --dir "$lab" --mode loopback
 [ ! -e "$lab" ] || wrong "a lab that could not be made left its directory"
+status=0
+"$dir/covey" lab demo --model "$model" --data "$digits" --mode loopback >"$dir/out" 2>"$dir/err" ||
+    status=$?
+[ "$status" -eq 3 ] || wrong "a demo without coveyd gave $status: $(cat "$dir/err")"
+expect 6 "missing.onnx" "$dir/covey" lab demo --model "$dir/missing.onnx" --data "$digits"

@@ -21,7 +21,11 @@ grep -q "^model 'a_b' added" "$dir/out" || wrong "a model is not called as it is
 expect 6 "missing.onnx" at 1 model add "$dir/missing.onnx"
 expect 6 "not a regular file" at 1 model add "$dir"
 expect 6 "no model" at 1 infer nosuchmodel "$digits"
-expect 1 "no model|not found|unknown" at 1 plan nosuchmodel
+for command in "plan" "model show" "model remove"; do
+    # shellcheck disable=SC2086
+    expect 6 "no model 'nosuchmodel'" at 1 $command nosuchmodel
+done
+expect_json 6 at 1 plan nosuchmodel
 
 # Bytes that are no frame end that connection, not the node.
 python3 - "$lab/node1/control.sock" <<'END'

@@ -53,7 +53,7 @@ same "model show knows its labels" 'd["labels"]' 10
 expect 6 "there are 2 labels" at 1 model add "$model" --name bad --labels "$dir/two.txt"
 expect 2 "mean" at 1 model add "$model" --name bad --mean x
 succeed at 1 model remove digits
-expect 1 "no model" at 1 model remove digits
+expect 6 "no model" at 1 model remove digits
 succeed at 1 model list --json
 same "it is gone" 'len(d["models"])' 0
 

@@ -29,10 +29,10 @@ succeed at 1 sessions
 grep -q "^$id .* digits " "$dir/out" || grep -q "$id" "$dir/out" || wrong "the new work is not listed"
 grep -q " open " "$dir/out" || wrong "the session of the model is not listed: $(cat "$dir/out")"
 succeed at 1 session stop "$id"
-expect 1 "no session" at 1 session show "$id"
-expect 1 "no session" at 1 session get "$id" --out "$dir/none.npy"
-expect 1 "no session of this id" at 1 session stop "$id"
-expect 1 "no session" at 2 session show first
+expect 6 "no session" at 1 session show "$id"
+expect 6 "no session" at 1 session get "$id" --out "$dir/none.npy"
+expect 6 "no session of this id" at 1 session stop "$id"
+expect 6 "no session" at 2 session show first
 expect 2 "usage" at 1 session get first
 expect 2 "detach" at 1 infer digits "$digits" --detach --stream
 [ ! -e "$dir/none.npy" ] || wrong "a failed get wrote a file"
