@@ -100,6 +100,19 @@ bool covey__find_file(const char *dir, const char *name, char out[static COVEY_R
     return false;
 }
 
+static bool is_stream(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static void drop(const struct covey_file_writer *w)
+{
+    if (w->temporary[0] != '\0') {
+        unlink(w->temporary);
+    }
+}
+
 covey_err covey__file_create(const char *path, struct covey_file_writer *out,
                              struct covey_nn_error *out_why)
 {
@@ -107,17 +120,21 @@ covey_err covey__file_create(const char *path, struct covey_file_writer *out,
     if (wrote < 0 || (size_t)wrote >= sizeof out->temporary) {
         return covey__why(COVEY_ERR_LIMIT, out_why, "%.120s: the path is too long", path);
     }
-    int fd = mkstemp(out->temporary);
+    bool stream = is_stream(path);
+    int fd = stream ? open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC) : mkstemp(out->temporary);
     if (fd < 0) {
         covey_err ignored = fail_errno(out_why, path, errno);
         (void)ignored;
         return COVEY_ERR_IO; /* a folder that is not there is no input that is not there */
     }
+    if (stream) {
+        out->temporary[0] = '\0';
+    }
     out->error = 0;
     out->file = fdopen(fd, "wb");
     if (!out->file) {
         close(fd);
-        unlink(out->temporary);
+        drop(out);
         return covey__why(COVEY_ERR_NOMEM, out_why, "%.120s: out of memory", path);
     }
     return COVEY_OK;
@@ -135,19 +152,23 @@ covey_err covey__file_commit(struct covey_file_writer *w, const char *path,
                              struct covey_nn_error *out_why)
 {
     int number = w->error;
+    bool temporary = w->temporary[0] != '\0';
     errno = 0;
-    if (number == 0 && (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0 ||
-                        fchmod(fileno(w->file), 0644) != 0)) {
+    if (number == 0 && fflush(w->file) != 0) {
+        number = errno ? errno : EIO;
+    }
+    if (number == 0 && temporary &&
+        (fsync(fileno(w->file)) != 0 || fchmod(fileno(w->file), 0644) != 0)) {
         number = errno ? errno : EIO;
     }
     if (fclose(w->file) != 0 && number == 0) {
         number = errno;
     }
-    if (number == 0 && rename(w->temporary, path) != 0) {
+    if (number == 0 && temporary && rename(w->temporary, path) != 0) {
         number = errno;
     }
     if (number != 0) {
-        unlink(w->temporary);
+        drop(w);
         return fail_errno(out_why, path, number);
     }
     return COVEY_OK;

@@ -28,11 +28,12 @@ bool covey__find_file(const char *dir, const char *name, char out[static COVEY_R
 covey_err covey__file_read(const char *path, size_t max, struct covey_buf *out,
                            struct covey_nn_error *out_why) COVEY_CHECK;
 
-/* A file beside path that replaces it on commit. Takes nothing if it fails. */
+/* A file beside path that replaces it on commit; a device or a pipe is written to itself. Takes
+ * nothing if it fails. */
 struct covey_file_writer {
     FILE *file;
-    int error; /* errno of the first failure, else 0 */
-    char temporary[4096];
+    int error;            /* errno of the first failure, else 0 */
+    char temporary[4096]; /* "": there is none */
 };
 covey_err covey__file_create(const char *path, struct covey_file_writer *out,
                              struct covey_nn_error *out_why) COVEY_CHECK;

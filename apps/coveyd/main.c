@@ -145,7 +145,7 @@ static int parse(int argc, char **argv, struct options *o)
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
-            exit(0);
+            exit(fflush(stdout) == 0 ? 0 : 1);
         }
         if (option == 'v') {
             puts("coveyd " COVEY_VERSION);

@@ -61,9 +61,30 @@ static covey_err fill_temporary(int fd, struct covey_bytes content, unsigned mod
     return err;
 }
 
+bool covey_file_is_stream(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static covey_err write_stream(const char *path, struct covey_bytes content)
+{
+    int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    covey_err err = fd >= 0 ? write_all(fd, content) : COVEY_ERR_IO;
+    int saved = errno;
+    if (fd >= 0 && close(fd) != 0 && err == COVEY_OK) {
+        return COVEY_ERR_IO;
+    }
+    errno = saved;
+    return err;
+}
+
 covey_err covey_file_write(const char *path, struct covey_bytes content, unsigned mode)
 {
     char temporary[PATH_MAX];
+    if (covey_file_is_stream(path)) {
+        return write_stream(path, content);
+    }
     int n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
     if (n < 0 || (size_t)n >= sizeof(temporary)) {
         errno = ENAMETOOLONG;

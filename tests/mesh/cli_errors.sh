@@ -65,6 +65,31 @@ expect 1 "big.onnx cannot be written: File too large" small_files "$COVEY" model
     --input 1x28x28 --classes 10 --out "$dir/big.onnx"
 [ -z "$(find "$dir" -name 'big*')" ] || wrong "what could not be written was left: $(ls "$dir")"
 
+# A pipe or a device is written to: it is never replaced.
+for pipe in pipe.npy pipe.onnx; do
+    mkfifo "$dir/$pipe"
+    timeout 60 cat "$dir/$pipe" >"$dir/piped.${pipe#pipe.}" &
+    if [ "$pipe" = pipe.npy ]; then
+        succeed "$COVEY" infer "$model" "$digits" --local --limit 20 --output "$dir/$pipe"
+    else
+        succeed "$COVEY" model build lenet5 --input 1x28x28 --classes 10 --out "$dir/$pipe"
+    fi
+    [ -p "$dir/$pipe" ] || wrong "a file took the place of a pipe"
+    wait "$!" || wrong "nothing came out of $pipe"
+    rm -f "$dir/$pipe"
+done
+succeed "$COVEY" infer "$model" "$digits" --local --limit 20 --output "$dir/file.npy"
+cmp -s "$dir/file.npy" "$dir/piped.npy" || wrong "the pipe had other numbers than a file"
+succeed "$COVEY" model show "$dir/piped.onnx"
+if mknod "$dir/full.npy" c 1 7 2>/dev/null && (echo >"$dir/full.npy") 2>&1 | grep -q "No space"; then
+    ln -s full.npy "$dir/full.onnx"
+    expect 1 "full.npy: No space left" "$COVEY" infer "$model" "$digits" --local \
+        --output "$dir/full.npy"
+    expect 1 "full.onnx cannot be written: No space left" "$COVEY" model build lenet5 \
+        --input 1x28x28 --classes 10 --out "$dir/full.onnx"
+    [ -c "$dir/full.npy" ] || wrong "a file took the place of a device"
+fi
+
 # What is there already is kept: 1.
 expect 1 "." "$COVEY" mesh init "$dir/authority" --name home
 expect 1 "." "$COVEY" mesh enrol "$dir/authority" --device other --tier edge --trust full \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,6 +58,26 @@ static void test_file_write_and_read(void **state)
     assert_int_equal(covey_file_read(path, 0, &content, &len), COVEY_OK);
     assert_int_equal(len, 0);
     free(content);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* A pipe is written to and stays one. */
+static void test_file_write_to_a_pipe(void **state)
+{
+    char path[128], back[8] = "";
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/pipe", (const char *)*state);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true(covey_file_is_stream(path));
+    assert_false(covey_file_is_stream(*state));
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    assert_int_equal(covey_file_write(path, covey_bytes_of("through", 7), 0600), COVEY_OK);
+    assert_int_equal(read(fd, back, sizeof(back)), 7);
+    assert_memory_equal(back, "through", 7);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    close(fd);
     assert_int_equal(unlink(path), 0);
 }
 
@@ -190,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_file_write_and_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file_write_to_a_pipe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_file_refuses, setup, teardown),
         cmocka_unit_test(test_body_grows),
         cmocka_unit_test(test_loop_order),
