@@ -85,10 +85,26 @@ static enum covey_exit run_add(struct covey__cli *cli, int argc, char **argv)
     return code;
 }
 
+/* Where it was added too; "": nowhere that this node knows of. */
+static void find_other(struct covey__control *c, const struct covey_digest *id,
+                       char out[static COVEY_NAME_MAX + 1])
+{
+    out[0] = 0;
+    covey_err err = covey__control_call(c, COVEY_CONTROL_MODEL_LIST, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_MODEL_LIST_REPLY, TIMEOUT_MS);
+    for (size_t i = 0; err == COVEY_OK && i < c->reply->models.count; i++) {
+        const struct covey_control_model *m = &c->reply->models.model[i];
+        if (covey_digest_equal(&m->id, id)) {
+            memcpy(out, m->publisher, sizeof(m->publisher));
+        }
+    }
+}
+
 static enum covey_exit remove_model(struct covey__cli *cli, struct covey__control *c,
                                     const char *name)
 {
     struct covey_control_model model;
+    char other[COVEY_NAME_MAX + 1];
     covey_err err = covey__model_find(c, name, &model);
     if (err == COVEY_OK) {
         c->request->digest = model.id;
@@ -97,6 +113,12 @@ static enum covey_exit remove_model(struct covey__cli *cli, struct covey__contro
     }
     if (err != COVEY_OK) {
         return covey__cli_fail_call(cli, c, err);
+    }
+    find_other(c, &model.id, other);
+    if (!cli->json && other[0] != 0) {
+        printf("model '%s' removed here; it was added at %s too, and stays known\n", model.name,
+               other);
+        return COVEY_EXIT_DONE;
     }
     if (!cli->json) {
         printf("model '%s' removed\n", model.name);
@@ -108,6 +130,8 @@ static enum covey_exit remove_model(struct covey__cli *cli, struct covey__contro
     cJSON_AddStringToObject(document, "model", model.name);
     cJSON_AddStringToObject(document, "id", id);
     cJSON_AddBoolToObject(document, "removed", true);
+    cJSON_AddItemToObject(document, "still_added_at",
+                          other[0] != 0 ? cJSON_CreateString(other) : cJSON_CreateNull());
     return covey__cli_print(cli, document);
 }
 
@@ -210,7 +234,8 @@ enum covey_exit covey__cmd_model(struct covey__cli *cli, int argc, char **argv)
          run_list},
         {"remove", "forget a model",
          "usage: covey model remove NAME [--json]\n"
-         "Takes a model that was added at this node, by name or id, out of the catalogue.\n",
+         "Takes a model that was added at this node, by name or id, out of the catalogue. If it\n"
+         "was added at another node too it is removed here only, and that is said.\n",
          run_remove},
         {"show", "operators, shapes, parameters and FLOPs of a model", covey__help_model_show,
          covey__cmd_model_show},

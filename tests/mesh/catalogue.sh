@@ -50,6 +50,26 @@ print([m["id"] for m in json.load(sys.stdin)["models"] if m["publisher"] == "nod
 succeed at 2 model remove "$id"
 becomes 3 "digits node1 True"
 
+# One model that two devices added goes when both removed it, and what happened is said.
+succeed at 2 model add "$model" --name both
+succeed at 3 model add "$model" --name both
+both() { "$@" | grep '^both ' || true; }
+is_both() { [ "$(both models "$1")" = "$2" ]; }
+soon is_both 2 "both node2 True" || wrong "node 2 lists: $(models 2)"
+# Of the other's adding node 2 hears only by gossip: node 3's other model tells that it came.
+succeed at 3 model add "$model" --name later
+heard() { models 2 | grep -q '^later '; }
+soon heard || wrong "node 2 does not hear of what node 3 added"
+succeed at 2 model remove both --json
+python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["removed"] is True and d["still_added_at"] == "node3", d' \
+    "$dir/out" || wrong "it is not said where the model stays"
+soon is_both 2 "both node3 False" || wrong "node 2 lists: $(models 2)"
+succeed at 3 model remove both
+grep -qx "model 'both' removed" "$dir/out" || wrong "said of the last: $(cat "$dir/out")"
+soon is_both 2 "" || wrong "node 2 lists: $(models 2)"
+succeed at 3 model remove later
+becomes 3 "digits node1 True"
+
 # A device that was away hears of what was added and removed meanwhile.
 succeed at 2 model add "$model" --name other
 succeed "$COVEY" lab restart 1 --dir "$lab"
