@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "infer_classes.h"
 #include "infer_detach.h"
 #include "infer_gather.h"
 #include "infer_report.h"
@@ -266,7 +267,13 @@ static enum covey_exit open_inputs(struct infer *f, struct covey_input **inputs,
     for (size_t i = 0; i < count; i++) {
         struct covey_nn_error why = {""};
         struct covey_item item;
+        bool told = true;
         covey_err err = covey_input_open(specs[i], &inputs[i], &why);
+        if (err == COVEY_OK) {
+            err = covey__infer_classes(inputs[i], &f->target.notes.labels, f->target.output_floats,
+                                       &told);
+            f->tally.unmatched = f->tally.unmatched || !told;
+        }
         if (err == COVEY_OK) {
             covey_input_split(inputs[i], f->target.input_floats);
             items += covey_input_count(inputs[i]);

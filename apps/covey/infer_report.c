@@ -206,7 +206,7 @@ cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *t
     cJSON_AddStringToObject(o, "model", t->name);
     cJSON_AddNumberToObject(o, "answers", (double)tally->count);
     cJSON_AddNumberToObject(o, "lost", (double)tally->lost);
-    if (tally->labelled > 0) {
+    if (tally->labelled > 0 && !tally->unmatched) {
         cJSON_AddNumberToObject(o, "accuracy", covey__tally_accuracy(tally));
     } else {
         cJSON_AddNullToObject(o, "accuracy");
@@ -274,7 +274,9 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
 void covey__print_tally(const struct covey__target *t, struct covey__tally *tally)
 {
     printf("%s: %zu answers", t->name, tally->count);
-    if (tally->labelled > 0) {
+    if (tally->unmatched) {
+        printf(", accuracy unknown (the folder's names are not those of the model's classes)");
+    } else if (tally->labelled > 0) {
         printf(", accuracy %.2f %%", 100 * covey__tally_accuracy(tally));
     }
     printf(", median %.2f ms, worst %.2f ms, %u devices; units recovered: %llu of dead devices, "

@@ -16,6 +16,8 @@ struct covey_input {
     struct covey_dataset set;    /* count 0: none */
     struct covey__folder folder; /* count 0: none */
     float *item;                 /* of the data set */
+    bool by_folder;              /* of either: sub-folders are the classes */
+    int32_t *label;              /* of each class, NULL: as they are counted */
 };
 
 void covey_input_close(struct covey_input *in)
@@ -25,6 +27,7 @@ void covey_input_close(struct covey_input *in)
     }
     free(in->whole.data);
     free(in->item);
+    free(in->label);
     covey_dataset_done(&in->set);
     covey__folder_done(&in->folder);
     free(in);
@@ -102,6 +105,7 @@ static covey_err open_folder(struct covey_input *in, const char *spec, struct co
     }
     covey_err err = covey__spec_place(spec, NULL, place, why);
     bool sized = !err && place->ask.height != 0;
+    in->by_folder = true;
     if (!err && !sized) {
         err = covey__folder_list(place->path, place->ask.split, &in->folder, why);
     }
@@ -156,6 +160,33 @@ void covey_input_split(struct covey_input *in, size_t count)
     }
 }
 
+static const struct covey_dataset_name *names_of(const struct covey_input *in)
+{
+    return in->folder.count > 0 ? in->folder.names : in->set.names;
+}
+
+size_t covey_input_classes(const struct covey_input *in)
+{
+    size_t count = in->folder.count > 0 ? in->folder.classes : in->set.classes;
+    return in->by_folder && names_of(in) != NULL ? count : 0;
+}
+
+const char *covey_input_class(const struct covey_input *in, size_t index)
+{
+    return names_of(in)[index].text;
+}
+
+void covey_input_relabel(struct covey_input *in, int32_t *take_label)
+{
+    free(in->label);
+    in->label = take_label;
+}
+
+static int32_t label_of(const struct covey_input *in, uint32_t index)
+{
+    return in->label != NULL ? in->label[index] : (int32_t)index;
+}
+
 static covey_err folder_item(struct covey_input *in, size_t index, struct covey_item *out,
                              struct covey_nn_error *why)
 {
@@ -166,7 +197,8 @@ static covey_err folder_item(struct covey_input *in, size_t index, struct covey_
     }
     free(in->whole.data);
     in->whole = picture;
-    *out = (struct covey_item){in->kind, picture.data, picture.shape, in->folder.labels[index]};
+    *out = (struct covey_item){in->kind, picture.data, picture.shape,
+                               label_of(in, in->folder.labels[index])};
     return COVEY_OK;
 }
 
@@ -183,7 +215,7 @@ covey_err covey_input_item(struct covey_input *in, size_t index, struct covey_it
         const struct covey_dataset *d = &in->set;
         uint32_t label = covey_dataset_sample(d, index, in->item);
         *out = (struct covey_item){
-            in->kind, in->item, {3, {d->channels, d->height, d->width}}, (int32_t)label};
+            in->kind, in->item, {3, {d->channels, d->height, d->width}}, label_of(in, label)};
         return COVEY_OK;
     }
     struct covey_shape shape = in->whole.shape;

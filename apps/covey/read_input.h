@@ -45,6 +45,11 @@ bool covey_input_is_tensor(const struct covey_input *in);
 /* Tensors [k ...] that hold several items for a model: splits them along the first axis, if that
  * gives whole inputs of count elements each. Other inputs stay as they are. */
 void covey_input_split(struct covey_input *in, size_t count);
+/* Sub-folders of a folder of pictures, and what they are called; 0: it is none. */
+size_t covey_input_classes(const struct covey_input *in);
+const char *covey_input_class(const struct covey_input *in, size_t index);
+/* From now on items of class i have label take_label[i], -1: unknown. Heap, freed by in. */
+void covey_input_relabel(struct covey_input *in, int32_t *take_label);
 covey_err covey_input_item(struct covey_input *in, size_t index, struct covey_item *out,
                            struct covey_nn_error *out_why) COVEY_CHECK;
 

@@ -11,6 +11,7 @@
 struct covey__tally {
     size_t count, lost, labelled, right;
     uint64_t recovered_dead, recovered_late;
+    bool unmatched;           /* classes of a folder that are none of the model's: no accuracy */
     unsigned devices;         /* of the last answer */
     size_t checked, believed; /* answers of several devices */
     struct covey_node_id liar[COVEY_CONTROL_LIARS_MAX];

@@ -37,6 +37,36 @@ expect 6 "line 2 is no name" "$COVEY" infer "$model" "$digits" --local --labels 
 expect 6 "long.txt" "$COVEY" infer "$model" "$digits" --local --labels "$dir/long.txt"
 expect 6 "missing.txt" "$COVEY" infer "$model" "$digits" --local --labels "$dir/missing.txt"
 
+# The sub-folders of a folder of pictures are classes by their names, else nothing is said of them.
+for class in zero one two; do
+    mkdir -p "$dir/some/$class" "$dir/pets/$class cat"
+    { echo "P5 8 8 255"; head -c 64 /dev/zero; } >"$dir/some/$class/a.pgm"
+    cp "$dir/some/$class/a.pgm" "$dir/pets/$class cat/"
+done
+succeed "$COVEY" infer "$model" "folder:$dir/some" --local --labels "$dir/digits.txt" --stream
+[ "$(python3 -c 'import json, sys; print([json.loads(x)["label"] for x in sys.stdin])' <"$dir/out")" = "[1, 2, 0]" ] ||
+    wrong "folders one, two, zero have other labels: $(cut -c1-60 "$dir/out")"
+succeed "$COVEY" infer "$model" "folder:$dir/some" --local --labels "$dir/digits.txt"
+grep -q ', accuracy [0-9.]* %' "$dir/out" || wrong "no accuracy of known classes: $(cat "$dir/out")"
+succeed "$COVEY" infer "$model" "folder:$dir/some,8x8" --local --labels "$dir/digits.txt" --json
+same "the accuracy of a set of one size" 'd["accuracy"] is None' False
+sed 's/$/ is its name/' "$dir/digits.txt" >"$dir/long names.txt"
+succeed "$COVEY" infer "$model" "folder:$dir/some" --local --labels "$dir/long names.txt" --json
+same "the accuracy by first words" 'd["accuracy"] is None' False
+for folder in "pets --labels $dir/digits.txt" some; do
+    # shellcheck disable=SC2086
+    succeed "$COVEY" infer "$model" --local folder:$dir/$folder
+    grep -q ', accuracy unknown (' "$dir/out" || wrong "folder $folder has an accuracy: $(cat "$dir/out")"
+    # shellcheck disable=SC2086
+    succeed "$COVEY" infer "$model" --local --json folder:$dir/$folder
+    same "no accuracy of folder $folder" '(d["accuracy"], len(d["results"]))' "(None, 3)"
+done
+for class in 3 4 5 6 7 8 9; do
+    cp -r "$dir/some/zero" "$dir/some/x$class"
+done
+succeed "$COVEY" infer "$model" "folder:$dir/some" --local --json
+same "as many folders as outputs" 'd["accuracy"] is None' False
+
 # At a node: part of the model.
 succeed "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
 succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
