@@ -5,7 +5,10 @@
 #include "commands.h"
 #include "upload.h"
 
-enum { TIMEOUT_MS = 10000 };
+enum {
+    TIMEOUT_MS = 10000,
+    PLAN_S = 120, /* of a model that the node has to read first, at a device's pace */
+};
 
 /* What one device holds of one layer. */
 static unsigned held(const struct covey_control_plan_layer *l, unsigned device)
@@ -223,8 +226,23 @@ static void print_table(const struct covey_control_plan *p, const struct covey_c
     }
 }
 
+/* What a node that reads a model at its own pace has read it keeps: asking again is no waste. */
+static covey_err get_plan(struct covey__control *c, const struct covey_control_infer *infer,
+                          double timeout_s)
+{
+    c->request->infer = *infer;
+    covey_err err = covey__control_call(c, COVEY_CONTROL_PLAN, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_PLAN_REPLY, (int)(timeout_s * 1000));
+    return err != COVEY_ERR_TIMEOUT
+               ? err
+               : covey__control_refuse(c, err,
+                                       "no plan within %g s: the node still reads the model, or is "
+                                       "busy; ask again, or give it longer with --timeout",
+                                       timeout_s);
+}
+
 static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
-                           const struct covey_control_infer *infer)
+                           const struct covey_control_infer *infer, double timeout_s)
 {
     struct covey__control names = {0};
     covey_err err = covey__control_open(&names, cli->state);
@@ -238,9 +256,7 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
     }
     err = covey__model_bring(c, infer->model);
     if (err == COVEY_OK) {
-        c->request->infer = *infer;
-        err = covey__control_call(c, COVEY_CONTROL_PLAN, covey_bytes_of(NULL, 0),
-                                  COVEY_CONTROL_PLAN_REPLY, TIMEOUT_MS);
+        err = get_plan(c, infer, timeout_s);
     }
     enum covey_exit code = COVEY_EXIT_DONE;
     if (err != COVEY_OK) {
@@ -259,6 +275,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
 {
     uint32_t devices = 0, parity = 1, batch = 1;
     const char *coded = "auto", *check = "untrusted";
+    double timeout_s = PLAN_S;
     struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
         {.name = "--devices",
@@ -270,6 +287,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
          .kind = COVEY__OPTION_NUMBER,
          .value = &parity,
          .max = COVEY_PARITY_MAX},
+        {.name = "--timeout", .kind = COVEY__OPTION_REAL, .value = &timeout_s},
         {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
         {.name = "--check", .kind = COVEY__OPTION_TEXT, .value = &check},
         {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
@@ -287,7 +305,10 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
         (strcmp(check, "all") != 0 && strcmp(check, "untrusted") != 0)) {
         return covey__cli_usage(cli, "usage: covey plan MODEL [--devices N] [--parity 0..4] "
                                      "[--coded auto|all] [--check all|untrusted] [--half] "
-                                     "[--exact] [--batch N]");
+                                     "[--exact] [--batch N] [--timeout S]");
+    }
+    if (timeout_s < 0.001 || timeout_s > 86400) {
+        return covey__cli_usage(cli, "--timeout takes seconds, from 0.001 to 86400");
     }
     infer.devices = (uint8_t)devices;
     infer.parity = (uint8_t)parity;
@@ -301,7 +322,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     struct covey__control c = {0};
     enum covey_exit code = covey__cli_connect(cli, &c);
     if (code == COVEY_EXIT_DONE) {
-        code = ask(cli, &c, &infer);
+        code = ask(cli, &c, &infer, timeout_s);
         covey__control_close(&c);
     }
     return code;

@@ -27,9 +27,11 @@ static const struct covey__cli_command commands[] = {
     {"session", "show, get or stop detached work", NULL, covey__cmd_session},
     {"plan", "which device would hold what",
      "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all]\n"
-     "                        [--check all|untrusted] [--half] [--exact] [--batch N] [--json]\n"
+     "                        [--check all|untrusted] [--half] [--exact] [--batch N]\n"
+     "                        [--timeout S] [--json]\n"
      "Shows which device would do what of each layer, how much travels, and how long it should\n"
-     "take. The options are those of 'covey infer'.\n"
+     "take. The options are those of 'covey infer'; --timeout: seconds for the plan (120): a slow\n"
+     "device reads a large model for some time first.\n"
      "MODEL is the name or id of a model that was added.\n",
      covey__cmd_plan},
     {"train", "train a network, with the mesh or here", covey__help_train, covey__cmd_train},

@@ -529,7 +529,8 @@ void covey__owner_tick(struct covey_owner *o)
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
         if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
-            covey__infer_end(r, COVEY_ERR_TIMEOUT, "no plan was ready in time");
+            covey__infer_end(r, COVEY_ERR_TIMEOUT,
+                             "no plan was ready in time: ask again, or give it longer");
         }
     }
     close_idle(o);

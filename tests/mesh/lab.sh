@@ -14,6 +14,11 @@ succeed at 1 model list
 grep -q digits "$dir/out" || wrong "the model is not listed"
 succeed at 1 infer digits "$digits" --limit 3 --json
 succeed at 1 plan digits --json
+expect 2 "takes seconds" at 1 plan digits --timeout 0
+succeed at 2 model add "$model" --name unread
+expect 1 "no plan within 0.001 s: .*--timeout" at 2 plan unread --timeout 0.001
+succeed at 2 plan unread
+succeed at 2 model remove unread
 same_numbers "$dir/mesh.npy" "$dir/local.npy" 200
 expect 6 "text.png" at 1 infer "$model" "$(echo no picture >"$dir/text.png"; echo "$dir/text.png")"
 succeed at 1 model add "$model" --name "$(printf 'a\033b')"
