@@ -128,23 +128,27 @@ static void write_lines(FILE *file, const struct covey__report *r, unsigned firs
 
 static void write_distributions(FILE *file, const struct covey__report *r)
 {
+    /* A straggler's latencies need not span a decade. */
+    static const char ticks[] = "0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, "
+                                "5000, 10000, 20000, 50000";
     fprintf(file,
             "set output '%s-cdf.png'\nset title 'Distribution of latency'\n"
-            "set key bottom right\nset xlabel 'milliseconds'\n"
+            "set key bottom right\nset xlabel 'latency of a request [ms]'\n"
             "set ylabel 'share of requests that took no longer'\nset yrange [0:1]\n",
             r->base);
     write_lines(file, r, COVEY__REPORT_ALONE, COVEY__REPORT_PARITY2, "steps");
     fprintf(file,
             "\nset output '%s-straggler.png'\nset title 'One device %u ms late'\n"
-            "set logscale x\n",
-            r->base, (unsigned)r->options.slow_ms);
+            "set logscale x\nset autoscale xfix\nset xtics (%s)\n",
+            r->base, (unsigned)r->options.slow_ms, ticks);
     write_lines(file, r, COVEY__REPORT_SLOW_PARITY1, COVEY__REPORT_SLOW_PARITY0, "steps");
     fprintf(file,
             ", \\\n     '%s.dat' index %u using 1:2 with steps dt 2 title 'parity 1, nobody slow'",
             r->base, (unsigned)COVEY__REPORT_PARITY1);
     fprintf(file,
-            "\nunset logscale x\nset output '%s-histogram.png'\nset title 'Latency'\n"
-            "set key top right\nset ylabel 'requests'\nset yrange [0:*]\n",
+            "\nunset logscale x\nset autoscale x\nset xtics auto\n"
+            "set output '%s-histogram.png'\nset title 'Latency'\n"
+            "set key top right\nset ylabel 'requests in a bin'\nset yrange [0:*]\n",
             r->base);
     write_lines(file, r, COVEY__REPORT_ALONE, COVEY__REPORT_PARITY2, "histeps");
 }
@@ -154,8 +158,9 @@ static void write_timeline(FILE *file, const struct covey__report *r)
     const unsigned kills = COVEY__REPORT_PHASES + COVEY__REPORT_PARITY2 + 1;
     double top = fmax(r->phase[COVEY__REPORT_KILLS].max_ms * 1.1, 1e-3);
     fprintf(file,
-            "\nset output '%s-kills.png'\nset title 'Devices killed'\nset xlabel 'seconds'\n"
-            "set ylabel 'milliseconds'\nset yrange [0:%.4f]\n"
+            "\nset output '%s-kills.png'\nset title 'Devices killed'\nset xlabel 'when it was sent "
+            "[s]'\n"
+            "set ylabel 'latency of a request [ms]'\nset yrange [0:%.4f]\n"
             "plot '%s.dat' index %u using ($1/1000):(%.4f) with impulses lw 1 lc rgb 'red' title "
             "'device killed', \\\n"
             "     '' index %u using ($3/1000):4 with points pt 7 ps 0.4 title 'request', \\\n"

@@ -26,7 +26,7 @@ cmp -s "$dir/out" "$dir/of lab/page.json" ||
     python3 -c 'import json, sys; a, b = (json.load(open(p)) for p in sys.argv[1:]); assert a == b' \
         "$dir/out" "$dir/of lab/page.json" || wrong "--json prints other numbers than page.json"
 python3 - "$dir/of lab" <<'END' || wrong "the report is not whole"
-import json, os, sys
+import json, os, re, sys
 folder = sys.argv[1]
 names = sorted(os.listdir(folder))
 pictures = [f"page-{p}.png" for p in ("cdf", "histogram", "kills", "straggler")]
@@ -59,6 +59,8 @@ assert abs(slow["p95_improvement_percent"] - 100 * (a - b) / a) < 1e-6
 page = open(f"{folder}/page.md").read()
 for name in pictures:
     assert f"]({name})" in page, name
+changes = re.findall(r"(\S+) % (?:lower|higher)", page)
+assert len(changes) == 4 and all(float(c) >= 0 for c in changes), changes
 assert "--requests 40 --slow 50 --seed 7" in page and f"'{folder}/page.md'" in page
 END
 
