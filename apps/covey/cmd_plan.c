@@ -241,9 +241,11 @@ static covey_err get_plan(struct covey__control *c, const struct covey_control_i
                                        timeout_s);
 }
 
-static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
-                           const struct covey_control_infer *infer, double timeout_s)
+static enum covey_exit ask(struct covey__cli *cli, const char *model,
+                           struct covey_control_infer *infer, struct covey__control *c,
+                           double timeout_s)
 {
+    struct covey_control_model known;
     struct covey__control names = {0};
     covey_err err = covey__control_open(&names, cli->state);
     if (err == COVEY_OK) {
@@ -254,16 +256,16 @@ static enum covey_exit ask(struct covey__cli *cli, struct covey__control *c,
         covey__control_close(&names);
         return code;
     }
-    err = covey__model_bring(c, infer->model);
+    err = covey__model_bring(c, model, &known);
     if (err == COVEY_OK) {
+        covey__hex(infer->model, known.id.bytes, sizeof(known.id.bytes));
         err = get_plan(c, infer, timeout_s);
     }
     enum covey_exit code = COVEY_EXIT_DONE;
     if (err != COVEY_OK) {
         code = covey__cli_fail_call(cli, c, err);
     } else if (cli->json) {
-        code =
-            covey__cli_print(cli, plan_json(infer->model, &c->reply->plan, &names.reply->status));
+        code = covey__cli_print(cli, plan_json(known.name, &c->reply->plan, &names.reply->status));
     } else {
         print_table(&c->reply->plan, &names.reply->status);
     }
@@ -315,14 +317,10 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     infer.batch = (uint16_t)batch;
     infer.coded_all = strcmp(coded, "all") == 0;
     infer.check_all = strcmp(check, "all") == 0;
-    int len = snprintf(infer.model, sizeof(infer.model), "%s", argv[1]);
-    if (len <= 0 || (size_t)len >= sizeof(infer.model)) {
-        return covey__cli_usage(cli, "a model's name has 1 to %d characters", COVEY_NAME_MAX);
-    }
     struct covey__control c = {0};
     enum covey_exit code = covey__cli_connect(cli, &c);
     if (code == COVEY_EXIT_DONE) {
-        code = ask(cli, &c, &infer, timeout_s);
+        code = ask(cli, argv[1], &infer, &c, timeout_s);
         covey__control_close(&c);
     }
     return code;

@@ -120,6 +120,18 @@ static covey_err send_model(struct covey__control *c, const struct bundle *b,
     return err;
 }
 
+/* As manifests have it. */
+static void take_name(const char *text, size_t len, char out[static COVEY_NAME_MAX + 1])
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = text[i];
+        if (out[i] < 0x20 || out[i] >= 0x7f) {
+            out[i] = '_';
+        }
+    }
+    out[len] = 0;
+}
+
 static covey_err name_of(const char *path, const char *name, char out[static COVEY_NAME_MAX + 1])
 {
     const char *slash = strrchr(path, '/');
@@ -133,13 +145,7 @@ static covey_err name_of(const char *path, const char *name, char out[static COV
     if (len == 0 || len > COVEY_NAME_MAX) {
         return COVEY_ERR_RANGE;
     }
-    for (size_t i = 0; i < len; i++) { /* as manifests have it */
-        out[i] = text[i];
-        if (out[i] < 0x20 || out[i] >= 0x7f) {
-            out[i] = '_';
-        }
-    }
-    out[len] = 0;
+    take_name(text, len, out);
     return COVEY_OK;
 }
 
@@ -287,10 +293,12 @@ covey_err covey__model_find(struct covey__control *c, const char *name,
     }
     const struct covey_control_models *models = &c->reply->models;
     const struct covey_control_model *found = NULL;
-    size_t count = 0;
+    size_t count = 0, len = strlen(name);
+    char called[COVEY_NAME_MAX + 1] = "";
+    take_name(name, len <= COVEY_NAME_MAX ? len : 0, called); /* what it was added as */
     for (size_t i = 0; i < models->count; i++) {
         const struct covey_control_model *m = &models->model[i];
-        if (strcmp(m->name, name) == 0 || matches(m, name)) {
+        if (strcmp(m->name, called) == 0 || matches(m, name)) {
             found = m;
             count++;
         }
@@ -305,15 +313,15 @@ covey_err covey__model_find(struct covey__control *c, const char *name,
     }
     return covey__control_refuse(
         c, COVEY_ERR_NOT_FOUND,
-        "no model '%.80s' here: see 'covey model list', or give an .onnx file", name);
+        "no model '%.80s' here: see 'covey model list' and 'covey model add'", name);
 }
 
-covey_err covey__model_bring(struct covey__control *c, const char *name)
+covey_err covey__model_bring(struct covey__control *c, const char *name,
+                             struct covey_control_model *out)
 {
-    struct covey_control_model known;
-    covey_err err = covey__model_find(c, name, &known);
-    if (err == COVEY_OK && !known.here) {
-        c->request->digest = known.id;
+    covey_err err = covey__model_find(c, name, out);
+    if (err == COVEY_OK && !out->here) {
+        c->request->digest = out->id;
         err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
                                   COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
     }

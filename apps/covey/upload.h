@@ -37,12 +37,13 @@ covey_err covey__notes_get(struct covey__control *c, const struct covey_digest *
                            struct covey__notes *out) COVEY_CHECK;
 void covey__notes_done(struct covey__notes *notes);
 
-/* The model with this name, id or unique prefix of an id (at least 8 digits) among those the node
- * knows. NOT_FOUND. */
+/* The model with this name, as it was given to add it, with this id or unique prefix of an id (at
+ * least 8 digits) among those the node knows. NOT_FOUND. */
 covey_err covey__model_find(struct covey__control *c, const char *name,
                             struct covey_control_model *out) COVEY_CHECK;
 
 /* The model of this name or id is on the node's device afterwards. */
-covey_err covey__model_bring(struct covey__control *c, const char *name) COVEY_CHECK;
+covey_err covey__model_bring(struct covey__control *c, const char *name,
+                             struct covey_control_model *out) COVEY_CHECK;
 
 #endif /* COVEY_CLI_UPLOAD_H */

@@ -87,6 +87,16 @@ expect 6 "no model" at 1 model remove digits
 succeed at 1 model list --json
 same "it is gone" 'len(d["models"])' 0
 
+# A model answers to the name it was given, also where it is listed without letters that a terminal
+# may not know.
+succeed at 1 model add "$model" --name "zahlen für uns"
+succeed at 1 infer "zahlen für uns" "$digits" --limit 1
+succeed at 1 plan "zahlen für uns" --json
+same "what is planned" 'd["model"]' "zahlen f__r uns"
+succeed at 1 model show "zahlen f__r uns"
+succeed at 1 model remove "zahlen für uns"
+expect 6 "no model 'zahlen für uns' here" at 1 plan "zahlen für uns"
+
 # Photographs and a published network.
 squeeze="$data/models/squeezenet_v1.0_deepcompression/model.onnx"
 if [ ! -f "$squeeze" ] || [ ! -f "$data/photos/squeeze-labels.txt" ]; then
