@@ -128,6 +128,28 @@ static void test_signatures_are_rationed(void **state)
     assert_int_equal(incarnation_of(w, 0, 1), other + 1);
 }
 
+/* A hello that is said again for ever, by whoever heard it once, has its sender dialled now and
+ * then, and makes nobody a member. */
+static void test_replayed_hello(void **state)
+{
+    enum { STEP_MS = 10, FOR_MS = 10000, DIALS = 20 };
+    struct node_world *w = *state;
+    uint8_t hello[COVEY_HELLO_MAX];
+    unsigned dials = 0;
+    w->now_ms += COVEY_HELLO_FIRST_MS;
+    world_step(w, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+    struct covey_event event = {.type = COVEY_EVENT_HELLO,
+                                .addr = world_addr_of(0),
+                                .bytes = world_take(w, COVEY_ACTION_MULTICAST, hello)};
+    for (unsigned ms = 0; ms < FOR_MS; ms += STEP_MS) {
+        w->now_ms += STEP_MS;
+        world_step(w, 1, event);
+        dials += world_count(w, COVEY_ACTION_DIAL);
+    }
+    assert_in_range(dials, 1, DIALS);
+    assert_int_equal(covey_node_members(w->node[1]), 1);
+}
+
 /* Session hears when a member's state changes, not each time that it says the same again: a flood
  * of records must not become a flood of lines. */
 static void test_only_changes_are_told(void **state)
@@ -205,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(test_a_suspicion_ahead_of_time),
         WITH(test_signatures_are_rationed),
+        WITH(test_replayed_hello),
         WITH(test_only_changes_are_told),
         WITH(test_placements_are_rationed),
     };
