@@ -180,14 +180,18 @@ void covey__membership_ping_req(struct covey__membership *m, uint16_t from, uint
     if (target == COVEY_NOBODY || target == COVEY_SELF || !m->hot[target].known) {
         return;
     }
+    struct covey__relay *vacant = NULL;
+    unsigned of_origin = 0;
     for (unsigned i = 0; i < COVEY_RELAYS_MAX; i++) {
         struct covey__relay *relay = &m->relay[i];
-        if (!relay->active || relay->end_ms <= now_ms) {
-            *relay = (struct covey__relay){
-                true, from, target, seq, m->next_seq++, now_ms + 2 * COVEY_PROBE_INTERVAL_MS};
-            push(out, target, COVEY_GOSSIP_PING, relay->seq, target);
-            return;
-        }
+        bool used = relay->active && relay->end_ms > now_ms;
+        of_origin += used && relay->origin == from;
+        vacant = used ? vacant : relay;
+    }
+    if (vacant != NULL && of_origin < COVEY_RELAYS_ORIGIN_MAX) {
+        *vacant = (struct covey__relay){true, from,          target,
+                                        seq,  m->next_seq++, now_ms + 2 * COVEY_PROBE_INTERVAL_MS};
+        push(out, target, COVEY_GOSSIP_PING, vacant->seq, target);
     }
 }
 

@@ -208,6 +208,23 @@ static void test_answers(void **state)
     assert_int_equal(f->m.hot[f->peer[0]].rtt_us, 10000);
 }
 
+/* Who asks for ping after ping of others is given some a second, and leaves some to those who ask
+ * beside it. */
+static void test_relays_are_shared(void **state)
+{
+    enum { TIMES = 200, LONG_MS = 1000 };
+    struct fixture *f = *state;
+    f->out.sends = 0;
+    for (uint32_t i = 0; i < TIMES; i++) {
+        covey__membership_ping_req(&f->m, f->peer[1], i, f->peer[0], 1000, &f->out);
+    }
+    assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX);
+    covey__membership_ping_req(&f->m, f->peer[2], 7, f->peer[0], 1000, &f->out);
+    assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX + 1);
+    covey__membership_ping_req(&f->m, f->peer[1], 7, f->peer[0], 1000 + LONG_MS, &f->out);
+    assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX + 2);
+}
+
 /* Who left stays so for its incarnation, and is back with a higher one. */
 static void test_leave(void **state)
 {
@@ -235,6 +252,7 @@ int main(void)
         WITH(test_gap_buries_nobody),
         WITH(test_probe_of_lost_channel),
         WITH(test_answers),
+        WITH(test_relays_are_shared),
         WITH(test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
