@@ -353,7 +353,8 @@ void covey__owner_forget(struct covey_owner *o, const void *user)
 
 /* ---- plans ---- */
 
-/* Its session may be closed meanwhile: a plan that is made for nobody keeps none open. */
+/* Its session may be closed meanwhile, or the plan given up: one that is made for nobody keeps no
+ * session open, and goes away once it is made. */
 struct prepare_task {
     struct covey_task task;
     struct covey_owner *owner;
@@ -379,17 +380,11 @@ static void prepare_done(struct covey_task *task)
 {
     struct prepare_task *t = (struct prepare_task *)task;
     struct covey_fence fence = t->version->fence;
-    struct covey_session *s = covey__owner_session(t->owner, &fence);
-    if (s != NULL && t->err == COVEY_OK) {
-        t->version->next = s->versions;
-        s->versions = t->version;
-    } else {
-        covey__version_unref(t->version);
-    }
-    if (s != NULL) {
+    covey__version_unref(t->version);
+    covey__model_share_unref(t->share);
+    if (covey__owner_session(t->owner, &fence) != NULL) {
         prepared(t->owner, &fence, t->err);
     }
-    covey__model_share_unref(t->share);
     free(t);
 }
 
@@ -407,7 +402,9 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
     *t = (struct prepare_task){.task = {.work = prepare_work, .done = prepare_done},
                                .owner = o,
                                .share = covey__model_share_ref(s->share),
-                               .version = v};
+                               .version = covey__version_ref(v)};
+    v->next = s->versions; /* until FORGET, which may come first */
+    s->versions = v;
     covey__pool_submit(o->services->background, &t->task);
 }
 

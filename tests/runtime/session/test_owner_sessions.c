@@ -124,6 +124,27 @@ static void test_sessions_make_room_while_plans_are_made(void **state)
     owner_end();
 }
 
+/* A plan that is given up while it is made goes away once it is made, not with its session. */
+static void test_a_plan_given_up_in_the_making_goes_away(void **state)
+{
+    static const struct covey_plan alone;
+    owner_begin(state);
+    owner_open_session();
+    struct covey_action action = {COVEY_ACTION_PREPARE, .fence = owner_world.session};
+    action.fence.version = 1;
+    action.plan = &alone;
+    covey__owner_prepare(owner_world.owner, &action);
+    owner_plan_gone(1);
+    assert_true(owner_run_next(&owner_world.background));
+    assert_null(owner_world.owner->session[0].versions);
+    owner_plan_ready(2, true);
+    assert_int_equal(owner_world.owner->session[0].versions->fence.version, 2);
+    assert_null(owner_world.owner->session[0].versions->next);
+    owner_plan_gone(2);
+    assert_null(owner_world.owner->session[0].versions);
+    owner_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_a_removed_model_answers_what_was_asked),
         cmocka_unit_test(test_a_stopped_session_closes_behind_its_requests),
         cmocka_unit_test(test_sessions_make_room_while_plans_are_made),
+        cmocka_unit_test(test_a_plan_given_up_in_the_making_goes_away),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
