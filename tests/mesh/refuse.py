@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What a device has no room for it refuses at once, and plans heed that: two sessions share a store
-or a memory that is too small for both, and an owner's own store has no room for what it makes for
-others. Each time all sessions can soon lose another device for nothing, and its answer is right
-then."""
-import json
+that is too small for both, and an owner's own store has no room for what it makes for others. Each
+time all sessions can soon lose another device for nothing, and its answer is right then."""
 import re
 import sys
 
@@ -54,6 +52,7 @@ def given(model):
 
 def two_sessions():
     """The third of four devices has no room for its part of the second session."""
+    up(4, "--store", f"{LARGE},{LARGE},{SMALL},{LARGE}")
     for model in right:
         add(model)
         infer(model)
@@ -70,25 +69,6 @@ def two_sessions():
         infer(model)
 
 
-def small_store():
-    up(4, "--store", f"{LARGE},{LARGE},{SMALL},{LARGE}")
-    two_sessions()
-
-
-def small_memory():
-    """A lab gives all nodes the same; the third is started anew with another number. A quarter is
-    for weights at least, and no program leaves more of so little."""
-    up(4)
-    kill(3)
-    known = json.loads(read(f"{lab_dir}/lab.json"))
-    known["memory_bytes"] = 4 * SMALL
-    with open(f"{lab_dir}/lab.json", "w", encoding="utf-8") as file:
-        json.dump(known, file)
-    lab("restart", "3")
-    lab("wait", "--wait", SOON)
-    two_sessions()
-
-
 def owners_store(store):
     """The first of four has room for what it keeps, but for few of its parities, or none."""
     up(4, "--store", f"{store},{LARGE},{LARGE},{LARGE}")
@@ -103,7 +83,7 @@ def owners_store(store):
 with torn_down(4):
     right = {"first": None, "second": None}
     make_models()
-    parts = {"store": small_store, "memory": small_memory, "few": lambda: owners_store(SMALL // 4),
+    parts = {"sessions": two_sessions, "few": lambda: owners_store(SMALL // 4),
              "none": lambda: owners_store(1000)}
     for name in sys.argv[1:] or parts:
         parts[name]()
