@@ -117,8 +117,10 @@ expect 1 "node2 ended: no room for node2" "$dir/covey" lab up --devices 3 --dir 
 [ ! -e "$lab" ] || wrong "a lab that lacked a node was left"
 
 # Under nohup a lab is made although the terminal goes away meanwhile.
-(trap "" HUP && exec "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback --wait 120 >/dev/null) &
+trap "" HUP
+"$COVEY" lab up --devices 2 --dir "$lab" --mode loopback --wait 120 >/dev/null &
 up=$!
+trap - HUP
 while kill -HUP "$up" 2>/dev/null; do
     sleep 0.02
 done
