@@ -60,10 +60,9 @@ static enum covey_exit check_place(const struct covey__train *t, const char *pat
     } else {
         slash[slash == folder] = 0;
     }
-    bool ok = covey_file_is_stream(path)
-                  ? access(path, W_OK) == 0
-                  : path[0] != 0 && access(folder, W_OK | X_OK) == 0 &&
-                        !(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+    bool ok = covey_file_is_stream(path) ? access(path, W_OK) == 0
+                                         : path[0] != 0 && access(folder, W_OK | X_OK) == 0 &&
+                                               !(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
     return ok ? COVEY_EXIT_DONE
               : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "'%s' cannot be written", path);
 }

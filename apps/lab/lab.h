@@ -80,8 +80,8 @@ covey_err covey__lab_name(struct covey__lab *lab, const char *dir) COVEY_CHECK;
 /* Makes the directory, owner-only; EXISTS when a lab is there. */
 covey_err covey__lab_make_dir(struct covey__lab *lab) COVEY_CHECK;
 covey_err covey__lab_load(struct covey__lab *lab) COVEY_CHECK;
-/* The same for a command that changes the lab: others that do wait until this process ends. What two
- * read, change and save at once one of them would lose, a node's process too. */
+/* The same for a command that changes the lab: others that do wait until this process ends. What
+ * two read, change and save at once one of them would lose, a node's process too. */
 covey_err covey__lab_load_to_change(struct covey__lab *lab) COVEY_CHECK;
 covey_err covey__lab_save(struct covey__lab *lab) COVEY_CHECK;
 void covey__lab_remove_dir(const struct covey__lab *lab);

@@ -21,7 +21,7 @@ enum {
     COVEY_PROBES_MAX = 4, /* at once: the regular one, and members whose channel went down */
     COVEY_RELAYS_MAX = 64,
     COVEY_RELAYS_ORIGIN_MAX = 16, /* of one member: others need some too */
-    COVEY_ACCUSERS_MAX = 4, /* k + 1: more change nothing */
+    COVEY_ACCUSERS_MAX = 4,       /* k + 1: more change nothing */
     COVEY_HEALTH_MAX = 7,
     COVEY_DEAD_PING_MS = 2000,
     COVEY_CLOCK_GAP_MS = 2000, /* between two steps: this process stood still, not the others */
