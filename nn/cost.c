@@ -104,6 +104,11 @@ uint64_t covey_graph_parameters(const struct covey_graph *g)
     return count;
 }
 
+uint64_t covey_graph_value_bytes(const struct covey_graph *g, size_t value)
+{
+    return covey__graph_bytes(&g->values[value]);
+}
+
 uint64_t covey_graph_constant_bytes(const struct covey_graph *g)
 {
     uint64_t bytes = 0;

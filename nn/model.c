@@ -132,12 +132,16 @@ static covey_err prepare_node(struct covey_model *m, size_t node)
     return err;
 }
 
-static covey_err prepare_nodes(struct covey_model *m)
+static void sum_states(struct covey_model *m)
 {
-    covey_err err = COVEY_OK;
     for (size_t i = 0; i < m->g->node_count; i++) {
         m->state_bytes += state_bytes(m, i);
     }
+}
+
+static covey_err prepare_nodes(struct covey_model *m)
+{
+    covey_err err = COVEY_OK;
     m->states = covey_large_new(m->state_bytes);
     if (m->states == NULL) {
         return COVEY_ERR_NOMEM;
@@ -186,6 +190,9 @@ covey_err covey_model_new(const struct covey_graph *g, const struct covey_model_
     err = covey__plan_init(&m->plan, g);
     if (err == COVEY_OK && (uint64_t)m->plan.bytes + m->work_bytes > COVEY__MEMORY_MAX) {
         err = COVEY_ERR_LIMIT;
+    }
+    if (err == COVEY_OK && (m->options.layouts == NULL || !m->options.plan_only)) {
+        sum_states(m);
     }
     if (err == COVEY_OK && !m->options.plan_only) {
         err = prepare_nodes(m);
@@ -262,9 +269,17 @@ const struct covey_shape *covey_model_output(const struct covey_model *m)
     return &m->g->values[m->g->output[0]].shape;
 }
 
+size_t covey_model_table(const struct covey_model *m)
+{
+    const struct covey_graph *g = m->g;
+    size_t node = sizeof(*g->nodes) + sizeof(*m->state) + sizeof(*m->node_layer);
+    size_t value = sizeof(*g->values) + sizeof(*m->plan.offset);
+    return sizeof(*m) + sizeof(*g) + g->node_count * node + g->value_count * value;
+}
+
 size_t covey_model_state(const struct covey_model *m)
 {
-    return (size_t)m->state_bytes; /* they were allocated, or there are none */
+    return covey_size_of(m->state_bytes);
 }
 
 bool covey_model_reads(const struct covey_model *m, uint16_t value)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "covey/cost.h"
+
 /* Of a slice's bytes, and besides: what faster layouts may take beyond the constants. */
 enum { LAYOUT_PERCENT = 15, LAYOUT_BYTES = 1 << 20 };
 
@@ -129,14 +131,6 @@ void covey__strips_like(const struct covey_strips *s, unsigned run, unsigned seg
 }
 
 /* ---- weights ---- */
-
-static uint64_t value_bytes(const struct covey_graph *g, size_t value)
-{
-    size_t count = 0;
-    const struct covey_graph_value *v = &g->values[value];
-    bool ok = covey_shape_count(&v->shape, &count) == COVEY_OK;
-    return ok ? (uint64_t)count * covey_type_size(v->type) : 0;
-}
 
 /* Rows of a device in the plan's own layout; false: none. */
 static bool rows_of(const struct covey_strips *s, unsigned run, unsigned segment, unsigned device,
@@ -269,7 +263,7 @@ static void account(struct covey_network *n)
     for (size_t v = 0; v < n->graph->value_count; v++) {
         bool there =
             n->graph->values[v].constant && covey_manifest_loaded(n->manifest, (uint16_t)v);
-        bytes += there ? value_bytes(n->graph, v) : 0;
+        bytes += there ? covey_graph_value_bytes(n->graph, v) : 0;
     }
     covey__network_held(n, bytes);
     covey__network_given_back(n, n->weight_bytes);
@@ -292,7 +286,8 @@ static uint64_t missing_bytes(const struct covey_strips *s)
 {
     uint64_t bytes = 0;
     for (size_t v = 0; v < s->network->graph->value_count; v++) {
-        bytes += covey__strips_needs(s, (uint16_t)v) ? value_bytes(s->network->graph, v) : 0;
+        bytes +=
+            covey__strips_needs(s, (uint16_t)v) ? covey_graph_value_bytes(s->network->graph, v) : 0;
     }
     return bytes;
 }

@@ -18,6 +18,8 @@ uint64_t covey_graph_total_flops(const struct covey_graph *g);
 uint64_t covey_graph_parameters(const struct covey_graph *g);
 /* The same of one node. */
 uint64_t covey_graph_node_parameters(const struct covey_graph *g, size_t node);
+/* Bytes of a value's elements, by its shape and type. */
+uint64_t covey_graph_value_bytes(const struct covey_graph *g, size_t value);
 /* Bytes of all constants. */
 uint64_t covey_graph_constant_bytes(const struct covey_graph *g);
 

@@ -44,7 +44,11 @@ void covey_model_layer_unit(const struct covey_model *m, size_t layer, size_t un
 const struct covey_shape *covey_model_input(const struct covey_model *m);
 const struct covey_shape *covey_model_output(const struct covey_model *m);
 size_t covey_model_memory(const struct covey_model *m); /* bytes of one run */
-size_t covey_model_state(const struct covey_model *m);  /* bytes of weights laid out anew */
+/* Bytes of the model itself and of its graph, without weights. */
+size_t covey_model_table(const struct covey_model *m);
+/* Bytes of weights laid out anew; with plan_only, but without layouts, those that there would be.
+ */
+size_t covey_model_state(const struct covey_model *m);
 /* Whether a run reads this constant's data: false once it is laid out anew for every user. Who owns
  * the data may then give it back (a mesh that splits layers still needs it). */
 bool covey_model_reads(const struct covey_model *m, uint16_t value);
