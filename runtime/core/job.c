@@ -8,6 +8,11 @@ size_t covey__job_size(void)
     return sizeof(struct covey_job);
 }
 
+size_t covey__job_session_bytes(void)
+{
+    return sizeof(struct covey__session);
+}
+
 void covey__job_init(struct covey_job *job, const struct covey_node_id *self, uint64_t seed)
 {
     /* The tables are megabytes that a node without sessions never touches: only marks are set. */

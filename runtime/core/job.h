@@ -40,6 +40,7 @@ enum covey_peer_state {
 struct covey_job;
 
 size_t covey__job_size(void);
+size_t covey__job_session_bytes(void);
 void covey__job_init(struct covey_job *job, const struct covey_node_id *self, uint64_t seed);
 
 /* Owner's events of node.h: SESSION_OPEN .. REQUEST_END. */

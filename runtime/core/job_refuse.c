@@ -85,6 +85,25 @@ static bool refused(struct covey__turn *turn, struct covey__session *session,
     return false;
 }
 
+bool covey__refuse_own(struct covey__turn *turn, struct covey__session *session,
+                       const struct covey__version *version, uint64_t room_bytes)
+{
+    static const struct covey_plan nothing;
+    uint64_t given = 0;
+    if (version->self != COVEY__JOB_NO_DEVICE) {
+        given = covey__plan_both_bytes(&session->costs, &nothing, &version->plan, version->self);
+    }
+    if (given == 0) {
+        return false;
+    }
+    /* It lacks room for more than units: check vectors, say. */
+    uint64_t less = given - given / 4 - 1;
+    bool noted = note(turn, session, &turn->view->self, room_bytes < less ? room_bytes : less);
+    uint64_t soon_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
+    session->replan_ms = soon_ms < session->replan_ms ? soon_ms : session->replan_ms;
+    return noted;
+}
+
 void covey__refuse_take(struct covey__turn *turn, const struct covey_incoming *in)
 {
     const struct covey_work_refuse *refuse = &in->message->refuse;

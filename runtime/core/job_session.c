@@ -135,6 +135,11 @@ covey_err covey__session_prepared(struct covey__turn *turn, const struct covey_e
     if (version == NULL || version->state != COVEY__VERSION_PREPARING || version->tell) {
         return COVEY_OK;
     }
+    if (event->err == COVEY_ERR_LIMIT &&
+        covey__refuse_own(turn, session, version, event->room_bytes)) {
+        covey__version_retire(version);
+        return COVEY_OK;
+    }
     if (event->err != COVEY_OK) {
         bool later = covey_plan_is_local(&version->plan) || covey__version_active(session) != NULL;
         covey__version_retire(version);

@@ -359,6 +359,10 @@ void covey__move_take_back(const struct covey__turn *turn, struct covey__session
 
 /* job_refuse.c: holders that do not take what a plan gives them */
 void covey__refuse_take(struct covey__turn *turn, const struct covey_incoming *in);
+/* The owner has no room for its own units of the version. False: it was given none, or no fewer can
+ * be asked for. */
+bool covey__refuse_own(struct covey__turn *turn, struct covey__session *session,
+                       const struct covey__version *version, uint64_t room_bytes);
 /* What a plan may give it: its record's bytes, or less. */
 uint64_t covey__refuse_bound(struct covey__session *session,
                              const struct covey_plan_device *device);

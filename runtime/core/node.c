@@ -19,6 +19,11 @@ size_t covey_node_size(const struct covey_node_config *config)
            covey__node_train_size();
 }
 
+size_t covey_node_session_bytes(void)
+{
+    return covey__job_session_bytes();
+}
+
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -249,6 +249,9 @@ static void carry_out(struct world *w)
         struct pending p = w->pending[--w->pendings];
         struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = p.fence};
         if (p.what == DO_PREPARED) {
+            bool fits = !w->own_bounded || given_bytes(w, 0) <= w->own_room;
+            event.err = fits ? COVEY_OK : COVEY_ERR_LIMIT;
+            event.room_bytes = w->own_room;
             assert_int_equal(give(w, &event), COVEY_OK);
         } else if (p.what == DO_CUT) {
             answer_cut(w);

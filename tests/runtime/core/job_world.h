@@ -50,6 +50,9 @@ struct world {
     bool bounded[DEVICES];
     uint64_t room[DEVICES];
     unsigned to_refuse[DEVICES];
+    /* The owner has no room to prepare more for itself, and says what it has. */
+    bool own_bounded;
+    uint64_t own_room;
     covey_handle bodies; /* the last made */
     bool alive[BODIES];
     struct pending pending[PENDING];

@@ -294,6 +294,40 @@ static void test_refusals_of_others_are_nothing(void **state)
     world_free(w);
 }
 
+/* An owner that has no room for its own units of a plan is planned with what it has room for. */
+static void test_the_owner_has_room_for_less(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 1);
+    w->own_bounded = true;
+    w->own_room = ROOM;
+    open_session(w);
+    assert_int_equal(w->active, 0);
+    pass(w, SOON_MS);
+    assert_int_equal(w->active, 2);
+    assert_in_range(given_bytes(w, 0), 1, ROOM);
+    assert_int_equal(w->told_refused, 1);
+    assert_int_equal(w->told_room[0], ROOM);
+    assert_true(redundant(w));
+    assert_int_equal(begin(w, 7), COVEY_OK);
+    finish(w, 7);
+}
+
+/* One that has none computes nothing of coded layers itself: the others do. */
+static void test_the_owner_has_room_for_nothing(void **state)
+{
+    (void)state;
+    struct world *w = world_new(4, 1);
+    w->own_bounded = true;
+    open_session(w);
+    pass(w, SOON_MS);
+    assert_int_equal(given_bytes(w, 0), 0);
+    assert_true(given_bytes(w, 1) > 0);
+    assert_int_equal(w->active, w->prepared);
+    assert_true(redundant(w));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +344,8 @@ int main(void)
         cmocka_unit_test(test_who_comes_back_with_less_room),
         cmocka_unit_test(test_the_same_again_is_nothing),
         cmocka_unit_test(test_refusals_of_others_are_nothing),
+        cmocka_unit_test(test_the_owner_has_room_for_less),
+        cmocka_unit_test(test_the_owner_has_room_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

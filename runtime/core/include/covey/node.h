@@ -52,7 +52,8 @@ enum covey_event_type {
     /* owner */
     COVEY_EVENT_SESSION_OPEN,  /* fence (version ignored), costs; parity and devices_max in costs */
     COVEY_EVENT_SESSION_CLOSE, /* fence */
-    COVEY_EVENT_PREPARED,      /* fence: digests are there; err: could not */
+    COVEY_EVENT_PREPARED,      /* fence: digests are there; err: could not; LIMIT: for want of
+                                  room for the owner's own units, room_bytes: what they can have */
     COVEY_EVENT_REQUEST_BEGIN, /* fence (version ignored), request */
     COVEY_EVENT_LAYER,         /* request, layer, body: the input, or, of a layer by rows, pieces:
                                   each device's (not given: session keeps them until LAYER_DONE) */
@@ -131,13 +132,15 @@ struct covey_event {
     uint32_t spent_us;
     const covey_handle *pieces; /* [COVEY_PLAN_DEVICES_MAX + 1], copied by the node */
     struct covey_rates rates;
-    uint64_t room_bytes;                    /* ASSIGN_CHECKED */
+    uint64_t room_bytes;                    /* ASSIGN_CHECKED, PREPARED */
     uint64_t memory_bytes;                  /* MEASURED: for slices; 0: as before */
     uint64_t store_bytes;                   /* MEASURED: for others' slices; 0: as before */
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
 };
 
 size_t covey_node_size(const struct covey_node_config *config);
+/* Of it, what one open session uses. */
+size_t covey_node_session_bytes(void);
 /* memory: covey_node_size() bytes, 64-byte aligned, the caller's until the node is no more used. */
 covey_err covey_node_init(void *memory, const struct covey_node_config *config, uint64_t now_ms,
                           struct covey_node **out) COVEY_CHECK;
