@@ -47,6 +47,7 @@ void covey__assignment_unref(struct covey_assignment *a)
     }
     free(a->pinned);
     free(a->slots);
+    covey__account_table_give(a->memory, a->table_bytes);
     free(a);
 }
 
@@ -149,6 +150,17 @@ static size_t scratch_bytes(const struct covey_assignment *a, uint16_t layer)
     return most;
 }
 
+/* Each slot's digest is with the assignment, with what is held, and with what is pinned. */
+static uint64_t table_bytes(const struct covey_assignment *a,
+                            const struct covey_work_assign *assign)
+{
+    uint64_t slots = assign->slots.len / SLOT_ENTRY_BYTES;
+    uint64_t each = sizeof(struct covey_work_slot) + sizeof(struct covey_held) +
+                    2 * sizeof(struct covey_digest);
+    /* Strips have the plan too. */
+    return sizeof(*a) + (a->plan != NULL ? 2 * sizeof(*a->plan) : 0) + slots * each;
+}
+
 covey_err covey__assignment_parse(struct covey_assignment *a,
                                   const struct covey_work_assign *assign,
                                   _Atomic uint64_t *used_bytes, uint64_t limit)
@@ -156,6 +168,8 @@ covey_err covey__assignment_parse(struct covey_assignment *a,
     a->model = assign->model;
     a->account = used_bytes;
     a->limit = limit;
+    a->table_bytes = table_bytes(a, assign);
+    covey__account_table(a->memory, a->table_bytes);
     covey_err err = covey__layers_decode(assign->layers, a->layer, a->present, COVEY_LAYERS_MAX);
     if (err == COVEY_OK) {
         err = parse_slots(a, assign->slots);

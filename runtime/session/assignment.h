@@ -9,6 +9,7 @@
 #ifndef COVEY_SESSION_ASSIGNMENT_H
 #define COVEY_SESSION_ASSIGNMENT_H
 
+#include "account.h"
 #include "covey/body.h"
 #include "covey/message_work.h"
 #include "covey/split.h"
@@ -44,9 +45,11 @@ struct covey_assignment {
     struct covey_digest model;
     struct covey_network_table *networks; /* set before it is parsed; NULL: shares nothing */
     struct covey_network *network;
-    bool small_pinned;           /* the network's small constants */
-    struct covey_strips *strips; /* filled once the assignment is ready */
-    _Atomic uint64_t *account;   /* of all that is held, at most limit */
+    bool small_pinned;            /* the network's small constants */
+    struct covey_strips *strips;  /* filled once the assignment is ready */
+    _Atomic uint64_t *account;    /* of all that is held, at most limit */
+    struct covey_account *memory; /* set before it is parsed; NULL: its tables are not counted */
+    uint64_t table_bytes;
     uint64_t limit;
     const struct covey_store *store; /* of what is pinned: all that was wanted */
     struct covey_digest *pinned;

@@ -25,6 +25,8 @@ struct own_entry {
     struct covey_digest key;
     float *weights; /* while the product reads them */
     struct own_entry *next;
+    struct covey_coded *coded;
+    uint64_t bytes; /* counted */
 };
 
 struct secret_entry {
@@ -34,6 +36,8 @@ struct secret_entry {
     struct covey_digest key;
     struct slot_secret **slot; /* [secret.slots]: what it was made of */
     struct secret_entry *next;
+    struct covey_account *account;
+    uint64_t bytes; /* there */
 };
 
 /* Of one slot's weights. */
@@ -41,8 +45,9 @@ struct slot_secret {
     size_t layer;
     struct covey_digest digest;
     struct slot_secret *next;
-    unsigned used; /* by devices' secrets */
-    float s[];     /* [unit_rows], and behind it what covey_check_add() makes of it */
+    uint64_t bytes; /* counted */
+    unsigned used;  /* by devices' secrets */
+    float s[];      /* [unit_rows], and behind it what covey_check_add() makes of it */
 };
 
 struct covey_coded {
@@ -53,6 +58,7 @@ struct covey_coded {
     struct parity_entry *parity;
     size_t parities, parity_room;
     struct own_entry *own;
+    _Atomic uint64_t own_bytes;
     struct secret_entry *secret;
     struct slot_secret *slot[SLOT_LISTS]; /* by the digest's first byte */
 };
@@ -76,8 +82,26 @@ covey_err covey__coded_new(const struct covey_model_file *file, const struct cov
     return COVEY_OK;
 }
 
+static bool own_take(struct own_entry *e, uint64_t bytes)
+{
+    if (!covey__account_take(e->coded->file->account, bytes)) {
+        return false;
+    }
+    e->bytes += bytes;
+    atomic_fetch_add(&e->coded->own_bytes, bytes);
+    return true;
+}
+
+static void own_give(struct own_entry *e, uint64_t bytes)
+{
+    covey__account_give(e->coded->file->account, bytes);
+    e->bytes -= bytes;
+    atomic_fetch_sub(&e->coded->own_bytes, bytes);
+}
+
 static void own_free(struct own_entry *e)
 {
+    own_give(e, e->bytes);
     covey_product_free(e->own.product);
     free(e->weights);
     free(e);
@@ -85,6 +109,7 @@ static void own_free(struct own_entry *e)
 
 static void secret_free(struct secret_entry *e)
 {
+    covey__account_give(e->account, e->bytes);
     free(e->slot);
     free(e->secret.s);
     free(e->secret.c);
@@ -131,6 +156,7 @@ static void sweep_secrets(struct covey_coded *coded, bool all)
             struct slot_secret *e = *link;
             if (e->used == 0) {
                 *link = e->next;
+                covey__account_give(coded->file->account, e->bytes);
                 free(e);
             } else {
                 link = &e->next;
@@ -151,6 +177,11 @@ static void sweep(struct covey_coded *coded, bool all)
         }
     }
     sweep_secrets(coded, all);
+}
+
+uint64_t covey__coded_own_bytes(const struct covey_coded *coded)
+{
+    return atomic_load(&coded->own_bytes);
 }
 
 void covey__coded_unlock(struct covey_coded *coded)
@@ -273,6 +304,7 @@ covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_code
     if (weights == NULL) {
         return COVEY_ERR_NOMEM;
     }
+    covey__account_add(coded->file->account, bytes);
     struct parity_entry e = {*group, t, {{0}}};
     covey_err err = covey__coded_encode(coded->file, group, t, weights);
     if (err == COVEY_OK) {
@@ -282,6 +314,7 @@ covey_err covey__coded_parity(struct covey_coded *coded, const struct covey_code
         err = err == COVEY_ERR_LIMIT ? COVEY_OK : err;
     }
     free(weights);
+    covey__account_give(coded->file->account, bytes);
     covey_pace_step();
     if (err == COVEY_OK) {
         *out = e.digest;
@@ -350,6 +383,10 @@ static covey_err own_make(const struct covey_coded_slots *slots, struct own_entr
 {
     const struct covey_layer *layer = slots->shape;
     size_t floats = covey_layer_unit_floats(layer);
+    uint64_t bytes = (uint64_t)slots->count * floats * sizeof(float);
+    if (!own_take(e, bytes)) {
+        return COVEY_ERR_LIMIT;
+    }
     e->weights = floats_new(slots->count * floats);
     covey_err err = e->weights != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
     for (size_t i = 0; i < slots->count && err == COVEY_OK; i++) {
@@ -367,6 +404,8 @@ static covey_err own_make(const struct covey_coded_slots *slots, struct own_entr
     if (err == COVEY_OK && !covey_product_reads(e->own.product)) {
         free(e->weights);
         e->weights = NULL;
+        own_give(e, bytes);
+        err = own_take(e, covey_product_bytes(e->own.product)) ? COVEY_OK : COVEY_ERR_LIMIT;
     }
     return err;
 }
@@ -387,6 +426,7 @@ covey_err covey__coded_own(struct covey_coded *coded, const struct covey_coded_s
     if (e == NULL) {
         return COVEY_ERR_NOMEM;
     }
+    e->coded = coded;
     covey_err err = own_make(slots, e);
     if (err != COVEY_OK) {
         own_free(e);
@@ -432,17 +472,22 @@ static covey_err slot_make(struct covey_coded *coded, const struct covey_coded_s
                            size_t index, float *room, struct slot_secret **out)
 {
     const struct covey_layer *layer = covey_model_layer(coded->file->model, slots->layer);
+    struct covey_account *account = coded->file->account;
     size_t sums = covey_check_floats(layer);
-    struct slot_secret *e = malloc(sizeof(*e) + ((size_t)layer->unit_rows + sums) * sizeof(float));
+    size_t bytes = sizeof(struct slot_secret) + ((size_t)layer->unit_rows + sums) * sizeof(float);
     const float *weights = NULL;
-    if (e == NULL) {
-        return COVEY_ERR_NOMEM;
+    if (!covey__account_take(account, bytes)) {
+        return COVEY_ERR_LIMIT;
     }
-    covey_err err = slots->weights(slots->user, index, room, &weights);
+    struct slot_secret *e = malloc(bytes);
+    covey_err err =
+        e != NULL ? slots->weights(slots->user, index, room, &weights) : COVEY_ERR_NOMEM;
     if (err != COVEY_OK) {
         free(e);
+        covey__account_give(account, bytes);
         return err;
     }
+    e->bytes = bytes;
     e->layer = slots->layer;
     e->digest = slots->digests[index];
     e->used = 0;
@@ -463,6 +508,12 @@ static covey_err secret_make(struct covey_coded *coded, const struct covey_coded
     struct covey_secret *secret = &entry->secret;
     const struct covey_layer *layer = covey_model_layer(coded->file->model, slots->layer);
     size_t sums = covey_check_floats(layer), rows = layer->unit_rows;
+    uint64_t bytes = ((uint64_t)slots->count * rows + sums) * sizeof(float);
+    if (!covey__account_take(coded->file->account, bytes)) {
+        return COVEY_ERR_LIMIT;
+    }
+    entry->account = coded->file->account;
+    entry->bytes = bytes;
     float *room = floats_new(covey_layer_unit_floats(layer));
     secret->s = floats_new(slots->count * rows);
     secret->c = floats_new(sums);

@@ -32,6 +32,9 @@ void covey__coded_lock(struct covey_coded *coded);
 /* Drops what no version uses any more, and unlocks. */
 void covey__coded_unlock(struct covey_coded *coded);
 
+/* Bytes of the own products that there are, as they count in the file's account. Any thread. */
+uint64_t covey__coded_own_bytes(const struct covey_coded *coded);
+
 /* The same where no version is being made; its end does it otherwise. */
 void covey__coded_tidy(struct covey_coded *coded);
 
@@ -60,7 +63,8 @@ struct covey_coded_slots {
     covey_weights_fn weights;
     const void *user;
 };
-/* With a reference each, given back by the functions below. */
+/* With a reference each, given back by the functions below. LIMIT: the file's account has no room
+ * for it. */
 covey_err covey__coded_own(struct covey_coded *coded, const struct covey_coded_slots *slots,
                            const struct covey_own **out) COVEY_CHECK;
 covey_err covey__coded_secret(struct covey_coded *coded, const struct covey_node_id *device,

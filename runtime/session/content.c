@@ -211,10 +211,10 @@ static uint64_t given_bytes(const struct covey_content *c)
 static bool is_full(const struct serve *s)
 {
     const struct covey_services *services = s->content->services;
-    uint64_t most = services->memory_bytes / SERVE_SHARE;
+    uint64_t most = services->memory.limit_bytes / SERVE_SHARE;
     most = most < COVEY__SERVE_BYTES ? most : COVEY__SERVE_BYTES;
     return covey_channels_queued(services->channels, &s->peer) > most ||
-           given_bytes(s->content) > services->memory_bytes / SERVE_ALL_SHARE;
+           given_bytes(s->content) > services->memory.limit_bytes / SERVE_ALL_SHARE;
 }
 
 static void serve_on(struct serve *s)

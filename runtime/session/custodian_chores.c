@@ -139,7 +139,7 @@ static void submit(struct covey__chore_task *t)
 /* The pool takes nothing more: what was begun, and what waits behind it, is done here. */
 static void finish(struct covey__chore_task *t)
 {
-    struct covey_scratch none = {NULL, 0};
+    struct covey_scratch none = {NULL, 0, NULL};
     while (t->more) {
         chore_work(&t->task, &none);
     }

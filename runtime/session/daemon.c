@@ -334,9 +334,10 @@ static bool nth_member(void *user, size_t index, struct covey_member_info *out)
 /* What is for later goes behind requests, on real devices and on those that are played. */
 static covey_err pools_new(struct covey_services *s, unsigned threads)
 {
-    const struct covey_pool_config compute = {threads, COMPUTE_NICE, COVEY_PACE_COMPUTE},
-                                   storage = {1, STORAGE_NICE, COVEY_PACE_BACKGROUND},
-                                   background = {1, BACKGROUND_NICE, COVEY_PACE_BACKGROUND};
+    struct covey_account *memory = &s->memory;
+    const struct covey_pool_config compute = {threads, COMPUTE_NICE, COVEY_PACE_COMPUTE, memory},
+                                   storage = {1, STORAGE_NICE, COVEY_PACE_BACKGROUND, memory},
+                                   background = {1, BACKGROUND_NICE, COVEY_PACE_BACKGROUND, memory};
     covey_err err = covey__pool_new(s->loop, &compute, &s->compute);
     if (err == COVEY_OK) {
         err = covey__pool_new(s->loop, &storage, &s->storage);
@@ -357,7 +358,7 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     s->device = nth_member;
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
-    s->memory_bytes = covey__resident_bound(config->memory_bytes, machine, SIZE_MAX);
+    s->memory.limit_bytes = covey__resident_bound(config->memory_bytes, machine, SIZE_MAX);
     s->resident.bounded = config->memory_bytes != 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;

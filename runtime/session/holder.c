@@ -16,7 +16,6 @@ struct covey_holder {
     struct covey_assignment *assignments; /* loop's thread only */
     struct covey_held_table held;
     struct covey_network_table networks;
-    _Atomic uint64_t used_bytes;
     struct covey_seldom no_room, no_use; /* why something was refused */
 };
 
@@ -170,11 +169,14 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     look((struct holder_task *)task);
 }
 
-/* Those of others must fit the store too: nothing is fetched that it would refuse. */
+/* Those of others must fit the store too, beside which this node has its own sessions: nothing is
+ * fetched that it would refuse. */
 static uint64_t slices_most(const struct holder_task *t)
 {
     const struct covey_services *s = t->holder->services;
-    return s->store_bytes < s->memory_bytes && !t->own ? s->store_bytes : s->memory_bytes;
+    uint64_t own = atomic_load(&s->memory.own_bytes), most = s->memory.limit_bytes;
+    bool small = !t->own && own < most && s->store_bytes < most - own;
+    return small ? s->store_bytes + own : most;
 }
 
 static void check_work(struct covey_task *task, struct covey_scratch *scratch)
@@ -184,8 +186,8 @@ static void check_work(struct covey_task *task, struct covey_scratch *scratch)
     struct covey_work_message message;
     t->err = covey_work_decode(t->message, &message);
     if (t->err == COVEY_OK) {
-        t->err = covey__assignment_parse(t->assignment, &message.assign, &t->holder->used_bytes,
-                                         slices_most(t));
+        t->err = covey__assignment_parse(t->assignment, &message.assign,
+                                         &t->holder->services->memory.used_bytes, slices_most(t));
     }
     free((void *)(uintptr_t)t->message.ptr);
     t->message = covey_bytes_of(NULL, 0);
@@ -319,6 +321,7 @@ void covey__holder_assigned(struct covey_holder *h, const struct covey_action *a
     t->own = h->services->member(h->services->user, NULL, &self) &&
              covey_node_id_equal(&self.id, &action->peer);
     a->table = &h->held;
+    a->memory = &h->services->memory;
     a->networks = &h->networks;
     t->task.work = check_work;
     t->task.done = look_done;

@@ -8,7 +8,6 @@
 #define COVEY_SESSION_HOLDER_H
 
 #include "assignment.h"
-#include "assignment.h"
 #include "services.h"
 
 struct covey_holder;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "covey/cost.h"
+
 /* A layer that takes no more than this, or this part of what there may be, stays in memory. */
 enum { RESIDENT_BYTES = 1 << 20, RESIDENT_PART = 32 };
 
@@ -38,13 +40,46 @@ static struct covey_store *user_of(const struct covey_model_file *m)
     return (struct covey_store *)(uintptr_t)m->store;
 }
 
+static covey_err take(struct covey_model_file *m, uint64_t bytes, struct covey_nn_error *out_why)
+{
+    if (!covey__account_take(m->account, bytes)) {
+        uint64_t used = atomic_load(&m->account->used_bytes);
+        snprintf(out_why->text, sizeof(out_why->text),
+                 "no memory for this model: %llu bytes of it are needed, %llu of %llu are taken "
+                 "(coveyd --memory)",
+                 (unsigned long long)bytes, (unsigned long long)used,
+                 (unsigned long long)m->account->limit_bytes);
+        return COVEY_ERR_BUSY;
+    }
+    m->counted_bytes += bytes;
+    return COVEY_OK;
+}
+
 /* ---- all of it in memory ---- */
+
+/* Weights are laid out anew for the kernels where that has room too. */
+static covey_err make_dense(struct covey_model_file *m, struct covey_nn_error *out_why)
+{
+    const struct covey_model_options plan_only = {.plan_only = true};
+    struct covey_model *plan = NULL;
+    covey_err err = covey_model_new(m->graph, &plan_only, &plan, out_why);
+    if (err != COVEY_OK) {
+        return err;
+    }
+    struct covey_nn_error ignored;
+    const struct covey_model_options options = {
+        .small = take(m, covey_model_state(plan), &ignored) != COVEY_OK};
+    covey_model_free(plan);
+    return covey_model_new(m->graph, &options, &m->model, out_why);
+}
 
 static covey_err load_dense(struct covey_model_file *m, struct covey_nn_error *out_why)
 {
-    covey_err err =
-        covey_manifest_bind(m->manifest, m->batch, fetch, user_of(m), &m->graph, out_why);
-    return err == COVEY_OK ? covey_model_new(m->graph, NULL, &m->model, out_why) : err;
+    covey_err err = take(m, weight_bytes(m->manifest), out_why);
+    if (err == COVEY_OK) {
+        err = covey_manifest_bind(m->manifest, m->batch, fetch, user_of(m), &m->graph, out_why);
+    }
+    return err == COVEY_OK ? make_dense(m, out_why) : err;
 }
 
 /* ---- what split layers do not need ---- */
@@ -70,9 +105,15 @@ static bool stays_away(const struct covey_model_file *m, const struct covey_mode
            is_read_once(m->graph, covey_model_layer_weights(plan, i));
 }
 
-static covey_err load_rest(struct covey_model_file *m, const bool *absent)
+static covey_err load_rest(struct covey_model_file *m, const bool *absent,
+                           struct covey_nn_error *out_why)
 {
-    covey_err err = COVEY_OK;
+    uint64_t bytes = 0;
+    for (size_t v = 0; v < m->graph->value_count; v++) {
+        bool here = m->graph->values[v].constant && !absent[v];
+        bytes += here ? covey_graph_value_bytes(m->graph, v) : 0;
+    }
+    covey_err err = take(m, bytes, out_why);
     for (size_t v = 0; v < m->graph->value_count && err == COVEY_OK; v++) {
         if (m->graph->values[v].constant && !absent[v]) {
             err = covey_manifest_load(m->manifest, (uint16_t)v, fetch, user_of(m));
@@ -113,11 +154,14 @@ static covey_err load_sparse(struct covey_model_file *m, struct covey_nn_error *
         err = absent != NULL ? choose_away(m, plan, absent) : COVEY_ERR_NOMEM;
     }
     if (err == COVEY_OK) {
-        err = load_rest(m, absent);
+        err = load_rest(m, absent, out_why);
     }
     if (err == COVEY_OK) {
         const struct covey_model_options options = {.absent = absent};
         err = covey_model_new(m->graph, &options, &m->model, out_why);
+    }
+    if (err == COVEY_OK) {
+        err = take(m, covey_model_state(m->model), out_why);
     }
     m->sparse = true;
     covey_model_free(plan);
@@ -199,11 +243,17 @@ static covey_err load(struct covey_model_file *m, const struct covey_model_want 
         err = read_manifest(m, out_why);
     }
     if (err == COVEY_OK) {
-        bool fits = weight_bytes(m->manifest) <= want->bytes;
+        bool fits = !want->apart && weight_bytes(m->manifest) <= want->bytes;
         err = fits ? load_dense(m, out_why) : load_sparse(m, out_why);
     }
-    return err == COVEY_OK ? covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why)
-                           : err;
+    if (err != COVEY_OK) {
+        return err;
+    }
+    uint64_t table =
+        covey_model_table(m->model) + covey_manifest_blobs(m->manifest) * sizeof(struct covey_blob);
+    covey__account_add(m->account, table);
+    m->counted_bytes += table;
+    return covey_cells_find(m->graph, m->model, &m->cell, &m->cells, out_why);
 }
 
 covey_err covey__model_file_load_within(const struct covey_store *store,
@@ -220,6 +270,7 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
     m->store = store;
     m->batch = want->batch > 1 ? want->batch : 1;
     m->most_bytes = want->bytes;
+    m->account = want->account;
     covey_err err = load(m, want, out_why);
     if (err != COVEY_OK) {
         if (out_why->text[0] == 0) {
@@ -236,7 +287,7 @@ covey_err covey__model_file_load_within(const struct covey_store *store,
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out, struct covey_nn_error *out_why)
 {
-    const struct covey_model_want all = {*id, UINT64_MAX, 1};
+    const struct covey_model_want all = {.id = *id, .bytes = UINT64_MAX, .batch = 1};
     return covey__model_file_load_within(store, &all, out, out_why);
 }
 
@@ -249,6 +300,7 @@ void covey__model_file_free(struct covey_model_file *m)
     free(m->cell);
     covey_model_free(m->model);
     covey_manifest_free(m->manifest);
+    covey__account_give(m->account, m->counted_bytes);
     free(m);
 }
 

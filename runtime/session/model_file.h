@@ -5,6 +5,7 @@
 #ifndef COVEY_SESSION_MODEL_FILE_H
 #define COVEY_SESSION_MODEL_FILE_H
 
+#include "account.h"
 #include "covey/manifest.h"
 #include "covey/tile.h"
 #include "pool.h"
@@ -26,6 +27,8 @@ struct covey_model_file {
     bool sparse;
     struct covey_stage *layers; /* when sparse: all split layers that are not resident */
     size_t layer_stages;
+    struct covey_account *account;
+    uint64_t counted_bytes; /* there */
 };
 
 /* Blocking. One line in out_why on failure. */
@@ -35,11 +38,14 @@ covey_err covey__model_file_load(const struct covey_store *store, const struct c
 /* The same for requests of batch inputs, with at most that many bytes of weights in memory, if
  * those of layers that cannot be split leave any choice. UNSUPPORTED: the model does not answer the
  * inputs of a batch each by itself. LIMIT: the batch is too large, COVEY_BATCH_MAX, for the memory
- * or for messages that one input fits. */
+ * or for messages that one input fits. BUSY: the account has no room; with `apart`, where only what
+ * layers that cannot be split need is in memory whatever the bytes, not even for that. */
 struct covey_model_want {
     struct covey_digest id;
     uint64_t bytes;
     uint32_t batch;
+    struct covey_account *account; /* outlives the model; NULL: nothing is counted */
+    bool apart;
 };
 covey_err covey__model_file_load_within(const struct covey_store *store,
                                         const struct covey_model_want *want,

@@ -152,6 +152,8 @@ static covey_err find_cells(struct covey_network *n, struct covey_graph *g)
     struct covey_model *model = NULL;
     covey_err err = covey_model_new(g, &options, &model, NULL);
     if (err == COVEY_OK) {
+        covey__network_held(n, covey_model_table(model) +
+                                   covey_manifest_blobs(n->manifest) * sizeof(struct covey_blob));
         err = covey_cells_find(g, model, &n->cell, &n->cells, NULL);
     }
     covey_model_free(model);

@@ -29,6 +29,7 @@ struct strip_model {
     struct covey_rows in, out;
     struct covey_graph *graph;
     struct covey_model *model; /* NULL: vacant */
+    uint64_t table_bytes;      /* of both, without weights */
     uint64_t run_bytes;        /* of a run without its room */
     uint64_t used_at;
     unsigned users; /* runs that are out */

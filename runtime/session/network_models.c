@@ -117,6 +117,7 @@ static void free_model(struct covey_network *n, struct strip_model *m)
     }
     covey_model_free(m->model);
     covey_graph_free(m->graph);
+    covey__network_given_back(n, m->table_bytes);
     memset(m, 0, sizeof(*m));
 }
 
@@ -181,6 +182,8 @@ static covey_err make_model(struct covey_network *n, const struct strip_model *l
     m->in = like->in;
     m->out = like->out;
     m->run_bytes = covey_model_memory(m->model) - covey_model_room(m->model);
+    m->table_bytes = covey_model_table(m->model);
+    covey__network_held(n, m->table_bytes);
     rooms_enlarge(n, room_bytes(m->model));
     return COVEY_OK;
 }

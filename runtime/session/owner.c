@@ -50,15 +50,19 @@ static uint64_t alone_from_ms(const struct covey_session *s)
     return from_ms > s->alone_ms ? from_ms : s->alone_ms;
 }
 
-/* Begins those that have waited for a plan long enough. */
+/* Begins those that have waited for a plan long enough, and those that there is memory for now. */
 static void begin_alone(void *user)
 {
     struct covey_owner *o = user;
     uint64_t now_ms = covey_loop_now_ms(o->services->loop), next_ms = UINT64_MAX;
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
-        if (!r->used || r->running || r->version != NULL || r->session->active != NULL ||
+        if (!r->used || r->running || r->version != NULL ||
             r->session->state != COVEY_SESSION_OPEN) {
+            continue;
+        }
+        if (r->session->active != NULL) {
+            covey__session_start_waiting(r->session);
             continue;
         }
         uint64_t from_ms = alone_from_ms(r->session);
@@ -96,7 +100,6 @@ covey_err covey__owner_new(struct covey_services *services, const struct covey_n
 
 static void session_free(struct covey_session *s)
 {
-    covey_run_free(s->free_run);
     while (s->versions != NULL) {
         struct covey_version *v = s->versions;
         s->versions = v->next;
@@ -107,6 +110,7 @@ static void session_free(struct covey_session *s)
         s->costs_waiters = w->next;
         free(w);
     }
+    covey__session_give(s);
     covey__model_share_unref(s->share);
     *s = (struct covey_session){0};
 }
@@ -131,7 +135,9 @@ void covey__owner_free(struct covey_owner *o)
         }
     }
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
-        session_free(&o->session[i]);
+        if (o->session[i].used) {
+            session_free(&o->session[i]);
+        }
     }
     covey__model_table_done(&o->models);
     covey_timer_free(o->alone);
@@ -167,13 +173,23 @@ static void load_work(struct covey_task *task, struct covey_scratch *scratch)
     (void)scratch;
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
-    const struct covey_model_want want = {s->model, s->owner->services->memory_bytes,
-                                          covey_control_batch(&s->options)};
+    struct covey_account *account = &s->owner->services->memory;
+    const struct covey_model_want want = {.id = s->model,
+                                          .bytes = account->limit_bytes,
+                                          .batch = covey_control_batch(&s->options),
+                                          .account = account,
+                                          .apart = s->apart};
     s->load_err = covey__model_share_get(&s->owner->models, &want, &s->share, &s->why);
     if (s->load_err == COVEY_OK) {
         s->file = s->share->file;
         s->coded = s->share->coded;
+        s->load_err = covey__session_take(s);
+    }
+    if (s->load_err == COVEY_OK) {
         s->load_err = covey__session_costs(s);
+    } else {
+        covey__model_share_unref(s->share);
+        s->share = NULL;
     }
 }
 
@@ -194,6 +210,9 @@ static void load_done(struct covey_task *task)
 {
     struct covey_session *s =
         (struct covey_session *)(void *)((char *)task - offsetof(struct covey_session, load));
+    if (s->load_err == COVEY_ERR_BUSY && covey__session_load_again(s)) {
+        return;
+    }
     s->tasks--;
     if (s->load_err != COVEY_OK) {
         s->state = COVEY_SESSION_FAILED;
@@ -214,7 +233,7 @@ static void load_done(struct covey_task *task)
     begin_alone(s->owner);
 }
 
-static void session_close(struct covey_session *s)
+void covey__owner_close(struct covey_session *s)
 {
     if (s->state == COVEY_SESSION_OPEN) {
         struct covey_event event = {.type = COVEY_EVENT_SESSION_CLOSE, .fence = s->fence};
@@ -223,27 +242,14 @@ static void session_close(struct covey_session *s)
     session_free(s);
 }
 
-static bool idle(const struct covey_session *s)
-{
-    return s->used && s->requests == 0 && s->tasks == 0 && s->state == COVEY_SESSION_OPEN;
-}
-
 static struct covey_session *session_slot(struct covey_owner *o)
 {
-    struct covey_session *oldest = NULL;
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
-        struct covey_session *s = &o->session[i];
-        if (!s->used) {
-            return s;
-        }
-        if (idle(s) && (oldest == NULL || s->used_ms < oldest->used_ms)) {
-            oldest = s;
+        if (!o->session[i].used) {
+            return &o->session[i];
         }
     }
-    if (oldest != NULL) {
-        session_close(oldest);
-    }
-    return oldest;
+    return covey__owner_make_room(o, 0);
 }
 
 static bool is_same_way(const struct covey_control_infer *a, const struct covey_control_infer *b)
@@ -370,9 +376,11 @@ static void prepare_work(struct covey_task *task, struct covey_scratch *scratch)
     t->err = covey__version_make(t->version, &t->owner->self);
 }
 
-static void prepared(struct covey_owner *o, const struct covey_fence *fence, covey_err err)
+static void prepared(struct covey_owner *o, const struct covey_fence *fence, covey_err err,
+                     uint64_t room_bytes)
 {
-    struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = *fence, .err = err};
+    struct covey_event event = {
+        .type = COVEY_EVENT_PREPARED, .fence = *fence, .err = err, .room_bytes = room_bytes};
     covey__owner_feed(o, &event);
 }
 
@@ -380,10 +388,17 @@ static void prepare_done(struct covey_task *task)
 {
     struct prepare_task *t = (struct prepare_task *)task;
     struct covey_fence fence = t->version->fence;
+    bool wanted = covey__owner_session(t->owner, &fence) != NULL;
+    if (t->err == COVEY_ERR_LIMIT && wanted &&
+        covey__owner_make_room(t->owner, COVEY_SESSION_RECENT_MS) != NULL) {
+        covey__pool_submit(t->owner->services->background, &t->task);
+        return;
+    }
+    uint64_t room_bytes = covey__session_room(t->owner, t->share->coded);
     covey__version_unref(t->version);
     covey__model_share_unref(t->share);
-    if (covey__owner_session(t->owner, &fence) != NULL) {
-        prepared(t->owner, &fence, t->err);
+    if (wanted) {
+        prepared(t->owner, &fence, t->err, room_bytes);
     }
     free(t);
 }
@@ -396,7 +411,7 @@ void covey__owner_prepare(struct covey_owner *o, const struct covey_action *acti
         t != NULL ? covey__version_new(&action->fence, action->plan, s->file, s->coded) : NULL;
     if (v == NULL) {
         free(t);
-        prepared(o, &action->fence, COVEY_ERR_NOMEM);
+        prepared(o, &action->fence, COVEY_ERR_NOMEM, 0);
         return;
     }
     *t = (struct prepare_task){.task = {.work = prepare_work, .done = prepare_done},
@@ -513,8 +528,8 @@ static void close_idle(struct covey_owner *o)
     uint64_t now_ms = covey_loop_now_ms(o->services->loop);
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
         struct covey_session *s = &o->session[i];
-        if (idle(s) && now_ms - s->used_ms >= idle_most_ms(s)) {
-            session_close(s);
+        if (covey__session_is_idle(s) && now_ms - s->used_ms >= idle_most_ms(s)) {
+            covey__owner_close(s);
         }
     }
 }
@@ -527,7 +542,9 @@ void covey__owner_tick(struct covey_owner *o)
         struct covey_request *r = &o->request[i];
         if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
             covey__infer_end(r, COVEY_ERR_TIMEOUT,
-                             "no plan was ready in time: ask again, or give it longer");
+                             r->session->active != NULL
+                                 ? "no memory was free in time: ask for fewer at once"
+                                 : "no plan was ready in time: ask again, or give it longer");
         }
     }
     close_idle(o);

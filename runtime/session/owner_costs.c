@@ -180,7 +180,7 @@ covey_err covey__session_costs(struct covey_session *s)
     c->half = s->options.half && !exact;
     /* Twice that where a new plan gives it other units; the rest is for check vectors, parities in
      * the making, and what goes out to others. */
-    c->owner_bytes = file->sparse ? s->owner->services->memory_bytes / 5 * 2 : 0;
+    c->owner_bytes = file->sparse ? s->owner->services->memory.limit_bytes / 5 * 2 : 0;
     c->asked_bytes = input_bytes(file);
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;

@@ -104,11 +104,7 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     covey__parts_drop(r);
     covey__answers_drop(&r->answers);
     covey__version_unref(r->version);
-    if (r->run != NULL && is_over && s->free_run == NULL) {
-        s->free_run = r->run;
-    } else {
-        covey_run_free(r->run);
-    }
+    covey__request_give_run(r, is_over);
     covey_body_unref(r->input);
     covey_body_unref(r->layer_input);
     covey_body_unref(r->layer_wire);
@@ -119,6 +115,10 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     s->used_ms = covey_loop_now_ms(s->owner->services->loop);
     if (alone_ms != 0) { /* as long again is for what the plan is waiting for */
         s->alone_ms = 2 * s->used_ms - alone_ms;
+    }
+    if (s->owner->scarce) { /* others begin with what it leaves, but not from in here */
+        s->owner->scarce = false;
+        covey_timer_set(s->owner->alone, s->used_ms);
     }
     if (begun) {
         struct covey_event event = {.type = COVEY_EVENT_REQUEST_END, .request = id};
@@ -265,8 +265,6 @@ static void begin(struct covey_request *r, struct covey_version *take_version)
 {
     struct covey_session *s = r->session;
     unlink_waiting(r);
-    r->run = s->free_run;
-    s->free_run = NULL;
     r->version = take_version;
     r->result->devices = r->version->plan.devices;
     r->result->plan_version = r->version->fence.version;
@@ -282,13 +280,20 @@ static void begin(struct covey_request *r, struct covey_version *take_version)
     covey__request_step(r, COVEY_STEP_START);
 }
 
-void covey__infer_begin(struct covey_request *r)
+bool covey__infer_begin(struct covey_request *r)
 {
-    begin(r, covey__version_ref(r->session->active));
+    bool may = covey__request_take_run(r);
+    if (may) {
+        begin(r, covey__version_ref(r->session->active));
+    }
+    return may;
 }
 
 void covey__infer_alone(struct covey_request *r)
 {
+    if (!covey__request_take_run(r)) {
+        return;
+    }
     struct covey_plan *plan = calloc(1, sizeof(*plan));
     struct covey_version *v = NULL;
     if (plan != NULL) {
@@ -306,8 +311,7 @@ void covey__infer_alone(struct covey_request *r)
 
 void covey__session_start_waiting(struct covey_session *s)
 {
-    while (s->waiting != NULL) {
-        covey__infer_begin(s->waiting);
+    while (s->waiting != NULL && covey__infer_begin(s->waiting)) {
     }
 }
 

@@ -56,6 +56,7 @@ struct covey_request {
     struct covey_body *part_wire[COVEY_PLAN_DEVICES_MAX];
     const float *tile_input;   /* in the run's memory until it goes on */
     uint32_t fed;              /* devices that have this layer's input from others */
+    bool has_run;              /* memory for one is its own */
     struct covey_check *check; /* not begun yet */
     uint32_t wrong;            /* devices whose answers were: what is there is not used */
     bool again;                /* all of it is to be computed again then, not the layer only */
@@ -102,6 +103,9 @@ struct covey_session {
         uint32_t tag;
         struct covey_costs_waiter *next;
     } * costs_waiters;
+    bool apart;                 /* loaded without the weights of layers that can be split */
+    uint64_t run_bytes;         /* of one run; for one there is memory as long as it is open */
+    unsigned running;           /* requests that have a run */
     struct covey_run *free_run; /* one, kept for the next request */
     unsigned requests;          /* begun or waiting */
     unsigned tasks;             /* that point at this session */
@@ -121,6 +125,7 @@ struct covey_owner {
     uint32_t epoch;
     struct covey_model_table models;
     struct covey_timer *alone; /* then requests wait for a plan no longer */
+    bool scarce;               /* some wait for memory */
     struct covey_session session[COVEY_SESSIONS_MAX];
     struct covey_request request[COVEY_REQUESTS_MAX];
     /* Of each request, counted on at each layer's end: what is computed here for one before stops.
@@ -139,11 +144,34 @@ struct covey_session *covey__owner_session(struct covey_owner *o, const struct c
 /* owner_costs.c; in the background. UNSUPPORTED: s->why says what was asked for in vain. */
 covey_err covey__session_costs(struct covey_session *s) COVEY_CHECK;
 /* owner_request.c */
-void covey__infer_begin(struct covey_request *r);
+/* Both only where there is memory for it; else it goes on waiting (begin: false). */
+bool covey__infer_begin(struct covey_request *r);
 /* All of it here, whatever the plan. */
 void covey__infer_alone(struct covey_request *r);
 void covey__infer_end(struct covey_request *r, covey_err err, const char *why);
 void covey__session_start_waiting(struct covey_session *s);
+void covey__owner_close(struct covey_session *s);
+static inline bool covey__session_is_idle(const struct covey_session *s)
+{
+    return s->used && s->requests == 0 && s->tasks == 0 && s->state == COVEY_SESSION_OPEN;
+}
+/* owner_memory.c */
+/* Who asks several models in turn has them all in memory, or the last ones apart; what is idle
+ * longer makes room. */
+enum { COVEY_SESSION_RECENT_MS = 10000 };
+/* Closes the session that has been idle longest; NULL: none has for so long. */
+struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idle_ms);
+/* Its model had no room: whether it is loaded once more, now that there may be some. */
+bool covey__session_load_again(struct covey_session *s);
+/* What units of the owner's can have of the account, with those that there are. */
+uint64_t covey__session_room(const struct covey_owner *o, const struct covey_coded *coded);
+/* After its model is there, off the loop; BUSY: there is no memory for it. */
+covey_err covey__session_take(struct covey_session *s) COVEY_CHECK;
+void covey__session_give(struct covey_session *s);
+/* Whether there is a run's memory for it; else it waits. */
+bool covey__request_take_run(struct covey_request *r);
+/* kept: the run can be started again. */
+void covey__request_give_run(struct covey_request *r, bool kept);
 struct covey_request *covey__request_of(struct covey_owner *o, uint64_t id);
 /* The next step: on the pool, or, where it is light, before this returns. */
 void covey__request_step(struct covey_request *r, enum covey_request_step step);

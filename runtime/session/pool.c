@@ -48,6 +48,12 @@ struct covey_task *covey__task_list_pop(struct covey_task_list *list)
     return task;
 }
 
+static void scratch_free(struct covey_scratch *scratch)
+{
+    covey__account_give(scratch->account, scratch->floats * sizeof(float));
+    free(scratch->data);
+}
+
 float *covey__scratch_get(struct covey_scratch *scratch, size_t floats)
 {
     /* Also for 0 floats there is a place: a dense layer may be a thread's first work. */
@@ -61,6 +67,7 @@ float *covey__scratch_get(struct covey_scratch *scratch, size_t floats)
             return NULL;
         }
         free(scratch->data);
+        covey__account_add(scratch->account, (rounded - scratch->floats) * sizeof(float));
         scratch->data = bigger;
         scratch->floats = rounded;
     }
@@ -84,7 +91,7 @@ static void destroy(struct covey_pool *pool)
 {
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
-    free(pool->here.data);
+    scratch_free(&pool->here);
     free(pool);
 }
 
@@ -119,7 +126,7 @@ static void finish(struct covey_pool *pool, struct covey_task *task)
 static void *pool_thread(void *user)
 {
     struct covey_pool *pool = user;
-    struct covey_scratch scratch = {0};
+    struct covey_scratch scratch = {.account = pool->config.account};
     /* On Linux niceness is per thread. A refusal changes only who goes first. */
     int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), pool->config.nice);
     (void)ignored;
@@ -143,7 +150,7 @@ static void *pool_thread(void *user)
         pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
-    free(scratch.data);
+    scratch_free(&scratch);
     return NULL;
 }
 
@@ -157,6 +164,7 @@ covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_confi
     }
     pool->loop = loop;
     pool->config = *config;
+    pool->here.account = config->account;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
     unsigned most = config->threads < POOL_THREADS_MAX ? config->threads : POOL_THREADS_MAX;

@@ -5,6 +5,7 @@
 #ifndef COVEY_SESSION_POOL_H
 #define COVEY_SESSION_POOL_H
 
+#include "account.h"
 #include "covey/bytes.h"
 #include "covey/loop.h"
 #include "covey/pace.h"
@@ -13,6 +14,7 @@
 struct covey_scratch {
     float *data;
     size_t floats;
+    struct covey_account *account; /* they are added to it; NULL: to none */
 };
 /* At least `floats` floats, 64-byte aligned; NULL when memory is short. */
 float *covey__scratch_get(struct covey_scratch *scratch, size_t floats);
@@ -37,8 +39,9 @@ struct covey_pool;
 
 struct covey_pool_config {
     unsigned threads;
-    int nice;                    /* added to the threads' niceness, so that the loop goes first */
-    enum covey_pace_class class; /* the same of a paced device; not URGENT */
+    int nice;                      /* added to the threads' niceness, so that the loop goes first */
+    enum covey_pace_class class;   /* the same of a paced device; not URGENT */
+    struct covey_account *account; /* of scratch memory; NULL: it is not counted */
 };
 covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_config *config,
                           struct covey_pool **out) COVEY_CHECK;

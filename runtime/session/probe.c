@@ -88,7 +88,7 @@ static void measure_rates(struct covey_task *task, struct covey_scratch *scratch
     struct covey_probe *p = probe_of(task);
     (void)scratch;
     p->seen = (struct covey_rates){0};
-    if (p->services->memory_bytes < ample_bytes) {
+    if (p->services->memory.limit_bytes < ample_bytes) {
         covey__measure_product(&p->seen);
     } else {
         covey__measure_rates(&p->seen);

@@ -43,17 +43,17 @@ static uint64_t at_least_one(uint64_t bytes)
 void covey__resident_offer(struct covey_services *services)
 {
     struct covey_member_info self;
-    uint64_t bound = services->memory_bytes;
+    uint64_t bound = services->memory.limit_bytes;
     malloc_trim(0);
     uint64_t own = covey__resident_bytes() + LATER_BYTES;
-    services->memory_bytes = at_least_one(own < bound - bound / 4 ? bound - own : bound / 4);
+    services->memory.limit_bytes = at_least_one(own < bound - bound / 4 ? bound - own : bound / 4);
     uint64_t quota = covey__store_quota(&services->store);
     services->store_bytes = at_least_one(quota - quota / STORE_REST_SHARE);
     bool found = services->member(services->user, NULL, &self);
     COVEY_ASSERT(found);
     struct covey_event event = {.type = COVEY_EVENT_MEASURED,
                                 .rates = self.rates,
-                                .memory_bytes = services->memory_bytes,
+                                .memory_bytes = services->memory.limit_bytes,
                                 .store_bytes = services->store_bytes};
     services->feed(services->user, &event);
 }

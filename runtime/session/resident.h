@@ -17,10 +17,10 @@ uint64_t covey__resident_bound(uint64_t asked, uint64_t machine, uint64_t addres
 
 struct covey_services;
 
-/* Once all tables are there: of services->memory_bytes, the bound, what is left for weights beside
- * the program itself, as it is and as it will be; at least a quarter. Of the store, what slices can
- * have beside what comes with them. That is what both are from here on, and what the mesh is told:
- * neither is 0. */
+/* Once all tables are there: of services->memory.limit_bytes, the bound, what is left for weights
+ * beside the program itself, as it is and as it will be; at least a quarter. Of the store, what
+ * slices can have beside what comes with them. That is what both are from here on, and what the
+ * mesh is told: neither is 0. */
 void covey__resident_offer(struct covey_services *services);
 
 /* Zeroed by its maker. */

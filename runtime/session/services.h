@@ -5,6 +5,7 @@
 #ifndef COVEY_SESSION_SERVICES_H
 #define COVEY_SESSION_SERVICES_H
 
+#include "account.h"
 #include "covey/channels.h"
 #include "covey/node.h"
 #include "handles.h"
@@ -24,7 +25,7 @@ struct covey_services {
     struct covey_handles handles;
     struct covey_channels *channels;
     struct covey_lab lab;             /* what holders' answers go through */
-    uint64_t memory_bytes;            /* for weights */
+    struct covey_account memory;      /* for weights, and what runs with them */
     uint64_t store_bytes;             /* on the disk, for others' weights */
     struct covey_model_table *models; /* of this node's sessions; NULL: none yet */
     struct covey_resident resident;

@@ -17,6 +17,7 @@ struct covey_version *covey__version_new(const struct covey_fence *fence,
 {
     struct covey_version *v = calloc(1, sizeof(*v));
     if (v != NULL) {
+        covey__account_table(file->account, sizeof(*v));
         atomic_init(&v->refs, 1);
         v->fence = *fence;
         v->plan = *plan;
@@ -33,11 +34,8 @@ struct covey_version *covey__version_ref(struct covey_version *v)
     return v;
 }
 
-void covey__version_unref(struct covey_version *v)
+static void drop_layers(struct covey_version *v)
 {
-    if (v == NULL || atomic_fetch_sub(&v->refs, 1) != 1) {
-        return;
-    }
     for (size_t i = 0; i < COVEY_LAYERS_MAX; i++) {
         struct covey_version_layer *l = &v->layer[i];
         for (unsigned d = 0; l->secret != NULL && d < v->plan.devices; d++) {
@@ -49,8 +47,18 @@ void covey__version_unref(struct covey_version *v)
         free(l->own);
         free(l->secret);
         free(l->digest);
+        *l = (struct covey_version_layer){0};
     }
+}
+
+void covey__version_unref(struct covey_version *v)
+{
+    if (v == NULL || atomic_fetch_sub(&v->refs, 1) != 1) {
+        return;
+    }
+    drop_layers(v);
     covey__coded_tidy(v->coded);
+    covey__account_table_give(v->file->account, sizeof(*v));
     free(v);
 }
 
@@ -243,59 +251,6 @@ static covey_err make_layer(struct covey_version *v, size_t layer)
     return err;
 }
 
-static void add_stage(struct covey_version *v, const struct covey_stage *stage,
-                      struct covey_version_stage at)
-{
-    v->stage[v->stages] = *stage;
-    v->at[v->stages++] = at;
-}
-
-/* A split layer that the owner has not in memory stops the run as well: it is streamed. */
-static void add_layer(struct covey_version *v, uint16_t layer)
-{
-    const struct covey_model_file *f = v->file;
-    bool coded = layer < v->plan.layers && v->plan.layer[layer].slots > 0;
-    bool away = false;
-    for (size_t i = 0; i < f->layer_stages; i++) {
-        away = away || f->layers[i].layer == layer;
-    }
-    if (coded || away) {
-        struct covey_stage stage = {.layer = layer};
-        struct covey_version_stage at = {.streamed = !coded, .index = layer};
-        add_stage(v, &stage, at);
-    }
-}
-
-/* In running order: by cells, and layers within. */
-static covey_err make_stages(struct covey_version *v)
-{
-    const struct covey_model_file *f = v->file;
-    unsigned run = 0;
-    for (size_t i = 0; i < f->cells; i++) {
-        const struct covey_cell *cell = &f->cell[i];
-        const struct covey_plan_run *r = run < v->plan.runs ? &v->plan.run[run] : NULL;
-        if (r != NULL && r->first_cell == i) {
-            if (r->cells == 0 || i + r->cells > f->cells) {
-                return COVEY_ERR_RANGE;
-            }
-            const struct covey_cell *last = cell + r->cells - 1;
-            struct covey_stage stage = {.nodes = true,
-                                        .first_node = cell->first_node,
-                                        .last_node = last->last_node,
-                                        .in = cell->in,
-                                        .out = last->out};
-            struct covey_version_stage at = {.tiles = true, .index = (uint16_t)run++};
-            add_stage(v, &stage, at);
-            i += r->cells - 1u;
-            continue;
-        }
-        for (uint16_t l = cell->first_layer; l < cell->first_layer + cell->layers; l++) {
-            add_layer(v, l);
-        }
-    }
-    return run == v->plan.runs ? COVEY_OK : COVEY_ERR_RANGE;
-}
-
 covey_err covey__version_make(struct covey_version *v, const struct covey_node_id *self)
 {
     if (v->plan.layers != 0 && v->plan.layers != covey_model_layers(v->file->model)) {
@@ -306,7 +261,7 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
             v->self = d;
         }
     }
-    covey_err err = make_stages(v);
+    covey_err err = covey__version_stages(v);
     if (err == COVEY_OK) {
         covey__light_stages(v);
     }
@@ -315,6 +270,10 @@ covey_err covey__version_make(struct covey_version *v, const struct covey_node_i
         if (v->plan.layer[i].slots > 0) {
             err = make_layer(v, i);
         }
+    }
+    if (err != COVEY_OK) { /* another may want the memory before this one goes */
+        drop_layers(v);
+        v->stages = 0;
     }
     covey__coded_unlock(v->coded);
     return err;

@@ -46,13 +46,16 @@ struct covey_version {
     bool light_start; /* the same from a request's input to the first stage */
 };
 
-/* new() is on the loop; make() (encoding, hashing) runs in the background. */
+/* new() is on the loop; make() (encoding, hashing) runs in the background, once more if it failed.
+ * LIMIT: the file's account has no room for it. */
 struct covey_version *covey__version_new(const struct covey_fence *fence,
                                          const struct covey_plan *plan,
                                          const struct covey_model_file *file,
                                          struct covey_coded *coded);
 covey_err covey__version_make(struct covey_version *v,
                               const struct covey_node_id *self) COVEY_CHECK;
+/* Part of make(): what a run stops at. RANGE: runs are not those of the model's cells. */
+covey_err covey__version_stages(struct covey_version *v) COVEY_CHECK;
 struct covey_version *covey__version_ref(struct covey_version *v);
 void covey__version_unref(struct covey_version *v);
 

@@ -183,7 +183,7 @@ static void log_line(void *user, const char *line)
 
 void house_open(struct house *h)
 {
-    const struct covey_pool_config one = {1, 0, COVEY_PACE_BACKGROUND};
+    const struct covey_pool_config one = {1, 0, COVEY_PACE_BACKGROUND, NULL};
     struct covey_services *s = &h->services;
     char why[256];
     assert_int_equal(covey_loop_new(&s->loop), COVEY_OK);

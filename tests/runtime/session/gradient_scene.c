@@ -77,7 +77,7 @@ static void make_batch(struct gradient_scene *s)
 void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_graph *take_g,
                          const uint32_t batch_parts[2])
 {
-    const struct covey_pool_config one = {1, 0, COVEY_PACE_COMPUTE};
+    const struct covey_pool_config one = {1, 0, COVEY_PACE_COMPUTE, NULL};
     struct covey_train_options o;
     struct covey_nn_error why = {""};
     char dir[SCRATCH_PATH];

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,8 @@ static void on_event(void *user, const struct covey_event *event)
         owner_world.ended++;
     } else {
         assert_int_equal(event->type, COVEY_EVENT_PREPARED);
-        assert_int_equal(event->err, COVEY_OK);
+        owner_world.prepared_err = event->err;
+        owner_world.room_bytes = event->room_bytes;
         owner_world.prepared++;
     }
 }
@@ -105,6 +107,7 @@ static void on_done(void *user, uint32_t tag, const struct covey_infer_end *end)
     struct asked *a = &owner_world.asked[tag];
     assert_false(a->done);
     *a = (struct asked){.done = true, .err = end->err, .end_ms = owner_world.now_ms};
+    snprintf(a->why, sizeof(a->why), "%s", end->why);
     if (end->err == COVEY_OK) {
         a->devices = end->result->devices;
         a->version = end->result->plan_version;
@@ -199,6 +202,7 @@ void owner_plan_ready(uint32_t version, bool peers)
     covey__owner_prepare(owner_world.owner, &action);
     assert_true(owner_run_next(&owner_world.background));
     assert_int_equal(owner_world.prepared, prepared + 1);
+    assert_int_equal(owner_world.prepared_err, COVEY_OK);
     action.type = COVEY_ACTION_ACTIVE;
     covey__owner_active(owner_world.owner, &action);
     free(plan);
@@ -222,7 +226,7 @@ void owner_begin(void **state)
     assert_int_equal(covey__handles_init(&owner_world.services.handles), COVEY_OK);
     owner_world.now_ms = OPENED_MS;
     owner_world.timer_ms = UINT64_MAX;
-    owner_world.services.memory_bytes = UINT64_MAX;
+    owner_world.services.memory.limit_bytes = UINT64_MAX;
     owner_world.services.compute = (struct covey_pool *)(void *)&owner_world.compute;
     owner_world.services.background = (struct covey_pool *)(void *)&owner_world.background;
     owner_world.services.feed = on_event;

@@ -21,6 +21,7 @@ enum {
 struct asked {
     bool done;
     covey_err err;
+    char why[160];
     unsigned devices;
     uint32_t version;      /* of the plan; 0: alone */
     uint32_t traced_us[2]; /* the first layers of its trace */
@@ -40,6 +41,8 @@ extern struct world {
     struct covey_task_list compute, background;
     struct covey_fence session; /* of the last SESSION_OPEN */
     unsigned opened, closed, prepared, begun, ended;
+    covey_err prepared_err; /* of the last PREPARED, with its room */
+    uint64_t room_bytes;
     uint32_t begun_version; /* of the last REQUEST_BEGIN */
     struct asked asked[ASKED_MAX];
     uint32_t requests;

@@ -29,7 +29,7 @@ static void open_world(void **state, struct world *w)
 
 static struct covey_model_share *share_of(struct world *w, uint32_t batch)
 {
-    const struct covey_model_want want = {w->id, UINT64_MAX, batch};
+    const struct covey_model_want want = {.id = w->id, .bytes = UINT64_MAX, .batch = batch};
     struct covey_model_share *share = NULL;
     struct covey_nn_error why = {{0}};
     expect_ok(covey__model_share_get(&w->table, &want, &share, &why), &why);
@@ -91,7 +91,7 @@ static void test_missing_model(void **state)
 {
     struct world w = {.dir = ""};
     open_world(state, &w);
-    struct covey_model_want want = {w.id, UINT64_MAX, 1};
+    struct covey_model_want want = {.id = w.id, .bytes = UINT64_MAX, .batch = 1};
     struct covey_model_share *share = NULL;
     struct covey_nn_error why = {{0}};
     want.id.bytes[0] ^= 1;

@@ -12,8 +12,8 @@
 
 enum { TASKS = 200 };
 
-static const struct covey_pool_config one = {1, 1, COVEY_PACE_BACKGROUND};
-static const struct covey_pool_config two = {2, 1, COVEY_PACE_COMPUTE};
+static const struct covey_pool_config one = {1, 1, COVEY_PACE_BACKGROUND, NULL};
+static const struct covey_pool_config two = {2, 1, COVEY_PACE_COMPUTE, NULL};
 
 struct counted {
     struct covey_task task;

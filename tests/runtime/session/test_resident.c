@@ -85,7 +85,7 @@ static void offer(void **state, uint64_t memory, uint64_t store)
 {
     char dir[SCRATCH_PATH];
     struct covey_services services = {
-        .memory_bytes = memory, .feed = on_event, .member = on_member};
+        .memory.limit_bytes = memory, .feed = on_event, .member = on_member};
     scratch_folder(state, dir);
     assert_int_equal(covey__store_open(&services.store, dir), COVEY_OK);
     assert_int_equal(covey__store_limit(&services.store, store), COVEY_OK);
@@ -94,7 +94,7 @@ static void offer(void **state, uint64_t memory, uint64_t store)
     covey__store_close(&services.store);
     assert_int_equal(told.type, COVEY_EVENT_MEASURED);
     assert_int_equal(told.rates.mflops, 7);
-    assert_int_equal(told.memory_bytes, services.memory_bytes);
+    assert_int_equal(told.memory_bytes, services.memory.limit_bytes);
     assert_int_equal(told.store_bytes, services.store_bytes);
 }
 

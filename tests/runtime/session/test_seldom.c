@@ -82,7 +82,7 @@ static bool on_member(void *user, const struct covey_node_id *device, struct cov
 static void begin(void)
 {
     memset(&scene, 0, sizeof(scene));
-    scene.services = (struct covey_services){.memory_bytes = UINT64_MAX,
+    scene.services = (struct covey_services){.memory.limit_bytes = UINT64_MAX,
                                              .store_bytes = UINT64_MAX,
                                              .feed = on_event,
                                              .log = on_line,

@@ -44,8 +44,8 @@ static void put_network(void **state, struct world *w, struct covey_graph *take_
 static void load_within(struct world *w, uint64_t memory_bytes, uint32_t batch)
 {
     struct covey_nn_error why = {{0}};
-    const struct covey_model_want whole = {w->id, UINT64_MAX, batch};
-    const struct covey_model_want want = {w->id, memory_bytes, batch};
+    const struct covey_model_want whole = {.id = w->id, .bytes = UINT64_MAX, .batch = batch};
+    const struct covey_model_want want = {.id = w->id, .bytes = memory_bytes, .batch = batch};
     expect_ok(covey__model_file_load_within(&w->store, &whole, &w->whole, &why), &why);
     expect_ok(covey__model_file_load_within(&w->store, &want, &w->file, &why), &why);
     assert_int_equal(covey__coded_new(w->file, &w->store, &w->coded), COVEY_OK);
@@ -384,11 +384,11 @@ static void test_bad_batches_are_refused(void **state)
     struct covey_graph *g = graph_with_input(shape_of(4, 1, 1, 1024, 1024));
     add_unary(g, COVEY_OP_RELU, g->input[0]);
     put_network(state, &w, g);
-    struct covey_model_want want = {w.id, UINT64_MAX, 17};
+    struct covey_model_want want = {.id = w.id, .bytes = UINT64_MAX, .batch = 17};
     assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
                      COVEY_ERR_LIMIT);
     assert_non_null(strstr(why.text, "at most 16 inputs"));
-    want = (struct covey_model_want){w.id, 1 << 20, 16};
+    want = (struct covey_model_want){.id = w.id, .bytes = 1 << 20, .batch = 16};
     assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
                      COVEY_ERR_LIMIT);
     assert_non_null(strstr(why.text, "memory"));
@@ -400,7 +400,7 @@ static void test_bad_batches_are_refused(void **state)
     a.axis = 0;
     add_op(g, COVEY_OP_SOFTMAX, &a, &g->input[0], 1);
     put_network(state, &w, g);
-    want = (struct covey_model_want){w.id, UINT64_MAX, 2};
+    want = (struct covey_model_want){.id = w.id, .bytes = UINT64_MAX, .batch = 2};
     assert_int_equal(covey__model_file_load_within(&w.store, &want, &w.file, &why),
                      COVEY_ERR_UNSUPPORTED);
     assert_non_null(strstr(why.text, "at once"));

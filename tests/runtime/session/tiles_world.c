@@ -164,7 +164,7 @@ void tiles_world_init(struct world *w, struct covey_graph *take_g, unsigned cell
     run_whole(w);
     w->services = (struct covey_services){.user = w, .feed = feed};
     assert_int_equal(covey_loop_new(&w->services.loop), COVEY_OK);
-    const struct covey_pool_config pool = {2, 0, COVEY_PACE_COMPUTE};
+    const struct covey_pool_config pool = {2, 0, COVEY_PACE_COMPUTE, NULL};
     assert_int_equal(covey__pool_new(w->services.loop, &pool, &w->services.compute), COVEY_OK);
     assert_int_equal(covey__handles_init(&w->services.handles), COVEY_OK);
     for (unsigned d = 0; d < HOLDERS; d++) {
