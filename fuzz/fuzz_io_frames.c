@@ -16,13 +16,15 @@ struct world {
 static void look(struct covey__receiver *r)
 {
     struct covey__in_message *m;
-    size_t open = 0;
+    size_t open = 0, held = 0;
     for (size_t i = 0; i < COVEY__FRAME_STREAMS_MAX; i++) {
         const struct covey__in_stream *s = &r->streams[i];
         COVEY_ASSERT(!s->open || s->message->body->len < s->body_len);
         open += s->open ? s->body_len : 0;
+        held += s->open ? s->message->body->len : 0;
     }
     COVEY_ASSERT(open == r->open_bytes && open <= COVEY__FRAME_OPEN_MAX);
+    COVEY_ASSERT(held == r->held_bytes);
     while ((m = covey__receiver_take(r)) != NULL) {
         COVEY_ASSERT(m->control_len <= COVEY_CONTROL_MAX);
         COVEY_ASSERT(m->body == NULL || m->body->len <= COVEY_BODY_MAX);

@@ -94,6 +94,7 @@ static covey_err finish_control(struct covey__receiver *r)
                                    .body_len = r->partial_body_len,
                                    .shared = (r->partial_flags & COVEY__FRAME_SHARED) != 0,
                                    .key = r->partial_key,
+                                   .grown_ms = r->now_ms,
                                    .message = m};
     r->open_bytes += r->partial_body_len;
     r->partial = NULL;
@@ -152,6 +153,15 @@ static covey_err feed_mark(struct covey__receiver *r, uint8_t flags, size_t len)
     return COVEY_OK;
 }
 
+/* Its message is as whole as it will be; held: what had arrived of its body. */
+static void close_stream(struct covey__receiver *r, struct covey__in_stream *s, size_t held)
+{
+    finish(r, s->message);
+    r->open_bytes -= s->body_len;
+    r->held_bytes -= held;
+    covey_wipe(s, sizeof(*s));
+}
+
 /* The message comes without its body. */
 static covey_err feed_given_up(struct covey__receiver *r, uint16_t stream, size_t len)
 {
@@ -160,11 +170,10 @@ static covey_err feed_given_up(struct covey__receiver *r, uint16_t stream, size_
         s == NULL) {
         return COVEY_ERR_MALFORMED;
     }
-    covey_body_unref(s->message->body);
+    struct covey_body *body = s->message->body;
     s->message->body = NULL;
-    finish(r, s->message);
-    r->open_bytes -= s->body_len;
-    covey_wipe(s, sizeof(*s));
+    close_stream(r, s, body->len);
+    covey_body_unref(body);
     return COVEY_OK;
 }
 
@@ -245,11 +254,13 @@ static covey_err feed_body(struct covey__receiver *r, struct covey__in_stream *s
         }
         covey_shared_xor(&s->key, body->len, body->data + body->len, len, body->data + body->len);
     }
+    /* Senders put a whole record's worth into each piece but the last: less is no progress. */
+    bool grown = (body->len + len) / COVEY_RECORD_MAX > body->len / COVEY_RECORD_MAX;
+    s->grown_ms = grown ? r->now_ms : s->grown_ms;
     body->len += len;
+    r->held_bytes += len;
     if (body->len == s->body_len) {
-        finish(r, s->message);
-        r->open_bytes -= s->body_len;
-        covey_wipe(s, sizeof(*s));
+        close_stream(r, s, body->len);
     }
     return COVEY_OK;
 }
@@ -287,6 +298,16 @@ covey_err covey__receiver_feed(struct covey__receiver *r, struct covey_bytes in,
             return err;
         }
     }
+}
+
+uint64_t covey__receiver_waits_since_ms(const struct covey__receiver *r, uint64_t now_ms)
+{
+    uint64_t since_ms = now_ms;
+    for (size_t i = 0; r->open_bytes > 0 && i < COVEY__FRAME_STREAMS_MAX; i++) {
+        const struct covey__in_stream *s = &r->streams[i];
+        since_ms = s->open && s->grown_ms < since_ms ? s->grown_ms : since_ms;
+    }
+    return since_ms;
 }
 
 void covey__receiver_done(struct covey__receiver *r)

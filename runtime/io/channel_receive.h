@@ -24,13 +24,16 @@ struct covey__in_stream {
     uint32_t body_len;
     bool shared;
     struct covey_shared_key key; /* if shared */
+    uint64_t grown_ms;           /* when it was opened, or grew by a record's worth last */
     struct covey__in_message *message;
 };
 
 struct covey__receiver {
     struct covey_sealer sealer;
     struct covey__in_stream streams[COVEY__FRAME_STREAMS_MAX];
-    size_t open_bytes;
+    size_t open_bytes;                 /* declared, of the bodies that are not whole */
+    size_t held_bytes;                 /* of them, what has arrived */
+    uint64_t now_ms;                   /* set by the loop before it feeds */
     struct covey__in_message *partial; /* control not yet whole */
     uint8_t partial_flags;
     uint16_t partial_stream;
@@ -45,6 +48,8 @@ struct covey__receiver {
 covey_err covey__receiver_feed(struct covey__receiver *r, struct covey_bytes in,
                                size_t *out_used) COVEY_CHECK;
 struct covey__in_message *covey__receiver_take(struct covey__receiver *r);
+/* Since when the body that has waited longest has: now_ms if none is open. */
+uint64_t covey__receiver_waits_since_ms(const struct covey__receiver *r, uint64_t now_ms);
 void covey__in_message_free(struct covey__in_message *m);
 void covey__receiver_done(struct covey__receiver *r);
 

@@ -58,6 +58,7 @@ void covey__stream_close(struct covey__stream *s, covey_err why)
     }
     s->state = COVEY__STREAM_CLOSING;
     s->why = why;
+    covey__unfinished_forget(s);
     uv_close((uv_handle_t *)&s->tcp, on_closed);
     uv_close((uv_handle_t *)&s->timer, on_closed);
 }
@@ -214,6 +215,9 @@ void covey__stream_release(struct covey__stream *s)
     if (s->state == COVEY__STREAM_OPEN) {
         s->held_bytes = 0;
         resume_reading(s);
+        if (!s->opening) { /* else it is counted soon */
+            covey__unfinished_count(s);
+        }
     }
 }
 
@@ -282,8 +286,11 @@ static void received(struct covey__stream *s, covey_err err, size_t used)
         covey__stream_close(s, err);
         return;
     }
-    consume(s, used);
-    resume_reading(s);
+    covey__unfinished_count(s);
+    if (s->state != COVEY__STREAM_CLOSING) {
+        consume(s, used);
+        resume_reading(s);
+    }
 }
 
 static void open_work(void *user)
@@ -311,6 +318,7 @@ static void process_records(struct covey__stream *s)
     }
     /* Opened here: what is small, and a length that cannot be, which ends the channel at once. */
     size_t first = (size_t)covey_load16(s->in) + COVEY_RECORD_HEADER;
+    s->receiver.now_ms = covey_loop_now_ms(s->owner->loop);
     bool possible = first <= COVEY_RECORD_MAX + COVEY_RECORD_OVERHEAD;
     if (possible && s->in_len < first) {
         return;

@@ -363,6 +363,11 @@ size_t covey_channels_queued(const struct covey_channels *channels,
 void covey_channels_look(struct covey_channels *channels)
 {
     const struct covey_channels_config *config = &channels->config;
+    uint64_t now_ms = covey_loop_now_ms(channels->loop);
+    if (now_ms >= channels->wait_look_ms) {
+        channels->wait_look_ms = now_ms + COVEY__WAIT_LOOK_MS;
+        covey__unfinished_look(channels, now_ms);
+    }
     for (const struct covey__peer *p = channels->peers; p != NULL; p = p->next) {
         if (p->up && p->primary != NULL && covey__stream_is_stalled(p->primary) &&
             config->on_stalled != NULL) {

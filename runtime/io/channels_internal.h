@@ -12,6 +12,7 @@
 #include "addr_internal.h"
 #include "channel_receive.h"
 #include "covey/channels.h"
+#include "covey/seldom.h"
 #include "gate.h"
 #include "loop_internal.h"
 
@@ -33,6 +34,10 @@ enum {
     COVEY__UNWRITTEN_MAX = 2 * COVEY__BATCH_BODY,
     /* Messages kept back while an older stream drains, before reading pauses. */
     COVEY__HELD_MAX = 1024 * 1024,
+    /* Without a record's worth more of a body its channel ends. At 100 kbit/s the last of 64 bodies
+     * waits a minute and a half for its turn, a patient one beside others six minutes. */
+    COVEY__WAIT_MS = 20 * 60 * 1000,
+    COVEY__WAIT_LOOK_MS = 10 * 1000,
 };
 
 enum covey__stream_state {
@@ -85,6 +90,7 @@ struct covey__stream {
     size_t received_used;
     struct covey__in_message *held_first, *held_last;
     size_t held_bytes;
+    size_t unfinished; /* what the channels' sum has of it */
     size_t in_len;
     uint8_t in[COVEY__RECEIVE_BUFFER];
 };
@@ -119,6 +125,10 @@ struct covey_channels {
     uint64_t patient_ms; /* no patient ones before, while there are others */
     uint64_t patient_ns; /* of the processor that a KiB of them takes; 0: not known */
     uint64_t patient_turns;
+    /* channel_unfinished.c */
+    uint64_t unfinished; /* the sum of the streams' */
+    uint64_t wait_look_ms;
+    struct covey_seldom wait_line, share_line;
     uint64_t log_second;
     unsigned log_lines;
 };
@@ -165,6 +175,13 @@ bool covey__patience_hold(struct covey__stream *s);
 void covey__patience_take(struct covey_channels *c, const struct covey__batch *b);
 void covey__patience_took(struct covey_channels *c, size_t body_len, uint64_t cpu_ns);
 void covey__patience_over(void *user); /* the timer's */
+
+/* channel_unfinished.c: on the loop, while no worker opens what the stream received. */
+/* Counts what the stream holds; it may be closed for it, or another. */
+void covey__unfinished_count(struct covey__stream *s);
+void covey__unfinished_forget(struct covey__stream *s); /* it is being closed */
+/* Closes streams of which a body waited for too long. */
+void covey__unfinished_look(struct covey_channels *c, uint64_t now_ms);
 
 /* channel_peer.c */
 struct covey__peer *covey__peer_find(struct covey_channels *c, const struct covey_node_id *id);

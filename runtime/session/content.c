@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "covey/message_work.h"
+#include "covey/seldom.h"
 #include "model_share.h"
-#include "seldom.h"
 
 enum {
     READ_BLOBS = 64,      /* at a time */
@@ -73,7 +73,7 @@ static void log_refused(struct covey_content *c, covey_err err)
         wrong ? "a blob of weights was refused: wrong bytes" : "a blob could not be stored";
     line = err == COVEY_ERR_LIMIT ? "the store has no room for a blob (coveyd --store)" : line;
     uint64_t now_ms = covey_loop_now_ms(c->services->loop);
-    if (covey__seldom_due(wrong ? &c->wrong_bytes : &c->not_stored, now_ms)) {
+    if (covey_seldom_due(wrong ? &c->wrong_bytes : &c->not_stored, now_ms)) {
         c->services->log(c->services->user, line);
     }
 }

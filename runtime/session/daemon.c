@@ -12,6 +12,7 @@
 #include "probe.h"
 #include "rate.h"
 
+enum { UNFINISHED_SHARE = 2, UNFINISHED_MIN = 2 * COVEY_BODY_MAX };
 enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 10, BACKGROUND_NICE = 15 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
@@ -399,8 +400,10 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
 {
     struct covey_coap_config coap = {
         .interface = config->interface, .port = config->port, .on_payload = on_payload, .user = d};
+    uint64_t unfinished = d->services.memory.limit_bytes / UNFINISHED_SHARE;
     struct covey_channels_config channels = {
         .identity = d->identity,
+        .unfinished_bytes = unfinished > UNFINISHED_MIN ? unfinished : UNFINISHED_MIN,
         .interface = config->interface,
         .port = config->port != 0 ? (uint16_t)(config->port + 1) : 0,
         .user = d,

@@ -6,8 +6,8 @@
 
 #include "assignment.h"
 #include "covey/message_work.h"
+#include "covey/seldom.h"
 #include "light.h"
-#include "seldom.h"
 
 enum { FILL_TRIES = 3 };
 
@@ -219,11 +219,11 @@ static void log_refused(struct holder_task *t)
     struct covey_services *s = t->holder->services;
     uint64_t now_ms = covey_loop_now_ms(s->loop);
     char line[128];
-    if (t->err != COVEY_ERR_LIMIT && covey__seldom_due(&t->holder->no_use, now_ms)) {
+    if (t->err != COVEY_ERR_LIMIT && covey_seldom_due(&t->holder->no_use, now_ms)) {
         snprintf(line, sizeof(line), "an assignment is refused: %s", covey_strerror(t->err));
         s->log(s->user, line);
     } else if (t->err == COVEY_ERR_LIMIT && !t->full &&
-               covey__seldom_due(&t->holder->no_room, now_ms)) {
+               covey_seldom_due(&t->holder->no_room, now_ms)) {
         snprintf(line, sizeof(line),
                  "asks for more than has room here: its session can have %llu bytes "
                  "(coveyd --memory, --store)",

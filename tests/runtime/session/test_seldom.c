@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "content.h"
+#include "covey/seldom.h"
 #include "holder.h"
 #include "scratch.h"
-#include "seldom.h"
 
 /* A holder and a store without threads, whose clock is the test's. */
 static struct scene {
@@ -105,11 +105,11 @@ static void test_seldom_is_due_once(void **state)
 {
     (void)state;
     struct covey_seldom s = {0};
-    assert_true(covey__seldom_due(&s, 0));
-    assert_false(covey__seldom_due(&s, 0));
-    assert_false(covey__seldom_due(&s, COVEY__SELDOM_MS - 1));
-    assert_true(covey__seldom_due(&s, COVEY__SELDOM_MS));
-    assert_false(covey__seldom_due(&s, COVEY__SELDOM_MS + 1));
+    assert_true(covey_seldom_due(&s, 0));
+    assert_false(covey_seldom_due(&s, 0));
+    assert_false(covey_seldom_due(&s, COVEY_SELDOM_MS - 1));
+    assert_true(covey_seldom_due(&s, COVEY_SELDOM_MS));
+    assert_false(covey_seldom_due(&s, COVEY_SELDOM_MS + 1));
 }
 
 /* An owner that sends what is no assignment, as often as it likes, gets an answer each time and
@@ -132,7 +132,7 @@ static void test_bad_assignments_fill_no_log(void **state)
         assert_int_equal(scene.checked, i + 1);
         assert_int_not_equal(scene.err, COVEY_OK);
         assert_int_equal(scene.lines, i < 60 ? 1 : 2);
-        scene.now_ms += COVEY__SELDOM_MS / 60;
+        scene.now_ms += COVEY_SELDOM_MS / 60;
     }
     covey__holder_free(h);
     covey__handles_done(&scene.services.handles);

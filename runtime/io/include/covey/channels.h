@@ -20,6 +20,10 @@ struct covey_channels_config {
     const struct covey_identity *identity;
     const char *interface; /* NULL: all addresses; "lo": 127.0.0.1 and ::1 only */
     uint16_t port;         /* 0: stock port 5685 if free, else any */
+    /* Bytes that bodies which are not whole yet may hold in all channels together; 0: any. Beyond
+     * it channels end: of those that hold more than an equal share, the one of which a body has
+     * waited longest for more. */
+    uint64_t unfinished_bytes;
     void *user;
     /* Both may be NULL: the system clock; every verified member. A peer that is not admitted
      * (revoked, marked) never comes up. */
@@ -74,7 +78,7 @@ size_t covey_channels_queued(const struct covey_channels *channels,
                              const struct covey_node_id *peer);
 /* Tells of each peer whose channel stands still: two retransmissions in a row were not
  * acknowledged. TCP then waits twice as long each time, also when the way has long been free again.
- */
+ * Ends channels of which a body got no more for twenty minutes. */
 void covey_channels_look(struct covey_channels *channels);
 /* What stands still is not drained first. */
 void covey_channels_drop(struct covey_channels *channels, const struct covey_node_id *peer);
