@@ -10,6 +10,22 @@ enum {
     REFUTED_MAX = 30,
 };
 
+/* Of this boot, and known to nobody else. */
+static void number_key(uint8_t out[static COVEY_KEY_BYTES], const struct covey_identity *identity)
+{
+    static const char label[] = "covey probe 1";
+    struct covey_hasher hasher;
+    struct covey_digest key;
+    covey_hasher_init(&hasher);
+    covey_hasher_update(&hasher, covey_bytes_of(label, sizeof(label) - 1));
+    covey_hasher_update(&hasher, covey_bytes_of(identity->gossip_secret, COVEY_KEY_BYTES));
+    covey_hasher_update(&hasher, covey_bytes_of(identity->boot_nonce, COVEY_NONCE_BYTES));
+    covey_hasher_final(&hasher, &key);
+    memcpy(out, key.bytes, COVEY_KEY_BYTES);
+    covey_wipe(&hasher, sizeof(hasher));
+    covey_wipe(&key, sizeof(key));
+}
+
 void covey__membership_init(struct covey__membership *m, const struct covey_identity *identity,
                             uint64_t seed, uint64_t now_ms)
 {
@@ -29,7 +45,7 @@ void covey__membership_init(struct covey__membership *m, const struct covey_iden
     m->used = 1;
     m->alive = 1;
     m->rng = seed;
-    m->next_seq = 1;
+    number_key(m->number_key, identity);
     m->last_ms = now_ms;
     m->probe_ms = now_ms + covey__random_below(&m->rng, COVEY_PROBE_INTERVAL_MS);
     m->dead_ping_ms = now_ms + COVEY_DEAD_PING_MS;
@@ -42,6 +58,7 @@ void covey__membership_done(struct covey__membership *m)
             covey_gossip_session_done(&m->cold[i].session);
         }
     }
+    covey_wipe(m->number_key, sizeof(m->number_key));
 }
 
 uint16_t covey__member_find(const struct covey__membership *m, const struct covey_node_id *id)

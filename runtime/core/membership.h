@@ -81,6 +81,8 @@ struct covey__probe {
     uint16_t index;
     uint8_t tries;
     uint32_t seq; /* tries use seq.., the helpers seq + COVEY_PROBE_TRIES */
+    uint8_t helpers;
+    uint16_t helper[COVEY_PROBE_HELPERS]; /* who was asked, and so may answer for it */
     uint64_t sent_ms[COVEY_PROBE_TRIES];
     uint64_t next_ms, end_ms;
 };
@@ -95,10 +97,11 @@ struct covey__relay {
 struct covey__membership {
     struct covey__member hot[COVEY_MEMBERS_MAX];
     struct covey__member_cold cold[COVEY_MEMBERS_MAX];
-    uint16_t used;  /* entries 0..used-1 may be in use */
-    uint16_t alive; /* alive and suspect, oneself among them: N */
-    uint8_t health; /* Lifeguard's local health: 0 is well */
-    uint32_t next_seq;
+    uint16_t used;                       /* entries 0..used-1 may be in use */
+    uint16_t alive;                      /* alive and suspect, oneself among them: N */
+    uint8_t health;                      /* Lifeguard's local health: 0 is well */
+    uint8_t number_key[COVEY_KEY_BYTES]; /* of the numbers that pings carry: */
+    uint64_t numbers;                    /* so many were drawn, and nobody knows the next */
     uint64_t rng;
     uint64_t last_ms, probe_ms, dead_ping_ms;
     uint16_t order[COVEY_MEMBERS_MAX]; /* round robin, shuffled each round */

@@ -11,6 +11,15 @@ static bool push(struct covey__swim_out *out, uint16_t to, enum covey_gossip_typ
     return true;
 }
 
+/* A ping's number is known to nobody before it comes: only who got it can answer it. */
+static uint32_t fresh_number(struct covey__membership *m)
+{
+    uint8_t drawn[8], mac[COVEY_MAC_BYTES];
+    covey_store64(drawn, m->numbers++);
+    covey_mac(mac, m->number_key, "covey probe 1", covey_bytes_of(drawn, sizeof(drawn)));
+    return covey_load32(mac);
+}
+
 static uint64_t scaled(const struct covey__membership *m, uint64_t ms)
 {
     return ms * (1U + m->health); /* Lifeguard: an unwell node gives others more time */
@@ -76,9 +85,8 @@ static bool probe_start(struct covey__membership *m, uint16_t index, uint64_t no
             memset(p, 0, sizeof(*p));
             p->active = true;
             p->index = index;
-            p->seq = m->next_seq;
+            p->seq = fresh_number(m);
             p->end_ms = now_ms + scaled(m, COVEY_PROBE_INTERVAL_MS);
-            m->next_seq += COVEY_PROBE_TRIES + 1;
             probe_try(m, p, now_ms, out);
             return true;
         }
@@ -89,8 +97,7 @@ static bool probe_start(struct covey__membership *m, uint16_t index, uint64_t no
 static void ask_helpers(struct covey__membership *m, struct covey__probe *p,
                         struct covey__swim_out *out)
 {
-    uint16_t chosen[COVEY_PROBE_HELPERS];
-    unsigned count = 0, seen = 0;
+    unsigned seen = 0;
     p->indirect = true;
     p->next_ms = UINT64_MAX;
     for (uint16_t i = 1; i < m->used; i++) { /* a sample of those alive, each as likely */
@@ -98,17 +105,17 @@ static void ask_helpers(struct covey__membership *m, struct covey__probe *p,
             continue;
         }
         seen++;
-        if (count < COVEY_PROBE_HELPERS) {
-            chosen[count++] = i;
+        if (p->helpers < COVEY_PROBE_HELPERS) {
+            p->helper[p->helpers++] = i;
         } else {
             uint64_t at = covey__random_below(&m->rng, seen);
             if (at < COVEY_PROBE_HELPERS) {
-                chosen[at] = i;
+                p->helper[at] = i;
             }
         }
     }
-    for (unsigned i = 0; i < count; i++) {
-        push(out, chosen[i], COVEY_GOSSIP_PING_REQ, p->seq + COVEY_PROBE_TRIES, p->index);
+    for (unsigned i = 0; i < p->helpers; i++) {
+        push(out, p->helper[i], COVEY_GOSSIP_PING_REQ, p->seq + COVEY_PROBE_TRIES, p->index);
     }
 }
 
@@ -148,6 +155,16 @@ static void measured(struct covey__member *hot, uint64_t ms)
     hot->rtt_us = hot->rtt_us == 0 ? us : (hot->rtt_us * 7 + us) / 8;
 }
 
+/* Whether it may say that the other answered: it was asked to find out. */
+static bool is_helper(const struct covey__probe *p, uint16_t index)
+{
+    unsigned i = 0;
+    while (i < p->helpers && p->helper[i] != index) {
+        i++;
+    }
+    return i < p->helpers;
+}
+
 void covey__membership_ack(struct covey__membership *m, uint16_t from, uint32_t seq,
                            uint64_t now_ms, struct covey__swim_out *out)
 {
@@ -155,7 +172,7 @@ void covey__membership_ack(struct covey__membership *m, uint16_t from, uint32_t 
         struct covey__probe *p = &m->probe[i];
         uint32_t at = seq - p->seq;
         bool direct = at < p->tries && p->index == from;
-        if (p->active && (direct || (p->indirect && at == COVEY_PROBE_TRIES))) {
+        if (p->active && (direct || (at == COVEY_PROBE_TRIES && is_helper(p, from)))) {
             if (direct) {
                 measured(&m->hot[from], now_ms - p->sent_ms[at]);
             }
@@ -189,8 +206,12 @@ void covey__membership_ping_req(struct covey__membership *m, uint16_t from, uint
         vacant = used ? vacant : relay;
     }
     if (vacant != NULL && of_origin < COVEY_RELAYS_ORIGIN_MAX) {
-        *vacant = (struct covey__relay){true, from,          target,
-                                        seq,  m->next_seq++, now_ms + 2 * COVEY_PROBE_INTERVAL_MS};
+        *vacant = (struct covey__relay){.active = true,
+                                        .origin = from,
+                                        .target = target,
+                                        .origin_seq = seq,
+                                        .seq = fresh_number(m),
+                                        .end_ms = now_ms + 2 * COVEY_PROBE_INTERVAL_MS};
         push(out, target, COVEY_GOSSIP_PING, vacant->seq, target);
     }
 }

@@ -9,7 +9,7 @@
 
 #include "membership.h"
 
-enum { PEERS = 4, NOW_S = 1767225600 };
+enum { PEERS = 5, NOW_S = 1767225600 };
 
 struct fixture {
     struct covey_identity *id[PEERS + 1];
@@ -208,6 +208,70 @@ static void test_answers(void **state)
     assert_int_equal(f->m.hot[f->peer[0]].rtt_us, 10000);
 }
 
+/* Runs the machine until it has asked helpers for the first peer; which, and by what number. The
+ * others answer their pings. */
+static unsigned asked_helpers(struct fixture *f, uint64_t from_ms, uint16_t *helper, uint32_t *seq)
+{
+    unsigned count = 0;
+    for (uint64_t now_ms = from_ms; count == 0 && now_ms < from_ms + 400; now_ms += 10) {
+        f->out.sends = 0;
+        covey__membership_tick(&f->m, now_ms, &f->out);
+        for (size_t i = 0; i < f->out.sends; i++) {
+            const struct covey__swim_send send = f->out.send[i];
+            if (send.type == COVEY_GOSSIP_PING_REQ && send.about == f->peer[0]) {
+                helper[count++] = send.to;
+                *seq = send.seq;
+            } else if (send.type == COVEY_GOSSIP_PING && send.to != f->peer[0]) {
+                covey__membership_ack(&f->m, send.to, send.seq, now_ms, &f->out);
+            }
+        }
+    }
+    return count;
+}
+
+static bool is_probed(const struct fixture *f, uint16_t index)
+{
+    bool found = false;
+    for (unsigned i = 0; i < COVEY_PROBES_MAX; i++) {
+        found = found || (f->m.probe[i].active && f->m.probe[i].index == index);
+    }
+    return found;
+}
+
+/* That a member answered is said by it, or by who was asked to find out, with the number that came
+ * with the question: not by others, and not by who guesses from the numbers before. */
+static void test_only_the_asked_answer(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t helper[COVEY_PROBE_HELPERS] = {0}, other = COVEY_NOBODY;
+    uint32_t seq = 0, before = 0;
+    for (unsigned round = 0; round < 8; round++) {
+        covey__membership_channel(&f->m, f->peer[0], true);
+        covey__membership_channel(&f->m, f->peer[0], false);
+        uint64_t now_ms = 1000 + 400 * round;
+        unsigned count = asked_helpers(f, now_ms, helper, &seq);
+        assert_int_equal(count, COVEY_PROBE_HELPERS);
+        for (int i = 1; i < PEERS; i++) {
+            bool asked = false;
+            for (unsigned k = 0; k < count; k++) {
+                asked = asked || helper[k] == f->peer[i];
+            }
+            other = asked ? other : f->peer[i];
+        }
+        assert_true(other != COVEY_NOBODY && other != f->peer[0]);
+        covey__membership_ack(&f->m, other, seq, now_ms + 300, &f->out);
+        covey__membership_ack(&f->m, f->peer[0], seq, now_ms + 300, &f->out);
+        for (uint32_t guess = before - 64; guess != before + 64; guess++) {
+            covey__membership_ack(&f->m, helper[0], guess, now_ms + 300, &f->out);
+            covey__membership_ack(&f->m, f->peer[0], guess, now_ms + 300, &f->out);
+        }
+        assert_true(is_probed(f, f->peer[0]));
+        covey__membership_ack(&f->m, helper[0], seq, now_ms + 300, &f->out);
+        assert_false(is_probed(f, f->peer[0]));
+        before = seq;
+    }
+}
+
 /* Who asks for ping after ping of others is given some a second, and leaves some to those who ask
  * beside it. */
 static void test_relays_are_shared(void **state)
@@ -252,6 +316,7 @@ int main(void)
         WITH(test_gap_buries_nobody),
         WITH(test_probe_of_lost_channel),
         WITH(test_answers),
+        WITH(test_only_the_asked_answer),
         WITH(test_relays_are_shared),
         WITH(test_leave),
     };
