@@ -53,25 +53,6 @@ static void send_message(struct covey_daemon *d, const struct covey_action *a)
     covey_body_unref(part);
 }
 
-static void tell_member(struct covey_daemon *d, const struct covey_action *a)
-{
-    static const char *const states[] = {"alive", "suspect", "dead", "left"};
-    struct covey_member_info info;
-    if (covey_node_find(d->node, &a->peer, &info)) {
-        covey__daemon_log(d, "%s is %s", info.name, states[info.state]);
-    }
-}
-
-static void tell_coordinator(struct covey_daemon *d)
-{
-    struct covey_node_id id;
-    uint64_t term;
-    struct covey_member_info info;
-    if (covey_node_coordinator(d->node, &id, &term) && covey_node_find(d->node, &id, &info)) {
-        covey__daemon_log(d, "%s coordinates, term %llu", info.name, (unsigned long long)term);
-    }
-}
-
 static void act_network(struct covey_daemon *d, const struct covey_action *a)
 {
     switch ((int)a->type) {
@@ -97,13 +78,13 @@ static void act_network(struct covey_daemon *d, const struct covey_action *a)
         covey_body_unref(covey__handles_take(&d->services.handles, a->body));
         break;
     case COVEY_ACTION_MEMBER:
-        tell_member(d, a);
+        covey__daemon_tell_member(d, &a->peer);
         break;
     case COVEY_ACTION_CATALOGUE:
         covey__control_catalogue(d);
         break;
     case COVEY_ACTION_COORDINATOR:
-        tell_coordinator(d);
+        covey__daemon_tell_coordinator(d);
         break;
     case COVEY_ACTION_LEFT:
         d->on_stopped(d->user);

@@ -18,9 +18,8 @@ void covey__daemon_up(void *user, const struct covey_cert *peer, struct covey_by
 void covey__daemon_down(void *user, const struct covey_node_id *peer, covey_err why)
 {
     struct covey_daemon *d = user;
-    struct covey_member_info info;
-    if (!d->closing && why != COVEY_ERR_CLOSED && covey_node_find(d->node, peer, &info)) {
-        covey__daemon_log(d, "channel to %s ended: %s", info.name, covey_strerror(why));
+    if (!d->closing && why != COVEY_ERR_CLOSED) {
+        covey__daemon_tell_down(d, peer, why);
     }
     struct covey_event event = {.type = COVEY_EVENT_CHANNEL_DOWN, .peer = *peer};
     d->services.feed(d, &event);

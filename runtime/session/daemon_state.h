@@ -9,6 +9,7 @@
 #include "covey/coap.h"
 #include "covey/daemon.h"
 #include "covey/identity.h"
+#include "covey/seldom.h"
 #include "covey/socket.h"
 #include "custodian.h"
 #include "bring.h"
@@ -36,7 +37,8 @@ struct covey_client {
     struct covey_socket_client *socket;
     uint64_t serial;
     struct covey_client *next;
-    /* Blobs that it added: kept for its sake, as long as neither a model nor a training has them. */
+    /* Blobs that it added: kept for its sake, as long as neither a model nor a training has them.
+     */
     struct covey_digest *added;
     size_t added_count, added_room;
 };
@@ -70,6 +72,7 @@ struct covey_daemon {
     struct covey_node *node;
     struct covey_update *update;
     bool stepping, closing;
+    struct covey_seldom member_lines[256]; /* by the first byte of a member's id */
     struct covey_event_item *queue_head, *queue_tail;
     /* control.c */
     struct covey_socket *socket;
@@ -90,6 +93,12 @@ struct covey_daemon {
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* daemon_tell.c: lines about members. One that changes its state or claims, or whose channels end,
+ * again and again fills no log. */
+void covey__daemon_tell_member(struct covey_daemon *d, const struct covey_node_id *id);
+void covey__daemon_tell_coordinator(struct covey_daemon *d);
+void covey__daemon_tell_down(struct covey_daemon *d, const struct covey_node_id *id, covey_err why);
 
 /* daemon_channels.c: what channels tell; user is the daemon. */
 void covey__daemon_up(void *user, const struct covey_cert *peer, struct covey_bytes cert_wire,

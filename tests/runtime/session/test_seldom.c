@@ -5,12 +5,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "content.h"
-#include "covey/seldom.h"
+#include "daemon_state.h"
 #include "holder.h"
 #include "scratch.h"
+#include "covey/seldom.h"
 
 /* A holder and a store without threads, whose clock is the test's. */
 static struct scene {
@@ -19,11 +22,18 @@ static struct scene {
     uint64_t now_ms;
     unsigned lines, checked, stored;
     covey_err err; /* of the last event */
+    struct covey_node_id coordinator;
+    uint64_t term;
+    char line[512];
 } scene;
 
 static const struct covey_node_id owner = {{7}};
 
 uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop);
+bool __wrap_covey_node_find(const struct covey_node *node, const struct covey_node_id *id,
+                            struct covey_member_info *out);
+bool __wrap_covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
+                                   uint64_t *out_term);
 covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
                                  struct covey_timer **out);
 void __wrap_covey_timer_free(struct covey_timer *timer);
@@ -33,6 +43,24 @@ uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop)
 {
     (void)loop;
     return scene.now_ms;
+}
+
+bool __wrap_covey_node_find(const struct covey_node *node, const struct covey_node_id *id,
+                            struct covey_member_info *out)
+{
+    (void)node;
+    *out = (struct covey_member_info){.id = *id, .state = COVEY_MEMBER_DEAD};
+    snprintf(out->name, sizeof(out->name), "node%u", id->bytes[0]);
+    return true;
+}
+
+bool __wrap_covey_node_coordinator(const struct covey_node *node, struct covey_node_id *out_id,
+                                   uint64_t *out_term)
+{
+    (void)node;
+    *out_id = scene.coordinator;
+    *out_term = scene.term;
+    return true;
 }
 
 covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
@@ -67,7 +95,7 @@ static void on_event(void *user, const struct covey_event *event)
 static void on_line(void *user, const char *line)
 {
     (void)user;
-    (void)line;
+    snprintf(scene.line, sizeof(scene.line), "%s", line);
     scene.lines++;
 }
 
@@ -110,6 +138,20 @@ static void test_seldom_is_due_once(void **state)
     assert_false(covey_seldom_due(&s, COVEY_SELDOM_MS - 1));
     assert_true(covey_seldom_due(&s, COVEY_SELDOM_MS));
     assert_false(covey_seldom_due(&s, COVEY_SELDOM_MS + 1));
+}
+
+/* Where some are due at once, they are so again after as many times. */
+static void test_seldom_some(void **state)
+{
+    enum { SOME = 3 };
+    (void)state;
+    struct covey_seldom s = {0};
+    for (uint64_t now_ms = 0; now_ms < 1000 * (uint64_t)COVEY_SELDOM_MS;
+         now_ms += SOME * COVEY_SELDOM_MS) {
+        for (unsigned i = 0; i < 2 * SOME; i++) {
+            assert_int_equal(covey_seldom_some(&s, now_ms + i, SOME), i < SOME);
+        }
+    }
 }
 
 /* An owner that sends what is no assignment, as often as it likes, gets an answer each time and
@@ -164,12 +206,53 @@ static void test_wrong_bytes_fill_no_log(void **state)
     covey__handles_done(&scene.services.handles);
 }
 
+/* Nor a member that claims the coordinator's role in term after term, and comes and goes: what is
+ * said of it is rationed, and another's is said all the same. */
+static void test_claims_fill_no_log(void **state)
+{
+    enum { AT_ONCE = 16, CLAIMS = 300, CLAIM_MS = 10 };
+    (void)state;
+    begin();
+    struct covey_daemon *d = calloc(1, sizeof(*d));
+    assert_non_null(d);
+    d->on_log = on_line;
+    scene.coordinator = (struct covey_node_id){{7}};
+    for (scene.term = 1; scene.term <= CLAIMS; scene.term++) {
+        covey__daemon_tell_coordinator(d);
+        if (scene.term == 1) {
+            assert_string_equal(scene.line, "node7 coordinates, term 1");
+        }
+        covey__daemon_tell_member(d, &scene.coordinator);
+        covey__daemon_tell_down(d, &scene.coordinator, COVEY_ERR_MALFORMED);
+        scene.now_ms += CLAIM_MS;
+    }
+    assert_int_equal(scene.lines, AT_ONCE);
+    scene.coordinator = (struct covey_node_id){{8}};
+    covey__daemon_tell_coordinator(d);
+    assert_string_equal(scene.line, "node8 coordinates, term 301");
+    covey__daemon_tell_member(d, &scene.coordinator);
+    assert_string_equal(scene.line, "node8 is dead");
+    covey__daemon_tell_down(d, &scene.coordinator, COVEY_ERR_TIMEOUT);
+    assert_string_equal(scene.line, "channel to node8 ended: timed out");
+    assert_int_equal(scene.lines, AT_ONCE + 3);
+    scene.now_ms += COVEY_SELDOM_MS;
+    for (unsigned i = 0; i < CLAIMS; i++) {
+        scene.coordinator = (struct covey_node_id){{7}};
+        covey__daemon_tell_coordinator(d);
+    }
+    assert_int_equal(scene.lines, AT_ONCE + 4);
+    free(d);
+    covey__handles_done(&scene.services.handles);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seldom_is_due_once),
+        cmocka_unit_test(test_seldom_some),
         cmocka_unit_test(test_bad_assignments_fill_no_log),
         cmocka_unit_test(test_wrong_bytes_fill_no_log),
+        cmocka_unit_test(test_claims_fill_no_log),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
