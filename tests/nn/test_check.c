@@ -260,6 +260,30 @@ static void test_check_names_liars(void **state)
     }
 }
 
+/* Holders that agree on what to say gain nothing by it: each answer is checked alone. */
+static void test_check_names_all_who_lie(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < SHAPES; i++) {
+        struct scene w;
+        open_scene(&w, shapes[i], i + 1);
+        for (unsigned round = 0; round < LIES; round++) {
+            make_secrets(&w);
+            compute(&w);
+            uint64_t agreed = w.seed;
+            for (unsigned h = 0; h < HOLDERS; h++) {
+                w.seed = agreed;
+                lie(&w, LIE_ONE, w.answer[h]);
+            }
+            assert_false(check(&w));
+            for (unsigned h = 0; h < HOLDERS; h++) {
+                assert_true(w.answers[h].wrong);
+            }
+        }
+        close_scene(&w);
+    }
+}
+
 /* Nothing is said of holders that did not answer, nor of inputs that make no finite answer. */
 static void test_check_says_nothing_of_nothing(void **state)
 {
@@ -307,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_check_believes_honest_answers),
         cmocka_unit_test(test_check_names_liars),
+        cmocka_unit_test(test_check_names_all_who_lie),
         cmocka_unit_test(test_check_says_nothing_of_nothing),
         cmocka_unit_test(test_check_allows_stated_rounding),
     };

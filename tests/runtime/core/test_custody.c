@@ -109,6 +109,39 @@ static void test_no_vote_in_a_promise(void **state)
     free(b);
 }
 
+/* A custodian that says an epoch far ahead of the known one, to have all votes for good, gets none,
+ * and raises nobody's epoch, whatever it says it in. */
+static void test_wild_epochs_are_refused(void **state)
+{
+    (void)state;
+    const uint32_t wild[] = {1 + COVEY__EPOCH_JUMP_MAX + 1, UINT32_MAX - 1, UINT32_MAX};
+    for (unsigned i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
+        struct bench *b = custodian();
+        b->view.now_ms += COVEY__PROMISE_MS;
+        message(b, 3, canvass(wild[i], false, 1, 9));
+        assert_int_equal(b->sends, 0);
+        message(b, 3, canvass(wild[i], true, 1, 9));
+        assert_int_equal(b->sends, 0);
+        const struct covey_custody_message others[] = {
+            {.type = COVEY_CUSTODY_LEASE, .epoch = wild[i], .sequence = 7},
+            {.type = COVEY_CUSTODY_VOTE, .epoch = wild[i]},
+            {.type = COVEY_CUSTODY_ABSENT, .epoch = wild[i]},
+            appoint(wild[i], 9, 30)};
+        for (unsigned k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
+            message(b, 3, others[k]);
+            assert_null(sent(b, 3, COVEY_CUSTODY_GRANT));
+            assert_null(sent(b, 3, COVEY_CUSTODY_ACCEPT));
+        }
+        message(b, 3, canvass(2, false, 0, 99)); /* refused, and told the epoch */
+        const struct covey_custody_message *vote = sent(b, 3, COVEY_CUSTODY_VOTE);
+        assert_true(vote != NULL && !vote->agreed && vote->epoch == 1);
+        message(b, 3, canvass(2, false, 1, 9));
+        vote = sent(b, 3, COVEY_CUSTODY_VOTE);
+        assert_true(vote != NULL && vote->agreed);
+        free(b);
+    }
+}
+
 /* No vote for an older deed, by epoch and then version, nor for one who is in no set. */
 static void test_no_vote_for_less(void **state)
 {
@@ -365,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_refuses_what_cannot_be_had),
         cmocka_unit_test(test_one_vote_an_epoch),
         cmocka_unit_test(test_no_vote_in_a_promise),
+        cmocka_unit_test(test_wild_epochs_are_refused),
         cmocka_unit_test(test_no_vote_for_less),
         cmocka_unit_test(test_new_owner_writes_its_own_deed),
         cmocka_unit_test(test_lease),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_world.h"
 
-enum { HOSTILE = 2 }; /* node 2, of trust none */
+enum { HOSTILE = 2 /* node 2, of trust none */, COPY_PORT = 1 };
 
 /* What a node says in a gossip message of its own, over its channel to another. */
 struct words {
@@ -43,20 +43,21 @@ static void suspect(const struct node_world *w, unsigned subject, uint64_t incar
     sign(w, HOSTILE, "covey suspect 1", len, words);
 }
 
-/* The hostile node's own record, of this incarnation. */
-static void record(const struct node_world *w, uint64_t incarnation, struct words *words)
+/* A record of this incarnation, made with the node's key. */
+static void record(const struct node_world *w, unsigned by, uint64_t incarnation,
+                   struct words *words)
 {
-    struct covey_record_body r = {.node = w->id[HOSTILE]->cert.node,
+    struct covey_record_body r = {.node = w->id[by]->cert.node,
                                   .incarnation = incarnation,
-                                  .cert = w->id[HOSTILE]->cert_digest,
-                                  .gossip_port = 1,
-                                  .channel_port = 2};
+                                  .cert = w->id[by]->cert_digest,
+                                  .gossip_port = COPY_PORT,
+                                  .channel_port = COPY_PORT + 1};
     size_t len = 0;
     assert_int_equal(
         covey_record_encode(&r, (struct covey_buf){words->body, sizeof(words->body)}, &len),
         COVEY_OK);
     words->statement.kind = COVEY_STATEMENT_RECORD;
-    sign(w, HOSTILE, "covey record 1", len, words);
+    sign(w, by, "covey record 1", len, words);
 }
 
 static uint64_t incarnation_of(const struct node_world *w, unsigned at, unsigned who)
@@ -98,6 +99,41 @@ static void test_a_suspicion_ahead_of_time(void **state)
     assert_true(world_alive(w, 0, 1));
 }
 
+/* A device whose state directory was copied, and the copy, say the same of themselves with other
+ * addresses: to others they are one member, whose word is that of who said the later one. Neither
+ * is driven out, for each goes beyond what the other says of it. */
+static void test_two_boots_are_one_member(void **state)
+{
+    enum { TIMES = 20 };
+    struct node_world *w = *state;
+    struct words copys;
+    world_connect(w, 0, 1);
+    world_connect(w, 0, HOSTILE);
+    world_connect(w, 1, HOSTILE);
+    size_t members = covey_node_members(w->node[0]);
+    uint16_t at = covey__member_find(&w->node[0]->members, &w->id[1]->cert.node);
+    const struct covey_record_body *known = &w->node[0]->members.cold[at].record;
+    uint16_t port = known->gossip_port;
+    assert_int_not_equal(port, COPY_PORT);
+    for (unsigned i = 0; i < TIMES; i++) {
+        uint64_t said = incarnation_of(w, 0, 1) + (UINT64_C(1) << 32);
+        record(w, 1, said, &copys);
+        tell(w, HOSTILE, 0, &copys);
+        assert_int_equal(incarnation_of(w, 0, 1), said);
+        assert_int_equal(known->gossip_port, COPY_PORT);
+        tell(w, HOSTILE, 1, &copys);
+        assert_int_equal(w->node[1]->members.hot[COVEY_SELF].incarnation, said + 1);
+        struct words own = {.statement = covey__node_record_of(w->node[1], COVEY_SELF)};
+        tell(w, 1, 0, &own);
+        assert_int_equal(incarnation_of(w, 0, 1), said + 1);
+        assert_int_equal(known->gossip_port, port);
+        tell(w, HOSTILE, 0, &copys); /* an older word again */
+        assert_int_equal(known->gossip_port, port);
+        assert_true(world_alive(w, 0, 1));
+    }
+    assert_int_equal(covey_node_members(w->node[0]), members);
+}
+
 /* Whose statements come by the thousands gets some of them checked, then a hundred a second, and
  * takes nothing from what others say. */
 static void test_signatures_are_rationed(void **state)
@@ -109,14 +145,14 @@ static void test_signatures_are_rationed(void **state)
     world_connect(w, 0, 1);
     uint64_t first = incarnation_of(w, 0, HOSTILE);
     for (unsigned i = 1; i <= TOLD; i++) {
-        record(w, first + i, &words);
+        record(w, HOSTILE, first + i, &words);
         tell(w, HOSTILE, 0, &words);
     }
     uint64_t believed = incarnation_of(w, 0, HOSTILE);
     assert_in_range(believed - first, AT_ONCE / 2, AT_ONCE);
     w->now_ms += 1000;
     for (unsigned i = 1; i <= TOLD; i++) {
-        record(w, first + TOLD + i, &words);
+        record(w, HOSTILE, first + TOLD + i, &words);
         tell(w, HOSTILE, 0, &words);
     }
     assert_in_range(incarnation_of(w, 0, HOSTILE) - first - TOLD, 1, SECOND);
@@ -160,7 +196,7 @@ static void test_only_changes_are_told(void **state)
     world_connect(w, 0, HOSTILE);
     uint64_t first = incarnation_of(w, 0, HOSTILE);
     for (unsigned i = 1; i <= 100; i++) {
-        record(w, first + i, &words);
+        record(w, HOSTILE, first + i, &words);
         tell(w, HOSTILE, 0, &words);
         told += world_count(w, COVEY_ACTION_MEMBER);
     }
@@ -169,7 +205,7 @@ static void test_only_changes_are_told(void **state)
     suspect(w, HOSTILE, first + 100, &words); /* itself */
     tell(w, HOSTILE, 0, &words);
     assert_int_equal(world_count(w, COVEY_ACTION_MEMBER), 1);
-    record(w, first + 101, &words);
+    record(w, HOSTILE, first + 101, &words);
     tell(w, HOSTILE, 0, &words);
     assert_int_equal(world_count(w, COVEY_ACTION_MEMBER), 1);
 }
@@ -225,11 +261,9 @@ int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        WITH(test_a_suspicion_ahead_of_time),
-        WITH(test_signatures_are_rationed),
-        WITH(test_replayed_hello),
-        WITH(test_only_changes_are_told),
-        WITH(test_placements_are_rationed),
+        WITH(test_a_suspicion_ahead_of_time), WITH(test_two_boots_are_one_member),
+        WITH(test_signatures_are_rationed),   WITH(test_replayed_hello),
+        WITH(test_only_changes_are_told),     WITH(test_placements_are_rationed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

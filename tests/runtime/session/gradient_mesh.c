@@ -97,7 +97,7 @@ static void answer_one(struct mesh *m, struct held *h)
     if (fate == CUT_SHORT) {
         out->len -= 4;
     }
-    if (h->worker == m->liar) {
+    if (h->worker == m->liar || h->worker == m->partner) {
         tell_lie(m, out, h->spec.count);
     }
     m->given += h->answered;

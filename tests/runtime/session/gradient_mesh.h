@@ -29,7 +29,8 @@ struct mesh {
     uint32_t given, lies, ends;
     bool open, late; /* late: an answer comes when its round is over */
     enum covey_trust trust;
-    uint8_t liar; /* the worker that lies; 0: none does */
+    uint8_t liar;    /* the worker that lies; 0: none does */
+    uint8_t partner; /* another, that says the same; 0: none */
     enum lie lie;
     bool gone[WORKERS + 1];
     /* the session's thread */

@@ -86,6 +86,38 @@ static void test_audits(void **state)
     gradient_scene_close(&s);
 }
 
+/* Two of three that say the same wrong thing are both named by what is computed here, also where
+ * each part is computed by two and they agree on it. */
+static void test_partners(void **state)
+{
+    static const struct covey_strategy strategies[] = {{.any_trust = true},
+                                                       {.any_trust = true, .check_all = true}};
+    for (unsigned i = 0; i < sizeof(strategies) / sizeof(strategies[0]); i++) {
+        struct gradient_scene s;
+        struct mesh m;
+        struct covey_rounds_report report;
+        gradient_scene_open(&s, state, gradient_perceptron(16, false, 12),
+                            (const uint32_t[2]){12, 3});
+        mesh_open_with(&m, &s, &strategies[i]);
+        m.trust = COVEY_TRUST_NONE;
+        tell_workers(&m, COVEY_OK);
+        m.liar = 2;
+        m.partner = 3;
+        m.rounds_wanted = 300;
+        /* They are gone by now, and who is left is nobody to compare with. */
+        bool all = strategies[i].check_all;
+        assert_int_equal(mesh_run(&m), all ? COVEY_ERR_UNSUPPORTED : COVEY_OK);
+        if (!all) {
+            expect_whole_step(&m);
+        }
+        covey__rounds_report(m.base.rounds, &report);
+        assert_int_equal(report.liars, 2);
+        assert_true(m.gone[2] && m.gone[3] && !m.gone[1]);
+        mesh_close(&m);
+        gradient_scene_close(&s);
+    }
+}
+
 /* An answer that says that training runs away ends it only if that is true; then nobody lied. */
 static void test_doubted_losses(void **state)
 {
@@ -131,9 +163,8 @@ static void test_believed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checked),
-        cmocka_unit_test(test_audits),
-        cmocka_unit_test(test_doubted_losses),
+        cmocka_unit_test(test_checked),  cmocka_unit_test(test_audits),
+        cmocka_unit_test(test_partners), cmocka_unit_test(test_doubted_losses),
         cmocka_unit_test(test_believed),
     };
     if (covey_crypto_init() != COVEY_OK) {

@@ -185,6 +185,27 @@ static void test_all_liars_are_named(void **state)
     scene_free(s);
 }
 
+/* Two who make the same rows and return the same wrong ones are believed: this is as far as two
+ * makers go. Of rows that only one of them has changed, it is named. */
+static void test_equal_lies_are_believed(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new();
+    make_pieces(s, 0);
+    struct covey_rows made = rows_of(s, 2), again = rows_of(s, 4);
+    unsigned y = made.begin > again.begin ? made.begin : again.begin;
+    assert_true(y < made.end && y < again.end);
+    size_t in_made = (size_t)(y - made.begin) * WIDTH, in_again = (size_t)(y - again.begin) * WIDTH;
+    number_of(s, 2)[in_made] += 1;
+    assert_false(agree(s));
+    number_of(s, 4)[in_again] += 1;
+    assert_true(agree(s));
+    number_of(s, 4)[in_again] -= 1;
+    assert_false(agree(s));
+    assert_int_equal(wrong(s), 1U << 2);
+    scene_free(s);
+}
+
 /* What overflows is nobody's lie: it is computed at the owner, and nobody is named. */
 static void test_infinite_numbers_are_not_judged(void **state)
 {
@@ -203,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_rounding_agrees),
         cmocka_unit_test(test_any_number_is_seen),
         cmocka_unit_test(test_all_liars_are_named),
+        cmocka_unit_test(test_equal_lies_are_believed),
         cmocka_unit_test(test_infinite_numbers_are_not_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
