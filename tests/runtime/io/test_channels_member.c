@@ -375,7 +375,8 @@ static void test_member_leaves_a_body(void **state)
             expect_held(f, i * COVEY_RECORD_MAX + 10);
         }
     }
-    assert_non_null(strstr(f->nodes[1].last_log, "gamma: channel ended, an unfinished message stood still"));
+    assert_non_null(
+        strstr(f->nodes[1].last_log, "gamma: channel ended, an unfinished message stood still"));
     assert_true(fixture_run(f, has_whole, FIXTURE_WAIT_MS));
     assert_true(f->nodes[1].messages[0].body_right);
     expect_held(f, 0);
