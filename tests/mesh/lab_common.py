@@ -119,6 +119,31 @@ def kill(node):
     os.kill(pid_of(node), signal.SIGKILL)
 
 
+def sockets_of(pid):
+    """The inodes of its sockets."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            found.add(target[len("socket:["):-1])
+    return found
+
+
+def listened(pid):
+    """The TCP ports, of both families, that it listens at."""
+    listens, mine, ports = "0A", sockets_of(pid), set()
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{table}") as f:
+            for line in f.read().splitlines()[1:]:
+                words = line.split()
+                if words[3] == listens and words[9] in mine:
+                    ports.add(int(words[1].rsplit(":", 1)[1], 16))
+    return ports
+
+
 def id_of(node):
     return next(p["id"] for p in ask(1, "peers")["peers"] if p["name"] == f"node{node}")
 

@@ -2,38 +2,12 @@
 # SPDX-License-Identifier: MIT
 """A node listens at one TCP port, its channels', and whoever posts HTTP there, as a page in a browser
 could, gets the challenge that everybody gets, no answer, and is hung up on."""
-import os
 import socket
 
-from lab_common import ask, pid_of, torn_down, up
+from lab_common import ask, listened, pid_of, torn_down, up
 
-NODES, LISTENS, CHALLENGE = 2, "0A", 16
+NODES, CHALLENGE = 2, 16
 POST = b"POST /infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4096\r\n\r\n" + b"x" * 4096
-
-
-def sockets_of(pid):
-    """The inodes of its sockets."""
-    found = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:["):
-            found.add(target[len("socket:["):-1])
-    return found
-
-
-def listened(pid):
-    """The TCP ports, of both families, that it listens at."""
-    mine, ports = sockets_of(pid), set()
-    for table in ("tcp", "tcp6"):
-        with open(f"/proc/{pid}/net/{table}") as f:
-            for line in f.read().splitlines()[1:]:
-                words = line.split()
-                if words[3] == LISTENS and words[9] in mine:
-                    ports.add(int(words[1].rsplit(":", 1)[1], 16))
-    return ports
 
 
 def answer(port, request):
