@@ -17,8 +17,13 @@ enum { EXIT_NOT_STARTED = 127, NODE_PATH = 128, GONE_LOOKS = 200, NODE_OPTIONS_M
 
 extern char **environ;
 
-/* State letter and start time (clock ticks since boot) of a process: proc(5), fields 3 and 22. */
-static bool process_of(pid_t pid, char *out_state, uint64_t *out_start)
+/* Of proc(5): fields 3, 20 and 22, the last in clock ticks since boot. */
+struct process {
+    char state;
+    uint64_t threads, start;
+};
+
+static bool process_of(pid_t pid, struct process *out)
 {
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -36,26 +41,29 @@ static bool process_of(pid_t pid, char *out_state, uint64_t *out_start)
     if (p == NULL || p[1] != ' ') {
         return false;
     }
-    char state = p[2];
+    out->state = p[2];
     p += 2;
     for (int field = 3; field < 22 && p != NULL; field++) {
+        if (field == 20) {
+            out->threads = strtoull(p, NULL, 10);
+        }
         p = strchr(p, ' ');
         p = p != NULL ? p + 1 : NULL;
     }
     if (p == NULL) {
         return false;
     }
-    *out_state = state;
-    *out_start = strtoull(p, NULL, 10);
+    out->start = strtoull(p, NULL, 10);
     return true;
 }
 
+/* Its first thread may have ended before the others: until they have, its sockets are open. */
 static char state_of(const struct covey__lab_node *node)
 {
-    char state = 0;
-    uint64_t start = 0;
-    bool there = node->pid > 0 && process_of(node->pid, &state, &start) && start == node->start;
-    return there && state != 'Z' && state != 'X' ? state : 0;
+    struct process p = {0};
+    bool there = node->pid > 0 && process_of(node->pid, &p) && p.start == node->start;
+    bool over = p.state == 'X' || (p.state == 'Z' && p.threads <= 1);
+    return there && !over ? p.state : 0;
 }
 
 bool covey__lab_running(const struct covey__lab_node *node)
@@ -186,14 +194,13 @@ static void become_node(const struct covey__lab *lab, unsigned index, const char
 static covey_err keep_and_go(struct covey__lab *lab, unsigned index, pid_t pid, int tell)
 {
     struct covey__lab_node *node = &lab->node[index];
-    char state = 0;
-    uint64_t start = 0;
-    if (pid < 0 || !process_of(pid, &state, &start)) {
+    struct process p;
+    if (pid < 0 || !process_of(pid, &p)) {
         snprintf(lab->why, sizeof(lab->why), "%s cannot be started", node->name);
         return COVEY_ERR_IO;
     }
     node->pid = pid;
-    node->start = start;
+    node->start = p.start;
     covey_err err = covey__lab_save(lab);
     if (err == COVEY_OK && send(tell, "", 1, MSG_NOSIGNAL) != 1) {
         snprintf(lab->why, sizeof(lab->why), "%s was ended", node->name);
