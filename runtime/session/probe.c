@@ -16,8 +16,9 @@ enum {
     LARGE_BYTES = 512 * 1024,
     PEERS = 8, /* that take turns */
 };
-/* Measuring what is read from memory takes 20 MB: where weights have less than this, not again. */
-static const uint64_t ample_bytes = UINT64_C(256) << 20;
+/* Measuring what is read from memory takes so much: where weights have less than the other, or more
+ * than leaves room for it, not again. */
+static const uint64_t stream_bytes = UINT64_C(20) << 20, ample_bytes = UINT64_C(256) << 20;
 
 struct covey_probe {
     struct covey_services *services;
@@ -86,12 +87,14 @@ static struct covey_probe *probe_of(struct covey_task *task)
 static void measure_rates(struct covey_task *task, struct covey_scratch *scratch)
 {
     struct covey_probe *p = probe_of(task);
+    struct covey_account *memory = &p->services->memory;
     (void)scratch;
     p->seen = (struct covey_rates){0};
-    if (p->services->memory.limit_bytes < ample_bytes) {
+    if (memory->limit_bytes < ample_bytes || !covey__account_take(memory, stream_bytes)) {
         covey__measure_product(&p->seen);
     } else {
         covey__measure_rates(&p->seen);
+        covey__account_give(memory, stream_bytes);
     }
 }
 
