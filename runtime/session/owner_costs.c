@@ -178,9 +178,9 @@ covey_err covey__session_costs(struct covey_session *s)
     c->coded_all = s->options.coded_all;
     c->check_all = s->options.check_all;
     c->half = s->options.half && !exact;
-    /* Twice that where a new plan gives it other units; the rest is for check vectors, parities in
-     * the making, and what goes out to others. */
-    c->owner_bytes = file->sparse ? s->owner->services->memory.limit_bytes / 5 * 2 : 0;
+    /* The rest is for other units that a new plan gives it, for check vectors, and what runs; where
+     * that is too little a plan gives it less. */
+    c->owner_bytes = file->sparse ? s->owner->services->memory.limit_bytes / 2 : 0;
     c->asked_bytes = input_bytes(file);
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
