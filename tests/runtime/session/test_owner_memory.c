@@ -172,7 +172,7 @@ static void test_no_room_at_all(void **state)
     leave(0);
     uint32_t third = ask_other(9);
     load();
-    assert_int_equal(owner_world.asked[third].err, COVEY_ERR_LIMIT);
+    assert_int_equal(owner_world.asked[third].err, COVEY_ERR_NOMEM);
     assert_non_null(strstr(owner_world.asked[third].why, "--memory"));
     assert_int_equal(used(), before);
     owner_compute_for(0);
