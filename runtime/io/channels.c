@@ -10,17 +10,25 @@
 
 enum { STOCK_PORT = 5685, BACKLOG = 64, PORT_TRIES = 8 };
 
-void covey__channels_log(struct covey_channels *c, const struct covey__stream *s, const char *what,
-                         covey_err err)
+/* A flood of strangers, or of one member's channels, must not become a flood of lines. */
+static bool may_log(struct covey_channels *c, const struct covey__stream *s)
 {
-    /* A flood of strangers must not become a flood of lines; what a member does is always told. */
-    uint64_t second = covey_loop_now_ms(c->loop) / 1000;
+    uint64_t now_ms = covey_loop_now_ms(c->loop), second = now_ms / 1000;
+    if (s->cert_len > 0) {
+        return covey_seldom_some(&c->member_lines[s->cert.node.bytes[0]], now_ms,
+                                 COVEY__MEMBER_LINES);
+    }
     if (second != c->log_second) {
         c->log_second = second;
         c->log_lines = 0;
     }
-    if (c->config.on_log == NULL || c->closing ||
-        (s->cert_len == 0 && c->log_lines++ >= COVEY__LOG_LINES_PER_S)) {
+    return c->log_lines++ < COVEY__LOG_LINES_PER_S;
+}
+
+void covey__channels_log(struct covey_channels *c, const struct covey__stream *s, const char *what,
+                         covey_err err)
+{
+    if (c->config.on_log == NULL || c->closing || !may_log(c, s)) {
         return;
     }
     char line[320], addr[80];

@@ -29,6 +29,7 @@ enum {
     COVEY__MEMBER_PER_S = 1,
     COVEY__MEMBER_BURST = 5,
     COVEY__LOG_LINES_PER_S = 10,
+    COVEY__MEMBER_LINES = 32, /* of one member at once, then one in ten minutes */
     COVEY__RECEIVE_BUFFER = 128 * 1024,
     /* Sealed bytes that wait for the kernel before the next batch is made. */
     COVEY__UNWRITTEN_MAX = 2 * COVEY__BATCH_BODY,
@@ -129,8 +130,9 @@ struct covey_channels {
     uint64_t unfinished; /* the sum of the streams' */
     uint64_t wait_look_ms;
     struct covey_seldom wait_line, share_line;
-    uint64_t log_second;
+    uint64_t log_second; /* of strangers */
     unsigned log_lines;
+    struct covey_seldom member_lines[256]; /* by the first byte of a member's id */
 };
 
 /* channels.c */

@@ -241,6 +241,11 @@ static size_t unfinished(const struct fixture *f)
 
 static size_t wanted;
 
+static bool has_ended(const struct fixture *f)
+{
+    return f->nodes[1].downs == wanted;
+}
+
 static bool holds_wanted(const struct fixture *f)
 {
     const struct covey_channels *c = f->nodes[1].channels;
@@ -425,6 +430,25 @@ static void test_member_comes_again_and_again(void **state)
     assert_in_range(f->nodes[1].ups, 5, MOST);
 }
 
+/* A member whose channels all end by a bad record is named in the log some times, then seldom. */
+static void test_member_fills_no_log(void **state)
+{
+    enum { UNKNOWN = 0x40 };
+    struct fixture *f = *state;
+    static struct wire w;
+    make_member(f);
+    for (unsigned i = 1; i <= COVEY__MEMBER_LINES + 8; i++) {
+        skipped_ms += 1000; /* so that its address may come again */
+        assert_true(dial(f, &w));
+        (void)send_flags(f, &w, UNKNOWN, 1);
+        hang_up(&w);
+        wanted = i;
+        assert_true(fixture_run(f, has_ended, FIXTURE_WAIT_MS));
+        assert_int_equal(f->nodes[1].logs, i < COVEY__MEMBER_LINES ? i : COVEY__MEMBER_LINES);
+    }
+    assert_non_null(strstr(f->nodes[1].last_log, "gamma: channel ended by a bad record"));
+}
+
 /* Of two mutual dials a member leaves the older open, and sends nothing but empty messages on the
  * other: they wait for the end of the older, and take no more than their share of memory. */
 static void test_member_never_ends_the_other_dial(void **state)
@@ -457,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_member_pings_and_reads_nothing),
         TEST(test_member_comes_again_and_again),
+        TEST(test_member_fills_no_log),
         TEST(test_member_never_ends_the_other_dial),
         TEST(test_member_finishes_nothing),
         TEST(test_member_waits_longest),
