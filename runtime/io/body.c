@@ -8,7 +8,12 @@
 #include "covey/crypto.h"
 #include "spare.h"
 
-enum { BODY_ALIGN = 64 };
+enum {
+    BODY_ALIGN = 64,
+    /* Of a body that is only announced: addresses of so much. A larger one has them for all there
+     * may ever be, where they are not scarce. */
+    EXPECTED_MAX = 2 << 20,
+};
 
 static size_t rounded(size_t n)
 {
@@ -104,6 +109,11 @@ covey_err covey__body_reserve(struct covey_body *b, size_t need)
     b->data = data;
     b->capacity = capacity;
     return COVEY_OK;
+}
+
+covey_err covey__body_expect(struct covey_body *b, size_t len)
+{
+    return covey__body_reserve(b, len < EXPECTED_MAX ? len : EXPECTED_MAX);
 }
 
 covey_err covey_body_append(struct covey_body *b, struct covey_bytes more)

@@ -17,5 +17,8 @@ struct covey_body_shared {
 
 /* Room for need bytes in all. */
 covey_err covey__body_reserve(struct covey_body *b, size_t need) COVEY_CHECK;
+/* Room for a body that is empty and of which len bytes are announced, or for its beginning: of what
+ * has not come nothing is in memory, and what does is not copied. */
+covey_err covey__body_expect(struct covey_body *b, size_t len) COVEY_CHECK;
 
 #endif /* COVEY_BODY_SHARED_H */

@@ -6,12 +6,6 @@
 #include "body_shared.h"
 #include "covey/crypto.h"
 
-enum {
-    /* Taken at once when a body is announced: what may be open in all streams stays small. Larger
-     * ones grow with what arrives. */
-    BODY_AT_ONCE = 1024 * 1024,
-};
-
 void covey__in_message_free(struct covey__in_message *m)
 {
     if (m != NULL) {
@@ -72,8 +66,8 @@ static covey_err finish_control(struct covey__receiver *r)
     bool has_body = (r->partial_flags & COVEY__FRAME_BODY) != 0;
     if (has_body) {
         covey_err err = covey_body_new(0, &m->body);
-        if (err == COVEY_OK && r->partial_body_len <= BODY_AT_ONCE) {
-            err = covey__body_reserve(m->body, r->partial_body_len);
+        if (err == COVEY_OK) {
+            err = covey__body_expect(m->body, r->partial_body_len);
         }
         if (err != COVEY_OK) {
             return err;

@@ -23,8 +23,6 @@ enum {
     CLIENTS_MAX = 64,
     GROUPS_MAX = 256,
     READ_SIZE = 64 * 1024,
-    /* Of a body, taken before it arrives: what a client has only announced stays small. */
-    BODY_AT_ONCE = 1024 * 1024,
     /* A client that reads nothing may hold back this much. */
     QUEUE_MAX = 2 * COVEY_FRAME_MAX,
     PATH_BYTES_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
@@ -123,8 +121,7 @@ static covey_err begin_frame(struct covey_socket_client *c)
         err = covey_body_new(0, &c->body);
     }
     if (err == COVEY_OK && c->body_want > 0) {
-        err =
-            covey__body_reserve(c->body, c->body_want < BODY_AT_ONCE ? c->body_want : BODY_AT_ONCE);
+        err = covey__body_expect(c->body, c->body_want);
     }
     return err;
 }

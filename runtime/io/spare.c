@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "covey/limits.h"
+#include "covey/body.h"
 #include "covey/loop.h"
 
 /* From LARGE on a body has addresses for as many bytes as it may ever get, and takes memory for
@@ -28,6 +28,7 @@ static struct {
     struct spare spare[SPARES];
     size_t bytes;
     _Atomic unsigned count; /* may be looked at without */
+    _Atomic bool none;
 } kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_large(size_t capacity)
@@ -75,11 +76,11 @@ void covey__spare_free(uint8_t *data, size_t capacity, size_t used)
         return;
     }
     struct spare s = {data, (used + PAGE - 1) / PAGE * PAGE, covey_clock_ns()};
-    if (s.bytes < COVEY_BODY_MAX) { /* what another body wrote there before */
+    if (s.bytes < COVEY_BODY_MAX && !kept.none) { /* what another body wrote there before */
         madvise(data + s.bytes, COVEY_BODY_MAX - s.bytes, MADV_DONTNEED);
     }
     pthread_mutex_lock(&kept.mutex);
-    bool keep = kept.count < SPARES && kept.bytes + s.bytes <= SPARE_BYTES;
+    bool keep = !kept.none && kept.count < SPARES && kept.bytes + s.bytes <= SPARE_BYTES;
     if (keep) {
         kept.bytes += s.bytes;
         kept.spare[kept.count++] = s;
@@ -88,6 +89,11 @@ void covey__spare_free(uint8_t *data, size_t capacity, size_t used)
     if (!keep) {
         munmap(data, COVEY_BODY_MAX);
     }
+}
+
+void covey_body_keep_none(void)
+{
+    kept.none = true;
 }
 
 void covey__spare_trim(void)

@@ -5,7 +5,7 @@
  * What the system gives is cleared page by page when it is first written to: for a body of some
  * megabytes that costs as much as deciphering it. Rounds of training bring the same bodies again
  * and again, so the last few are kept for some seconds. They belong to the process like its heap,
- * for which they stand in.
+ * for which they stand in. Where memory is bounded none are (covey_body_keep_none).
  */
 #ifndef COVEY_SPARE_H
 #define COVEY_SPARE_H

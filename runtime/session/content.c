@@ -28,6 +28,7 @@ struct serve {
     struct covey_node_id peer;
     struct wanted *queue; /* a ring */
     size_t first, count;
+    uint64_t given; /* bytes of what was read last; 0: all of it is out */
     /* of the task: the first `chosen` of the queue */
     size_t chosen;
     struct wanted wanted[READ_BLOBS];
@@ -37,6 +38,7 @@ struct serve {
 struct covey_content {
     struct covey_services *services;
     struct covey_timer *timer;
+    size_t last; /* of serve: who was read for last */
     struct covey_seldom not_stored, wrong_bytes;
     struct serve serve[COVEY__SERVE_PEERS];
 };
@@ -182,9 +184,11 @@ static void serve_done(struct covey_task *task)
     s->reading = false;
     s->first = (s->first + s->chosen) % COVEY__SERVE_QUEUE;
     s->count -= s->chosen;
+    s->given = 0;
     for (size_t i = 0; i < s->chosen; i++) {
         if (s->body[i] != NULL) {
             s->body[i]->patient = true;
+            s->given += s->body[i]->len;
             give(s, &s->wanted[i].digest, s->body[i]);
             covey_body_unref(s->body[i]);
         }
@@ -194,21 +198,28 @@ static void serve_done(struct covey_task *task)
     serve_on(s);
 }
 
-/* Waits in channels, or may be there soon. */
-static uint64_t given_bytes(const struct covey_content *c)
+/* In memory for this peer, or soon: what was read is until the last of it is out, also when the
+ * peer wants nothing more. */
+static uint64_t under_way(struct serve *s)
+{
+    if (!s->used && s->given == 0) {
+        return 0;
+    }
+    uint64_t queued = covey_channels_queued(s->content->services->channels, &s->peer);
+    s->given = queued > 0 ? s->given : 0;
+    return (queued > s->given ? queued : s->given) + (s->reading ? READ_BYTES : 0);
+}
+
+static uint64_t given_bytes(struct covey_content *c)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
-        const struct serve *s = &c->serve[i];
-        if (s->used) {
-            bytes += covey_channels_queued(c->services->channels, &s->peer);
-            bytes += s->reading ? READ_BYTES : 0;
-        }
+        bytes += under_way(&c->serve[i]);
     }
     return bytes;
 }
 
-static bool is_full(const struct serve *s)
+static bool is_full(struct serve *s)
 {
     const struct covey_services *services = s->content->services;
     uint64_t most = services->memory.limit_bytes / SERVE_SHARE;
@@ -232,6 +243,7 @@ static void serve_on(struct serve *s)
         return;
     }
     s->reading = true;
+    s->content->last = (size_t)(s - s->content->serve);
     s->chosen = s->count < READ_BLOBS ? s->count : READ_BLOBS;
     for (size_t i = 0; i < s->chosen; i++) {
         s->wanted[i] = s->queue[(s->first + i) % COVEY__SERVE_QUEUE];
@@ -244,9 +256,11 @@ static void serve_on(struct serve *s)
 static void on_timer(void *user)
 {
     struct covey_content *c = user;
+    size_t first = c->last + 1;
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
-        if (c->serve[i].used) {
-            serve_on(&c->serve[i]);
+        struct serve *s = &c->serve[(first + i) % COVEY__SERVE_PEERS];
+        if (s->used) {
+            serve_on(s);
         }
     }
 }
@@ -256,10 +270,12 @@ static struct serve *serve_of(struct covey_content *c, const struct covey_node_i
     struct serve *vacant = NULL;
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
         struct serve *s = &c->serve[i];
-        if (s->used && covey_node_id_equal(&s->peer, peer)) {
+        bool known = under_way(s) > 0 || s->used;
+        if (known && covey_node_id_equal(&s->peer, peer)) {
+            s->used = true;
             return s;
         }
-        vacant = s->used ? vacant : s;
+        vacant = known ? vacant : s;
     }
     if (vacant != NULL && vacant->queue == NULL) {
         vacant->queue = malloc(COVEY__SERVE_QUEUE * sizeof(*vacant->queue));

@@ -342,6 +342,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     s->memory.limit_bytes = covey__resident_bound(config->memory_bytes, machine, SIZE_MAX);
     s->resident.bounded = config->memory_bytes != 0;
+    if (s->resident.bounded) {
+        covey_body_keep_none();
+    }
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = processors < 1 ? 1 : processors > 4 ? 4 : (unsigned)processors;
     threads = config->threads != 0 ? config->threads : threads;

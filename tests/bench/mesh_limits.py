@@ -6,26 +6,25 @@ import os
 import pathlib
 import threading
 
-from mesh_lab import Lab, Requests, Tally
+from mesh_lab import Lab, Requests, Tally, infer_options
 
 ASKER = 1
 MB = 1 << 20
+LOOK_S = 0.004
 
 
 def resident_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    pages = pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
 @contextlib.contextmanager
 def peaks(pids):
-    """What each process took at most meanwhile, looked at every 50 ms."""
+    """What each process took at most meanwhile, looked at every LOOK_S."""
     most, over = dict.fromkeys(pids, 0), threading.Event()
 
     def look():
-        while not over.wait(0.05):
+        while not over.wait(LOOK_S):
             for n, pid in pids.items():
                 most[n] = max(most[n], resident_bytes(pid))
 
@@ -40,16 +39,16 @@ def peaks(pids):
 
 def measure(options, model, memory_bytes):
     """Resident memory of every device: idle, after some requests, and at most."""
-    tally = Tally()
+    tally, how = Tally(), [*infer_options(options), "--parity", options.parity]
     with Lab(options.devices, options.cpu, options.rate, memory=memory_bytes) as lab:
         lab.wait()
         pids = {n: lab.pid(n) for n in range(1, options.devices + 1)}
         idle = {n: resident_bytes(pid) for n, pid in pids.items()}
         with peaks(pids) as most:
             lab.add(ASKER, model)
-            Requests(lab, ASKER, model, 2, ["--parity", options.parity])
+            Requests(lab, ASKER, model, 2, how)
             lab.wait()
-            tally.add(Requests(lab, ASKER, model, options.requests, ["--parity", options.parity]))
+            tally.add(Requests(lab, ASKER, model, options.requests, how))
         used = {n: resident_bytes(pid) for n, pid in pids.items()}
         stored = {n: sum(f.stat().st_size for f in pathlib.Path(f"{lab.dir}/node{n}").rglob("*")
                          if f.is_file()) for n in pids}

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <unistd.h>
+
+#include "body_shared.h"
 #include "covey/body.h"
 
 enum { MIB = 1 << 20, MANY = 24 };
@@ -81,6 +85,66 @@ static void test_slices(void **state)
     covey_body_unref(last);
 }
 
+/* What a body of an announced length is written to stays where it is: nothing is copied. */
+static void test_expected(void **state)
+{
+    static const size_t sizes[] = {100, MIB + MIB / 8, 2 * MIB, 3 * MIB};
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        static const uint8_t piece[1000];
+        struct covey_body *b = NULL;
+        assert_int_equal(covey_body_new(0, &b), COVEY_OK);
+        assert_int_equal(covey__body_expect(b, sizes[i]), COVEY_OK);
+        const uint8_t *place = b->data;
+        while (b->len < sizes[i]) {
+            size_t left = sizes[i] - b->len;
+            size_t n = left < sizeof(piece) ? left : sizeof(piece);
+            assert_int_equal(covey_body_append(b, covey_bytes_of(piece, n)), COVEY_OK);
+        }
+        assert_true(sizeof(void *) == 4 || b->data == place);
+        covey_body_unref(b);
+    }
+}
+
+static uint64_t resident(void)
+{
+    unsigned long all = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%lu %lu", &all, &pages), 2);
+    fclose(f);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What a large body that was freed leaves in memory. */
+static uint64_t left_by(size_t bytes)
+{
+    struct covey_body *b = NULL;
+    uint64_t before = resident();
+    assert_int_equal(covey_body_new(bytes, &b), COVEY_OK);
+    memset(b->data, 1, b->len);
+    assert_true(resident() > before + bytes / 2);
+    covey_body_unref(b);
+    uint64_t after = resident();
+    return after > before ? after - before : 0;
+}
+
+/* Memory that was free is used again, but where it is bounded: there it goes at once. */
+static void test_bounded(void **state)
+{
+    enum { LARGE = 40 * MIB };
+    (void)state;
+    if (sizeof(void *) == 4) {
+        skip(); /* all bodies come from the heap */
+    }
+    assert_true(left_by(LARGE) > LARGE / 2);
+    covey_body_keep_none();
+    struct covey_body *b = NULL; /* the one that was kept */
+    assert_int_equal(covey_body_new(LARGE, &b), COVEY_OK);
+    covey_body_unref(b);
+    assert_true(left_by(LARGE) < LARGE / 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +152,8 @@ int main(void)
         cmocka_unit_test(test_growing),
         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_expected),
+        cmocka_unit_test(test_bounded), /* the last: it is for the whole process */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,5 +43,8 @@ covey_err covey_body_share(struct covey_body *b) COVEY_CHECK;
 void covey_body_make_ready(struct covey_body *b, size_t ready);
 struct covey_body *covey_body_ref(struct covey_body *b);
 void covey_body_unref(struct covey_body *b); /* NULL is a no-op */
+/* For a process whose memory is bounded: that of large bodies goes back to the system as soon as
+ * they are free, from now on, instead of being used again for some seconds. */
+void covey_body_keep_none(void);
 
 #endif /* COVEY_BODY_H */
