@@ -11,6 +11,7 @@
 
 #include "blas_core.h"
 #include "covey/daemon.h"
+#include "covey/limits.h"
 #include "covey/pace.h"
 #include "standard_files.h"
 
@@ -54,13 +55,17 @@ static int bad(const char *what, const char *why)
     return EXIT_USAGE;
 }
 
-static int number(const char *name, const char *text, uint64_t max, uint64_t *out)
+struct range {
+    uint64_t min, max;
+};
+
+static int number(const char *name, const char *text, struct range range, uint64_t *out)
 {
     char *end = NULL;
     uint64_t value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != 0 || value == 0 || value > max) {
-        fprintf(stderr, "coveyd: %s: %s is not a number from 1 to %llu\n", name, text,
-                (unsigned long long)max);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || value < range.min || value > range.max) {
+        fprintf(stderr, "coveyd: %s: %s is not a number from %llu to %llu\n", name, text,
+                (unsigned long long)range.min, (unsigned long long)range.max);
         return EXIT_USAGE;
     }
     *out = value;
@@ -97,21 +102,22 @@ static int set_option(int option, struct options *o)
         o->join[o->join_count++] = optarg;
         break;
     case 'm':
-        status = number("--memory", optarg, 1ull << 50, &o->memory_bytes);
+        status = number("--memory", optarg, (struct range){COVEY_MEMORY_MIN, 1ull << 50},
+                        &o->memory_bytes);
         break;
     case 'D':
-        status = number("--store", optarg, 1ull << 50, &o->store_bytes);
+        status = number("--store", optarg, (struct range){1, 1ull << 50}, &o->store_bytes);
         break;
     case 't':
-        status = number("--threads", optarg, 64, &value);
+        status = number("--threads", optarg, (struct range){1, 64}, &value);
         o->threads = (unsigned)value;
         break;
     case 'c':
-        status = number("--cpu", optarg, 100, &value);
+        status = number("--cpu", optarg, (struct range){1, 100}, &value);
         o->cpu = (unsigned)value;
         break;
     case 'd':
-        status = number("--delay", optarg, 10000, &value);
+        status = number("--delay", optarg, (struct range){1, 10000}, &value);
         o->delay_ms = (uint32_t)value;
         break;
     case 'l':
@@ -121,7 +127,7 @@ static int set_option(int option, struct options *o)
         o->lab = true;
         break;
     case 'p':
-        status = number("--port", optarg, 65534, &value);
+        status = number("--port", optarg, (struct range){1, 65534}, &value);
         o->port = (unsigned short)value;
         break;
     default:

@@ -30,9 +30,10 @@ struct covey__lab_node {
     char name[16];
     pid_t pid; /* 0: never started */
     uint64_t start;
-    bool cut;             /* its link is down */
-    unsigned cpu;         /* percent of a core; 0: all there is */
-    uint64_t store_bytes; /* 0: the usual */
+    bool cut;              /* its link is down */
+    unsigned cpu;          /* percent of a core; 0: all there is */
+    uint64_t store_bytes;  /* 0: the usual */
+    uint64_t memory_bytes; /* the same */
     enum covey_tier tier;
     uint32_t slow_ms;             /* told: each answer so much later */
     uint8_t lie_percent;          /* told */
@@ -45,7 +46,6 @@ struct covey__lab_shape {
     uint32_t delay_ms;
     double loss_percent;
     bool kernel_drops; /* not the nodes themselves */
-    uint64_t memory_bytes;
 };
 
 struct covey__lab {
@@ -123,9 +123,10 @@ struct covey__lab_config {
     int wait_ms;
     bool die_with_parent;
     struct covey__lab_shape shape;
-    const char *cpu;   /* NULL, "P" for all or "P1,P2,..." */
-    const char *store; /* the same with bytes */
-    const char *tiers; /* the same with end, edge and cloud */
+    const char *cpu;    /* NULL, "P" for all or "P1,P2,..." */
+    const char *memory; /* the same with bytes */
+    const char *store;  /* the same */
+    const char *tiers;  /* the same with end, edge and cloud */
 };
 /* On failure nothing is left behind, and lab->why says why. */
 covey_err covey__lab_up(struct covey__lab *lab, const struct covey__lab_config *config) COVEY_CHECK;

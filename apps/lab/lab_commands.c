@@ -136,21 +136,16 @@ static enum covey_exit show(struct covey__cli *cli, const struct covey__lab *lab
 
 static const char up_usage[] =
     "usage: covey lab up --devices N [--dir DIR] [--mode auto|netns|loopback] [--wait S] "
-    "[--cpu P[,P...]] [--rate MBIT] [--delay MS] [--loss PERCENT] [--memory BYTES] "
+    "[--cpu P[,P...]] [--rate MBIT] [--delay MS] [--loss PERCENT] [--memory B[,B...]] "
     "[--store B[,B...]] [--tiers T[,T...]]";
 
 /* Options of 'lab up' that have a bound of their own. */
-static bool check_shape(struct covey__cli *cli, struct covey__lab_shape *shape, double memory)
+static bool check_shape(struct covey__cli *cli, const struct covey__lab_shape *shape)
 {
     if (shape->loss_percent < 0 || shape->loss_percent > 90) {
         covey__cli_usage(cli, "--loss takes percent of the packets, 0 to 90");
         return false;
     }
-    if (memory < 0 || memory > 1e15) {
-        covey__cli_usage(cli, "--memory takes bytes");
-        return false;
-    }
-    shape->memory_bytes = (uint64_t)memory;
     return true;
 }
 
@@ -158,7 +153,6 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
 {
     struct covey__lab_config config = {.mode = COVEY_LAB_AUTO};
     uint32_t devices = 0, wait_s = 0;
-    double memory = 0;
     const char *mode = "auto";
     const struct covey__option options[] = {
         {"--devices", COVEY__OPTION_NUMBER, &devices, 1, COVEY_LAB_NODES_MAX, NULL},
@@ -169,12 +163,12 @@ static enum covey_exit run_up(struct covey__cli *cli, int argc, char **argv)
         {"--rate", COVEY__OPTION_NUMBER, &config.shape.rate_mbit, 1, 10000, NULL},
         {"--delay", COVEY__OPTION_NUMBER, &config.shape.delay_ms, 0, 10000, NULL},
         {"--loss", COVEY__OPTION_REAL, &config.shape.loss_percent, 0, 0, NULL},
-        {"--memory", COVEY__OPTION_REAL, &memory, 0, 0, NULL},
+        {"--memory", COVEY__OPTION_TEXT, &config.memory, 0, 0, NULL},
         {"--store", COVEY__OPTION_TEXT, &config.store, 0, 0, NULL},
         {"--tiers", COVEY__OPTION_TEXT, &config.tiers, 0, 0, NULL},
     };
     if (!covey__cli_options(cli, options, sizeof(options) / sizeof(options[0]), &argc, argv) ||
-        !check_shape(cli, &config.shape, memory)) {
+        !check_shape(cli, &config.shape)) {
         return COVEY_EXIT_USAGE;
     }
     if (argc != 1 || devices == 0) {
@@ -437,7 +431,7 @@ static const struct covey__lab_help {
           "  --rate MBIT       of every link (root)\n"
           "  --delay MS        of what a node sends\n"
           "  --loss PERCENT    of the packets; without root and nft of the datagrams only\n"
-          "  --memory BYTES    what each node may take\n"
+          "  --memory B[,B...] bytes that each node may take\n"
           "  --store B[,B...]  bytes that each node may keep on disk for others\n"
           "  --tiers T[,T...]  end, edge or cloud; or how many of each: "
           "end=8,edge=4,cloud=1\n" COVEY_LAB_DIR_HELP,

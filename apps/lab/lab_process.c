@@ -147,7 +147,7 @@ static void run_node(const struct covey__lab *lab, unsigned index, const char *p
     add_number(&w, "--cpu", lab->node[index].cpu);
     add_number(&w, "--delay", shape->delay_ms);
     add_number(&w, "--loss", shape->kernel_drops ? 0 : shape->loss_percent);
-    add_number(&w, "--memory", (double)shape->memory_bytes);
+    add_number(&w, "--memory", (double)lab->node[index].memory_bytes);
     add_number(&w, "--store", (double)lab->node[index].store_bytes);
     w.word[w.count++] = "--lab";
     w.word[w.count] = NULL;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "covey/limits.h"
 #include "lab.h"
 
 enum { WORD_BYTES = 32 };
@@ -44,15 +45,31 @@ static covey_err set_cpu(struct covey__lab *lab, unsigned index, const char *wor
     return COVEY_OK;
 }
 
-static covey_err set_store(struct covey__lab *lab, unsigned index, const char *word)
+static bool read_bytes(const char *word, uint64_t least, uint64_t *out)
 {
     char *end = NULL;
     unsigned long long bytes = strtoull(word, &end, 10);
-    if (word[0] < '0' || word[0] > '9' || *end != 0 || bytes < 1 || bytes > 1e15) {
-        return refuse(lab, "--store takes bytes, one number for all or one a node", word);
-    }
-    lab->node[index].store_bytes = bytes;
-    return COVEY_OK;
+    bool known = word[0] >= '0' && word[0] <= '9' && *end == 0 && bytes >= least && bytes <= 1e15;
+    *out = known ? bytes : 0;
+    return known;
+}
+
+static covey_err set_memory(struct covey__lab *lab, unsigned index, const char *word)
+{
+    char what[96];
+    snprintf(what, sizeof(what),
+             "--memory takes bytes, at least %llu, one number for all or one a node",
+             (unsigned long long)COVEY_MEMORY_MIN);
+    return read_bytes(word, COVEY_MEMORY_MIN, &lab->node[index].memory_bytes)
+               ? COVEY_OK
+               : refuse(lab, what, word);
+}
+
+static covey_err set_store(struct covey__lab *lab, unsigned index, const char *word)
+{
+    return read_bytes(word, 1, &lab->node[index].store_bytes)
+               ? COVEY_OK
+               : refuse(lab, "--store takes bytes, one number for all or one a node", word);
 }
 
 static covey_err set_tier(struct covey__lab *lab, unsigned index, const char *word)
@@ -136,6 +153,9 @@ covey_err covey__lab_parse_nodes(struct covey__lab *lab, const struct covey__lab
     covey_err err = COVEY_OK;
     if (config->cpu != NULL) {
         err = spread(lab, config->cpu, "--cpu", set_cpu);
+    }
+    if (err == COVEY_OK && config->memory != NULL) {
+        err = spread(lab, config->memory, "--memory", set_memory);
     }
     if (err == COVEY_OK && config->store != NULL) {
         err = spread(lab, config->store, "--store", set_store);

@@ -100,8 +100,8 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
 {
     double pid = number(object, "pid"), start = number(object, "start");
     if (pid > 1e9 || start > 9e15 || number(object, "cpu") > 100 ||
-        number(object, "store_bytes") > 1e15 || number(object, "slow_ms") > 1e9 ||
-        number(object, "lie_percent") > 100 ||
+        number(object, "store_bytes") > 1e15 || number(object, "memory_bytes") > 1e15 ||
+        number(object, "slow_ms") > 1e9 || number(object, "lie_percent") > 100 ||
         number(object, "latency") > COVEY_LATENCY_EXPONENTIAL ||
         number(object, "latency_a_us") > UINT32_MAX ||
         number(object, "latency_b_us") > UINT32_MAX || number(object, "latency_seed") > 1e15) {
@@ -112,6 +112,7 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
     out->start = (uint64_t)start;
     out->cpu = (unsigned)number(object, "cpu");
     out->store_bytes = (uint64_t)number(object, "store_bytes");
+    out->memory_bytes = (uint64_t)number(object, "memory_bytes");
     out->slow_ms = (uint32_t)number(object, "slow_ms");
     out->lie_percent = (uint8_t)number(object, "lie_percent");
     out->latency = (struct covey_latency){
@@ -128,15 +129,13 @@ static bool parse_node(const cJSON *object, unsigned index, struct covey__lab_no
 static bool parse_shape(const cJSON *document, struct covey__lab_shape *out)
 {
     double rate = number(document, "rate_mbit"), delay = number(document, "delay_ms");
-    double memory = number(document, "memory_bytes");
-    if (rate > 1e6 || delay > 1e6 || memory > 1e15) {
+    if (rate > 1e6 || delay > 1e6) {
         return false;
     }
     *out = (struct covey__lab_shape){.rate_mbit = (uint32_t)rate,
                                      .delay_ms = (uint32_t)delay,
                                      .loss_percent = number(document, "loss_percent"),
-                                     .kernel_drops = number(document, "kernel_drops") != 0,
-                                     .memory_bytes = (uint64_t)memory};
+                                     .kernel_drops = number(document, "kernel_drops") != 0};
     return true;
 }
 
@@ -211,7 +210,6 @@ covey_err covey__lab_save(struct covey__lab *lab)
     cJSON_AddNumberToObject(document, "delay_ms", lab->shape.delay_ms);
     cJSON_AddNumberToObject(document, "loss_percent", lab->shape.loss_percent);
     cJSON_AddNumberToObject(document, "kernel_drops", lab->shape.kernel_drops);
-    cJSON_AddNumberToObject(document, "memory_bytes", (double)lab->shape.memory_bytes);
     cJSON *nodes = cJSON_AddArrayToObject(document, "nodes");
     for (unsigned i = 0; i < lab->count; i++) {
         cJSON *node = cJSON_CreateObject();
@@ -220,6 +218,7 @@ covey_err covey__lab_save(struct covey__lab *lab)
         cJSON_AddBoolToObject(node, "cut", lab->node[i].cut);
         cJSON_AddNumberToObject(node, "cpu", lab->node[i].cpu);
         cJSON_AddNumberToObject(node, "store_bytes", (double)lab->node[i].store_bytes);
+        cJSON_AddNumberToObject(node, "memory_bytes", (double)lab->node[i].memory_bytes);
         cJSON_AddNumberToObject(node, "slow_ms", lab->node[i].slow_ms);
         cJSON_AddNumberToObject(node, "lie_percent", lab->node[i].lie_percent);
         cJSON_AddNumberToObject(node, "latency", lab->node[i].latency.kind);

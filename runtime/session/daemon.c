@@ -496,6 +496,10 @@ covey_err covey_daemon_open(struct covey_loop *loop, const struct covey_daemon_c
                             struct covey_daemon **out, char out_why[static 256])
 {
     out_why[0] = 0;
+    if (config->memory_bytes != 0 && config->memory_bytes < COVEY_MEMORY_MIN) {
+        snprintf(out_why, 256, "a node needs at least %d bytes of memory", COVEY_MEMORY_MIN);
+        return COVEY_ERR_RANGE;
+    }
     struct covey_daemon *d = calloc(1, sizeof(*d));
     if (d == NULL) {
         snprintf(out_why, 256, "%s", covey_strerror(COVEY_ERR_NOMEM));

@@ -117,6 +117,15 @@ expect 5 "." "$COVEY" mesh enrol "$dir/authority" --device x --tier edge --trust
 mkdir -m 755 "$dir/open"
 expect 5 "nobody else" "$COVEY" lab up --devices 2 --dir "$dir/open"
 
+# Less memory than a node needs is said at its start, with how much that is, by whoever is told of it.
+least=25000000
+for memory in 5 $((least - 1)); do
+    expect 2 "^coveyd: --memory: $memory is not a number from $least to" \
+        "$COVEYD" --state "$dir/kitchen" --interface lo --memory "$memory"
+    expect 2 "at least $least.* '$memory'" "$COVEY" lab up --devices 2 --dir "$lab" --memory "$least,$memory"
+done
+[ ! -e "$lab" ] || wrong "a lab without memory left its directory"
+
 # Bad input is 6, and no output file appears.
 echo "this is no picture" >"$dir/text.png"
 head -c 70000 "$model" >"$dir/cut.onnx"

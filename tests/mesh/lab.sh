@@ -130,6 +130,8 @@ succeed "$COVEY" lab down --dir "$lab"
 # Slow devices with a long link and little memory answer the same; who is nobody has no rates.
 expect 2 "one for all or one a node|one word for all" "$COVEY" lab up --devices 3 --cpu 10,20 --dir "$lab"
 expect 2 "percent of a core" "$COVEY" lab up --devices 2 --cpu 0 --dir "$lab"
+expect 2 "one for all or one a node|one word for all" "$COVEY" lab up --devices 3 \
+    --memory 50000000,60000000 --dir "$lab"
 expect 2 "end, edge or cloud" "$COVEY" lab up --devices 2 --tiers moon --dir "$lab"
 for tiers in end=1 end=2,edge=1 end= end=1,=1 end=-1,edge=3 moon=2 end=1,cloud end=1,edge=1x; do
     expect 2 "tiers" "$COVEY" lab up --devices 2 --tiers "$tiers" --dir "$lab"
@@ -137,7 +139,7 @@ done
 expect 2 "0 to 90" "$COVEY" lab up --devices 2 --loss 99 --dir "$lab"
 expect 5 "needs root" "$COVEY" lab up --devices 2 --mode loopback --rate 100 --dir "$lab"
 succeed "$COVEY" lab up --devices 3 --mode loopback --cpu 50,25,25 --delay 5 --loss 1 \
-    --memory 50000000 --tiers edge=1,end=2 --dir "$lab"
+    --memory 50000000,60000000,50000000 --tiers edge=1,end=2 --dir "$lab"
 succeed at 1 peers --json
 python3 -c 'import json, sys; p = json.load(open(sys.argv[1]))["peers"]; assert sorted((x["name"], x["tier"]) for x in p) == [("node1", "edge"), ("node2", "end"), ("node3", "end")]' \
     "$dir/out" || wrong "the tiers are not those that were counted"
@@ -148,7 +150,7 @@ python3 -c 'import json, sys; n = json.load(open(sys.argv[1]))["nodes"]; assert 
     "$dir/out" || wrong "the devices' processors are not shown"
 succeed "$COVEY" lab restart 2 --dir "$lab"
 tr '\0' ' ' <"/proc/$("$COVEY" lab list --dir "$lab" | awk '$1 == "node2" { print $3 }')/cmdline" |
-    grep -q -- '--cpu 25 --delay 5 .*--lab' || wrong "a restarted node plays another device"
+    grep -q -- '--cpu 25 --delay 5 --loss 1 --memory 60000000 --lab' || wrong "a restarted node plays another device"
 succeed "$COVEY" lab down --dir "$lab"
 
 # With root also links of a rate. Where namespaces cannot be made there is nothing to try.

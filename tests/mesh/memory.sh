@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A model larger than what any device may take runs, its answers are those of one process, and no
 # device takes more at any moment: not while it is set up, nor while weights move because rates were
-# measured anew or a device is lost and comes back. Where nobody else has room, the asking device
-# reads the weights as it goes.
+# measured anew or a device is lost and comes back. Where others have no room for all, the
+# asking device reads the rest as it goes.
 . "$(dirname "$0")/common.sh"
 model="$dir/mlp.onnx"
 memory=38000000
@@ -95,7 +95,7 @@ wait "$watcher" || [ "$usual" -eq 0 ] || wrong "a device took more than $memory:
 cat "$dir/watched"
 succeed "$COVEY" lab down --dir "$lab"
 
-up 2 4000000
+up 2 25000000
 succeed at 1 model add "$model" --name mlp
 ask 4
 exit 0

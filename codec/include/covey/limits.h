@@ -72,6 +72,9 @@ enum covey_limits {
     COVEY_TASK_SPEC_MAX = 1024,
     /* Custodians of a training session: a majority of five survives two losses. */
     COVEY_CUSTODIANS_MAX = 5,
+    /* Least bytes that a node can be bounded to (coveyd --memory): it takes 13 MB itself, and 24
+     * for a moment at its start, to measure how fast memory is read; 8 are left for weights. */
+    COVEY_MEMORY_MIN = 25000000,
     /* Bytes of one control-socket frame; a model's blobs travel one by one. */
     COVEY_FRAME_MAX = 64 * 1024 * 1024 + 1024 * 1024,
 };

@@ -16,7 +16,7 @@ struct covey_daemon_config {
     const char *interface;   /* NULL: all; "lo": loopback only */
     const char *const *join; /* addresses, may be NULL */
     size_t join_count;
-    uint64_t memory_bytes; /* of the process; 0: half of the machine's memory */
+    uint64_t memory_bytes; /* of the process, from COVEY_MEMORY_MIN on; 0: half of the machine's */
     uint64_t store_bytes;  /* on disk, the same; 0: a quarter of what is free at the start */
     unsigned threads;      /* of the compute pool; 0: one per processor, at most 4 */
     uint16_t port;         /* gossip port; 0: stock 5684 or any; channel port is port + 1 */
