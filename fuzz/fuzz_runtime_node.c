@@ -7,6 +7,27 @@
 
 enum { KINDS = 6 };
 
+/* The plans that it wants made, as session makes them. */
+static covey_err make_plans(struct covey_node *node, const struct covey_event *after,
+                            struct covey_update *update)
+{
+    static struct covey_plan plan;
+    for (size_t i = 0; i < update->count; i++) {
+        if (update->actions[i].type != COVEY_ACTION_PLAN) {
+            continue;
+        }
+        struct covey_event planned = {.type = COVEY_EVENT_PLANNED,
+                                      .now_ms = after->now_ms,
+                                      .wall_s = after->wall_s,
+                                      .work = update->actions[i].work,
+                                      .fence = update->actions[i].fence,
+                                      .err = covey_plan_make(update->actions[i].costs, &plan),
+                                      .plan = &plan};
+        return covey_node_step(node, &planned, update); /* a step wants one at most */
+    }
+    return COVEY_OK;
+}
+
 /* Events as kind u8 (high half: time passed) || length u16 || bytes, into a node that has a channel
  * to one fully trusted peer: whatever comes, no step fails and nothing is corrupted. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         event.now_ms += (data[0] >> 4) * UINT64_C(100);
         event.bytes = covey_bytes_of(data + 3, len);
         err = covey_node_step(node, &event, &update);
+        err = err == COVEY_OK ? make_plans(node, &event, &update) : err;
         data += 3 + len;
         size -= 3 + len;
     }

@@ -193,6 +193,8 @@ covey_err covey__job_event(struct covey_job *job, const struct covey_job_view *v
         err = covey__session_open(&turn, event);
     } else if (event->type == COVEY_EVENT_SESSION_CLOSE) {
         err = covey__session_close(&turn, event);
+    } else if (event->type == COVEY_EVENT_PLANNED) {
+        err = covey__session_planned(&turn, event);
     } else if (event->type == COVEY_EVENT_PREPARED) {
         err = covey__session_prepared(&turn, event);
     } else if (event->type == COVEY_EVENT_REQUEST_BEGIN) {

@@ -6,10 +6,10 @@
  * a new plan takes over. Knows no mathematics and no bytes of bodies. Wants sent what it puts into
  * the update; node.c feeds it whole messages and news of members and channels.
  *
- * A session: PLACING (asks the coordinator; after 200 ms without an answer plans itself) ->
- * PREPARING (session makes digests) -> ASSIGNING (holders fetch units) -> ACTIVE. A newer plan goes
- * through the same states beside the active one. With no second device the plan has no layers and
- * is active at once.
+ * A session: PLACING (asks the coordinator), after 200 ms without an answer PLANNING (session makes
+ * the plan) -> PREPARING (session makes digests) -> ASSIGNING (holders fetch units) -> ACTIVE. A
+ * newer plan goes through the same states beside the active one. With no second device the plan has
+ * no layers and is active at once.
  */
 #ifndef COVEY_CORE_JOB_H
 #define COVEY_CORE_JOB_H

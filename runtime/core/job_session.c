@@ -39,8 +39,8 @@ struct covey__version *covey__version_in_making(struct covey__session *session)
 {
     for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {
         enum covey__version_state state = session->version[i].state;
-        if (state == COVEY__VERSION_PLACING || state == COVEY__VERSION_PREPARING ||
-            state == COVEY__VERSION_ASSIGNING) {
+        if (state == COVEY__VERSION_PLACING || state == COVEY__VERSION_PLANNING ||
+            state == COVEY__VERSION_PREPARING || state == COVEY__VERSION_ASSIGNING) {
             return &session->version[i];
         }
     }
@@ -124,6 +124,17 @@ covey_err covey__session_close(struct covey__turn *turn, const struct covey_even
     session->retired_version = UINT32_MAX;
     memcpy(session->retire, session->touched, sizeof(session->retire));
     covey__refuse_try_again(turn);
+    return COVEY_OK;
+}
+
+covey_err covey__session_planned(struct covey__turn *turn, const struct covey_event *event)
+{
+    struct covey__session *session = covey__session_find(turn->job, &event->fence);
+    struct covey__version *version = covey__version_find(turn->job, &event->fence);
+    /* Its session may have been closed meanwhile. */
+    if (version != NULL && version->state == COVEY__VERSION_PLANNING && !version->ask) {
+        covey__version_planned(turn, session, version, event->err == COVEY_OK ? event->plan : NULL);
+    }
     return COVEY_OK;
 }
 
@@ -294,6 +305,10 @@ static void watch_devices(struct covey__turn *turn, struct covey__session *sessi
         return;
     }
     struct covey__version *making = drop_needless(turn, session, covey__version_in_making(session));
+    /* What is being planned comes, and is looked at then: it would only be planned behind that. */
+    if (making != NULL && making->state == COVEY__VERSION_PLANNING) {
+        return;
+    }
     /* One that can still be carried out takes over first: a plan for fewer devices now is worth
      * more than one for all of them that never comes while they come and go. */
     bool refused = making != NULL && covey__refuse_holds(making);

@@ -74,6 +74,7 @@ struct covey__job_peer_entry {
 enum covey__version_state {
     COVEY__VERSION_FREE,
     COVEY__VERSION_PLACING,
+    COVEY__VERSION_PLANNING,
     COVEY__VERSION_PREPARING,
     COVEY__VERSION_ASSIGNING,
     COVEY__VERSION_ACTIVE,
@@ -95,12 +96,13 @@ struct covey__times {
     uint8_t count, next;
 };
 
-/* At most one version of a session is ACTIVE, at most one PLACING, PREPARING or ASSIGNING. */
+/* At most one version of a session is ACTIVE, at most one PLACING, PLANNING, PREPARING or
+ * ASSIGNING. While it is PLANNING session's costs are what it is planned with. */
 struct covey__version {
     enum covey__version_state state;
     uint32_t number;
     uint16_t requests;
-    bool ask;  /* PLACING: PLACE is not sent yet */
+    bool ask;  /* PLACING: PLACE is not sent yet; PLANNING: PLAN is not told yet */
     bool tell; /* PREPARE or ACTIVE is not told yet */
     bool told; /* PREPARE was: FORGET must follow */
     bool kept; /* its peers are counted */
@@ -312,21 +314,33 @@ covey_err covey__session_open(struct covey__turn *turn,
                               const struct covey_event *event) COVEY_CHECK;
 covey_err covey__session_close(struct covey__turn *turn,
                                const struct covey_event *event) COVEY_CHECK;
+covey_err covey__session_planned(struct covey__turn *turn,
+                                 const struct covey_event *event) COVEY_CHECK;
 covey_err covey__session_prepared(struct covey__turn *turn,
                                   const struct covey_event *event) COVEY_CHECK;
 void covey__session_message(struct covey__turn *turn, const struct covey_incoming *in);
 void covey__session_peer(struct covey_job *job, uint16_t peer);
 bool covey__session_pump(struct covey__turn *turn, struct covey__session *session);
 
-/* job_version.c: one plan from placing to retiring */
+/* job_place.c: where a version's plan comes from */
 /* Fills costs.device with the members of now, without those that lied or could not be made ready
  * lately, and with the bounds of those that refused; true: that is all of them, as their records
  * have them. *out_again_ms: when to try those again that are left out. */
 bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
                             uint64_t *out_again_ms);
-void covey__version_start(struct covey__turn *turn, struct covey__session *session);
+/* It is planned here, with the devices of now. */
 void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
                          struct covey__version *version);
+/* What came of that; NULL: none could be made. */
+void covey__version_planned(struct covey__turn *turn, struct covey__session *session,
+                            struct covey__version *version, const struct covey_plan *plan);
+bool covey__version_pump_placing(struct covey__turn *turn, struct covey__session *session,
+                                 struct covey__version *version);
+bool covey__version_pump_planning(struct covey__turn *turn, const struct covey__session *session,
+                                  struct covey__version *version);
+
+/* job_version.c: one plan from placing to retiring */
+void covey__version_start(struct covey__turn *turn, struct covey__session *session);
 /* version->plan is what it is going to be. */
 void covey__version_adopt(struct covey__turn *turn, struct covey__session *session,
                           struct covey__version *version);

@@ -2,61 +2,6 @@
 #include "job_state.h"
 #include "plan_move.h"
 
-/* Until when the device is left out. */
-static uint64_t left_out_ms(const struct covey_job *job, const struct covey_plan_device *device)
-{
-    uint16_t peer = covey__job_peer_find(job, &device->id);
-    if (peer == COVEY__JOB_NO_PEER) {
-        return 0;
-    }
-    return job->peer[peer].lied ? UINT64_MAX : job->peer[peer].avoid_ms;
-}
-
-bool covey__session_devices(const struct covey__turn *turn, struct covey__session *session,
-                            uint64_t *out_again_ms)
-{
-    struct covey_plan_request *costs = &session->costs;
-    bool all = true;
-    costs->devices = 0;
-    *out_again_ms = UINT64_MAX;
-    for (unsigned i = 0; i < turn->view->devices; i++) {
-        uint64_t again_ms = left_out_ms(turn->job, &turn->view->device[i]);
-        if (again_ms > turn->now_ms) {
-            *out_again_ms = again_ms < *out_again_ms ? again_ms : *out_again_ms;
-            all = false;
-            continue;
-        }
-        struct covey_plan_device *device = &costs->device[costs->devices++];
-        *device = turn->view->device[i];
-        device->memory_bytes = covey__refuse_bound(session, &turn->view->device[i]);
-        all = all && device->memory_bytes == turn->view->device[i].memory_bytes;
-    }
-    return all;
-}
-
-void covey__job_devices(struct covey_job *job, const struct covey_job_view *view,
-                        const struct covey_fence *fence, struct covey_plan_request *out)
-{
-    struct covey__session *session = covey__session_find(job, fence);
-    out->devices = 0;
-    for (unsigned i = 0; i < view->devices; i++) {
-        if (left_out_ms(job, &view->device[i]) > view->now_ms) {
-            continue;
-        }
-        struct covey_plan_device *device = &out->device[out->devices++];
-        *device = view->device[i];
-        if (session != NULL) {
-            device->memory_bytes = covey__refuse_bound(session, &view->device[i]);
-        }
-    }
-}
-
-static void plan_alone(struct covey_plan *plan, uint8_t parity)
-{
-    memset(plan, 0, sizeof(*plan));
-    plan->parity = parity;
-}
-
 static void keep_peers(struct covey_job *job, struct covey__version *version)
 {
     const struct covey_plan *plan = &version->plan;
@@ -114,20 +59,6 @@ void covey__version_adopt(struct covey__turn *turn, struct covey__session *sessi
     version->deadline_ms = UINT64_MAX;
 }
 
-void covey__version_plan(struct covey__turn *turn, struct covey__session *session,
-                         struct covey__version *version)
-{
-    uint64_t again_ms;
-    bool all = covey__session_devices(turn, session, &again_ms);
-    (void)all; /* Whoever is missing is planned with again when its time has come. */
-    covey_err err = covey_plan_make(&session->costs, &version->plan);
-    if (err != COVEY_OK || session->alone) {
-        plan_alone(&version->plan, session->costs.parity);
-    }
-    version->plan.coordinator = turn->view->self;
-    covey__version_adopt(turn, session, version);
-}
-
 void covey__version_start(struct covey__turn *turn, struct covey__session *session)
 {
     struct covey__version *version = NULL;
@@ -170,39 +101,6 @@ void covey__version_give_up(struct covey__session *session, struct covey__versio
 {
     session->stray = session->stray || version->state == COVEY__VERSION_ASSIGNING;
     covey__version_retire(version);
-}
-
-static bool pump_placing(struct covey__turn *turn, struct covey__session *session,
-                         struct covey__version *version)
-{
-    enum covey_peer_state state = covey__peer_state(turn->job, version->asked);
-    if (turn->now_ms >= version->deadline_ms || state == COVEY_PEER_GONE) {
-        covey__version_plan(turn, session, version);
-        return true;
-    }
-    covey__job_wake(turn->job, version->deadline_ms);
-    if (!version->ask) {
-        return true;
-    }
-    if (state == COVEY_PEER_NO_CHANNEL) {
-        return covey__peer_dial(turn, version->asked);
-    }
-    struct covey_buf space = {turn->job->scratch, sizeof(turn->job->scratch)};
-    struct covey_work_message message = {.type = COVEY_WORK_PLACE};
-    size_t len = 0;
-    if (covey__plan_request_encode(&session->costs, space, &len) != COVEY_OK) {
-        version->ask = false; /* The deadline lets the owner plan. */
-        return true;
-    }
-    message.place.session = session->id;
-    message.place.version = version->number;
-    message.place.payload = covey_bytes_of(space.ptr, len);
-    if (covey__update_send(turn->out, &turn->job->peer[version->asked].id, &message, 0) !=
-        COVEY_OK) {
-        return false;
-    }
-    version->ask = false;
-    return true;
 }
 
 static bool pump_preparing(struct covey__turn *turn, struct covey__session *session,
@@ -417,9 +315,9 @@ bool covey__version_is_needless(const struct covey__turn *turn, const struct cov
                                 const struct covey__version *active)
 {
     const struct covey_plan *plan = &active->plan;
-    if (making->state == COVEY__VERSION_PLACING || plan->devices == 0 ||
-        turn->view->devices != plan->devices || !covey__version_is_whole(active) ||
-        covey__plan_is_same(plan, &making->plan)) {
+    if (making->state == COVEY__VERSION_PLACING || making->state == COVEY__VERSION_PLANNING ||
+        plan->devices == 0 || turn->view->devices != plan->devices ||
+        !covey__version_is_whole(active) || covey__plan_is_same(plan, &making->plan)) {
         return false;
     }
     for (unsigned d = 0; d < plan->devices; d++) {
@@ -546,7 +444,9 @@ bool covey__version_pump(struct covey__turn *turn, struct covey__session *sessio
 {
     switch (version->state) {
     case COVEY__VERSION_PLACING:
-        return pump_placing(turn, session, version);
+        return covey__version_pump_placing(turn, session, version);
+    case COVEY__VERSION_PLANNING:
+        return covey__version_pump_planning(turn, session, version);
     case COVEY__VERSION_PREPARING:
         return pump_preparing(turn, session, version);
     case COVEY__VERSION_ASSIGNING:

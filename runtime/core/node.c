@@ -263,6 +263,7 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_COMPUTED:
     case COVEY_EVENT_SESSION_OPEN:
     case COVEY_EVENT_SESSION_CLOSE:
+    case COVEY_EVENT_PLANNED:
     case COVEY_EVENT_PREPARED:
     case COVEY_EVENT_REQUEST_BEGIN:
     case COVEY_EVENT_LAYER:

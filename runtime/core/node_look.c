@@ -100,17 +100,10 @@ struct covey_fetched covey_node_fetched(const struct covey_node *node)
     return covey__fetch_fetched(node->fetch);
 }
 
-covey_err covey_node_plan(const struct covey_node *node, const struct covey_fence *session,
-                          const struct covey_plan_request *costs, struct covey_plan *out)
+void covey_node_plan_devices(const struct covey_node *node, const struct covey_fence *session,
+                             struct covey_plan_request *inout)
 {
-    struct covey_plan_request request = *costs;
-    covey__job_devices(node->job, &node->view, session, &request);
-    covey_err err = covey_plan_make(&request, out);
-    if (err == COVEY_OK) {
-        out->term = 0; /* made by this node for itself */
-        out->coordinator = node->election.self;
-    }
-    return err;
+    covey__job_devices(node->job, &node->view, session, inout);
 }
 
 size_t covey_node_models(const struct covey_node *node)

@@ -34,6 +34,17 @@ enum {
     COVEY_ASK_MS = 300,
     /* Of what a device offers, weights that are on their way to it. */
     COVEY__NODE_FETCH_SHARE = 16,
+    /* Plans for other owners that are being made, or wait for that: as many as an owner has
+     * sessions, all of which it plans anew when a device is lost. */
+    COVEY__NODE_PLACES = COVEY_SESSIONS_MAX,
+};
+
+/* A plan for another owner that session makes. */
+struct covey__node_place {
+    uint32_t work; /* 0: none */
+    struct covey_node_id owner;
+    struct covey_session_id session;
+    uint32_t version;
 };
 
 struct covey_node {
@@ -70,6 +81,8 @@ struct covey_node {
     struct covey_puller *puller;
     struct covey_job_view view;
     bool view_stale;
+    uint32_t place_work; /* the last number given */
+    struct covey__node_place place[COVEY__NODE_PLACES];
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */
     struct covey_plan_held place_held;
     struct covey_plan place_plan;
@@ -119,7 +132,15 @@ void covey__node_discover(struct covey_node *node);
 void covey__node_dial_members(struct covey_node *node);
 void covey__node_addresses(struct covey_node *node, uint16_t index);
 
-/* node_work.c: job, worker, fetch, placement. */
+/* node_place.c: plans for other owners, where this node is the coordinator. */
+covey_err covey__node_place(struct covey_node *node, uint16_t from,
+                            const struct covey_work_place *asked) COVEY_CHECK;
+covey_err covey__node_placed(struct covey_node *node, const struct covey_event *event) COVEY_CHECK;
+
+/* node_work.c: job, worker, fetch. */
+/* What a plan may give it. Slices are on its disk too, but for those of its own models: they are
+ * there already. */
+uint64_t covey__node_slices_bytes(const struct covey_node *node, uint16_t index, bool owner);
 void covey__node_fetch_tick(struct covey_node *node);
 void covey__node_view(struct covey_node *node);
 void covey__node_job_peer(struct covey_node *node, uint16_t index);

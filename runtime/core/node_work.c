@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
-enum {
-    PLACE_WEIGHT_PER_MS = 5, /* by layers times devices squared: more than it takes */
-    PLACE_WEIGHT_MAX = 20000,
-    PLACE_BURST_MS = 4000, /* an owner of many sessions plans them all when a device is lost */
-};
-
 static void release(struct covey_node *node, covey_handle body)
 {
     if (body != 0) {
@@ -39,9 +33,7 @@ static bool insert_device(struct covey_plan_device *list, uint8_t *count,
     return true;
 }
 
-/* What a plan may give it. Slices are on its disk too, but for those of its own models: they are
- * there already. */
-static uint64_t slices_bytes(const struct covey_node *node, uint16_t index, bool owner)
+uint64_t covey__node_slices_bytes(const struct covey_node *node, uint16_t index, bool owner)
 {
     const struct covey_record_body *record = &node->members.cold[index].record;
     bool small = record->store_bytes != 0 && record->store_bytes < record->memory_bytes;
@@ -61,7 +53,8 @@ static uint8_t devices_of(const struct covey_node *node, struct covey_plan_devic
                                            .message_us = rates->message_us,
                                            .body_mbytes = rates->body_mbytes,
                                            .round_us = rates->round_us,
-                                           .memory_bytes = slices_bytes(node, i, i == COVEY_SELF),
+                                           .memory_bytes =
+                                               covey__node_slices_bytes(node, i, i == COVEY_SELF),
                                            .owner = i == COVEY_SELF};
         if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {
             break;
@@ -118,69 +111,6 @@ void covey__node_job_peer(struct covey_node *node, uint16_t index)
     covey__node_custody_peer(node, &hot->id, state);
 }
 
-/* A plan takes its time by the layers and by the devices squared, on the loop's thread: each owner
- * is given a share of that, and none a plan beside which nothing else would be heard for seconds.
- * Who gets no answer plans itself, as where the answer is late. */
-static bool may_place(struct covey_node *node, uint16_t from,
-                      const struct covey_plan_request *request)
-{
-    uint64_t weight = (uint64_t)request->layers * request->devices * request->devices;
-    uint64_t *paid_ms = &node->members.cold[from].placed_ms;
-    uint64_t since_ms = *paid_ms > node->now_ms ? *paid_ms : node->now_ms;
-    if (from == COVEY_SELF) {
-        return true;
-    }
-    if (weight > PLACE_WEIGHT_MAX || since_ms - node->now_ms > PLACE_BURST_MS) {
-        node->dropped++;
-        return false;
-    }
-    *paid_ms = since_ms + weight / PLACE_WEIGHT_PER_MS;
-    return true;
-}
-
-/* An owner asks this coordinator for a placement. */
-static covey_err place(struct covey_node *node, uint16_t from, const struct covey_work_place *asked)
-{
-    const struct covey_node_id *peer = &node->members.hot[from].id;
-    struct covey_plan_request *request = &node->place_request;
-    struct covey_plan *plan = &node->place_plan;
-    if (!covey__election_leads(&node->election) ||
-        covey__plan_request_decode(asked->payload, &node->place_held, request) != COVEY_OK) {
-        node->dropped++;
-        return COVEY_OK; /* the owner plans itself when no answer comes */
-    }
-    covey__node_view(node);
-    request->devices = node->view.devices;
-    memcpy(request->device, node->view.device, sizeof(request->device));
-    if (!may_place(node, from, request)) {
-        return COVEY_OK;
-    }
-    for (unsigned i = 0; i < request->devices; i++) {
-        struct covey_plan_device *device = &request->device[i];
-        uint16_t index = covey__member_find(&node->members, &device->id);
-        device->owner = covey_node_id_equal(&device->id, peer);
-        if (index != COVEY_NOBODY) {
-            device->memory_bytes = slices_bytes(node, index, device->owner);
-        }
-    }
-    if (covey_plan_make(request, plan) != COVEY_OK) {
-        return COVEY_OK;
-    }
-    plan->term = node->election.term;
-    plan->coordinator = node->election.self;
-    size_t len = 0;
-    covey_err err = covey__plan_encode(
-        plan, (struct covey_buf){node->place_payload, sizeof(node->place_payload)}, &len);
-    if (err != COVEY_OK) {
-        return err;
-    }
-    struct covey_work_message answer = {.type = COVEY_WORK_PLACEMENT};
-    answer.place.session = asked->session;
-    answer.place.version = asked->version;
-    answer.place.payload = covey_bytes_of(node->place_payload, len);
-    return covey__update_send(node->out, peer, &answer, 0);
-}
-
 /* Session measures: what it sent is back. */
 static covey_err probe_answered(struct covey_node *node, const struct covey_incoming *in)
 {
@@ -223,7 +153,7 @@ static covey_err route(struct covey_node *node, uint16_t from, const struct cove
     switch (in->message->type) {
     case COVEY_WORK_PLACE:
         release(node, in->body);
-        return owner_allowed ? place(node, from, &in->message->place) : COVEY_OK;
+        return owner_allowed ? covey__node_place(node, from, &in->message->place) : COVEY_OK;
     case COVEY_WORK_PLACEMENT:
     case COVEY_WORK_READY:
     case COVEY_WORK_REFUSE:
@@ -361,6 +291,10 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_PREPARED:
         covey__node_view(node);
         return covey__job_event(node->job, &node->view, event, node->out);
+    case COVEY_EVENT_PLANNED:
+        covey__node_view(node);
+        return event->work != 0 ? covey__node_placed(node, event)
+                                : covey__job_event(node->job, &node->view, event, node->out);
     case COVEY_EVENT_REQUEST_BEGIN:
     case COVEY_EVENT_LAYER:
     case COVEY_EVENT_COMPUTED_LOCAL:

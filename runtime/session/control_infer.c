@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "control_private.h"
+#include "model_share.h"
 #include "plan_report.h"
 
 static void infer_done(void *user, uint32_t tag, const struct covey_infer_end *end)
@@ -190,34 +191,76 @@ void covey__control_session_stop(struct covey_client *client, const struct covey
 
 /* ---- plan ---- */
 
-static void plan_reply(struct covey_client *client, uint32_t id,
-                       const struct covey_owner_costs *costs, const struct covey_plan *plan)
+/* The client may go meanwhile, and the session be closed. */
+struct plan_asked {
+    struct covey_planning planning;
+    struct covey_daemon *daemon;
+    uint64_t client; /* its serial */
+    uint32_t id;
+    struct covey_model_share *share;
+};
+
+static struct covey_client *asker(const struct covey_planning *planning)
 {
-    struct covey_daemon *d = client->daemon;
-    struct covey_control_plan *p = &d->out->plan;
-    d->out->type = COVEY_CONTROL_PLAN_REPLY;
-    d->out->id = id;
-    covey__plan_report(costs->file->model, plan, costs->costs, p);
-    p->has_coordinator = covey_node_coordinator(d->node, &p->coordinator, &p->term);
-    covey__control_reply(client, covey_bytes_of(NULL, 0));
+    const struct plan_asked *asked = (const struct plan_asked *)planning;
+    return covey__control_client(asked->daemon, asked->client);
+}
+
+static bool plan_wanted(const struct covey_planning *planning)
+{
+    return asker(planning) != NULL;
+}
+
+static void plan_done(struct covey_planning *planning, covey_err err, struct covey_plan *plan)
+{
+    struct plan_asked *asked = (struct plan_asked *)planning;
+    struct covey_daemon *d = asked->daemon;
+    struct covey_client *client = d->closing ? NULL : asker(planning);
+    if (client != NULL && err == COVEY_OK) {
+        struct covey_control_plan *p = &d->out->plan;
+        d->out->type = COVEY_CONTROL_PLAN_REPLY;
+        d->out->id = asked->id;
+        plan->coordinator = d->identity->cert.node;
+        covey__plan_report(asked->share->file->model, plan, &planning->request, p);
+        p->has_coordinator = covey_node_coordinator(d->node, &p->coordinator, &p->term);
+        covey__control_reply(client, covey_bytes_of(NULL, 0));
+    } else if (client != NULL) {
+        covey__control_error(client, asked->id, err, NULL);
+    }
+    covey__model_share_unref(asked->share);
+    free(asked);
 }
 
 static void on_costs(void *user, uint32_t tag, covey_err err, const char *why,
                      const struct covey_owner_costs *costs)
 {
     struct covey_client *client = user;
-    struct covey_plan *plan = calloc(1, sizeof(*plan));
-    if (err == COVEY_OK) {
-        err = plan != NULL
-                  ? covey_node_plan(client->daemon->node, costs->session, costs->costs, plan)
-                  : COVEY_ERR_NOMEM;
+    struct covey_daemon *d = client->daemon;
+    struct plan_asked *asked = NULL;
+    if (d->closing) {
+        return;
+    }
+    if (err == COVEY_OK && covey__planner_is_full(d->planner)) {
+        err = COVEY_ERR_LIMIT;
+        why = "too many plans are asked for here";
     }
     if (err == COVEY_OK) {
-        plan_reply(client, tag, costs, plan);
-    } else {
+        asked = malloc(sizeof(*asked));
+        err = asked != NULL ? COVEY_OK : COVEY_ERR_NOMEM;
+    }
+    if (err != COVEY_OK) {
         covey__control_error(client, tag, err, why);
+        return;
     }
-    free(plan);
+    asked->planning.wanted = plan_wanted;
+    asked->planning.done = plan_done;
+    asked->daemon = d;
+    asked->client = client->serial;
+    asked->id = tag;
+    asked->share = covey__model_share_ref(costs->share);
+    covey__planning_set(&asked->planning, costs->costs);
+    covey_node_plan_devices(d->node, costs->session, &asked->planning.request);
+    covey__planner_submit(d->planner, &asked->planning);
 }
 
 void covey__control_plan(struct covey_client *client, const struct covey_control *in)

@@ -126,6 +126,9 @@ static void act(struct covey_daemon *d, const struct covey_action *a)
     case COVEY_ACTION_RETIRED:
         covey__holder_retired(d->holder, a);
         break;
+    case COVEY_ACTION_PLAN:
+        covey__planner_plan(d->planner, a);
+        break;
     case COVEY_ACTION_PREPARE:
         covey__owner_prepare(d->owner, a);
         break;
@@ -371,6 +374,9 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
         err = covey__owner_new(s, &d->identity->cert.node, &d->owner);
     }
     if (err == COVEY_OK) {
+        err = covey__planner_new(s, d->owner, &d->planner);
+    }
+    if (err == COVEY_OK) {
         err = covey__task_work_new(s, &d->work);
     }
     if (err == COVEY_OK) {
@@ -538,6 +544,7 @@ void covey_daemon_close(struct covey_daemon *d)
     covey__control_train_close(d);
     covey__custodian_stop(d->custodian);
     d->closing = true;
+    covey__planner_free(d->planner);
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
     covey__pool_free(d->services.background);

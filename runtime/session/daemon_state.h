@@ -17,6 +17,7 @@
 #include "detached.h"
 #include "holder.h"
 #include "owner.h"
+#include "planner.h"
 #include "probe.h"
 #include "product_bench.h"
 #include "services.h"
@@ -60,6 +61,7 @@ struct covey_daemon {
     struct covey_holder *holder;
     struct covey_tiling *tiling;
     struct covey_owner *owner;
+    struct covey_planner *planner;
     struct covey_probe *probe;
     struct covey_task_work *work;
     struct covey_product_benches *benches;

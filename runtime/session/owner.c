@@ -199,7 +199,7 @@ static void tell_costs(struct covey_session *s)
         struct covey_costs_waiter *w = s->costs_waiters;
         s->costs_waiters = w->next;
         if (w->user != NULL) {
-            const struct covey_owner_costs costs = {&s->fence, s->file, &s->costs};
+            const struct covey_owner_costs costs = {&s->fence, s->share, &s->costs};
             w->fn(w->user, w->tag, s->load_err, s->why.text, &costs);
         }
         free(w);

@@ -48,7 +48,7 @@ void covey__owner_forget(struct covey_owner *o, const void *user);
 /* What a session of the model plans with. */
 struct covey_owner_costs {
     const struct covey_fence *session; /* perhaps not open yet */
-    const struct covey_model_file *file;
+    struct covey_model_share *share;   /* a reference is to be taken to keep it */
     const struct covey_plan_request *costs;
 };
 /* Calls fn for that, of the model loaded if need be (`covey plan`). */

@@ -53,7 +53,8 @@ uint64_t cluster_now_ms(const struct cluster *c);
 uint64_t cluster_now_us(const struct cluster *c);
 uint64_t cluster_random(struct cluster *c); /* the seeded generator, for tests too */
 
-/* now_ms and wall_s are filled in; bytes are copied, costs are borrowed until it was stepped. */
+/* now_ms and wall_s are filled in; bytes and a plan are copied, costs are borrowed until it was
+ * stepped. */
 void cluster_inject(struct cluster *c, unsigned node, const struct covey_event *event);
 void cluster_inject_after(struct cluster *c, unsigned node, uint64_t delay_us,
                           const struct covey_event *event);

@@ -42,6 +42,11 @@ struct item *sim_item(const struct cluster *c, enum item_kind kind, unsigned nod
             memcpy(item->pieces, event->pieces, sizeof(item->pieces));
             item->event.pieces = item->pieces;
         }
+        if (event->plan != NULL) {
+            item->plan = sim_alloc(NULL, 1, sizeof(*item->plan));
+            *item->plan = *event->plan;
+            item->event.plan = item->plan;
+        }
     }
     return item;
 }
@@ -51,6 +56,7 @@ void sim_item_free(struct cluster *c, struct item *item)
 {
     cluster_body_unref(c, item->event.body);
     free(item->bytes);
+    free(item->plan);
     free(item);
 }
 

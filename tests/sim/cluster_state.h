@@ -21,6 +21,7 @@ struct item {
     struct covey_event event;
     uint8_t *bytes;
     covey_handle pieces[COVEY_PLAN_DEVICES_MAX + 1];
+    struct covey_plan *plan;
     unsigned peer;    /* channel items and messages: the other end */
     uint64_t channel; /* number of the channel it belongs to; 0: none */
     void (*fn)(void *user, unsigned node, uint64_t arg);

@@ -204,6 +204,18 @@ static void compute_local(struct fake *fake, unsigned node, const struct covey_a
 
 /* Plans */
 
+/* For this node or, where it is the coordinator, another. */
+static void plan(struct fake *fake, unsigned node, const struct covey_action *action)
+{
+    static struct covey_plan made;
+    struct covey_event event = {.type = COVEY_EVENT_PLANNED,
+                                .fence = action->fence,
+                                .work = action->work,
+                                .err = covey_plan_make(action->costs, &made),
+                                .plan = &made};
+    cluster_inject_after(fake->c, node, FAKE_PLAN_US, &event);
+}
+
 static void prepare(struct fake *fake, unsigned node, const struct covey_action *action)
 {
     struct fake_node *n = &fake->node[node];
@@ -281,7 +293,9 @@ static void forget(struct fake *fake, unsigned node, const struct covey_action *
 void fake_owner_action(struct fake *fake, unsigned node, const struct covey_action *action)
 {
     struct fake_node *n = &fake->node[node];
-    if (action->type == COVEY_ACTION_PREPARE) {
+    if (action->type == COVEY_ACTION_PLAN) {
+        plan(fake, node, action);
+    } else if (action->type == COVEY_ACTION_PREPARE) {
         prepare(fake, node, action);
     } else if (action->type == COVEY_ACTION_ASSIGN) {
         assign(fake, node, action);

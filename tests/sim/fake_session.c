@@ -41,7 +41,7 @@ void fake_send(struct fake *fake, unsigned from, const struct covey_node_id *to,
 
 static void on_action(void *user, unsigned node, const struct covey_action *action)
 {
-    if (action->type >= COVEY_ACTION_PREPARE) {
+    if (action->type >= COVEY_ACTION_PLAN) {
         fake_owner_action(user, node, action);
     } else {
         fake_worker_action(user, node, action);

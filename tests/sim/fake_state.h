@@ -14,6 +14,7 @@ enum {
     FAKE_CACHE = 4096,
     FAKE_COMPUTE_US = 150, /* a product, and each of its slots */
     FAKE_SLOT_US = 40,
+    FAKE_PLAN_US = 20000,
     FAKE_ROWS_MAX = 64, /* of a tile run, one number each */
     FAKE_CELLS = 4,
     FAKE_ROW_US = 50, /* a row of one cell */

@@ -149,6 +149,11 @@ static void on_action(struct world *w, const struct covey_action *action)
         }
     } else if (action->type == COVEY_ACTION_RELEASE) {
         drop_body(w, action->body);
+    } else if (action->type == COVEY_ACTION_PLAN) {
+        p.what = DO_PLANNED;
+        if (on_plan(w, action)) {
+            later(w, p);
+        }
     } else if (action->type == COVEY_ACTION_PREPARE) {
         w->prepared = action->fence.version;
         w->plan = w->plan_of[w->prepared % VERSIONS] = *action->plan;
@@ -248,7 +253,11 @@ static void carry_out(struct world *w)
     while (w->pendings > 0) {
         struct pending p = w->pending[--w->pendings];
         struct covey_event event = {.type = COVEY_EVENT_PREPARED, .fence = p.fence};
-        if (p.what == DO_PREPARED) {
+        if (p.what == DO_PLANNED) {
+            event.type = COVEY_EVENT_PLANNED;
+            event.plan = &w->made;
+            assert_int_equal(give(w, &event), COVEY_OK);
+        } else if (p.what == DO_PREPARED) {
             bool fits = !w->own_bounded || given_bytes(w, 0) <= w->own_room;
             event.err = fits ? COVEY_OK : COVEY_ERR_LIMIT;
             event.room_bytes = w->own_room;
@@ -293,12 +302,6 @@ void set_devices(struct world *w, unsigned mask)
         }
     }
     w->view.device_generation++;
-}
-
-void plan_anew(struct world *w)
-{
-    pass(w, 0);
-    pass(w, 160);
 }
 
 struct world *world_new(unsigned devices, unsigned parity)

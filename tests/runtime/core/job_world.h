@@ -31,7 +31,7 @@ enum { BLOCK_ROW_BYTES = 40, BLOCK_BYTES = 16 * BLOCK_ROW_BYTES };
 extern const struct covey_fence session; /* of each world's one session */
 
 struct pending {
-    enum { DO_PREPARED, DO_READY, DO_UP, DO_CUT, DO_STALLED } what;
+    enum { DO_PLANNED, DO_PREPARED, DO_READY, DO_UP, DO_CUT, DO_STALLED } what;
     unsigned device;
     struct covey_fence fence;
 };
@@ -44,6 +44,7 @@ struct world {
     bool closing;
     size_t input_len; /* of a layer; start_layer() */
     bool by_rows;     /* device d gets input INPUT + 1 + d */
+    bool no_plan;     /* PLAN is not answered */
     bool unreachable[DEVICES], never_ready[DEVICES];
     /* It refuses an assignment of more, or so many whatever they are, and says that it has room for
      * that. */
@@ -58,6 +59,9 @@ struct world {
     struct pending pending[PENDING];
     size_t pendings;
     /* what was seen */
+    unsigned plans; /* that the owner made: the last, and its version */
+    struct covey_plan made;
+    uint32_t made_version;
     struct covey_plan plan;              /* of the last PREPARE */
     struct covey_plan plan_of[VERSIONS]; /* by version, of the last ones */
     uint32_t prepared, active, forgotten, retired[DEVICES];
@@ -104,6 +108,10 @@ void tell(struct world *w, unsigned device, const struct covey_work_message *m, 
 /* RELAY, or a piece for device d: as it must have it. */
 void on_relay(struct world *w, unsigned d, const struct covey_work_message *m,
               const struct covey_action *action);
+/* PLAN; whether it is answered at once. */
+bool on_plan(struct world *w, const struct covey_action *action);
+/* PLANNED of the version, with what was made last, or an error. */
+void give_plan(struct world *w, uint32_t version, covey_err err);
 /* READY or REFUSE. */
 void answer_assign(struct world *w, unsigned device, const struct covey_fence *fence);
 /* What w->plan gives the device. */

@@ -417,8 +417,12 @@ static void test_measured_beside_no_requests(void **state)
     world_step(
         f, 0,
         (struct covey_event){.type = COVEY_EVENT_SESSION_OPEN, .fence = fence, .costs = &costs});
+    static struct covey_plan alone;
+    struct covey_event planned = {.type = COVEY_EVENT_PLANNED, .fence = fence, .plan = &alone};
     struct covey_event prepared = {.type = COVEY_EVENT_PREPARED, .fence = fence};
-    prepared.fence.version = 1;
+    planned.fence.version = prepared.fence.version = 1;
+    assert_int_equal(world_count(f, COVEY_ACTION_PLAN), 1);
+    world_step(f, 0, planned);
     world_step(f, 0, prepared);
     assert_int_equal(world_count(f, COVEY_ACTION_ACTIVE), 1); /* it is alone */
     world_connect(f, 0, 1);

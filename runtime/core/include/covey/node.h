@@ -52,6 +52,7 @@ enum covey_event_type {
     /* owner */
     COVEY_EVENT_SESSION_OPEN,  /* fence (version ignored), costs; parity and devices_max in costs */
     COVEY_EVENT_SESSION_CLOSE, /* fence */
+    COVEY_EVENT_PLANNED,       /* fence, work: as PLAN had them; plan; err: there is none */
     COVEY_EVENT_PREPARED,      /* fence: digests are there; err: could not; LIMIT: for want of
                                   room for the owner's own units, room_bytes: what they can have */
     COVEY_EVENT_REQUEST_BEGIN, /* fence (version ignored), request */
@@ -136,6 +137,7 @@ struct covey_event {
     uint64_t memory_bytes;                  /* MEASURED: for slices; 0: as before */
     uint64_t store_bytes;                   /* MEASURED: for others' slices; 0: as before */
     const struct covey_plan_request *costs; /* SESSION_OPEN: devices are filled by the node */
+    const struct covey_plan *plan;          /* PLANNED, of OK: copied by the node */
 };
 
 size_t covey_node_size(const struct covey_node_config *config);
@@ -203,10 +205,9 @@ struct covey_fetched {
     uint64_t owner_bytes, others_bytes;
 };
 struct covey_fetched covey_node_fetched(const struct covey_node *node);
-/* The plan made here and now for these costs, by this node's own view and what the session, if it
- * is open, knows of its holders (`covey plan`). */
-covey_err covey_node_plan(const struct covey_node *node, const struct covey_fence *session,
-                          const struct covey_plan_request *costs,
-                          struct covey_plan *out) COVEY_CHECK;
+/* The devices to plan with here and now, by this node's own view and what the session, if it is
+ * open, knows of its holders (`covey plan`). */
+void covey_node_plan_devices(const struct covey_node *node, const struct covey_fence *session,
+                             struct covey_plan_request *inout);
 
 #endif /* COVEY_NODE_H */

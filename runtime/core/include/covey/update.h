@@ -45,6 +45,10 @@ enum covey_action_type {
                               -> EVENT_TILE_COMPUTED */
     COVEY_ACTION_TILES_DROPPED, /* peer (the owner), fence, request: forget what its tiles kept */
     COVEY_ACTION_PROBED,        /* peer, work: the number of the PROBE that it answered */
+    /* owner and coordinator: a pure function that may take seconds */
+    COVEY_ACTION_PLAN, /* fence, costs: covey_plan_make() of them -> EVENT_PLANNED, once. work 0: of
+                          the owner's session; nobody waits for it once that is closed. Else for
+                          another owner, peer, who waits until then: request (now_ms) */
     /* owner */
     COVEY_ACTION_PREPARE,       /* fence, plan: make parities and digests -> EVENT_PREPARED */
     COVEY_ACTION_ASSIGN,        /* peer, fence, device, bytes: the plan, encoded, with tile runs or
@@ -158,7 +162,8 @@ struct covey_action {
     struct covey_bytes task_spec;           /* as bytes */
     covey_handle shared;
     uint32_t spent_us;
-    uint64_t room_bytes; /* REFUSED */
+    uint64_t room_bytes;                    /* REFUSED */
+    const struct covey_plan_request *costs; /* PLAN: in the node, until the next step */
     struct covey_checkpoint_ref checkpoint;
     struct covey_custodians set;
     bool settled, stopped; /* CUSTODY_NEWS */
