@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "covey/exact.h"
@@ -26,6 +27,7 @@ struct covey_run {
     size_t stage_count, stage; /* stage: the next one, or the one it stopped at */
     covey_clock_fn clock;      /* of the profile */
     uint64_t *node_ns;         /* the caller's, or NULL */
+    struct covey_wanted wanted;
     size_t node;
     enum run_state state;
 };
@@ -186,6 +188,11 @@ void covey_run_profile(struct covey_run *r, covey_clock_fn clock, uint64_t *node
     r->node_ns = node_ns;
 }
 
+void covey_run_wanted(struct covey_run *r, const struct covey_wanted *wanted)
+{
+    r->wanted = *wanted;
+}
+
 static void run_node(struct covey_run *r)
 {
     const struct covey__op_call *c = &r->calls[r->node];
@@ -197,6 +204,17 @@ static void run_node(struct covey_run *r)
         r->node_ns[r->node] += r->clock() - start;
     }
     r->node++;
+}
+
+/* Up to node `end`; false: given up before it. */
+static bool run_to(struct covey_run *r, size_t end)
+{
+    COVEY_ASSERT(r->node <= end && end <= r->g->node_count);
+    const struct covey_wanted *w = &r->wanted;
+    while (r->node < end && (w->current == NULL || atomic_load(w->current) == w->mine)) {
+        run_node(r);
+    }
+    return r->node == end;
 }
 
 void covey_run_stages(struct covey_run *r, const struct covey_stage *stages, size_t count)
@@ -261,12 +279,9 @@ bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_in
 {
     COVEY_ASSERT(r->state == RUN_READY);
     size_t end = r->stage < r->stage_count ? stage_first(r) : r->g->node_count;
-    COVEY_ASSERT(r->node <= end && end <= r->g->node_count);
-    while (r->node < end) {
-        run_node(r);
-    }
-    if (r->stage == r->stage_count) {
-        r->state = RUN_DONE;
+    bool there = run_to(r, end);
+    if (!there || r->stage == r->stage_count) {
+        r->state = there ? RUN_DONE : RUN_IDLE;
         return false;
     }
     const struct covey_stage *s = &r->stages[r->stage];
@@ -324,12 +339,9 @@ void covey_run_resume(struct covey_run *r)
 void covey_run_local(struct covey_run *r)
 {
     COVEY_ASSERT(r->state == RUN_STOPPED);
-    size_t last = stage_last(r);
-    COVEY_ASSERT(last <= r->g->node_count);
-    while (r->node < last) {
-        run_node(r);
-    }
+    bool there = run_to(r, stage_last(r));
     pass_stage(r);
+    r->state = there ? RUN_READY : RUN_IDLE;
 }
 
 const void *covey_run_result(const struct covey_run *r, unsigned i)
@@ -341,10 +353,7 @@ const void *covey_run_result(const struct covey_run *r, unsigned i)
 void covey_run_inputs(struct covey_run *r, const void *const *inputs)
 {
     covey_run_start(r, inputs);
-    while (r->node < r->g->node_count) {
-        run_node(r);
-    }
-    r->state = RUN_DONE;
+    r->state = run_to(r, r->g->node_count) ? RUN_DONE : RUN_IDLE;
 }
 
 void covey_run_all(struct covey_run *r, const void *input, void *output)

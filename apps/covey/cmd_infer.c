@@ -26,7 +26,8 @@ const char covey__help_infer[] =
     "  --half             activations travel as 16-bit numbers\n"
     "  --exact            answers bit for bit those of one device: of quantised networks\n"
     "  --batch N          N inputs in one request, 1 to 256 (1; of a tensor: its first dimension)\n"
-    "  --timeout S        seconds for one answer (30)\n"
+    "  --timeout S        seconds for one request (30; with --local or --detach as long as it "
+    "takes)\n"
     "  --skip N, --limit N   leave out the first inputs; take at most so many\n"
     "  --scale X, --mean A[,B,C], --std A[,B,C]   x becomes (x * scale - mean) / std\n"
     "  --layout rgb|bgr|gray   order of the channels\n"
@@ -298,7 +299,7 @@ static enum covey_exit open_inputs(struct infer *f, struct covey_input **inputs,
 
 static covey_err open_target(struct infer *f, const char *model)
 {
-    covey_err err = f->local ? covey__target_open_local(&f->target, model)
+    covey_err err = f->local ? covey__target_open_local(&f->target, model, &f->request)
                              : covey__target_open(&f->target, f->cli->state, model, &f->request);
     if (err != COVEY_OK) {
         return err;

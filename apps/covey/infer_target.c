@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "infer_target.h"
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "covey/loop.h"
@@ -40,9 +43,32 @@ static void set_name(struct covey__target *t, const char *model)
     snprintf(t->name, sizeof(t->name), "%.*s", (int)len, text);
 }
 
-covey_err covey__target_open_local(struct covey__target *t, const char *model)
+/* A signal handler reaches nothing else. */
+static _Atomic uint32_t late;
+
+static void on_alarm(int number)
 {
-    struct covey__target fresh = {.is_local = true};
+    (void)number;
+    atomic_store(&late, 1);
+}
+
+/* When `late` is set; 0: never. */
+static covey_err set_alarm(uint32_t ms)
+{
+    struct sigaction action = {.sa_flags = (int)SA_RESTART};
+    const struct itimerval at = {.it_value = {ms / 1000, (suseconds_t)(ms % 1000) * 1000}};
+    action.sa_handler = on_alarm;
+    sigemptyset(&action.sa_mask);
+    atomic_store(&late, 0);
+    return sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &at, NULL) == 0
+               ? COVEY_OK
+               : COVEY_ERR_IO;
+}
+
+covey_err covey__target_open_local(struct covey__target *t, const char *model,
+                                   const struct covey_control_infer *infer)
+{
+    struct covey__target fresh = {.is_local = true, .infer = {.timeout_ms = infer->timeout_ms}};
     *t = fresh;
     set_name(t, model);
     covey_err err = covey__local_open(&t->local, model, &t->why);
@@ -151,17 +177,33 @@ covey_err covey__target_receive(struct covey__target *t, struct covey__answer *o
     return COVEY_OK;
 }
 
-covey_err covey__target_ask(struct covey__target *t, const float *input, struct covey__answer *out)
+/* In the time that was asked for, or as long as it takes. */
+static covey_err ask_local(struct covey__target *t, const float *input, struct covey__answer *out)
 {
-    if (!t->is_local) {
-        covey_err err = covey__target_send(t, input);
-        return err == COVEY_OK ? covey__target_receive(t, out) : err;
+    const struct covey_wanted in_time = {&late, 0};
+    covey_err err = t->infer.timeout_ms != 0 ? set_alarm(t->infer.timeout_ms) : COVEY_OK;
+    if (err != COVEY_OK) {
+        return refuse(t, err, "no timer for --timeout");
     }
     uint64_t begin = covey_clock_ns();
-    covey_run_all(t->local.run, input, t->out);
+    covey_run_wanted(t->local.run, &in_time);
+    covey_run_inputs(t->local.run, (const void *const[]){input});
+    if (atomic_load(&late) != 0) {
+        return refuse(t, COVEY_ERR_TIMEOUT, "not answered in time: give it longer (--timeout)");
+    }
+    memcpy(t->out, covey_run_result(t->local.run, 0), t->output_floats * sizeof(float));
     struct covey__answer answer = {.output = t->out,
                                    .shape = t->output,
                                    .elapsed_ms = (double)(covey_clock_ns() - begin) / 1e6};
     *out = answer;
     return COVEY_OK;
+}
+
+covey_err covey__target_ask(struct covey__target *t, const float *input, struct covey__answer *out)
+{
+    if (t->is_local) {
+        return ask_local(t, input, out);
+    }
+    covey_err err = covey__target_send(t, input);
+    return err == COVEY_OK ? covey__target_receive(t, out) : err;
 }

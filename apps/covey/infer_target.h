@@ -35,7 +35,9 @@ struct covey__answer {
  * as far as it lacks it. Safe to close whatever the result; why says what is wrong. */
 covey_err covey__target_open(struct covey__target *t, const char *state, const char *model,
                              const struct covey_control_infer *infer) COVEY_CHECK;
-covey_err covey__target_open_local(struct covey__target *t, const char *model) COVEY_CHECK;
+/* Without an end where infer has no time-out. One at a time in a process, which has one alarm. */
+covey_err covey__target_open_local(struct covey__target *t, const char *model,
+                                   const struct covey_control_infer *infer) COVEY_CHECK;
 /* input: as many as infer says, one behind another; here one. */
 covey_err covey__target_ask(struct covey__target *t, const float *input,
                             struct covey__answer *out) COVEY_CHECK;

@@ -6,6 +6,8 @@
 #include "model_share.h"
 #include "plan_report.h"
 
+enum { DETACHED_TIMEOUT_MS = 24 * 3600 * 1000 };
+
 static void infer_done(void *user, uint32_t tag, const struct covey_infer_end *end)
 {
     struct covey_client *client = user;
@@ -70,6 +72,9 @@ void covey__control_detach(struct covey_client *client, const struct covey_contr
         config.model = e->id;
         config.output = e->output;
         config.options.batch = 1;
+        if (config.options.timeout_ms == 0) {
+            config.options.timeout_ms = DETACHED_TIMEOUT_MS; /* nobody waits for it */
+        }
         err = covey_shape_count(&e->input, &config.input_floats);
     }
     if (err == COVEY_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "owner.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,6 +314,7 @@ covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *in
         .deadline_ms = covey_loop_now_ms(o->services->loop) + timeout_ms,
         .result = result,
     };
+    atomic_store(covey__request_late(r), 0);
     s->requests++;
     struct covey_request **link = &s->waiting;
     while (*link != NULL) {
@@ -348,6 +350,7 @@ void covey__owner_forget(struct covey_owner *o, const void *user)
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         if (o->request[i].used && o->request[i].infer.user == user) {
             o->request[i].infer.user = NULL;
+            o->request[i].deadline_ms = 0; /* what runs for it stops at the next tick */
         }
     }
     for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
@@ -540,11 +543,8 @@ void covey__owner_tick(struct covey_owner *o)
     begin_alone(o);
     for (size_t i = 0; i < COVEY_REQUESTS_MAX; i++) {
         struct covey_request *r = &o->request[i];
-        if (r->used && !r->running && r->version == NULL && now_ms >= r->deadline_ms) {
-            covey__infer_end(r, COVEY_ERR_TIMEOUT,
-                             r->session->active != NULL
-                                 ? "no memory was free in time: ask for fewer at once"
-                                 : "no plan was ready in time: ask again, or give it longer");
+        if (r->used && now_ms >= r->deadline_ms) {
+            covey__infer_late(r);
         }
     }
     close_idle(o);

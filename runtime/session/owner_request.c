@@ -126,6 +126,21 @@ void covey__infer_end(struct covey_request *r, covey_err err, const char *why)
     }
 }
 
+void covey__infer_late(struct covey_request *r)
+{
+    const char *why =
+        r->version != NULL ? "not answered in time: ask again, or give it longer (--timeout)"
+        : r->session->active != NULL ? "no memory was free in time: ask for fewer at once"
+                                     : "no plan was ready in time: ask again, or give it longer";
+    if (!r->running) {
+        covey__infer_end(r, COVEY_ERR_TIMEOUT, why);
+        return;
+    }
+    atomic_store(covey__request_late(r), 1);
+    tell(r, COVEY_ERR_TIMEOUT, why);
+    r->infer.user = NULL;
+}
+
 /* ---- one step on the pool, and what it stopped at ---- */
 
 static void step_work(struct covey_task *task, struct covey_scratch *scratch)

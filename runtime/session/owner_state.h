@@ -131,7 +131,14 @@ struct covey_owner {
     /* Of each request, counted on at each layer's end: what is computed here for one before stops.
      */
     _Atomic uint32_t stage[COVEY_REQUESTS_MAX];
+    _Atomic uint32_t late[COVEY_REQUESTS_MAX]; /* 1: its time is over, and what runs for it stops */
 };
+
+static inline _Atomic uint32_t *covey__request_late(const struct covey_request *r)
+{
+    struct covey_owner *o = r->session->owner;
+    return &o->late[r - o->request];
+}
 
 static inline void covey__owner_feed(struct covey_owner *o, const struct covey_event *event)
 {
@@ -149,6 +156,8 @@ bool covey__infer_begin(struct covey_request *r);
 /* All of it here, whatever the plan. */
 void covey__infer_alone(struct covey_request *r);
 void covey__infer_end(struct covey_request *r, covey_err err, const char *why);
+/* Its time is over: it ends now, or, where something runs for it, when that has stopped. */
+void covey__infer_late(struct covey_request *r);
 void covey__session_start_waiting(struct covey_session *s);
 void covey__owner_close(struct covey_session *s);
 static inline bool covey__session_is_idle(const struct covey_session *s)

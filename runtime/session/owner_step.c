@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdatomic.h>
+
 #include "owner_state.h"
 
 /* One step of a request, on the pool: what came is put together, and the run goes on to the next
@@ -10,6 +12,12 @@ static void drop_input(struct covey_request *r)
     covey_body_unref(r->layer_input);
     covey_body_unref(r->layer_wire);
     r->layer_input = r->layer_wire = NULL;
+}
+
+/* Nobody waits for it any more: what the run has is not complete. */
+static bool is_late(const struct covey_request *r)
+{
+    return atomic_load(covey__request_late(r)) != 0;
 }
 
 static covey_err start(struct covey_request *r)
@@ -26,6 +34,8 @@ static covey_err start(struct covey_request *r)
     } else {
         covey_run_stages(r->run, r->version->stage, r->version->stages);
     }
+    const struct covey_wanted in_time = {covey__request_late(r), 0};
+    covey_run_wanted(r->run, &in_time);
     covey_run_start(r->run, (const void *const[]){r->input->data});
     return COVEY_OK;
 }
@@ -241,6 +251,7 @@ covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *
     covey_err err = put_together(r, scratch);
     covey__answers_drop(&r->answers);
     r->found = 0;
+    err = err == COVEY_OK && is_late(r) ? COVEY_ERR_CANCELLED : err;
     if (err != COVEY_OK || r->wrong != 0) {
         return err;
     }
@@ -248,6 +259,7 @@ covey_err covey__request_advance(struct covey_request *r, struct covey_scratch *
     const float *input = NULL;
     do {
         err = go_on(r, scratch, &input);
+        err = err == COVEY_OK && is_late(r) ? COVEY_ERR_CANCELLED : err;
     } while (err == COVEY_OK && r->stopped && r->at.streamed);
     r->local_us = (uint32_t)((covey_clock_ns() - begin_ns) / 1000);
     if (r->check != NULL && (err != COVEY_OK || !covey__check_may_wait(r))) {

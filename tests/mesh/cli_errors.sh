@@ -142,6 +142,14 @@ expect_json 6 "$COVEY" infer "$dir/cut.onnx" "$digits" --local
 [ ! -e "$dir/out.npy" ] || wrong "a failed run wrote its output file"
 expect 1 "." "$COVEY" infer "$model" "$digits" --local --limit 1 --output "$dir/none/out.npy"
 
+# Nor in a time that is too short: 1.
+succeed "$COVEY" model build resnet20 --input 3x256x256 --classes 10 --out "$dir/long.onnx"
+{ echo "P6 256 256 255"; head -c 196608 /dev/zero; } >"$dir/black.ppm"
+expect 1 "not answered in time" "$COVEY" infer "$dir/long.onnx" "$dir/black.ppm" --local \
+    --timeout 0.001 --output "$dir/out.npy"
+succeed "$COVEY" infer "$dir/long.onnx" "$dir/black.ppm" --local --timeout 600
+[ ! -e "$dir/out.npy" ] || wrong "a failed run wrote its output file"
+
 # A lab that cannot be made leaves nothing behind.
 ln "$COVEY" "$dir/covey" 2>/dev/null || cp "$COVEY" "$dir/covey"
 expect 3 "coveyd is not beside covey" "$dir/covey" lab up --devices 2 --dir "$lab" --mode loopback

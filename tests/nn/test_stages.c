@@ -277,12 +277,46 @@ static void test_one_stage_of_all(void **state)
     fixture_done(&f);
 }
 
+static _Atomic uint32_t looked;
+
+static uint64_t look(void)
+{
+    return ++looked;
+}
+
+/* A run is given up in front of the first node for which it is not wanted any more, and the next
+ * one has all its results. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    struct fixture f;
+    size_t stage;
+    const float *input;
+    fixture_init(&f, small_network(10));
+    uint64_t *node_ns = calloc(f.g->node_count, sizeof(*node_ns));
+    assert_non_null(node_ns);
+    covey_run_profile(f.r, look, node_ns); /* looks in front of each node and behind it */
+    looked = 0;
+    covey_run_wanted(f.r, &(struct covey_wanted){&looked, 0});
+    covey_run_inputs(f.r, (const void *const[]){f.input});
+    assert_int_equal(looked, 2);
+    covey_run_stages(f.r, NULL, 0);
+    covey_run_start(f.r, (const void *const[]){f.input});
+    assert_false(covey_run_next(f.r, &stage, &input));
+    assert_int_equal(looked, 2);
+    covey_run_wanted(f.r, &(struct covey_wanted){NULL, 0});
+    covey_run_inputs(f.r, (const void *const[]){f.input});
+    assert_memory_equal(covey_run_result(f.r, 0), f.expected, f.outputs * sizeof(float));
+    free(node_ns);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stages_at_first),        cmocka_unit_test(test_mixed_stages),
         cmocka_unit_test(test_stage_that_is_an_alias), cmocka_unit_test(test_input_in_place),
-        cmocka_unit_test(test_one_stage_of_all),
+        cmocka_unit_test(test_one_stage_of_all),       cmocka_unit_test(test_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ void *covey_run_input(struct covey_run *r, unsigned i);
 /* Runs up to the next stage or to the end. True: stopped at stage *out_stage, whose input is at
  * *out_input (valid until resume or local; of nodes only until covey_run_answer() is written).
  * Of an exact layer the input is
- * less its zero point. False: done, see covey_run_result(). */
+ * less its zero point. False: done, see covey_run_result(), or not wanted any more. */
 bool covey_run_next(struct covey_run *r, size_t *out_stage, const float **out_input);
 /* Room for the answer: a layer's product [units x unit_rows x n] as computed by workers (int32
  * where it is exact), or the value `out`. */
@@ -99,7 +99,11 @@ void covey_run_local(struct covey_run *r);
 /* Output i, valid until the next start; its type and shape are those of the graph's value. */
 const void *covey_run_result(const struct covey_run *r, unsigned i);
 
-/* All of it here: one input, output 0 [shape of output]. */
+/* From now on a run is given up in front of a node once it is not wanted any more: it has no
+ * results then, and is for a start or to be freed. current NULL: always wanted. */
+void covey_run_wanted(struct covey_run *r, const struct covey_wanted *wanted);
+
+/* All of it here: one input, output 0 [shape of output]. Only of a run that stays wanted. */
 void covey_run_all(struct covey_run *r, const void *input, void *output);
 /* All of it here; results by covey_run_result(). */
 void covey_run_inputs(struct covey_run *r, const void *const *inputs);

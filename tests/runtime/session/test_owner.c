@@ -254,6 +254,88 @@ static void test_short_patience_ends_a_request(void **state)
     owner_end();
 }
 
+static unsigned requests_left(void)
+{
+    return owner_world.owner->session[0].requests;
+}
+
+/* A run that came to its end is kept for the next request, one that was given up is not. */
+static bool run_was_kept(void)
+{
+    return owner_world.owner->session[0].free_run != NULL;
+}
+
+/* A request that computes here ends when its time is over, although what computes for it comes to
+ * that later, and then stops. Others take as long as they take. */
+static void test_what_computes_is_given_up_in_time(void **state)
+{
+    owner_begin(state);
+    uint32_t first = owner_open_session();
+    owner_pass(WAIT_MS);
+    uint32_t hasty = owner_ask(600), other = owner_ask(0);
+    assert_true(owner_is_running());
+    owner_pass(1499);
+    assert_false(owner_world.asked[hasty].done);
+    owner_pass(1);
+    assert_true(owner_world.asked[hasty].done);
+    assert_int_equal(owner_world.asked[hasty].err, COVEY_ERR_TIMEOUT);
+    assert_int_equal(requests_left(), 3);
+    owner_compute_for(1);
+    owner_compute_for(1);
+    owner_compute_for(1);
+    owner_assert_alone(first);
+    owner_assert_alone(other);
+    assert_int_equal(requests_left(), 0);
+    owner_end();
+}
+
+static void test_what_is_late_stops(void **state)
+{
+    owner_begin(state);
+    owner_open_session();
+    owner_pass(30000);
+    assert_int_equal(owner_world.asked[0].err, COVEY_ERR_TIMEOUT);
+    owner_compute_for(1);
+    assert_int_equal(requests_left(), 0);
+    assert_false(run_was_kept());
+    owner_ask(0);
+    owner_pass(29000); /* as long again for a plan */
+    owner_compute_for(1);
+    assert_true(run_was_kept());
+    owner_end();
+}
+
+/* Nobody waits for it. */
+static void test_what_is_forgotten_stops(void **state)
+{
+    owner_begin(state);
+    owner_open_session();
+    owner_pass(WAIT_MS);
+    covey__owner_forget(owner_world.owner, &owner_world);
+    owner_compute_for(1000);
+    assert_false(owner_world.asked[0].done);
+    assert_int_equal(requests_left(), 0);
+    assert_false(run_was_kept());
+    owner_end();
+}
+
+/* A request whose layer is with others ends too, and the job machine is told. */
+static void test_what_waits_for_others_ends_in_time(void **state)
+{
+    owner_begin(state);
+    owner_open_session();
+    owner_plan_ready(1, true);
+    assert_int_equal(owner_world.begun, 1);
+    owner_pass(31000);
+    assert_true(owner_world.asked[0].done);
+    assert_int_equal(owner_world.asked[0].err, COVEY_ERR_TIMEOUT);
+    while (owner_run_next(&owner_world.compute)) {
+    }
+    assert_int_equal(owner_world.ended, 1);
+    assert_int_equal(requests_left(), 0);
+    owner_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +350,10 @@ int main(void)
         cmocka_unit_test(test_without_peers_nothing_waits),
         cmocka_unit_test(test_a_lost_plan_is_waited_for_anew),
         cmocka_unit_test(test_short_patience_ends_a_request),
+        cmocka_unit_test(test_what_computes_is_given_up_in_time),
+        cmocka_unit_test(test_what_is_late_stops),
+        cmocka_unit_test(test_what_is_forgotten_stops),
+        cmocka_unit_test(test_what_waits_for_others_ends_in_time),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
