@@ -177,7 +177,7 @@ bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *acti
             continue;
         }
         if (action->err == COVEY_ERR_LIMIT || action->err == COVEY_ERR_SPACE) {
-            end(j, action->err, "this device's store has no room for the model");
+            end(j, COVEY_ERR_SPACE, "this device's store has no room for the model");
         } else if (action->err != COVEY_OK) {
             widen(j);
         } else {
@@ -191,7 +191,7 @@ bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *acti
 static covey_err wait_for(struct job *j, uint64_t client, uint32_t tag)
 {
     if (j->waiters == WAITERS) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     j->waiter[j->waiters].client = client;
     j->waiter[j->waiters++].tag = tag;
@@ -211,7 +211,7 @@ covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *i
         vacant = j->used ? vacant : j;
     }
     if (vacant == NULL) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     if (b->config.sources(b->config.user, id, &source, 1) == 0) {
         return COVEY_ERR_CLOSED;

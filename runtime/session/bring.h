@@ -34,7 +34,7 @@ covey_err covey__bring_new(const struct covey_bring_config *config,
                            struct covey_bring **out) COVEY_CHECK;
 /* After the pools have stopped. */
 void covey__bring_free(struct covey_bring *b);
-/* done follows, never at once. CLOSED: nobody who may have it can be reached; LIMIT: too many at a
+/* done follows, never at once. CLOSED: nobody who may have it can be reached; BUSY: too many at a
  * time. */
 covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *id, uint64_t client,
                              uint32_t tag) COVEY_CHECK;

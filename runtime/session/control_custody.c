@@ -71,7 +71,9 @@ static void resumed(void *user, const struct covey_custodian_resumed *r)
     if (r->err == COVEY_OK) {
         covey__control_done(client, r->tag, &none);
     } else {
-        covey__control_error(client, r->tag, r->err, r->why);
+        /* What is asked for is good: it is the store here that is full. */
+        covey__control_error(client, r->tag, r->err == COVEY_ERR_LIMIT ? COVEY_ERR_SPACE : r->err,
+                             r->why);
     }
 }
 

@@ -48,7 +48,7 @@ void covey__control_infer(struct covey_client *client, const struct covey_contro
                                     .tag = in->id,
                                     .done = infer_done};
         err = covey__owner_infer(d->owner, &infer, take_body);
-        why = "too many requests or sessions are open here";
+        why = "too many requests or sessions are open here: try again";
     }
     if (err != COVEY_OK) {
         covey_body_unref(take_body);
@@ -87,7 +87,9 @@ void covey__control_detach(struct covey_client *client, const struct covey_contr
         err = covey__detached_start(d->detached, &config, take_body);
         why = err == COVEY_ERR_EXISTS  ? "other work has this id"
               : err == COVEY_ERR_RANGE ? "the inputs do not have the model's size, or are too many"
-                                       : "there is no room for more kept answers";
+              : err == COVEY_ERR_LIMIT ? "the inputs and answers are too many to be kept"
+              : err == COVEY_ERR_BUSY  ? "there is no room for more kept answers until others end"
+                                       : NULL;
     } else {
         covey_body_unref(take_body);
     }
@@ -278,7 +280,7 @@ void covey__control_plan(struct covey_client *client, const struct covey_control
         struct covey_infer infer = {
             .model = e->id, .options = in->infer, .user = client, .tag = in->id};
         err = covey__owner_costs(client->daemon->owner, &infer, on_costs);
-        why = "too many sessions are open here";
+        why = "too many sessions are open here: try again";
     }
     if (err != COVEY_OK) {
         covey__control_error(client, in->id, err, why);

@@ -62,6 +62,19 @@ static void have_work(struct storage_task *t)
     }
 }
 
+/* What is given is good: it is this device that cannot keep it. */
+static void check_kept(struct storage_task *t)
+{
+    const char *why = t->err == COVEY_ERR_LIMIT ? "this device's store has no room (coveyd --store)"
+                      : t->err == COVEY_ERR_SPACE ? "this device's disk is full"
+                      : t->err == COVEY_ERR_IO    ? "this device's store cannot be written"
+                                                  : NULL;
+    if (why != NULL) {
+        snprintf(t->why.text, sizeof(t->why.text), "%s", why);
+        t->err = t->err == COVEY_ERR_LIMIT ? COVEY_ERR_SPACE : t->err;
+    }
+}
+
 static void put_work(struct storage_task *t)
 {
     const struct covey_store *store = &t->daemon->services.store;
@@ -73,6 +86,7 @@ static void put_work(struct storage_task *t)
     }
     if (t->err == COVEY_OK) {
         t->err = covey__store_put(store, &t->digest, covey_bytes_of(t->body->data, t->body->len));
+        check_kept(t);
     }
 }
 
@@ -104,6 +118,7 @@ static void model_work(struct storage_task *t)
     if (t->err == COVEY_OK) {
         fill_entry(mf, &t->digest, &t->entry);
         t->err = covey__store_put_manifest(store, &t->digest, bytes);
+        check_kept(t);
     }
     covey_manifest_free(mf);
 }
@@ -274,7 +289,9 @@ void covey__control_get_model(struct covey_client *client, const struct covey_co
         covey__control_error(client, in->id, err,
                              "no device that may have this model can be reached now");
     } else if (err != COVEY_OK) {
-        covey__control_error(client, in->id, err, "too many models are being brought here");
+        covey__control_error(
+            client, in->id, err,
+            err == COVEY_ERR_BUSY ? "too many models are being brought here: try again" : NULL);
     }
 }
 

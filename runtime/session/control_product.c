@@ -42,7 +42,8 @@ void covey__control_product(struct covey_client *client, const struct covey_cont
         err = covey__product_benches_start(client->daemon->benches, &config);
     }
     if (err != COVEY_OK) {
-        covey__control_error(client, in->id, err,
-                             err == COVEY_ERR_LIMIT ? "too many products are measured here" : NULL);
+        covey__control_error(
+            client, in->id, err,
+            err == COVEY_ERR_BUSY ? "too many products are measured here: try again" : NULL);
     }
 }

@@ -49,9 +49,9 @@ static covey_err start(struct train_task *t)
     s.fence.epoch = 1;
     covey_random(s.fence.session.bytes, sizeof(s.fence.session.bytes));
     covey_err err = covey__trainings_start_job(t->daemon->trainings, &s);
-    t->why = err == COVEY_ERR_EXISTS  ? "a training session of this name runs here"
-             : err == COVEY_ERR_LIMIT ? "as many training sessions run here as can"
-                                      : NULL;
+    t->why = err == COVEY_ERR_EXISTS ? "a training session of this name runs here"
+             : err == COVEY_ERR_BUSY ? "as many training sessions run here as can: try again"
+                                     : NULL;
     return err;
 }
 

@@ -413,7 +413,7 @@ covey_err covey__gather_start(struct covey_gatherer *g, const struct covey_gathe
         vacant = j->used ? vacant : j;
     }
     if (vacant == NULL || g->stopped) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     struct gather fresh = {.all = g, .used = true, .ask = *ask, .had = SIZE_MAX};
     covey_err err = covey__fetching_init(&fresh.fetching, g->config.services);

@@ -52,7 +52,7 @@ void covey__gather_stop(struct covey_gatherer *g);
 /* After the pools have stopped. */
 void covey__gather_free(struct covey_gatherer *g);
 /* done follows, never at once. Of the same kind and session, one under way is done in the new one's
- * way, and told once. LIMIT: too many at a time. */
+ * way, and told once. BUSY: too many at a time. */
 covey_err covey__gather_start(struct covey_gatherer *g,
                               const struct covey_gather_ask *ask) COVEY_CHECK;
 /* FETCHED; false: it was not asked for here. */

@@ -100,7 +100,7 @@ static bool go_on(struct work *w, uint64_t now_ms)
 {
     while (w->next < w->total && w->running < AT_ONCE) {
         covey_err err = ask_next(w);
-        if (err == COVEY_ERR_LIMIT || err == COVEY_ERR_NOMEM) {
+        if (err == COVEY_ERR_BUSY || err == COVEY_ERR_NOMEM) {
             return true;
         }
         if (err != COVEY_OK) {
@@ -178,12 +178,16 @@ static covey_err work_new(struct covey_detached *d, const struct covey_detached_
     w->total = (uint32_t)total;
     snprintf(w->name, sizeof(w->name), "%s", config->name);
     snprintf(w->model_name, sizeof(w->model_name), "%s", config->model_name);
-    bool fits = bytes_of(w) <= COVEY__DETACHED_BYTES - d->bytes;
-    w->outputs = fits ? malloc(total * w->output_floats * sizeof(float)) : NULL;
-    w->us = fits ? calloc(total, sizeof(*w->us)) : NULL;
+    size_t bytes = bytes_of(w);
+    if (bytes > COVEY__DETACHED_BYTES - d->bytes) {
+        work_free(w);
+        return bytes > COVEY__DETACHED_BYTES ? COVEY_ERR_LIMIT : COVEY_ERR_BUSY;
+    }
+    w->outputs = malloc(total * w->output_floats * sizeof(float));
+    w->us = calloc(total, sizeof(*w->us));
     if (w->outputs == NULL || w->us == NULL) {
         work_free(w);
-        return fits ? COVEY_ERR_NOMEM : COVEY_ERR_LIMIT;
+        return COVEY_ERR_NOMEM;
     }
     for (size_t i = 0; i < total * w->output_floats; i++) {
         w->outputs[i] = NAN;
@@ -207,7 +211,7 @@ covey_err covey__detached_start(struct covey_detached *d,
     }
     make_room(d);
     covey_err err =
-        d->count < COVEY__DETACHED_MAX ? work_new(d, config, take_inputs, &w) : COVEY_ERR_LIMIT;
+        d->count < COVEY__DETACHED_MAX ? work_new(d, config, take_inputs, &w) : COVEY_ERR_BUSY;
     if (err != COVEY_OK) {
         covey_body_unref(take_inputs);
         return err;

@@ -34,7 +34,8 @@ covey_err covey__detached_new(struct covey_services *services, struct covey_owne
                               struct covey_detached **out) COVEY_CHECK;
 void covey__detached_free(struct covey_detached *d);
 
-/* inputs: whole ones, one behind another. EXISTS: other work has this name; LIMIT; RANGE. */
+/* inputs: whole ones, one behind another. EXISTS: other work has this name; BUSY: no room
+ * before other work ends; LIMIT: none at all; RANGE. */
 covey_err covey__detached_start(struct covey_detached *d,
                                 const struct covey_detached_config *config,
                                 struct covey_body *take_inputs) COVEY_CHECK;

@@ -301,7 +301,7 @@ covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *in
     struct covey_session *s = r != NULL ? session_for(o, infer) : NULL;
     struct covey_control_result *result = s != NULL ? calloc(1, sizeof(*result)) : NULL;
     if (result == NULL) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     uint32_t timeout_ms = infer->options.timeout_ms != 0 ? infer->options.timeout_ms : 30000;
     *r = (struct covey_request){
@@ -335,7 +335,7 @@ covey_err covey__owner_costs(struct covey_owner *o, const struct covey_infer *in
     struct covey_session *s = session_for(o, infer);
     struct covey_costs_waiter *w = s != NULL ? calloc(1, sizeof(*w)) : NULL;
     if (w == NULL) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     *w = (struct covey_costs_waiter){fn, infer->user, infer->tag, s->costs_waiters};
     s->costs_waiters = w;

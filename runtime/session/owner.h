@@ -38,7 +38,7 @@ struct covey_infer {
     void (*done)(void *user, uint32_t tag, const struct covey_infer_end *end);
 };
 /* Starts one inference; done is called once, from the loop, unless forgotten; of an error it may be
- * before this returns. Takes the input, which must have the model's input size. LIMIT when too many
+ * before this returns. Takes the input, which must have the model's input size. BUSY when too many
  * are waiting. */
 covey_err covey__owner_infer(struct covey_owner *o, const struct covey_infer *infer,
                              struct covey_body *take_input) COVEY_CHECK;

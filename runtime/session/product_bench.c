@@ -277,7 +277,7 @@ covey_err covey__product_benches_start(struct covey_product_benches *all,
         i++;
     }
     if (i == BENCHES_MAX) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     struct bench *b = calloc(1, sizeof(*b));
     if (b == NULL) {

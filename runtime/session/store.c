@@ -45,9 +45,15 @@ bool covey__digest_of_hex(const char *text, struct covey_digest *out)
     return true;
 }
 
+/* SPACE: the disk is full, or its owner may have no more of it. */
+static covey_err write_error(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? COVEY_ERR_SPACE : COVEY_ERR_IO;
+}
+
 static covey_err make_dir(const char *path)
 {
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? COVEY_OK : COVEY_ERR_IO;
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? COVEY_OK : write_error();
 }
 
 covey_err covey__store_open(struct covey_store *store, const char *state_dir)
@@ -91,7 +97,7 @@ static covey_err write_all(int fd, struct covey_bytes blob)
             continue;
         }
         if (n <= 0) {
-            return COVEY_ERR_IO;
+            return write_error();
         }
         pos += (size_t)n;
     }
@@ -114,7 +120,7 @@ static covey_err write_blob(const struct covey_store *store, const struct covey_
     snprintf(temp, sizeof(temp), "%s.XXXXXX", path);
     int fd = mkstemp(temp);
     if (fd < 0) {
-        return COVEY_ERR_IO;
+        return write_error();
     }
     err = write_all(fd, blob);
     if (close(fd) != 0 || (err == COVEY_OK && rename(temp, path) != 0)) {

@@ -34,7 +34,8 @@ void covey__store_close(struct covey_store *store);
 bool covey__store_has(const struct covey_store *store, const struct covey_digest *digest);
 /* Bytes of a blob that is there, else 0; of a store with a quota. */
 uint64_t covey__store_len(const struct covey_store *store, const struct covey_digest *digest);
-/* AUTH when the bytes do not have this digest; LIMIT when they do not fit the quota. */
+/* AUTH when the bytes do not have this digest; LIMIT when they do not fit the quota; SPACE
+ * when the disk is full. */
 covey_err covey__store_put(const struct covey_store *store, const struct covey_digest *digest,
                            struct covey_bytes blob) COVEY_CHECK;
 /* The same for a blob of a model of this node: it stays, and does not count. */

@@ -282,7 +282,7 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
         return COVEY_ERR_EXISTS;
     }
     if (running(all) >= COVEY_TRAININGS_MAX) {
-        return COVEY_ERR_LIMIT;
+        return COVEY_ERR_BUSY;
     }
     drop_ended(all, &start->fence.session);
     make_room(all);

@@ -69,7 +69,7 @@ void covey__trainings_free(struct covey_trainings *t);
 
 /* job: the blob's digest; it, its model and its data are in the store. Epoch 1, or, of a session
  * that another device owned before, the fence's. newest NULL: from the beginning. EXISTS: a session
- * of this name runs here; LIMIT. Without a lease it waits (PAUSED) if a keeper is there. */
+ * of this name runs here; BUSY. Without a lease it waits (PAUSED) if a keeper is there. */
 covey_err covey__trainings_start(struct covey_trainings *t, const struct covey_fence *fence,
                                  const struct covey_digest *job,
                                  const struct covey_checkpoint_ref *newest) COVEY_CHECK;

@@ -65,6 +65,25 @@ expect 1 "big.onnx cannot be written: File too large" small_files "$COVEY" model
     --input 1x28x28 --classes 10 --out "$dir/big.onnx"
 [ -z "$(find "$dir" -name 'big*')" ] || wrong "what could not be written was left: $(ls "$dir")"
 
+if mkdir -m 700 "$dir/small" && mount -t tmpfs -o size=1m,mode=700 tmpfs "$dir/small" 2>/dev/null; then
+    full_node() {
+        "$COVEY" mesh enrol "$dir/authority" --device cramped --tier edge --trust full \
+            --out "$dir/small/state" >/dev/null
+        "$COVEYD" --state "$dir/small/state" --interface lo >/dev/null 2>&1 &
+        node=$!
+        soon "$COVEY" peers --state "$dir/small/state" || wrong "a node with a small disk does not answer"
+        head -c 1100000 /dev/zero >"$dir/small/fill" 2>/dev/null
+        expect 1 "disk is full" "$COVEY" model add "$model" --state "$dir/small/state"
+        expect 6 "no model" "$COVEY" model show digits --state "$dir/small/state"
+        rm "$dir/small/fill"
+        succeed "$COVEY" model add "$model" --state "$dir/small/state"
+        kill "$node"
+        wait "$node" || wrong "a node with a small disk ended with $?"
+    }
+    full_node
+    umount "$dir/small"
+fi
+
 # A pipe or a device is written to: it is never replaced.
 for pipe in pipe.npy pipe.onnx; do
     mkfifo "$dir/$pipe"
