@@ -16,7 +16,6 @@ enum {
     SIDE_MAX = 1 << 15,
     /* Scans of a progressive JPEG: encoders write about 10; each costs a pass over the picture. */
     JPEG_SCANS_MAX = 64,
-    PNM_VALUE_MAX = 65535,
 };
 
 bool covey__is_png(struct covey_bytes in)
@@ -27,12 +26,6 @@ bool covey__is_png(struct covey_bytes in)
 bool covey__is_jpeg(struct covey_bytes in)
 {
     return in.len >= 3 && memcmp(in.ptr, "\xff\xd8\xff", 3) == 0;
-}
-
-bool covey__is_pnm(struct covey_bytes in)
-{
-    return in.len >= 3 && in.ptr[0] == 'P' && (in.ptr[1] == '5' || in.ptr[1] == '6') &&
-           (in.ptr[2] == '\n' || in.ptr[2] == ' ' || in.ptr[2] == '\t' || in.ptr[2] == '\r');
 }
 
 covey_err covey__check_picture(size_t width, size_t height, struct covey_nn_error *why)
@@ -190,80 +183,6 @@ covey_err covey__decode_jpeg(struct covey_bytes in, struct covey_decoded *out,
     free(j->bytes);
     free(j);
     return err;
-}
-
-/* A number of a PNM header, after white space and comments. */
-static covey_err pnm_number(struct covey_bytes in, size_t *at, size_t *out,
-                            struct covey_nn_error *why)
-{
-    size_t i = *at;
-    size_t value = 0;
-    size_t digits = 0;
-    while (i < in.len && (in.ptr[i] == '#' || in.ptr[i] == ' ' || in.ptr[i] == '\n' ||
-                          in.ptr[i] == '\t' || in.ptr[i] == '\r')) {
-        if (in.ptr[i] == '#') {
-            while (i < in.len && in.ptr[i] != '\n') {
-                i++;
-            }
-        } else {
-            i++;
-        }
-    }
-    for (; i < in.len && in.ptr[i] >= '0' && in.ptr[i] <= '9' && digits < 6; i++, digits++) {
-        value = value * 10 + (size_t)(in.ptr[i] - '0');
-    }
-    if (digits == 0 || i == in.len) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "its PGM or PPM header is malformed");
-    }
-    *at = i;
-    *out = value;
-    return COVEY_OK;
-}
-
-covey_err covey__decode_pnm(struct covey_bytes in, struct covey_decoded *out,
-                            struct covey_nn_error *why)
-{
-    size_t at = 2;
-    size_t header[3] = {0}; /* width, height, largest value */
-    if (!covey__is_pnm(in)) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, why, "it is not a binary PGM or PPM picture");
-    }
-    size_t channels = in.ptr[1] == '6' ? 3 : 1;
-    for (size_t i = 0; i < 3; i++) {
-        covey_err err = pnm_number(in, &at, &header[i], why);
-        if (err) {
-            return err;
-        }
-    }
-    covey_err err = covey__check_picture(header[0], header[1], why);
-    if (err) {
-        return err;
-    }
-    if (header[2] < 1 || header[2] > PNM_VALUE_MAX) {
-        return covey__why(COVEY_ERR_MALFORMED, why, "its largest value is %zu", header[2]);
-    }
-    at++; /* the one white space behind the header */
-    size_t pixels = header[0] * header[1];
-    size_t wide = header[2] > 255 ? 2 : 1;
-    if (in.len - at < pixels * channels * wide) {
-        return covey__why(COVEY_ERR_SHORT, why, "%zu bytes of pixels, %zu x %zu need %zu",
-                          in.len - at, header[0], header[1], pixels * channels * wide);
-    }
-    float *data = malloc(pixels * channels * sizeof *data);
-    if (!data) {
-        return covey__why(COVEY_ERR_NOMEM, why, "out of memory");
-    }
-    float scale = 255.0f / (float)header[2];
-    for (size_t i = 0; i < pixels * channels; i++) {
-        const uint8_t *p = in.ptr + at + i * wide;
-        unsigned value = wide == 2 ? (unsigned)p[0] << 8 | p[1] : p[0];
-        data[i % channels * pixels + i / channels] =
-            header[2] == 255 ? (float)value : (float)value * scale;
-    }
-    out->shape =
-        (struct covey_shape){3, {(uint32_t)channels, (uint32_t)header[1], (uint32_t)header[0]}};
-    out->data = data;
-    return COVEY_OK;
 }
 
 covey_err covey__decode_picture(struct covey_bytes in, struct covey_decoded *out,

@@ -40,7 +40,8 @@ if(NOT TARGET covey_readers)
         ${covey_readers_dir}/read_folder.c ${covey_readers_dir}/read_gzip.c
         ${covey_readers_dir}/read_idx.c ${covey_readers_dir}/read_input.c
         ${covey_readers_dir}/read_npy.c ${covey_readers_dir}/read_pb.c
-        ${covey_readers_dir}/read_picture.c ${covey_readers_dir}/read_prepare.c
+        ${covey_readers_dir}/read_picture.c ${covey_readers_dir}/read_pnm.c
+        ${covey_readers_dir}/read_prepare.c
         ${covey_readers_dir}/read_spec.c ${covey_readers_dir}/read_typed.c
         ${covey_readers_dir}/read_why.c
         $<TARGET_OBJECTS:covey_onnx_proto>)

@@ -176,6 +176,49 @@ static void test_pnm(void **state)
     assert_null(open_bytes(state, "none.pgm", &f));
 }
 
+static void refuse_pnm(void **state, const char *text)
+{
+    static struct made_file f;
+    f.len = 0;
+    made_add(&f, text, strlen(text));
+    assert_null(open_bytes(state, "wrong.pnm", &f));
+}
+
+/* Values as text are those of the same picture as bytes; too few of them, too large ones and what
+ * is no number are refused. */
+static void test_pnm_as_text(void **state)
+{
+    static struct made_file f;
+    char value[8];
+    f.len = 0;
+    made_add(&f, TEXT("P3\n2 2 # made by hand\n255"));
+    for (size_t i = 0; i < sizeof colours; i++) {
+        snprintf(value, sizeof value, "%s%d", i % 6 == 0 ? "\n" : " ", colours[i]);
+        made_add(&f, value, strlen(value));
+    }
+    struct covey_input *in = open_bytes(state, "text.ppm", &f);
+    expect_floats(first(in).data, planes, 12);
+    covey_input_close(in);
+    f.len = 0;
+    made_add(&f, TEXT("P2 3 1 1000\n0 # black\n1000\r\n\t500\n"));
+    in = open_bytes(state, "text.pgm", &f);
+    struct covey_item item = first(in);
+    expect_shape(&item.shape, (const uint32_t[]){1, 1, 3}, 3);
+    expect_floats(item.data, (const float[]){0, 255, 127.5f}, 3);
+    covey_input_close(in);
+    refuse_pnm(state, "P2 3 1 255\n1 2\n");
+    refuse_pnm(state, "P2 3 1 255\n1 2 x\n");
+    refuse_pnm(state, "P2 3 1 255\n1 2 256\n");
+    refuse_pnm(state, "P2 3 1 255\n1 2 1234567\n");
+    refuse_pnm(state, "P2 3 1 255\n1 -2 3\n");
+    refuse_pnm(state, "P2 3 1 255\n1 2x 3\n");
+    refuse_pnm(state, "P2 3 1 255x1 2 3\n");
+    refuse_pnm(state, "P2 3 1 70000\n1 2 3\n");
+    refuse_pnm(state, "P2 32768 32768 255\n1 2 3\n");
+    refuse_pnm(state, "P2 3 1 255");
+    refuse_pnm(state, "P2 3 1 255 ");
+}
+
 /* A text file is no picture, whatever its name. */
 static void test_text_as_picture(void **state)
 {
@@ -500,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_png_cut),
         cmocka_unit_test(test_jpeg),
         cmocka_unit_test(test_pnm),
+        cmocka_unit_test(test_pnm_as_text),
         cmocka_unit_test(test_text_as_picture),
         cmocka_unit_test(test_npy),
         cmocka_unit_test(test_npy_refused),
