@@ -58,7 +58,7 @@ struct infer {
     size_t seen;      /* inputs met, skipped ones included */
     size_t expected;  /* answers that will come, for one or many */
     bool labelled;
-    cJSON *results;
+    cJSON *document, *results; /* of --json */
 };
 
 static bool ends_with(const char *text, const char *ending)
@@ -149,13 +149,17 @@ static enum covey_exit report(struct infer *f, const struct covey__answer *answe
     if (f->stream) {
         return covey__cli_print_line(f->cli, covey__report_line(t, answer, index, label));
     }
-    if (f->expected == 1) {
-        if (f->cli->json) {
-            return covey__cli_print(f->cli, covey__report_answer(t, answer));
+    if (f->cli->json) {
+        if (f->expected == 1) {
+            covey__report_answer(f->document, t, answer);
         }
+        cJSON *line = covey__report_line(t, answer, index, label);
+        if (f->labelled) { /* thousands of them */
+            cJSON_DeleteItemFromObject(line, "outputs");
+        }
+        cJSON_AddItemToArray(f->results, line);
+    } else if (f->expected == 1) {
         covey__print_answer(t, answer);
-    } else if (f->cli->json && !f->labelled) {
-        cJSON_AddItemToArray(f->results, covey__report_line(t, answer, index, label));
     } else if (!f->labelled) {
         size_t best = covey__argmax(answer->output, t->output_floats);
         const char *name = covey__labels_name(&t->notes.labels, best);
@@ -304,9 +308,12 @@ static covey_err open_target(struct infer *f, const char *model)
     if (err != COVEY_OK) {
         return err;
     }
+    f->document = cJSON_CreateObject();
     f->results = cJSON_CreateArray();
-    return f->results != NULL ? covey__gather_init(&f->gather, &f->target, f->batch)
-                              : COVEY_ERR_NOMEM;
+    return f->results != NULL &&
+                   cJSON_AddStringToObject(f->document, "model", f->target.name) != NULL
+               ? covey__gather_init(&f->gather, &f->target, f->batch)
+               : COVEY_ERR_NOMEM;
 }
 
 static enum covey_exit write_output(const struct infer *f)
@@ -322,31 +329,36 @@ static enum covey_exit write_output(const struct infer *f)
     return err == COVEY_OK ? COVEY_EXIT_DONE : fail(f, err, why.text);
 }
 
+static enum covey_exit print_document(struct infer *f)
+{
+    const struct covey_control *reply = f->target.control.reply;
+    cJSON *document = f->document;
+    covey__report_tally(document, &f->tally);
+    cJSON_AddNumberToObject(document, "requests", (double)f->gather.requests);
+    cJSON_AddNumberToObject(document, "batch", f->gather.width);
+    cJSON_AddItemToObject(document, "layers",
+                          covey__report_layers(reply != NULL ? &reply->result : NULL));
+    cJSON_AddItemToObject(document, "results", f->results);
+    f->document = f->results = NULL;
+    return covey__cli_print(f->cli, document);
+}
+
 static enum covey_exit finish(struct infer *f)
 {
     enum covey_exit code = COVEY_EXIT_DONE;
     if (f->output != NULL) {
         code = write_output(f);
     }
-    if (code != COVEY_EXIT_DONE || f->stream || f->expected == 1) {
+    if (code != COVEY_EXIT_DONE || f->stream) {
         return f->tally.lost > 0 ? COVEY_EXIT_FAILED : code;
     }
-    if (!f->cli->json) {
+    if (f->cli->json) {
+        return print_document(f);
+    }
+    if (f->expected != 1) {
         covey__print_tally(&f->target, &f->tally);
-        return COVEY_EXIT_DONE;
     }
-    cJSON *document = covey__report_tally(&f->target, &f->tally);
-    cJSON_AddNumberToObject(document, "requests", (double)f->gather.requests);
-    cJSON_AddNumberToObject(document, "batch", f->gather.width);
-    if (f->request.trace && f->target.control.reply != NULL) {
-        const struct covey_control_result *last = &f->target.control.reply->result;
-        cJSON_AddItemToObject(document, "layers", covey__report_layers(last));
-    }
-    if (!f->labelled) {
-        cJSON_AddItemToObject(document, "results", f->results);
-        f->results = NULL;
-    }
-    return covey__cli_print(f->cli, document);
+    return COVEY_EXIT_DONE;
 }
 
 /* What the model says, but for what the person says. */
@@ -412,6 +424,7 @@ enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
     covey__target_close(&f.target);
     covey__tally_done(&f.tally);
     covey__detach_done(&f.kept);
+    cJSON_Delete(f.document);
     cJSON_Delete(f.results);
     covey__gather_done(&f.gather);
     free(f.collected);

@@ -156,22 +156,14 @@ static void print_liars(const struct covey_node_id *liar, size_t count)
     }
 }
 
-cJSON *covey__report_answer(const struct covey__target *t, const struct covey__answer *answer)
+void covey__report_answer(cJSON *o, const struct covey__target *t,
+                          const struct covey__answer *answer)
 {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "model", t->name);
     cJSON_AddItemToObject(o, "outputs", outputs(answer->output, t->output_floats));
     cJSON_AddItemToObject(o, "top", top_json(t, answer->output, t->output_floats));
     cJSON_AddBoolToObject(o, "softmaxed", sureness_of(answer->output, t->output_floats).is_softmax);
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     add_predicted(o, answer);
-    cJSON_AddNumberToObject(o, "devices", answer->result != NULL ? answer->result->devices : 1);
-    cJSON_AddItemToObject(o, "layers", covey__report_layers(answer->result));
-    add_recovered(o, answer);
-    const struct covey_control_result *r = answer->result;
-    add_liars(o, r != NULL && r->checked, r != NULL ? r->liar : NULL,
-              r != NULL ? r->liar_count : 0);
-    return o;
 }
 
 cJSON *covey__report_line(const struct covey__target *t, const struct covey__answer *answer,
@@ -187,9 +179,7 @@ cJSON *covey__report_line(const struct covey__target *t, const struct covey__ans
     size_t argmax = covey__argmax(answer->output, t->output_floats);
     const char *name = covey__labels_name(&t->notes.labels, argmax);
     cJSON_AddNumberToObject(o, "argmax", (double)argmax);
-    if (name != NULL) {
-        cJSON_AddStringToObject(o, "name", name);
-    }
+    cJSON_AddItemToObject(o, "name", name != NULL ? cJSON_CreateString(name) : cJSON_CreateNull());
     cJSON_AddNumberToObject(o, "elapsed_ms", answer->elapsed_ms);
     add_predicted(o, answer);
     add_recovered(o, answer);
@@ -200,10 +190,8 @@ cJSON *covey__report_line(const struct covey__target *t, const struct covey__ans
     return o;
 }
 
-cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *tally)
+void covey__report_tally(cJSON *o, struct covey__tally *tally)
 {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "model", t->name);
     cJSON_AddNumberToObject(o, "answers", (double)tally->count);
     cJSON_AddNumberToObject(o, "lost", (double)tally->lost);
     if (tally->labelled > 0 && !tally->unmatched) {
@@ -217,7 +205,6 @@ cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *t
     cJSON_AddNumberToObject(o, "recovered_dead", (double)tally->recovered_dead);
     cJSON_AddNumberToObject(o, "recovered_late", (double)tally->recovered_late);
     add_liars(o, covey__tally_checked(tally), tally->liar, tally->liars);
-    return o;
 }
 
 /* Without names: the outputs as they are. */

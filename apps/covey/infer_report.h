@@ -7,15 +7,18 @@
 
 #include "tally.h"
 
-/* model, outputs, top (index, label, score: the output, probability), softmaxed, elapsed_ms,
- * devices, layers, recovered_dead, recovered_late, checked. */
-cJSON *covey__report_answer(const struct covey__target *t, const struct covey__answer *answer);
-/* One line of --stream: index, label, argmax, name (with labels), elapsed_ms, recovered_dead,
- * recovered_late, outputs. Of a batch each line has the times and the losses of its request.
- */
+/* What --json has of the answer where there is but one: outputs, top (index, label, score: the
+ * output, probability), softmaxed, elapsed_ms, and predicted_ms where there was a plan. */
+void covey__report_answer(cJSON *document, const struct covey__target *t,
+                          const struct covey__answer *answer);
+/* One line of --stream, one of the results of --json: index, label, argmax, name (null without
+ * labels), elapsed_ms, recovered_dead, recovered_late, outputs. Of a batch each has the times and
+ * the losses of its request. */
 cJSON *covey__report_line(const struct covey__target *t, const struct covey__answer *answer,
                           size_t index, int32_t label);
-cJSON *covey__report_tally(const struct covey__target *t, struct covey__tally *tally);
+/* What --json has of all answers: answers, lost, accuracy, median_ms, max_ms, devices,
+ * recovered_dead, recovered_late, checked, wrong. */
+void covey__report_tally(cJSON *document, struct covey__tally *tally);
 /* Of a trace; result NULL: none. */
 cJSON *covey__report_layers(const struct covey_control_result *result);
 

@@ -67,6 +67,24 @@ done
 succeed "$COVEY" infer "$model" "folder:$dir/some" --local --json
 same "as many folders as outputs" 'd["accuracy"] is None' False
 
+# One document, whatever the number of answers: what is said of one answer is said of many too.
+same_keys() {
+    same "what --json has of $1" "set(d) ^ set('$2'.split())" "set()"
+    same "what each result of $1 has" "[k for r in d['results'] for k in set(r) ^ set('$3'.split())]" "[]"
+    same "the results of $1" '[r["index"] for r in d["results"]] == list(range(d["answers"]))' True
+}
+many="model answers lost accuracy median_ms max_ms devices recovered_dead recovered_late checked wrong requests batch layers results"
+row="index label argmax name elapsed_ms recovered_dead recovered_late"
+picture="$dir/some/zero/a.pgm"
+succeed "$COVEY" infer "$model" --local --json "$picture"
+same_keys "one picture" "$many outputs top softmaxed elapsed_ms" "$row outputs"
+same "the one result" 'd["results"][0]["outputs"] == d["outputs"]' True
+succeed "$COVEY" infer "$model" --local --json "$picture" "$picture" "$picture"
+same_keys "three pictures" "$many" "$row outputs"
+succeed "$COVEY" infer "$model" --local --json "$digits" --limit 3
+same_keys "a data set" "$many" "$row"
+same "its labels" '[r["label"] for r in d["results"]]' "[0, 1, 2]"
+
 # At a node: part of the model.
 succeed "$COVEY" lab up --devices 2 --dir "$lab" --mode loopback
 succeed at 1 model add "$model" --name digits --labels "$dir/digits.txt"
