@@ -193,3 +193,19 @@ const char *covey__cli_device_name(const struct covey_control_status *s,
     covey__hex(hex, id->bytes, sizeof(id->bytes));
     return hex;
 }
+
+int covey__compare_names(const char *a, const char *b)
+{
+    while (*a != 0 && *b != 0) {
+        char *a_end = NULL, *b_end = NULL;
+        bool numbers = *a >= '0' && *a <= '9' && *b >= '0' && *b <= '9';
+        unsigned long x = numbers ? strtoul(a, &a_end, 10) : (unsigned char)*a;
+        unsigned long y = numbers ? strtoul(b, &b_end, 10) : (unsigned char)*b;
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+        a = numbers ? a_end : a + 1;
+        b = numbers ? b_end : b + 1;
+    }
+    return (*a != 0) - (*b != 0);
+}

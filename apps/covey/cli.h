@@ -79,6 +79,8 @@ enum covey_exit covey__cli_dispatch(struct covey__cli *cli, const char *program,
                                     const struct covey__cli_command *table, int argc, char **argv);
 
 void covey__hex(char *out, const uint8_t *bytes, size_t count); /* writes 2 x count + 1 */
+/* As strcmp() does, but numbers by their values: node2 is before node10. */
+int covey__compare_names(const char *a, const char *b);
 /* As people know a device: its name, or its id, which is written to hex. */
 const char *covey__cli_device_name(const struct covey_control_status *s,
                                    const struct covey_node_id *id, char hex[static 33]);

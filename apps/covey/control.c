@@ -166,10 +166,22 @@ covey_err covey__control_call(struct covey__control *c, enum covey_control_type 
     return err == COVEY_OK ? covey__control_answer(c, expected, timeout_ms) : err;
 }
 
+static int compare_members(const void *a, const void *b)
+{
+    const struct covey_control_member *x = a, *y = b;
+    int by_name = covey__compare_names(x->name, y->name);
+    return by_name != 0 ? by_name : memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+}
+
 covey_err covey__control_status(struct covey__control *c, int timeout_ms)
 {
-    return covey__control_call(c, COVEY_CONTROL_STATUS, covey_bytes_of(NULL, 0),
-                               COVEY_CONTROL_STATUS_REPLY, timeout_ms);
+    covey_err err = covey__control_call(c, COVEY_CONTROL_STATUS, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_STATUS_REPLY, timeout_ms);
+    if (err == COVEY_OK) {
+        qsort(c->reply->status.member, c->reply->status.member_count,
+              sizeof(c->reply->status.member[0]), compare_members);
+    }
+    return err;
 }
 
 enum covey_exit covey__cli_fail_call(const struct covey__cli *cli, const struct covey__control *c,

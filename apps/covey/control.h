@@ -37,7 +37,7 @@ covey_err covey__control_answer(struct covey__control *c, enum covey_control_typ
 /* The same, of any type: for questions that are answered more than once. */
 covey_err covey__control_next(struct covey__control *c, int timeout_ms) COVEY_CHECK;
 
-/* STATUS into c->reply->status. */
+/* STATUS into c->reply->status, its members in the order of their names. */
 covey_err covey__control_status(struct covey__control *c, int timeout_ms) COVEY_CHECK;
 
 /* Writes why and returns err. */
