@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "covey/identity.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "issue.h"
 #include "keyfile.h"
 
@@ -29,6 +32,57 @@ static covey_err check_config(const struct covey_enrol_config *config,
                               config->state_dir);
     }
     return COVEY_OK;
+}
+
+/* ---- names that are taken ---- */
+
+static const char taken_prefix[] = "enrolled.";
+
+/* In the authority's folder: the certificate of the device that has a name. */
+struct taken {
+    char name[sizeof(taken_prefix) + COVEY_NAME_MAX];
+    struct covey__file file;
+};
+
+static void taken_init(struct taken *t, const char *device)
+{
+    snprintf(t->name, sizeof(t->name), "%s%s", taken_prefix, device);
+    t->file = (struct covey__file){t->name, "covey enrolled device 1\n"};
+}
+
+/* People and scripts know devices by their names. One whose certificate has expired has no name any
+ * more. */
+static covey_err check_name(struct covey__folder *authority, const struct taken *t,
+                            const struct covey_enrol_config *config)
+{
+    uint8_t pub[COVEY_SIGN_PUBLIC_BYTES], wire[COVEY_CERT_MAX];
+    size_t pub_len, len;
+    struct covey_cert cert;
+    covey_err err =
+        covey__key_file_read(authority, &t->file, 1, (struct covey_buf){wire, sizeof(wire)}, &len);
+    if (err == COVEY_ERR_NOT_FOUND) {
+        return COVEY_OK;
+    }
+    if (err == COVEY_OK) {
+        err = covey__key_file_read(authority, &covey__file_authority_pub, sizeof(pub),
+                                   (struct covey_buf){pub, sizeof(pub)}, &pub_len);
+    }
+    if (err != COVEY_OK) {
+        return err;
+    }
+    err = covey_cert_verify(covey_bytes_of(wire, len), pub, config->now_s, &cert);
+    if (err == COVEY_ERR_EXPIRED) {
+        return COVEY_OK;
+    }
+    if (err != COVEY_OK) {
+        return covey__key_why(authority->why, err, "%s/%s: %s", authority->path, t->name,
+                              covey_strerror(err));
+    }
+    return covey__key_why(authority->why, COVEY_ERR_EXISTS,
+                          "device '%s' is enrolled already, with id %02x%02x%02x%02x: take another "
+                          "name, or remove %s/%s if that device is gone for good",
+                          config->device_name, cert.node.bytes[0], cert.node.bytes[1],
+                          cert.node.bytes[2], cert.node.bytes[3], authority->path, t->name);
 }
 
 /* Reads the authority, takes the next serial number, and makes the device in memory. */
@@ -127,9 +181,21 @@ covey_err covey_enrol(const struct covey_enrol_config *config, struct covey_iden
     if (err != COVEY_OK) {
         return err;
     }
-    err = issue_device(&authority, config, &id);
+    struct taken taken;
+    taken_init(&taken, config->device_name);
+    err = check_name(&authority, &taken, config);
+    if (err == COVEY_OK) {
+        err = issue_device(&authority, config, &id);
+    }
+    if (err == COVEY_OK) { /* before the device is there: a name is never given twice */
+        err = covey__key_file_write(&authority, &taken.file,
+                                    covey_bytes_of(id->cert_wire, id->cert_len));
+    }
     if (err == COVEY_OK) {
         err = write_state(id, config->state_dir, out_why);
+        if (err != COVEY_OK) {
+            unlinkat(authority.fd, taken.name, 0);
+        }
     }
     covey_identity_free(id);
     covey__folder_close(&authority);

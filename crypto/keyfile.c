@@ -336,7 +336,7 @@ covey_err covey__key_file_write(struct covey__folder *f, const struct covey__fil
                                 struct covey_bytes payload)
 {
     uint8_t all[COVEY__FILE_MAX];
-    char beside[64];
+    char beside[96]; /* with the name of a device in it */
     size_t title = strlen(file->title);
     COVEY_ASSERT(title + payload.len + CHECK <= sizeof(all));
     int len = snprintf(beside, sizeof(beside), ".%s.new", file->name);

@@ -138,7 +138,7 @@ static void test_enrol_makes_state_that_loads(void **state)
         assert_int_equal(st.st_mode & 0777, 0600);
     }
     assert_int_equal(count_entries(d->state), STATE_FILES);
-    assert_int_equal(count_entries(d->authority), 5);
+    assert_int_equal(count_entries(d->authority), 6);
     assert_int_equal(count_entries(d->root), 2);
 }
 
@@ -380,6 +380,58 @@ static void test_nothing_is_overwritten(void **state)
     assert_int_equal(count_entries(d->root), 3);
 }
 
+static void enrolled_of(struct disk *d, const char *name)
+{
+    char file[COVEY_NAME_MAX + 16];
+    snprintf(file, sizeof(file), "enrolled.%s", name);
+    path_of(d, d->authority, file);
+}
+
+/* Two devices have one name only when the first one's certificate has expired, or when somebody
+ * says that it is gone; a failed enrolment takes no name. */
+static void test_a_name_is_given_once(void **state)
+{
+    struct disk *d = *state;
+    char other[PATH_BYTES], none[PATH_BYTES], longest[COVEY_NAME_MAX + 1];
+    snprintf(other, sizeof(other), "%s/other", d->root);
+    snprintf(none, sizeof(none), "%s/none/state", d->root);
+    assert_int_equal(load(d, true), COVEY_OK);
+    char said[32];
+    snprintf(said, sizeof(said), "with id %02x%02x%02x%02x", d->id->cert.node.bytes[0],
+             d->id->cert.node.bytes[1], d->id->cert.node.bytes[2], d->id->cert.node.bytes[3]);
+    assert_int_equal(enrol(d, "kitchen", other), COVEY_ERR_EXISTS);
+    assert_non_null(strstr(d->why.text, said));
+    assert_non_null(strstr(d->why.text, "authority/enrolled.kitchen"));
+    assert_int_equal(count_entries(d->root), 2);
+    enrolled_of(d, "kitchen");
+    assert_int_equal(unlink(d->path), 0);
+    assert_int_equal(enrol(d, "kitchen", none), COVEY_ERR_IO);
+    assert_int_equal(enrol(d, "kitchen", other), COVEY_OK);
+    memset(longest, 'n', COVEY_NAME_MAX);
+    longest[COVEY_NAME_MAX] = '\0';
+    path_of(d, d->root, "longest");
+    assert_int_equal(enrol(d, longest, d->path), COVEY_OK);
+    struct covey_enrol_config later = {.authority_dir = d->authority,
+                                       .device_name = "kitchen",
+                                       .tier = COVEY_TIER_END,
+                                       .trust = COVEY_TRUST_NONE,
+                                       .state_dir = path_of(d, d->root, "later"),
+                                       .now_s = NOW_S + UINT64_C(3651) * 24 * 60 * 60};
+    assert_int_equal(covey_enrol(&later, &d->why), COVEY_OK);
+}
+
+/* A name is not given while it cannot be told whose it is. */
+static void test_damaged_name_is_refused(void **state)
+{
+    struct disk *d = *state;
+    char other[PATH_BYTES];
+    snprintf(other, sizeof(other), "%s/other", d->root);
+    enrolled_of(d, "kitchen");
+    write_file(d->path, (const uint8_t *)"x", 1);
+    assert_int_equal(enrol(d, "kitchen", other), COVEY_ERR_MALFORMED);
+    assert_int_equal(count_entries(d->root), 2);
+}
+
 /* An empty folder is filled; slashes at the end of its name change nothing. */
 static void test_empty_folder_is_filled(void **state)
 {
@@ -421,6 +473,8 @@ int main(void)
         KEYFILE_TEST(test_enrol_makes_state_that_loads),
         KEYFILE_TEST(test_enrolled_devices_trust_each_other),
         KEYFILE_TEST(test_load_counts_boots),
+        KEYFILE_TEST(test_a_name_is_given_once),
+        KEYFILE_TEST(test_damaged_name_is_refused),
         KEYFILE_TEST(test_load_refuses_loose_permissions),
         KEYFILE_TEST(test_load_refuses_other_owner),
         KEYFILE_TEST(test_enrol_refuses_loose_authority),

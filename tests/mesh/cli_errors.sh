@@ -113,6 +113,9 @@ fi
 expect 1 "." "$COVEY" mesh init "$dir/authority" --name home
 expect 1 "." "$COVEY" mesh enrol "$dir/authority" --device other --tier edge --trust full \
     --out "$dir/kitchen"
+expect 1 "'kitchen' is enrolled already, with id [0-9a-f]{8}: .*enrolled.kitchen if" "$COVEY" mesh \
+    enrol "$dir/authority" --device kitchen --tier edge --trust full --out "$dir/other"
+[ ! -e "$dir/other" ] || wrong "a refused enrolment left a state directory"
 expect 6 "covey mesh init" "$COVEY" mesh enrol "$dir/nowhere" --device x --tier edge --trust full \
     --out "$dir/x"
 expect 1 "cannot make $dir/nowhere/x: No such" "$COVEY" mesh enrol "$dir/authority" --device x \

@@ -48,8 +48,9 @@ struct covey_enrol_config {
     uint64_t now_s;
 };
 
-/* Makes a device's state directory: device.key, device.cert, authority.pub, mesh.key, boot.
- * Nothing half-written is left behind on failure. */
+/* Makes a device's state directory: device.key, device.cert, authority.pub, mesh.key, boot. Keeps
+ * its certificate as enrolled.NAME beside the authority's files: EXISTS while one of a device of
+ * this name is valid. Nothing half-written is left behind on failure. */
 covey_err covey_enrol(const struct covey_enrol_config *config,
                       struct covey_identity_error *out_why) COVEY_CHECK;
 
