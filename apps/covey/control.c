@@ -131,6 +131,14 @@ static covey_err receive(struct covey__control *c, int timeout_ms)
                : covey__control_refuse(c, err, "the node's answer cannot be read: other version?");
 }
 
+/* Not left over from a call that was given up. Of a request that the node cannot read it does not
+ * know the id, and says 0. */
+static bool is_answer(const struct covey__control *c)
+{
+    return c->reply->id == c->request->id ||
+           (c->reply->id == 0 && c->reply->type == COVEY_CONTROL_ERROR);
+}
+
 covey_err covey__control_next(struct covey__control *c, int timeout_ms)
 {
     do {
@@ -138,7 +146,7 @@ covey_err covey__control_next(struct covey__control *c, int timeout_ms)
         if (err != COVEY_OK) {
             return err;
         }
-    } while (c->reply->id != c->request->id); /* left over from a call that was given up */
+    } while (!is_answer(c));
     if (c->reply->type == COVEY_CONTROL_ERROR) {
         covey_err code = c->reply->error.code;
         return covey__control_refuse(c, code == COVEY_OK ? COVEY_ERR_STATE : code, "%s",
