@@ -545,6 +545,9 @@ void covey_daemon_close(struct covey_daemon *d)
     covey__custodian_stop(d->custodian);
     d->closing = true;
     covey__planner_free(d->planner);
+    covey__pool_stop(d->services.compute);
+    covey__pool_stop(d->services.storage);
+    covey__pool_stop(d->services.background); /* its last tasks may ask for both */
     covey__pool_free(d->services.compute);
     covey__pool_free(d->services.storage);
     covey__pool_free(d->services.background);

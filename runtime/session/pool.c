@@ -17,7 +17,7 @@ struct covey_pool {
     bool posted;                     /* under mutex: a drain is on its way to the loop */
     unsigned idle;                   /* under mutex: threads that wait for a task */
     bool stop;
-    bool orphan; /* freed while a drain is on its way: the drain frees it */
+    bool orphan; /* freed while a drain is on its way: the drain frees what is left of it */
     struct covey_loop *loop;
     struct covey_scratch here; /* the loop's thread's */
     struct covey_pool_config config;
@@ -91,7 +91,6 @@ static void destroy(struct covey_pool *pool)
 {
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
-    scratch_free(&pool->here);
     free(pool);
 }
 
@@ -205,9 +204,9 @@ unsigned covey__pool_threads(const struct covey_pool *pool)
     return pool->threads;
 }
 
-void covey__pool_free(struct covey_pool *pool)
+void covey__pool_stop(struct covey_pool *pool)
 {
-    if (pool == NULL) {
+    if (pool == NULL || pool->stop) {
         return;
     }
     pthread_mutex_lock(&pool->mutex);
@@ -218,6 +217,15 @@ void covey__pool_free(struct covey_pool *pool)
         pthread_join(pool->thread[i], NULL);
     }
     run_finished(pool);
+}
+
+void covey__pool_free(struct covey_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    covey__pool_stop(pool);
+    scratch_free(&pool->here); /* now: its account may be gone before a drain */
     if (pool->posted) {
         pool->orphan = true;
         return;

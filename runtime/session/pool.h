@@ -45,7 +45,11 @@ struct covey_pool_config {
 };
 covey_err covey__pool_new(struct covey_loop *loop, const struct covey_pool_config *config,
                           struct covey_pool **out) COVEY_CHECK;
-/* Runs what is queued to its end and joins; done() of the last tasks runs before this returns. */
+/* Runs what is queued to its end and joins; done() of the last tasks runs before this returns. What
+ * is submitted from then on is neither run nor told of. */
+void covey__pool_stop(struct covey_pool *pool);
+/* Stops it first. Where a done() of one pool's tasks may ask for another all are stopped before any
+ * is freed. */
 void covey__pool_free(struct covey_pool *pool);
 void covey__pool_submit(struct covey_pool *pool, struct covey_task *task);
 /* At once, on the loop's thread, where this is called: for what is light (light.h). */

@@ -5,8 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "pool.h"
 
@@ -21,6 +24,7 @@ struct counted {
     pthread_t worked_on;
     unsigned *done;
     unsigned goal;
+    sem_t *worked;
 };
 
 static void work(struct covey_task *task, struct covey_scratch *scratch)
@@ -114,6 +118,101 @@ static void test_pool_free_finishes_the_queue(void **state)
     covey_loop_free(loop);
 }
 
+struct passed_on {
+    struct covey_task task, next;
+    struct covey_pool *to;
+    unsigned threads, done;
+};
+
+static void no_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)task;
+    (void)scratch;
+}
+
+static void never_done(struct covey_task *task)
+{
+    (void)task;
+    fail();
+}
+
+static void pass_on(struct covey_task *task)
+{
+    struct passed_on *p = (struct passed_on *)task;
+    p->done++;
+    p->threads = covey__pool_threads(p->to);
+    covey__pool_submit(p->to, &p->next);
+}
+
+/* A node that closes stops one pool after the other, and what ends with the last may ask for the
+ * first: that is there, and does nothing any more. */
+static void test_a_stopped_pool_may_be_asked(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    struct covey_pool *first = NULL, *last = NULL;
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &two, &first), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &one, &last), COVEY_OK);
+    struct passed_on p = {.task = {.work = no_work, .done = pass_on},
+                          .next = {.work = no_work, .done = never_done},
+                          .to = first};
+    covey__pool_submit(last, &p.task);
+    covey__pool_stop(first);
+    covey__pool_stop(last);
+    assert_int_equal(p.done, 1);
+    assert_int_equal(p.threads, 2);
+    covey__pool_free(first);
+    covey__pool_free(last);
+    covey_loop_free(loop);
+}
+
+static void say_so(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    assert_int_equal(sem_post(((struct counted *)task)->worked), 0);
+}
+
+/* By then the one thread has posted that the task before this one is done. */
+static void wait_for(sem_t *worked)
+{
+    struct timespec end;
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
+    end.tv_sec += 60;
+    while (sem_timedwait(worked, &end) != 0) {
+        assert_int_equal(errno, EINTR);
+    }
+}
+
+/* What is told the loop of a pool that is gone meanwhile touches nothing of its owner's. */
+static void test_a_late_drain_needs_no_account(void **state)
+{
+    (void)state;
+    struct covey_loop *loop = NULL;
+    struct covey_pool *pool = NULL;
+    sem_t worked;
+    unsigned count = 0;
+    struct covey_account *account = calloc(1, sizeof(*account));
+    assert_non_null(account);
+    struct covey_pool_config config = one;
+    config.account = account;
+    assert_int_equal(sem_init(&worked, 0, 0), 0);
+    assert_int_equal(covey_loop_new(&loop), COVEY_OK);
+    assert_int_equal(covey__pool_new(loop, &config, &pool), COVEY_OK);
+    struct counted tasks[] = {
+        {.task = {.work = work, .done = done}, .done = &count, .goal = 3},
+        {.task = {.work = say_so, .done = done}, .done = &count, .goal = 3, .worked = &worked}};
+    covey__pool_submit(pool, &tasks[0].task);
+    covey__pool_submit(pool, &tasks[1].task);
+    wait_for(&worked);
+    covey__pool_free(pool);
+    assert_int_equal(count, 2);
+    assert_int_equal(account->used_bytes, 0);
+    free(account);
+    covey_loop_free(loop);
+    sem_destroy(&worked);
+}
+
 /* A thread whose first work needs no scratch gets some all the same: NULL means no memory. */
 static void test_scratch_of_nothing_is_there(void **state)
 {
@@ -135,6 +234,8 @@ int main(void)
         cmocka_unit_test(test_scratch_refuses_what_cannot_be),
         cmocka_unit_test(test_pool_brings_every_task_back),
         cmocka_unit_test(test_pool_free_finishes_the_queue),
+        cmocka_unit_test(test_a_stopped_pool_may_be_asked),
+        cmocka_unit_test(test_a_late_drain_needs_no_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
