@@ -344,8 +344,8 @@ static covey_err open_services(struct covey_daemon *d, const struct covey_daemon
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     s->memory.limit_bytes = covey__resident_bound(config->memory_bytes, machine, SIZE_MAX);
-    s->resident.bounded = config->memory_bytes != 0;
-    if (s->resident.bounded) {
+    s->resident.bound_bytes = config->memory_bytes;
+    if (s->resident.bound_bytes != 0) {
         covey_body_keep_none();
     }
     long processors = sysconf(_SC_NPROCESSORS_ONLN);

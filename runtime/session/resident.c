@@ -13,7 +13,9 @@ enum {
     UNKNOWN_BYTES = 1 << 30, /* where the system does not say what it has */
     LOOK_TICKS = 20,
     TRIM_BYTES = 1 << 20,
-    PUT_OFF_MAX = 15, /* looks */
+    NEAR_TRIM_BYTES = 1 << 18, /* near the bound */
+    NEAR_SHARE = 16,           /* of the bound is near it */
+    PUT_OFF_MAX = 15,          /* looks */
     /* Of the store is for manifests, small constants, and what is in no plan's slice. */
     STORE_REST_SHARE = 16,
 };
@@ -58,14 +60,23 @@ void covey__resident_offer(struct covey_services *services)
     services->feed(services->user, &event);
 }
 
+static bool is_near(const struct covey_resident *r, uint64_t bytes)
+{
+    return bytes > r->bound_bytes - r->bound_bytes / NEAR_SHARE;
+}
+
 void covey__resident_tick(struct covey_resident *r, bool busy)
 {
-    if (++r->ticks % LOOK_TICKS != 0) {
+    bool due = ++r->ticks % LOOK_TICKS == 0;
+    if (!due && r->bound_bytes == 0) {
         return;
     }
     uint64_t bytes = covey__resident_bytes();
-    if (bytes > r->trimmed_bytes + TRIM_BYTES) {
-        if (busy && !r->bounded && r->put_off < PUT_OFF_MAX) {
+    if (!due && (!is_near(r, bytes) || bytes <= r->trimmed_bytes + NEAR_TRIM_BYTES)) {
+        return;
+    }
+    if (!due || bytes > r->trimmed_bytes + TRIM_BYTES) {
+        if (busy && r->bound_bytes == 0 && r->put_off < PUT_OFF_MAX) {
             r->put_off++;
             return;
         }

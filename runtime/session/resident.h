@@ -27,11 +27,14 @@ void covey__resident_offer(struct covey_services *services);
 struct covey_resident {
     uint64_t trimmed_bytes; /* what there was after the last time */
     unsigned ticks, put_off;
-    bool bounded; /* set by its maker: it must keep to what was given to it, whatever that costs */
+    /* Set by its maker: what was given to it, which it must keep to whatever that costs; 0: nothing
+     * was. */
+    uint64_t bound_bytes;
 };
 /* Ten times a second: when much has come, what of it is free goes back to the system. That takes
  * milliseconds, and requests pay for the pages that they need again: beside them (busy) it waits
- * for half a minute, unless memory is bounded. */
+ * for half a minute, unless memory is bounded: then it is looked each time, and nothing is left
+ * free in the last sixteenth. */
 void covey__resident_tick(struct covey_resident *r, bool busy);
 
 #endif /* COVEY_SESSION_RESIDENT_H */

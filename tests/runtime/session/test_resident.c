@@ -43,10 +43,29 @@ static void test_resident_waits_for_requests(void **state)
 static void test_resident_keeps_its_bound(void **state)
 {
     (void)state;
-    struct covey_resident r = {.bounded = true};
+    struct covey_resident r = {.bound_bytes = UINT64_MAX};
     for (unsigned i = 0; i < 3; i++) {
         assert_true(gives_back(&r, true));
     }
+}
+
+/* Near its bound nothing is left free until the next look. */
+static void test_resident_is_near_its_bound(void **state)
+{
+    (void)state;
+    struct covey_resident r = {.bound_bytes = covey__resident_bytes() / 16 * 17};
+    for (unsigned i = 0; i < 3; i++) {
+        r.trimmed_bytes = 0;
+        covey__resident_tick(&r, true);
+        assert_true(r.trimmed_bytes > 0);
+    }
+    uint64_t bytes = r.trimmed_bytes = covey__resident_bytes();
+    covey__resident_tick(&r, true); /* nothing has come */
+    assert_int_equal(r.trimmed_bytes, bytes);
+    r.bound_bytes = bytes * 2;
+    r.trimmed_bytes = 0;
+    covey__resident_tick(&r, true);
+    assert_int_equal(r.trimmed_bytes, 0);
 }
 
 /* What was asked for, else half of the machine's, and never more than half of the addresses: with
@@ -119,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resident_waits_for_requests),
         cmocka_unit_test(test_resident_keeps_its_bound),
+        cmocka_unit_test(test_resident_is_near_its_bound),
         cmocka_unit_test(test_resident_is_bounded_by_addresses),
         cmocka_unit_test(test_memory_and_store_are_offered),
     };
