@@ -180,7 +180,7 @@ covey_err covey__session_costs(struct covey_session *s)
     c->half = s->options.half && !exact;
     /* The rest is for other units that a new plan gives it, for check vectors, and what runs; where
      * that is too little a plan gives it less. */
-    c->owner_bytes = file->sparse ? s->owner->services->memory.limit_bytes / 2 : 0;
+    c->owner_bytes = file->sparse ? s->owner->services->memory.limit_bytes / 8 * 5 : 0;
     c->asked_bytes = input_bytes(file);
     c->layers = (uint16_t)covey_model_layers(file->model);
     c->cells = file->cells <= COVEY_CELLS_MAX ? (uint16_t)file->cells : 0;
