@@ -394,8 +394,11 @@ static void prepare_done(struct covey_task *task)
     bool wanted = covey__owner_session(t->owner, &fence) != NULL;
     if (t->err == COVEY_ERR_LIMIT && wanted &&
         covey__owner_make_room(t->owner, COVEY_SESSION_RECENT_MS) != NULL) {
-        covey__pool_submit(t->owner->services->background, &t->task);
-        return;
+        wanted = covey__owner_session(t->owner, &fence) != NULL; /* it may have been its own */
+        if (wanted) {
+            covey__pool_submit(t->owner->services->background, &t->task);
+            return;
+        }
     }
     uint64_t room_bytes = covey__session_room(t->owner, t->share->coded);
     covey__version_unref(t->version);

@@ -180,10 +180,9 @@ static void test_no_room_at_all(void **state)
     owner_end();
 }
 
-/* Own units that find no room are not prepared, and the job machine hears what there is. */
-static void test_own_units_need_room(void **state)
+/* A plan for this device alone, which has all units of the first layer. */
+static struct covey_action prepare_own(uint32_t version)
 {
-    open_planned(state);
     struct covey_plan *plan = calloc(1, sizeof(*plan));
     assert_non_null(plan);
     plan->devices = 1;
@@ -194,7 +193,32 @@ static void test_own_units_need_room(void **state)
     plan->layer[0].units = plan->layer[0].slots = (uint16_t)l->units;
     struct covey_action action = {
         .type = COVEY_ACTION_PREPARE, .fence = owner_world.session, .plan = plan};
-    action.fence.version = 2;
+    action.fence.version = version;
+    return action;
+}
+
+/* A session that nobody asks makes room for others, its own next plan included: that is not made
+ * for nobody then. */
+static void test_an_idle_session_makes_room_for_its_plan(void **state)
+{
+    open_planned(state);
+    owner_pass(11 * 1000);
+    struct covey_action action = prepare_own(2);
+    leave(16);
+    covey__owner_prepare(owner_world.owner, &action);
+    assert_true(owner_run_next(&owner_world.background));
+    assert_int_equal(owner_world.closed, 1);
+    assert_null(owner_world.background.head);
+    assert_int_equal(used(), 0);
+    free((void *)(uintptr_t)action.plan);
+    owner_end();
+}
+
+/* Own units that find no room are not prepared, and the job machine hears what there is. */
+static void test_own_units_need_room(void **state)
+{
+    open_planned(state);
+    struct covey_action action = prepare_own(2);
     leave(16);
     uint64_t before = used();
     covey__owner_prepare(owner_world.owner, &action);
@@ -211,7 +235,7 @@ static void test_own_units_need_room(void **state)
     assert_true(used() > before);
     owner_plan_gone(3);
     assert_int_equal(used(), before);
-    free(plan);
+    free((void *)(uintptr_t)action.plan);
     owner_end();
 }
 
@@ -224,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_idle_sessions_make_room),
         cmocka_unit_test(test_where_none_is_idle_a_model_stays_apart),
         cmocka_unit_test(test_no_room_at_all),
+        cmocka_unit_test(test_an_idle_session_makes_room_for_its_plan),
         cmocka_unit_test(test_own_units_need_room),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
