@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum {
     /* A product of 256 x 256 and 256 x 400: as fast as larger ones, and it takes 1 MB while it is
@@ -123,6 +126,21 @@ static covey_err measure_product(covey_clock_fn clock, uint64_t *out_best_ns)
     return err;
 }
 
+/* Past the caches: those of a server keep 16 MiB, and tell of themselves instead of the memory. */
+static void fill(float *weights, size_t floats)
+{
+#ifdef __SSE2__
+    for (size_t i = 0; i < floats; i += 4) {
+        _mm_stream_ps(weights + i, _mm_set1_ps(1.0f));
+    }
+    _mm_sfence();
+#else
+    for (size_t i = 0; i < floats; i++) {
+        weights[i] = 1.0f;
+    }
+#endif
+}
+
 /* Weights are read once and are in no cache: so each round has a buffer of its own, whose pages are
  * there. */
 static covey_err stream_round(covey_clock_fn clock, uint64_t *inout_best_ns)
@@ -135,9 +153,7 @@ static covey_err stream_round(covey_clock_fn clock, uint64_t *inout_best_ns)
     if (weights == MAP_FAILED) {
         return COVEY_ERR_NOMEM;
     }
-    for (size_t i = 0; i < floats; i++) {
-        weights[i] = 1.0f;
-    }
+    fill(weights, floats);
     covey_err err = layer_open(&l, COVEY_OP_DENSE, shape, weights);
     if (err == COVEY_OK) {
         *inout_best_ns = lesser(*inout_best_ns, time_run(&l, clock));
