@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task_work.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "covey/field.h"
@@ -34,6 +35,8 @@ struct covey_task_work {
     struct piece *next;               /* when that has made all of an answer that left; or NULL */
     struct piece *late;               /* computed, and answered when the delay is over; or NULL */
     struct covey__enlisted *enlisted; /* sessions of gradients */
+    _Atomic bool posted;              /* the loop comes to on_grew() */
+    bool orphan;                      /* and frees it there */
 };
 
 covey_err covey__task_work_new(struct covey_services *services, struct covey_task_work **out)
@@ -81,6 +84,10 @@ void covey__task_work_free(struct covey_task_work *w)
     }
     covey_timer_free(w->timer);
     covey_threads_free(w->threads);
+    if (w->posted) {
+        w->orphan = true;
+        return;
+    }
     free(w);
 }
 
@@ -163,12 +170,15 @@ static void on_grew(void *user);
 static void gradient_grew(void *user)
 {
     struct piece *p = user;
+    struct covey_task_work *w = p->owner;
     if (!p->grew) {
         note_spent(p);
         p->grew = true;
     }
-    covey_err ignored = covey_loop_post(p->owner->services->loop, on_grew, p->owner);
-    (void)ignored;
+    if (!atomic_exchange(&w->posted, true) &&
+        covey_loop_post(w->services->loop, on_grew, w) != COVEY_OK) {
+        w->posted = false;
+    }
 }
 
 static covey_err compute_gradient(struct piece *p)
@@ -216,6 +226,11 @@ static void give(struct piece *p)
 static void on_grew(void *user)
 {
     struct covey_task_work *w = user;
+    if (w->orphan) {
+        free(w);
+        return;
+    }
+    w->posted = false;
     if (w->computing != NULL && w->computing->grew && !w->computing->begun) {
         give(w->computing);
     }
