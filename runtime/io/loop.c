@@ -26,6 +26,7 @@ struct covey_loop {
     struct covey__shape shape;
     uv_mutex_t lock;
     struct post *first, *last;
+    struct post *taken; /* of these, to be run now */
     uv_signal_t signals[SIGNAL_COUNT];
     bool has_signals;
     covey_loop_fn on_signal;
@@ -73,13 +74,38 @@ static struct post *take_posts(struct covey_loop *loop)
 
 static void run_posts(struct covey_loop *loop)
 {
-    struct post *p = take_posts(loop);
-    while (p != NULL) {
-        struct post *next = p->next;
+    loop->taken = take_posts(loop);
+    while (loop->taken != NULL) {
+        struct post *p = loop->taken;
+        loop->taken = p->next;
         p->fn(p->user);
         free(p);
-        p = next;
     }
+}
+
+/* Returns the last one that is left. */
+static struct post *drop_posts(struct post **first, const void *user)
+{
+    struct post *last = NULL;
+    while (*first != NULL) {
+        struct post *p = *first;
+        if (p->user == user) {
+            *first = p->next;
+            free(p);
+        } else {
+            last = p;
+            first = &p->next;
+        }
+    }
+    return last;
+}
+
+void covey_loop_unpost(struct covey_loop *loop, const void *user)
+{
+    (void)drop_posts(&loop->taken, user);
+    uv_mutex_lock(&loop->lock);
+    loop->last = drop_posts(&loop->first, user);
+    uv_mutex_unlock(&loop->lock);
 }
 
 static void on_wake(uv_async_t *wake)

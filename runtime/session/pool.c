@@ -17,7 +17,6 @@ struct covey_pool {
     bool posted;                     /* under mutex: a drain is on its way to the loop */
     unsigned idle;                   /* under mutex: threads that wait for a task */
     bool stop;
-    bool orphan; /* freed while a drain is on its way: the drain frees what is left of it */
     struct covey_loop *loop;
     struct covey_scratch here; /* the loop's thread's */
     struct covey_pool_config config;
@@ -87,20 +86,9 @@ static void run_finished(struct covey_pool *pool)
     }
 }
 
-static void destroy(struct covey_pool *pool)
-{
-    pthread_cond_destroy(&pool->wake);
-    pthread_mutex_destroy(&pool->mutex);
-    free(pool);
-}
-
 static void drain(void *user)
 {
     struct covey_pool *pool = user;
-    if (pool->orphan) {
-        destroy(pool);
-        return;
-    }
     pthread_mutex_lock(&pool->mutex);
     pool->posted = false;
     pthread_mutex_unlock(&pool->mutex);
@@ -225,10 +213,9 @@ void covey__pool_free(struct covey_pool *pool)
         return;
     }
     covey__pool_stop(pool);
-    scratch_free(&pool->here); /* now: its account may be gone before a drain */
-    if (pool->posted) {
-        pool->orphan = true;
-        return;
-    }
-    destroy(pool);
+    scratch_free(&pool->here);
+    covey_loop_unpost(pool->loop, pool);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
 }

@@ -20,14 +20,13 @@ struct bench {
     struct covey_rounds *rounds;
     struct covey_fence fence;
     pthread_t thread;
-    bool forgotten, orphan; /* orphan: bench_done() comes when all else is gone */
+    bool forgotten;
     /* the thread's, until it is joined */
     float *a, *b, *c, *reference;
     void *scratch;
     float *ms; /* [rounds] */
     struct covey_product_bench_result result;
     covey_err err;
-    bool posted; /* bench_done() is on its way */
 };
 
 struct covey_product_benches {
@@ -169,7 +168,8 @@ static void *bench_thread(void *user)
         compare(b);
     }
     /* Out of memory: it is joined when the daemon closes. */
-    b->posted = covey_loop_post(b->all->services->loop, bench_done, b) == COVEY_OK;
+    covey_err ignored_err = covey_loop_post(b->all->services->loop, bench_done, b);
+    (void)ignored_err;
     return NULL;
 }
 
@@ -216,10 +216,6 @@ static void take_counters(struct bench *b)
 static void bench_done(void *user)
 {
     struct bench *b = user;
-    if (b->orphan) {
-        free(b);
-        return;
-    }
     pthread_join(b->thread, NULL);
     take_counters(b);
     drop(b->all, b);
@@ -333,11 +329,9 @@ void covey__product_benches_free(struct covey_product_benches *all)
         covey__rounds_stop(b->rounds);
         pthread_join(b->thread, NULL);
         covey__rounds_free(b->rounds);
+        covey_loop_unpost(all->services->loop, b);
         bench_free(b);
-        b->orphan = b->posted;
-        if (!b->posted) {
-            free(b);
-        }
+        free(b);
     }
     free(all);
 }

@@ -119,10 +119,6 @@ static void flush(struct covey_rounds *r)
 static void drain(void *user)
 {
     struct covey_rounds *r = user;
-    if (r->orphan) {
-        rounds_destroy(r);
-        return;
-    }
     pthread_mutex_lock(&r->mutex);
     r->posted = false;
     pthread_mutex_unlock(&r->mutex);
@@ -409,11 +405,8 @@ void covey__rounds_free(struct covey_rounds *r)
     flush(r); /* what was said last goes before */
     const struct covey_event event = {.type = COVEY_EVENT_TRAIN_CLOSE, .fence = r->config.fence};
     r->config.services->feed(r->config.services->user, &event);
-    if (r->posted) {
-        r->orphan = true;
-    } else {
-        rounds_destroy(r);
-    }
+    covey_loop_unpost(r->config.services->loop, r);
+    rounds_destroy(r);
 }
 
 void covey__rounds_report(const struct covey_rounds *r, struct covey_rounds_report *out)

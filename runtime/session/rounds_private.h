@@ -64,7 +64,6 @@ struct covey_rounds {
     uint64_t next_round;                   /* the thread's */
     struct covey__product_cache *products; /* the thread's */
     struct covey_gradient_check *check;    /* the thread's; made when it is first needed */
-    bool orphan; /* freed while a post is on its way to the loop: that frees it. The loop's */
 
     pthread_mutex_t mutex;
     pthread_cond_t wake;

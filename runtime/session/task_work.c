@@ -36,7 +36,6 @@ struct covey_task_work {
     struct piece *late;               /* computed, and answered when the delay is over; or NULL */
     struct covey__enlisted *enlisted; /* sessions of gradients */
     _Atomic bool posted;              /* the loop comes to on_grew() */
-    bool orphan;                      /* and frees it there */
 };
 
 covey_err covey__task_work_new(struct covey_services *services, struct covey_task_work **out)
@@ -84,10 +83,7 @@ void covey__task_work_free(struct covey_task_work *w)
     }
     covey_timer_free(w->timer);
     covey_threads_free(w->threads);
-    if (w->posted) {
-        w->orphan = true;
-        return;
-    }
+    covey_loop_unpost(w->services->loop, w);
     free(w);
 }
 
@@ -226,10 +222,6 @@ static void give(struct piece *p)
 static void on_grew(void *user)
 {
     struct covey_task_work *w = user;
-    if (w->orphan) {
-        free(w);
-        return;
-    }
     w->posted = false;
     if (w->computing != NULL && w->computing->grew && !w->computing->begun) {
         give(w->computing);

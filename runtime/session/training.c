@@ -109,10 +109,6 @@ static void warn(struct covey_training *t, bool unkept)
 static void on_news(void *user)
 {
     struct covey_training *t = user;
-    if (t->orphan) {
-        destroy(t);
-        return;
-    }
     struct covey_trainings *all = t->all;
     pthread_mutex_lock(&t->mutex);
     t->posted = false;
@@ -152,7 +148,7 @@ covey_err covey__trainings_new(const struct covey_training_config *config,
     return COVEY_OK;
 }
 
-/* Its thread is joined; news of it may be on its way still. */
+/* Its thread is joined. */
 static void release(struct covey_training *t)
 {
     const struct covey_store *store = &t->services->store;
@@ -160,14 +156,8 @@ static void release(struct covey_training *t)
         covey__checkpoint_unpin(store, &t->kept[i]);
         covey__checkpoint_parts_done(&t->kept[i]);
     }
-    pthread_mutex_lock(&t->mutex);
-    bool posted = t->posted;
-    pthread_mutex_unlock(&t->mutex);
-    if (posted) {
-        t->orphan = true;
-    } else {
-        destroy(t);
-    }
+    covey_loop_unpost(t->services->loop, t);
+    destroy(t);
 }
 
 static void drop(struct covey_trainings *all, struct covey_training *t)

@@ -42,7 +42,6 @@ struct covey_training {
     struct covey_checkpoint_ref newest;
     pthread_t thread;
     /* Of the loop alone. */
-    bool orphan; /* freed while news is on its way: that frees it */
     bool joined;
     bool leaving;   /* this process ends: the session does not */
     bool announced; /* to the keeper */

@@ -32,6 +32,9 @@ uint64_t covey_process_cpu_ns(void);
 typedef void (*covey_loop_fn)(void *user);
 /* Calls fn(user) on the loop's thread, in order; the only call allowed from other threads. */
 covey_err covey_loop_post(struct covey_loop *loop, covey_loop_fn fn, void *user) COVEY_CHECK;
+/* On the loop's thread, when nobody posts for this user any more: what was posted for it is not
+ * called, so that it can be freed. */
+void covey_loop_unpost(struct covey_loop *loop, const void *user);
 /* Runs work(user) on one of libuv's threads, then done(user) on the loop. */
 covey_err covey_loop_work(struct covey_loop *loop, covey_loop_fn work, covey_loop_fn done,
                           void *user) COVEY_CHECK;
