@@ -73,13 +73,14 @@ void covey__gather_add(struct covey__gather *g, size_t index, int32_t label)
     g->labels[g->count++] = label;
 }
 
-/* Half of it, or none where no batch goes. */
+/* Half of it where that much is too large or finds no memory, none where no batch goes. */
 static bool shrink(struct covey__gather *g, covey_err err)
 {
-    if (g->fixed || g->width == 1 || (err != COVEY_ERR_LIMIT && err != COVEY_ERR_UNSUPPORTED)) {
+    bool large = err == COVEY_ERR_LIMIT || err == COVEY_ERR_NOMEM;
+    if (g->fixed || g->width == 1 || (!large && err != COVEY_ERR_UNSUPPORTED)) {
         return false;
     }
-    g->width = err == COVEY_ERR_LIMIT ? (g->width + 1) / 2 : 1;
+    g->width = large ? (g->width + 1) / 2 : 1;
     return true;
 }
 

@@ -29,8 +29,8 @@ struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idl
 bool covey__session_load_again(struct covey_session *s)
 {
     bool room = covey__owner_make_room(s->owner, s->apart ? 0 : COVEY_SESSION_RECENT_MS) != NULL;
-    if (!room && s->apart) { /* a smaller batch may have room */
-        s->load_err = covey_control_batch(&s->options) > 1 ? COVEY_ERR_LIMIT : COVEY_ERR_NOMEM;
+    if (!room && s->apart) {
+        s->load_err = COVEY_ERR_NOMEM;
         return false;
     }
     s->apart = s->apart || !room;
