@@ -4,7 +4,17 @@
 #include "message_fields.h"
 
 /* Keys of a message, which are the places of its fields too. */
-enum { KEY_TYPE, KEY_SEQ, KEY_NODE, KEY_CERT, KEY_DIGESTS, KEY_STATEMENTS };
+enum {
+    KEY_TYPE,
+    KEY_SEQ,
+    KEY_NODE,
+    KEY_CERT,
+    KEY_DIGESTS,
+    KEY_STATEMENTS,
+    KEY_CHALLENGE,
+    KEY_ORIGIN,
+    KEY_PROOF,
+};
 
 /* Which keys a type must have besides the first, as a set of bits. */
 static unsigned keys_of(enum covey_gossip_type type)
@@ -25,6 +35,31 @@ static unsigned keys_of(enum covey_gossip_type type)
         break;
     }
     return 0;
+}
+
+/* Which keys it has that its type may have. */
+static unsigned more_keys(const struct covey_gossip_message *m)
+{
+    unsigned keys = m->statements > 0 ? 1U << KEY_STATEMENTS : 0;
+    bool challenged = m->challenge.len > 0;
+    if (m->type == COVEY_GOSSIP_PING && challenged) {
+        keys |= 1U << KEY_CHALLENGE | 1U << KEY_ORIGIN;
+    } else if (m->type == COVEY_GOSSIP_PING_REQ && challenged) {
+        keys |= 1U << KEY_CHALLENGE;
+    } else if (m->type == COVEY_GOSSIP_ACK && m->proof.len > 0) {
+        keys |= 1U << KEY_PROOF;
+    }
+    return keys;
+}
+
+/* A challenge and a proof are whole, and a ping says whose challenge it brings. */
+static bool is_whole(const struct covey_gossip_message *m, unsigned seen)
+{
+    bool challenged = (seen & 1U << KEY_CHALLENGE) != 0, named = (seen & 1U << KEY_ORIGIN) != 0;
+    bool proven = (seen & 1U << KEY_PROOF) != 0;
+    return (!challenged || m->challenge.len == COVEY_CHALLENGE_BYTES) &&
+           (!proven || m->proof.len == COVEY_CHALLENGE_BYTES) &&
+           (m->type != COVEY_GOSSIP_PING || challenged == named);
 }
 
 static void get_statements(struct covey_cbor_reader *r, void *whole)
@@ -71,6 +106,9 @@ static const struct covey__field message_fields[] = {
     COVEY__BYTES(KEY_CERT, struct covey_gossip_message, cert, COVEY_CERT_MAX),
     COVEY__LIST(KEY_DIGESTS, struct covey_gossip_message, digests, digest, &digest),
     COVEY__OWN(KEY_STATEMENTS, get_statements, put_statements),
+    COVEY__BYTES(KEY_CHALLENGE, struct covey_gossip_message, challenge, COVEY_CHALLENGE_BYTES),
+    COVEY__FIXED(KEY_ORIGIN, struct covey_gossip_message, origin.bytes),
+    COVEY__BYTES(KEY_PROOF, struct covey_gossip_message, proof, COVEY_CHALLENGE_BYTES),
 };
 static const struct covey__fields messages = COVEY__FIELDS(message_fields);
 
@@ -86,7 +124,7 @@ covey_err covey_gossip_decode(struct covey_bytes in, struct covey_gossip_message
         return COVEY_ERR_UNSUPPORTED;
     }
     unsigned needed = keys_of(m.type);
-    if ((seen & needed) != needed) {
+    if ((seen & needed) != needed || !is_whole(&m, seen)) {
         return COVEY_ERR_MALFORMED;
     }
     *out = m;
@@ -99,8 +137,7 @@ covey_err covey_gossip_encode(const struct covey_gossip_message *m, struct covey
     if (m->digests > COVEY_GOSSIP_DIGESTS_MAX || m->statements > COVEY_GOSSIP_STATEMENTS_MAX) {
         return COVEY_ERR_LIMIT;
     }
-    unsigned wanted = 1U << KEY_TYPE | keys_of(m->type);
-    wanted |= m->statements > 0 ? 1U << KEY_STATEMENTS : 0;
+    unsigned wanted = 1U << KEY_TYPE | keys_of(m->type) | more_keys(m);
     return covey__map_encode(messages, wanted, m, out, out_len);
 }
 

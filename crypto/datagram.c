@@ -74,6 +74,17 @@ void covey_gossip_session_done(struct covey_gossip_session *s)
     sodium_memzero(s, sizeof(*s));
 }
 
+void covey_gossip_proof(uint8_t out[static COVEY_MAC_BYTES], const struct covey_gossip_session *s,
+                        bool own, const uint8_t challenge[static COVEY_NONCE_BYTES])
+{
+    struct {
+        struct covey_node_id asked, asker;
+        uint8_t challenge[COVEY_NONCE_BYTES];
+    } said = {own ? s->self : s->peer, own ? s->peer : s->self, {0}};
+    memcpy(said.challenge, challenge, sizeof(said.challenge));
+    covey_mac(out, s->shared, "covey proof 1", covey_bytes_of(&said, sizeof(said)));
+}
+
 /* The boots as they stand in the header; the ids tell the direction. */
 static void datagram_key(uint8_t key[static COVEY_KEY_BYTES], const struct covey_gossip_session *s,
                          bool sending, const uint8_t header[static COVEY_DATAGRAM_HEADER])

@@ -81,8 +81,7 @@ struct covey__probe {
     uint16_t index;
     uint8_t tries;
     uint32_t seq; /* tries use seq.., the helpers seq + COVEY_PROBE_TRIES */
-    uint8_t helpers;
-    uint16_t helper[COVEY_PROBE_HELPERS]; /* who was asked, and so may answer for it */
+    uint8_t challenge[COVEY_CHALLENGE_BYTES]; /* indirect: what the helpers bring to it */
     uint64_t sent_ms[COVEY_PROBE_TRIES];
     uint64_t next_ms, end_ms;
 };
@@ -100,7 +99,7 @@ struct covey__membership {
     uint16_t used;                       /* entries 0..used-1 may be in use */
     uint16_t alive;                      /* alive and suspect, oneself among them: N */
     uint8_t health;                      /* Lifeguard's local health: 0 is well */
-    uint8_t number_key[COVEY_KEY_BYTES]; /* of the numbers that pings carry: */
+    uint8_t number_key[COVEY_KEY_BYTES]; /* of the numbers and challenges that pings carry: */
     uint64_t numbers;                    /* so many were drawn, and nobody knows the next */
     uint64_t rng;
     uint64_t last_ms, probe_ms, dead_ping_ms;
@@ -115,6 +114,8 @@ struct covey__swim_send {
     enum covey_gossip_type type; /* PING, PING_REQ, ACK */
     uint32_t seq;
     uint16_t about;
+    uint16_t origin;                     /* whose challenge it is, where it has one */
+    struct covey_bytes challenge, proof; /* or none; borrowed until the step's end */
 };
 
 /* What a step wants: messages, members whose state changed, members to accuse (sign and spread). */
@@ -158,10 +159,18 @@ void covey__membership_expel(struct covey__membership *m, uint16_t index, uint64
                              struct covey__swim_out *out);
 void covey__membership_unwell(struct covey__membership *m); /* had to refute, or stood still */
 
-void covey__membership_ack(struct covey__membership *m, uint16_t from, uint32_t seq,
-                           uint64_t now_ms, struct covey__swim_out *out);
-void covey__membership_ping_req(struct covey__membership *m, uint16_t from, uint32_t seq,
-                                uint16_t target, uint64_t now_ms, struct covey__swim_out *out);
+/* What came of a member: an ACK, a PING_REQ. */
+void covey__membership_ack(struct covey__membership *m, uint16_t from,
+                           const struct covey_gossip_message *ack, uint64_t now_ms,
+                           struct covey__swim_out *out);
+void covey__membership_ping_req(struct covey__membership *m, uint16_t from,
+                                const struct covey_gossip_message *asked, uint64_t now_ms,
+                                struct covey__swim_out *out);
+/* The proof for a ping that came from a helper; false where it asks for none, or for whom there is
+ * no key. */
+bool covey__membership_prove(const struct covey__membership *m,
+                             const struct covey_gossip_message *ping,
+                             uint8_t out[static COVEY_MAC_BYTES]);
 /* A member was found to need a new nonce exchange: a running probe of it is sent again. */
 void covey__membership_again(struct covey__membership *m, uint16_t index, uint64_t now_ms);
 void covey__membership_tick(struct covey__membership *m, uint64_t now_ms,

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "membership.h"
 
-static bool push(struct covey__swim_out *out, uint16_t to, enum covey_gossip_type type,
-                 uint32_t seq, uint16_t about)
+_Static_assert((int)COVEY_CHALLENGE_BYTES == (int)COVEY_MAC_BYTES &&
+                   (int)COVEY_CHALLENGE_BYTES == (int)COVEY_NONCE_BYTES,
+               "a challenge is drawn, and proven, by a MAC");
+
+static void push(struct covey__swim_out *out, struct covey__swim_send send)
 {
-    if (out->sends == sizeof(out->send) / sizeof(out->send[0])) {
-        return false; /* lost, as a datagram may be */
+    if (out->sends < sizeof(out->send) / sizeof(out->send[0])) {
+        out->send[out->sends++] = send; /* else lost, as a datagram may be */
     }
-    out->send[out->sends++] = (struct covey__swim_send){to, type, seq, about};
-    return true;
 }
 
-/* A ping's number is known to nobody before it comes: only who got it can answer it. */
+/* What a ping carries is known to nobody before it comes: only who got it can answer it. */
+static void draw(struct covey__membership *m, uint8_t out[static COVEY_CHALLENGE_BYTES])
+{
+    uint8_t number[8];
+    covey_store64(number, m->numbers++);
+    covey_mac(out, m->number_key, "covey probe 1", covey_bytes_of(number, sizeof(number)));
+}
+
 static uint32_t fresh_number(struct covey__membership *m)
 {
-    uint8_t drawn[8], mac[COVEY_MAC_BYTES];
-    covey_store64(drawn, m->numbers++);
-    covey_mac(mac, m->number_key, "covey probe 1", covey_bytes_of(drawn, sizeof(drawn)));
-    return covey_load32(mac);
+    uint8_t drawn[COVEY_CHALLENGE_BYTES];
+    draw(m, drawn);
+    return covey_load32(drawn);
 }
 
 static uint64_t scaled(const struct covey__membership *m, uint64_t ms)
@@ -71,7 +78,10 @@ static void probe_try(struct covey__membership *m, struct covey__probe *p, uint6
                       struct covey__swim_out *out)
 {
     p->sent_ms[p->tries] = now_ms;
-    push(out, p->index, COVEY_GOSSIP_PING, p->seq + p->tries, p->index);
+    push(out, (struct covey__swim_send){.to = p->index,
+                                        .type = COVEY_GOSSIP_PING,
+                                        .seq = p->seq + p->tries,
+                                        .about = p->index});
     p->tries++;
     p->next_ms = now_ms + scaled(m, COVEY_PROBE_TIMEOUT_MS) / COVEY_PROBE_TRIES;
 }
@@ -97,25 +107,32 @@ static bool probe_start(struct covey__membership *m, uint16_t index, uint64_t no
 static void ask_helpers(struct covey__membership *m, struct covey__probe *p,
                         struct covey__swim_out *out)
 {
-    unsigned seen = 0;
+    uint16_t helper[COVEY_PROBE_HELPERS];
+    unsigned helpers = 0, seen = 0;
     p->indirect = true;
     p->next_ms = UINT64_MAX;
+    draw(m, p->challenge);
     for (uint16_t i = 1; i < m->used; i++) { /* a sample of those alive, each as likely */
         if (i == p->index || !covey__member_is(m, i, COVEY_MEMBER_ALIVE)) {
             continue;
         }
         seen++;
-        if (p->helpers < COVEY_PROBE_HELPERS) {
-            p->helper[p->helpers++] = i;
+        if (helpers < COVEY_PROBE_HELPERS) {
+            helper[helpers++] = i;
         } else {
             uint64_t at = covey__random_below(&m->rng, seen);
             if (at < COVEY_PROBE_HELPERS) {
-                p->helper[at] = i;
+                helper[at] = i;
             }
         }
     }
-    for (unsigned i = 0; i < p->helpers; i++) {
-        push(out, p->helper[i], COVEY_GOSSIP_PING_REQ, p->seq + COVEY_PROBE_TRIES, p->index);
+    for (unsigned i = 0; i < helpers; i++) {
+        push(out, (struct covey__swim_send){
+                      .to = helper[i],
+                      .type = COVEY_GOSSIP_PING_REQ,
+                      .seq = p->seq + COVEY_PROBE_TRIES,
+                      .about = p->index,
+                      .challenge = covey_bytes_of(p->challenge, sizeof(p->challenge))});
     }
 }
 
@@ -155,24 +172,43 @@ static void measured(struct covey__member *hot, uint64_t ms)
     hot->rtt_us = hot->rtt_us == 0 ? us : (hot->rtt_us * 7 + us) / 8;
 }
 
-/* Whether it may say that the other answered: it was asked to find out. */
-static bool is_helper(const struct covey__probe *p, uint16_t index)
+/* Decision 19: a helper is not believed, but whoever shows what the probed one alone could make. */
+static bool is_proven(const struct covey__membership *m, const struct covey__probe *p,
+                      struct covey_bytes proof)
 {
-    unsigned i = 0;
-    while (i < p->helpers && p->helper[i] != index) {
-        i++;
+    uint8_t expected[COVEY_MAC_BYTES];
+    const struct covey__member_cold *cold = &m->cold[p->index];
+    if (!p->indirect || !cold->session_ready || proof.len != sizeof(expected)) {
+        return false;
     }
-    return i < p->helpers;
+    covey_gossip_proof(expected, &cold->session, false, p->challenge);
+    return covey_equal_ct(proof.ptr, expected, sizeof(expected));
 }
 
-void covey__membership_ack(struct covey__membership *m, uint16_t from, uint32_t seq,
-                           uint64_t now_ms, struct covey__swim_out *out)
+bool covey__membership_prove(const struct covey__membership *m,
+                             const struct covey_gossip_message *ping,
+                             uint8_t out[static COVEY_MAC_BYTES])
+{
+    if (ping->challenge.len != COVEY_CHALLENGE_BYTES) {
+        return false;
+    }
+    uint16_t origin = covey__member_find(m, &ping->origin);
+    if (origin == COVEY_NOBODY || !m->cold[origin].session_ready) {
+        return false;
+    }
+    covey_gossip_proof(out, &m->cold[origin].session, true, ping->challenge.ptr);
+    return true;
+}
+
+void covey__membership_ack(struct covey__membership *m, uint16_t from,
+                           const struct covey_gossip_message *ack, uint64_t now_ms,
+                           struct covey__swim_out *out)
 {
     for (unsigned i = 0; i < COVEY_PROBES_MAX; i++) {
         struct covey__probe *p = &m->probe[i];
-        uint32_t at = seq - p->seq;
+        uint32_t at = ack->seq - p->seq;
         bool direct = at < p->tries && p->index == from;
-        if (p->active && (direct || (at == COVEY_PROBE_TRIES && is_helper(p, from)))) {
+        if (p->active && (direct || (at == COVEY_PROBE_TRIES && is_proven(m, p, ack->proof)))) {
             if (direct) {
                 measured(&m->hot[from], now_ms - p->sent_ms[at]);
             }
@@ -183,17 +219,23 @@ void covey__membership_ack(struct covey__membership *m, uint16_t from, uint32_t 
     }
     for (unsigned i = 0; i < COVEY_RELAYS_MAX; i++) {
         struct covey__relay *relay = &m->relay[i];
-        if (relay->active && relay->target == from && relay->seq == seq) {
+        if (relay->active && relay->target == from && relay->seq == ack->seq) {
             relay->active = false;
-            push(out, relay->origin, COVEY_GOSSIP_ACK, relay->origin_seq, from);
+            push(out, (struct covey__swim_send){.to = relay->origin,
+                                                .type = COVEY_GOSSIP_ACK,
+                                                .seq = relay->origin_seq,
+                                                .about = from,
+                                                .proof = ack->proof});
             return;
         }
     }
 }
 
-void covey__membership_ping_req(struct covey__membership *m, uint16_t from, uint32_t seq,
-                                uint16_t target, uint64_t now_ms, struct covey__swim_out *out)
+void covey__membership_ping_req(struct covey__membership *m, uint16_t from,
+                                const struct covey_gossip_message *asked, uint64_t now_ms,
+                                struct covey__swim_out *out)
 {
+    uint16_t target = covey__member_find(m, &asked->node);
     if (target == COVEY_NOBODY || target == COVEY_SELF || !m->hot[target].known) {
         return;
     }
@@ -209,10 +251,15 @@ void covey__membership_ping_req(struct covey__membership *m, uint16_t from, uint
         *vacant = (struct covey__relay){.active = true,
                                         .origin = from,
                                         .target = target,
-                                        .origin_seq = seq,
+                                        .origin_seq = asked->seq,
                                         .seq = fresh_number(m),
                                         .end_ms = now_ms + 2 * COVEY_PROBE_INTERVAL_MS};
-        push(out, target, COVEY_GOSSIP_PING, vacant->seq, target);
+        push(out, (struct covey__swim_send){.to = target,
+                                            .type = COVEY_GOSSIP_PING,
+                                            .seq = vacant->seq,
+                                            .about = target,
+                                            .origin = from,
+                                            .challenge = asked->challenge});
     }
 }
 
@@ -229,7 +276,8 @@ static void ping_dead(struct covey__membership *m, struct covey__swim_out *out)
         }
     }
     if (chosen != COVEY_NOBODY) {
-        push(out, chosen, COVEY_GOSSIP_PING, 0, chosen);
+        push(out,
+             (struct covey__swim_send){.to = chosen, .type = COVEY_GOSSIP_PING, .about = chosen});
     }
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
-/* Bytes of a message but for its statements, at most: map, type, seq, id and list heads. */
+/* Bytes of a message but for its statements, at most: map, type, seq, ids, challenge or proof, and
+ * list heads. */
 static size_t bare_size(const struct covey_gossip_message *m)
 {
-    size_t size = 48 + m->cert.len + m->digests * 34;
+    size_t size = 80 + m->cert.len + m->digests * 34;
     for (size_t i = 0; i < m->statements; i++) {
         size += covey_statement_size(m->statement[i].body.len);
     }
@@ -132,26 +133,35 @@ static void resync(struct covey_node *node, uint16_t from)
     }
 }
 
+static void answer_ping(struct covey_node *node, uint16_t from,
+                        const struct covey_gossip_message *ping)
+{
+    struct covey_gossip_message ack = {.type = COVEY_GOSSIP_ACK, .seq = ping->seq};
+    uint8_t proof[COVEY_MAC_BYTES];
+    if (covey__membership_prove(&node->members, ping, proof)) {
+        ack.proof = covey_bytes_of(proof, sizeof(proof));
+    }
+    if (node->election.has && node->claim.used) { /* who asks may have missed beats */
+        ack.statement[ack.statements++] = covey__news_view(&node->claim);
+    }
+    covey__node_send_gossip(node, from, &ack);
+}
+
 static void handle(struct covey_node *node, uint16_t from, bool channel,
                    const struct covey_gossip_message *m)
 {
-    struct covey_gossip_message ack = {.type = COVEY_GOSSIP_ACK, .seq = m->seq};
     struct covey__membership *members = &node->members;
     switch (m->type) {
     case COVEY_GOSSIP_PING:
         if (!channel && covey_node_id_equal(&m->node, &members->hot[COVEY_SELF].id)) {
-            if (node->election.has && node->claim.used) { /* who asks may have missed beats */
-                ack.statement[ack.statements++] = covey__news_view(&node->claim);
-            }
-            covey__node_send_gossip(node, from, &ack);
+            answer_ping(node, from, m);
         }
         break;
     case COVEY_GOSSIP_ACK:
-        covey__membership_ack(members, from, m->seq, node->now_ms, &node->swim);
+        covey__membership_ack(members, from, m, node->now_ms, &node->swim);
         break;
     case COVEY_GOSSIP_PING_REQ:
-        covey__membership_ping_req(members, from, m->seq, covey__member_find(members, &m->node),
-                                   node->now_ms, &node->swim);
+        covey__membership_ping_req(members, from, m, node->now_ms, &node->swim);
         break;
     case COVEY_GOSSIP_RESYNC:
         resync(node, from);

@@ -443,8 +443,12 @@ void covey__node_swim_done(struct covey_node *node)
     }
     for (size_t i = 0; i < swim->sends; i++) {
         const struct covey__swim_send *send = &swim->send[i];
-        struct covey_gossip_message m = {.type = send->type, .seq = send->seq};
-        m.node = node->members.hot[send->about].id;
+        struct covey_gossip_message m = {.type = send->type,
+                                         .seq = send->seq,
+                                         .node = node->members.hot[send->about].id,
+                                         .origin = node->members.hot[send->origin].id,
+                                         .challenge = send->challenge,
+                                         .proof = send->proof};
         covey__node_send_gossip(node, send->to, &m);
     }
     swim->changes = 0;

@@ -73,6 +73,40 @@ static bool pass(struct end *from, struct end *to)
     return d.current;
 }
 
+/* Who was asked makes what who asked expects, and nobody else does: not a third, not who asked, and
+ * not for another challenge. It outlives restarts of either, whose keys stay. */
+static void test_gossip_proof_is_of_one_question(void **state)
+{
+    (void)state;
+    struct mesh m;
+    struct link l;
+    mesh_init(&m);
+    l.a.id = mesh_device(&m, "a");
+    l.b.id = mesh_device(&m, "b");
+    struct covey_identity *third = mesh_device(&m, "c");
+    struct covey_gossip_session of_third;
+    assert_int_equal(covey_gossip_session_init(&l.a.session, l.a.id, &l.b.id->cert), COVEY_OK);
+    assert_int_equal(covey_gossip_session_init(&l.b.session, l.b.id, &l.a.id->cert), COVEY_OK);
+    assert_int_equal(covey_gossip_session_init(&of_third, third, &l.a.id->cert), COVEY_OK);
+    const uint8_t challenge[COVEY_NONCE_BYTES] = {1}, other[COVEY_NONCE_BYTES] = {2};
+    uint8_t expected[COVEY_MAC_BYTES], made[COVEY_MAC_BYTES];
+    covey_gossip_proof(expected, &l.a.session, false, challenge);
+    covey_gossip_proof(made, &l.b.session, true, challenge);
+    assert_memory_equal(made, expected, sizeof(made));
+    covey_gossip_proof(made, &l.b.session, true, other);
+    assert_memory_not_equal(made, expected, sizeof(made));
+    covey_gossip_proof(made, &l.a.session, true, challenge);
+    assert_memory_not_equal(made, expected, sizeof(made));
+    covey_gossip_proof(made, &of_third, true, challenge);
+    assert_memory_not_equal(made, expected, sizeof(made));
+    restart(&l.b, &l.a);
+    covey_gossip_proof(made, &l.b.session, true, challenge);
+    assert_memory_equal(made, expected, sizeof(made));
+    covey_gossip_session_done(&of_third);
+    covey_identity_free(third);
+    link_done(&l);
+}
+
 /* Two that know nothing of each other's boot agree after a datagram and its one reply. */
 static void test_datagram_ends_learn_each_other(void **state)
 {
@@ -362,6 +396,7 @@ static void test_replay_window_agrees_with_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gossip_proof_is_of_one_question),
         cmocka_unit_test(test_datagram_ends_learn_each_other),
         cmocka_unit_test(test_datagram_refuses_flipped_bits),
         cmocka_unit_test(test_datagram_refuses_replay),

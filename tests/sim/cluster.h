@@ -86,6 +86,9 @@ void cluster_thaw(struct cluster *c, unsigned node);
  */
 void cluster_partition(struct cluster *c, const uint8_t *side);
 void cluster_heal(struct cluster *c);
+/* No gossip datagram passes between the two any more, or again; channels and all others are as
+ * before. */
+void cluster_sever(struct cluster *c, unsigned a, unsigned b, bool severed);
 
 /* Bodies: one table for the whole cluster, reference counted. A SEND's reference is added and given
  * back by the cluster; an event hands the receiving node one reference of its own. */

@@ -38,6 +38,7 @@ static void datagram(struct cluster *c, unsigned from, unsigned to, enum covey_e
                      struct covey_bytes bytes)
 {
     if (to == UINT_MAX || to == from || !sim_connected(c, from, to) || c->nodes[to].node == NULL ||
+        (type == COVEY_EVENT_GOSSIP && c->severed[from][to]) ||
         covey__random_below(&c->rng, 1000) < c->config.loss_permille) {
         return;
     }
@@ -230,6 +231,12 @@ void cluster_partition(struct cluster *c, const uint8_t *side)
 {
     memcpy(c->side, side, c->config.nodes);
     c->cut_us = c->now_us;
+}
+
+void cluster_sever(struct cluster *c, unsigned a, unsigned b, bool severed)
+{
+    c->severed[a][b] = severed;
+    c->severed[b][a] = severed;
 }
 
 void cluster_heal(struct cluster *c)

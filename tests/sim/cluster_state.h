@@ -57,6 +57,7 @@ struct cluster {
     struct cluster_config config;
     uint64_t rng, now_us, order, channels;
     uint8_t side[CLUSTER_NODES_MAX];
+    bool severed[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
     uint64_t cut_us; /* when the partition began */
     uint8_t authority_public[COVEY_SIGN_PUBLIC_BYTES], authority_secret[COVEY_SIGN_SECRET_BYTES];
     uint8_t mesh_key[COVEY_KEY_BYTES];

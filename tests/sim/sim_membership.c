@@ -228,6 +228,21 @@ static void check_partition(struct cluster *c)
     expect(c, one_leader, NULL, QUIET_MS, "and one coordinates");
 }
 
+/* Two that have no word of each other's know through others that the other is there, and it shows
+ * them; where nothing else is lost nobody is suspected. */
+static void check_severed(struct cluster *c, unsigned a, unsigned b)
+{
+    uint64_t end_ms = cluster_now_ms(c) + 20000;
+    cluster_sever(c, a, b, true);
+    while (cluster_now_ms(c) < end_ms) {
+        cluster_run(c, 50);
+        if (!all_alive(c, NULL)) {
+            fail(c, "one was suspected that answered others");
+        }
+    }
+    cluster_sever(c, a, b, false);
+}
+
 static void check_leave(struct cluster *c, unsigned victim)
 {
     struct expectation left = {victim, COVEY_MEMBER_LEFT};
@@ -267,6 +282,10 @@ static void run_all(const struct cluster_config *config)
     check_pause(c, leader_of(c, one_side, 0), 12000);
     check_partition(c);
     stays(c, 5000);
+    if (config->loss_permille == 0) {
+        unsigned one = (unsigned)(cluster_random(c) % nodes);
+        check_severed(c, one, (one + 1) % nodes);
+    }
     check_leave(c, (unsigned)(cluster_random(c) % nodes));
     cluster_free(c);
 }

@@ -15,9 +15,9 @@
 
 enum covey_gossip_type {
     COVEY_GOSSIP_NONE,
-    COVEY_GOSSIP_PING = 1,     /* seq, node: who is meant */
-    COVEY_GOSSIP_ACK = 2,      /* seq */
-    COVEY_GOSSIP_PING_REQ = 3, /* seq, node: who to ping for me */
+    COVEY_GOSSIP_PING = 1,     /* seq, node: who is meant; challenge and origin, or neither */
+    COVEY_GOSSIP_ACK = 2,      /* seq; proof, where the ping had a challenge */
+    COVEY_GOSSIP_PING_REQ = 3, /* seq, node: who to ping for me; maybe a challenge */
     COVEY_GOSSIP_NEWS = 4,     /* statements only */
     COVEY_GOSSIP_RESYNC = 5,   /* your datagram was not for this boot of mine */
     COVEY_GOSSIP_CERT_ASK = 6, /* digests */
@@ -41,6 +41,7 @@ enum {
     COVEY_GOSSIP_STATEMENTS_MAX = 64,
     COVEY_GOSSIP_DIGESTS_MAX = 16,
     COVEY_RECORD_ADDRS_MAX = 4,
+    COVEY_CHALLENGE_BYTES = 16, /* and as many of a proof */
 };
 
 struct covey_statement {
@@ -53,7 +54,10 @@ struct covey_gossip_message {
     enum covey_gossip_type type;
     uint32_t seq;
     struct covey_node_id node;
-    struct covey_bytes cert; /* at most COVEY_CERT_MAX */
+    struct covey_node_id origin;  /* whose challenge a ping carries */
+    struct covey_bytes challenge; /* COVEY_CHALLENGE_BYTES, or none; older nodes send none */
+    struct covey_bytes proof;     /* covey_gossip_proof() of one; the same */
+    struct covey_bytes cert;      /* at most COVEY_CERT_MAX */
     size_t digests;
     struct covey_digest digest[COVEY_GOSSIP_DIGESTS_MAX];
     size_t statements;

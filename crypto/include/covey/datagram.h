@@ -72,6 +72,10 @@ struct covey_datagram {
 covey_err covey_datagram_open(struct covey_gossip_session *s, const struct covey_identity *identity,
                               struct covey_bytes in, struct covey_buf out,
                               struct covey_datagram *out_datagram) COVEY_CHECK;
+/* Shows who of the two was asked this by the other (own: this node was asked by the peer), to the
+ * other alone: a MAC under what only they share. */
+void covey_gossip_proof(uint8_t out[static COVEY_MAC_BYTES], const struct covey_gossip_session *s,
+                        bool own, const uint8_t challenge[static COVEY_NONCE_BYTES]);
 void covey_gossip_session_done(struct covey_gossip_session *s); /* wipes */
 
 struct covey_hello {

@@ -191,6 +191,14 @@ static void test_probe_of_lost_channel(void **state)
     assert_true(covey__member_is(&f->m, f->peer[0], COVEY_MEMBER_SUSPECT));
 }
 
+static void acknowledge(struct fixture *f, uint16_t from, uint32_t seq, uint64_t now_ms,
+                        const uint8_t *proof)
+{
+    struct covey_gossip_message ack = {.type = COVEY_GOSSIP_ACK, .seq = seq};
+    ack.proof = covey_bytes_of(proof, proof == NULL ? 0 : COVEY_MAC_BYTES);
+    covey__membership_ack(&f->m, from, &ack, now_ms, &f->out);
+}
+
 /* An answer to the ping ends the probe; one from somebody else does not. */
 static void test_answers(void **state)
 {
@@ -201,16 +209,22 @@ static void test_answers(void **state)
     assert_true(f->out.sends > 0 && f->m.probe[0].active);
     assert_int_equal(f->m.probe[0].index, f->peer[0]);
     uint32_t seq = f->m.probe[0].seq;
-    covey__membership_ack(&f->m, f->peer[1], seq, 1010, &f->out);
+    acknowledge(f, f->peer[1], seq, 1010, NULL);
     assert_true(f->m.probe[0].active);
-    covey__membership_ack(&f->m, f->peer[0], seq, 1010, &f->out);
+    acknowledge(f, f->peer[0], seq, 1010, NULL);
     assert_false(f->m.probe[0].active);
     assert_int_equal(f->m.hot[f->peer[0]].rtt_us, 10000);
 }
 
-/* Runs the machine until it has asked helpers for the first peer; which, and by what number. The
- * others answer their pings. */
-static unsigned asked_helpers(struct fixture *f, uint64_t from_ms, uint16_t *helper, uint32_t *seq)
+struct question {
+    uint32_t seq;
+    uint8_t challenge[COVEY_CHALLENGE_BYTES];
+};
+
+/* Runs the machine until it has asked helpers for the first peer; which, and what. The others
+ * answer their pings. */
+static unsigned asked_helpers(struct fixture *f, uint64_t from_ms, uint16_t *helper,
+                              struct question *asked)
 {
     unsigned count = 0;
     for (uint64_t now_ms = from_ms; count == 0 && now_ms < from_ms + 400; now_ms += 10) {
@@ -220,9 +234,11 @@ static unsigned asked_helpers(struct fixture *f, uint64_t from_ms, uint16_t *hel
             const struct covey__swim_send send = f->out.send[i];
             if (send.type == COVEY_GOSSIP_PING_REQ && send.about == f->peer[0]) {
                 helper[count++] = send.to;
-                *seq = send.seq;
+                asked->seq = send.seq;
+                assert_int_equal(send.challenge.len, sizeof(asked->challenge));
+                memcpy(asked->challenge, send.challenge.ptr, sizeof(asked->challenge));
             } else if (send.type == COVEY_GOSSIP_PING && send.to != f->peer[0]) {
-                covey__membership_ack(&f->m, send.to, send.seq, now_ms, &f->out);
+                acknowledge(f, send.to, send.seq, now_ms, NULL);
             }
         }
     }
@@ -238,38 +254,99 @@ static bool is_probed(const struct fixture *f, uint16_t index)
     return found;
 }
 
-/* That a member answered is said by it, or by who was asked to find out, with the number that came
- * with the question: not by others, and not by who guesses from the numbers before. */
-static void test_only_the_asked_answer(void **state)
+/* What this peer makes of a challenge of the node's. */
+static void prove(const struct fixture *f, int by, const struct question *asked,
+                  uint8_t proof[static COVEY_MAC_BYTES])
+{
+    struct covey_gossip_session session;
+    assert_int_equal(covey_gossip_session_init(&session, f->id[by], &f->id[PEERS]->cert), COVEY_OK);
+    covey_gossip_proof(proof, &session, true, asked->challenge);
+    covey_gossip_session_done(&session);
+}
+
+/* Whatever its helpers say: the peer's answer to an earlier question, their own to this one, the
+ * prober's own back, nothing, and the numbers round the last one. */
+static void lie(struct fixture *f, const uint16_t *helper, const struct question *before,
+                const struct question *asked, uint64_t now_ms)
+{
+    uint8_t proof[4][COVEY_MAC_BYTES] = {{0}};
+    prove(f, 0, before, proof[0]);
+    prove(f, 1, asked, proof[1]);
+    covey_gossip_proof(proof[2], &f->m.cold[f->peer[0]].session, true, asked->challenge);
+    for (unsigned i = 0; i < COVEY_PROBE_HELPERS; i++) {
+        for (unsigned k = 0; k < 4; k++) {
+            acknowledge(f, helper[i], asked->seq, now_ms, proof[k]);
+        }
+        acknowledge(f, helper[i], asked->seq, now_ms, NULL);
+    }
+    for (uint32_t guess = before->seq - 64; guess != before->seq + 64; guess++) {
+        acknowledge(f, helper[0], guess, now_ms, proof[0]);
+        acknowledge(f, f->peer[0], guess, now_ms, NULL);
+    }
+}
+
+/* That a member answered is believed of it, with the number that came with the question, and of who
+ * shows what it alone could make of the challenge: not of a helper's word. */
+static void test_helpers_show_proof(void **state)
 {
     struct fixture *f = *state;
-    uint16_t helper[COVEY_PROBE_HELPERS] = {0}, other = COVEY_NOBODY;
-    uint32_t seq = 0, before = 0;
+    struct question asked = {0}, before = {0};
     for (unsigned round = 0; round < 8; round++) {
+        uint16_t helper[COVEY_PROBE_HELPERS] = {0};
+        uint8_t proof[COVEY_MAC_BYTES];
         covey__membership_channel(&f->m, f->peer[0], true);
         covey__membership_channel(&f->m, f->peer[0], false);
         uint64_t now_ms = 1000 + 400 * round;
-        unsigned count = asked_helpers(f, now_ms, helper, &seq);
-        assert_int_equal(count, COVEY_PROBE_HELPERS);
-        for (int i = 1; i < PEERS; i++) {
-            bool asked = false;
-            for (unsigned k = 0; k < count; k++) {
-                asked = asked || helper[k] == f->peer[i];
-            }
-            other = asked ? other : f->peer[i];
-        }
-        assert_true(other != COVEY_NOBODY && other != f->peer[0]);
-        covey__membership_ack(&f->m, other, seq, now_ms + 300, &f->out);
-        covey__membership_ack(&f->m, f->peer[0], seq, now_ms + 300, &f->out);
-        for (uint32_t guess = before - 64; guess != before + 64; guess++) {
-            covey__membership_ack(&f->m, helper[0], guess, now_ms + 300, &f->out);
-            covey__membership_ack(&f->m, f->peer[0], guess, now_ms + 300, &f->out);
-        }
+        assert_int_equal(asked_helpers(f, now_ms, helper, &asked), COVEY_PROBE_HELPERS);
+        assert_memory_not_equal(asked.challenge, before.challenge, sizeof(asked.challenge));
+        lie(f, helper, &before, &asked, now_ms + 300);
         assert_true(is_probed(f, f->peer[0]));
-        covey__membership_ack(&f->m, helper[0], seq, now_ms + 300, &f->out);
+        prove(f, 0, &asked, proof);
+        acknowledge(f, helper[round % COVEY_PROBE_HELPERS], asked.seq, now_ms + 300, proof);
         assert_false(is_probed(f, f->peer[0]));
-        before = seq;
+        before = asked;
     }
+}
+
+/* A helper carries the challenge there and the answer back; who was asked proves it to whose it is,
+ * and to nobody that it does not know. */
+static void test_helpers_carry_proof(void **state)
+{
+    struct fixture *f = *state;
+    const uint8_t challenge[COVEY_CHALLENGE_BYTES] = {7};
+    uint8_t proof[COVEY_MAC_BYTES], other[COVEY_MAC_BYTES];
+    struct covey_gossip_message ask = {.type = COVEY_GOSSIP_PING_REQ,
+                                       .seq = 5,
+                                       .node = f->id[0]->cert.node,
+                                       .challenge = covey_bytes_of(challenge, sizeof(challenge))};
+    f->out.sends = 0;
+    covey__membership_ping_req(&f->m, f->peer[1], &ask, 1000, &f->out);
+    assert_int_equal(f->out.sends, 1);
+    const struct covey__swim_send *ping = &f->out.send[0];
+    assert_true(ping->type == COVEY_GOSSIP_PING && ping->to == f->peer[0]);
+    assert_int_equal(ping->origin, f->peer[1]);
+    assert_true(covey_bytes_equal(ping->challenge, ask.challenge));
+    acknowledge(f, f->peer[0], ping->seq, 1010, challenge);
+    assert_int_equal(f->out.sends, 2);
+    const struct covey__swim_send *ack = &f->out.send[1];
+    assert_true(ack->type == COVEY_GOSSIP_ACK && ack->to == f->peer[1] && ack->seq == 5);
+    assert_int_equal(ack->proof.len, COVEY_MAC_BYTES);
+    assert_memory_equal(ack->proof.ptr, challenge, COVEY_MAC_BYTES);
+
+    struct covey_gossip_message of_me = {
+        .type = COVEY_GOSSIP_PING, .origin = f->id[1]->cert.node, .challenge = ask.challenge};
+    struct covey_gossip_session session;
+    assert_int_equal(covey_gossip_session_init(&session, f->id[1], &f->id[PEERS]->cert), COVEY_OK);
+    covey_gossip_proof(other, &session, false, challenge);
+    covey_gossip_session_done(&session);
+    assert_true(covey__membership_prove(&f->m, &of_me, proof));
+    assert_memory_equal(proof, other, sizeof(proof));
+    of_me.origin = f->id[PEERS]->cert.node;
+    assert_false(covey__membership_prove(&f->m, &of_me, proof));
+    of_me.origin.bytes[0] ^= 1;
+    assert_false(covey__membership_prove(&f->m, &of_me, proof));
+    of_me = (struct covey_gossip_message){.type = COVEY_GOSSIP_PING, .origin = f->id[1]->cert.node};
+    assert_false(covey__membership_prove(&f->m, &of_me, proof)); /* an older helper's */
 }
 
 /* Who asks for ping after ping of others is given some a second, and leaves some to those who ask
@@ -279,13 +356,14 @@ static void test_relays_are_shared(void **state)
     enum { TIMES = 200, LONG_MS = 1000 };
     struct fixture *f = *state;
     f->out.sends = 0;
-    for (uint32_t i = 0; i < TIMES; i++) {
-        covey__membership_ping_req(&f->m, f->peer[1], i, f->peer[0], 1000, &f->out);
+    struct covey_gossip_message ask = {.type = COVEY_GOSSIP_PING_REQ, .node = f->id[0]->cert.node};
+    for (ask.seq = 0; ask.seq < TIMES; ask.seq++) {
+        covey__membership_ping_req(&f->m, f->peer[1], &ask, 1000, &f->out);
     }
     assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX);
-    covey__membership_ping_req(&f->m, f->peer[2], 7, f->peer[0], 1000, &f->out);
+    covey__membership_ping_req(&f->m, f->peer[2], &ask, 1000, &f->out);
     assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX + 1);
-    covey__membership_ping_req(&f->m, f->peer[1], 7, f->peer[0], 1000 + LONG_MS, &f->out);
+    covey__membership_ping_req(&f->m, f->peer[1], &ask, 1000 + LONG_MS, &f->out);
     assert_int_equal(f->out.sends, COVEY_RELAYS_ORIGIN_MAX + 2);
 }
 
@@ -316,7 +394,8 @@ int main(void)
         WITH(test_gap_buries_nobody),
         WITH(test_probe_of_lost_channel),
         WITH(test_answers),
-        WITH(test_only_the_asked_answer),
+        WITH(test_helpers_show_proof),
+        WITH(test_helpers_carry_proof),
         WITH(test_relays_are_shared),
         WITH(test_leave),
     };

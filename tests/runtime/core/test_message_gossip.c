@@ -9,6 +9,7 @@
 #include "covey/message_gossip.h"
 
 static const uint8_t signature[COVEY_STATEMENT_SIGNATURE] = {9, 8, 7};
+static const uint8_t drawn[COVEY_CHALLENGE_BYTES] = {6, 5}, made[COVEY_CHALLENGE_BYTES] = {4, 3};
 
 static size_t encoded(const struct covey_gossip_message *m, uint8_t *out, size_t cap)
 {
@@ -28,6 +29,9 @@ static void test_messages_round_trip(void **state)
             type == COVEY_GOSSIP_PING || type == COVEY_GOSSIP_ACK || type == COVEY_GOSSIP_PING_REQ;
         m.seq = numbered ? 0xfedcba98U : 0;
         m.node.bytes[3] = type == COVEY_GOSSIP_PING || type == COVEY_GOSSIP_PING_REQ ? 5 : 0;
+        m.origin.bytes[4] = type == COVEY_GOSSIP_PING ? 6 : 0;
+        m.challenge = covey_bytes_of(drawn, m.node.bytes[3] != 0 ? sizeof(drawn) : 0);
+        m.proof = covey_bytes_of(made, type == COVEY_GOSSIP_ACK ? sizeof(made) : 0);
         m.cert = covey_bytes_of("cert", type == COVEY_GOSSIP_CERT ? 4 : 0);
         m.digests = type == COVEY_GOSSIP_CERT_ASK ? 2 : 0;
         m.digest[1].bytes[31] = 1;
@@ -39,6 +43,9 @@ static void test_messages_round_trip(void **state)
         assert_int_equal(back.type, type);
         assert_int_equal(back.seq, m.seq);
         assert_true(covey_node_id_equal(&back.node, &m.node));
+        assert_true(covey_node_id_equal(&back.origin, &m.origin));
+        assert_true(covey_bytes_equal(back.challenge, m.challenge));
+        assert_true(covey_bytes_equal(back.proof, m.proof));
         assert_true(covey_bytes_equal(back.cert, m.cert));
         assert_int_equal(back.digests, m.digests);
         assert_int_equal(back.statements, 1);
@@ -71,6 +78,37 @@ static void test_keys_and_types_are_checked(void **state)
                      COVEY_ERR_MALFORMED);
     assert_int_equal(covey_gossip_decode(covey_bytes_of(unknown, sizeof(unknown)), &back),
                      COVEY_ERR_UNSUPPORTED);
+}
+
+/* A challenge and a proof are whole or not there, and a ping says whose challenge it brings: no
+ * reader sees half of one. Without them a message is as older nodes write it. */
+static void test_challenges_are_whole(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {1, 8, COVEY_CHALLENGE_BYTES - 1};
+    static const enum covey_gossip_type types[] = {COVEY_GOSSIP_PING, COVEY_GOSSIP_PING_REQ,
+                                                   COVEY_GOSSIP_ACK};
+    struct covey_gossip_message back;
+    uint8_t out[128];
+    for (unsigned type = 0; type < 3; type++) {
+        struct covey_gossip_message m = {.type = types[type], .seq = 300};
+        size_t bare = encoded(&m, out, sizeof(out));
+        assert_int_equal(covey_gossip_decode(covey_bytes_of(out, bare), &back), COVEY_OK);
+        assert_true(back.challenge.len == 0 && back.proof.len == 0);
+        for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+            m.challenge = covey_bytes_of(drawn, lens[i]);
+            m.proof = m.challenge;
+            size_t len = encoded(&m, out, sizeof(out));
+            assert_true(len > bare);
+            assert_int_equal(covey_gossip_decode(covey_bytes_of(out, len), &back),
+                             COVEY_ERR_MALFORMED);
+        }
+    }
+    struct covey_gossip_message asked = {.type = COVEY_GOSSIP_PING_REQ,
+                                         .challenge = covey_bytes_of(drawn, sizeof(drawn))};
+    size_t len = encoded(&asked, out, sizeof(out));
+    out[2] = COVEY_GOSSIP_PING; /* the same keys: a challenge, and nobody's */
+    assert_int_equal(covey_gossip_decode(covey_bytes_of(out, len), &back), COVEY_ERR_MALFORMED);
 }
 
 /* A signature of another length is refused, a kind that is not known is left out. */
@@ -162,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_messages_round_trip),
         cmocka_unit_test(test_cut_messages_are_refused),
         cmocka_unit_test(test_keys_and_types_are_checked),
+        cmocka_unit_test(test_challenges_are_whole),
         cmocka_unit_test(test_statements_are_checked),
         cmocka_unit_test(test_largest_record),
         cmocka_unit_test(test_accusation_and_claim),
