@@ -94,6 +94,27 @@ static covey_err check_plan(const struct covey_plan *plan, const struct covey_no
     return COVEY_ERR_DENIED;
 }
 
+static void forget(struct covey_tiles *tiles, struct covey__tiles_plan *plan)
+{
+    for (unsigned i = 0; i < tiles->jobs; i++) {
+        struct covey__tiles_job *job = &tiles->job[i];
+        if (covey__tiles_live(job) && job->plan == plan) {
+            covey__tiles_drop(job);
+        }
+    }
+    drop_early(tiles, &plan->fence, NULL);
+    plan->used = false;
+}
+
+/* Another has the name of this owner's session, and had it first. */
+static bool is_usurped(const struct covey__tiles_plan *plan, const struct covey_node_id *owner,
+                       const struct covey_fence *fence)
+{
+    return plan->used && covey__fence_session(&plan->fence, fence) &&
+           !covey_node_id_equal(&plan->owner, owner) &&
+           covey_session_id_is_of(&fence->session, owner);
+}
+
 covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node_id *owner,
                               const struct covey_fence *fence, struct covey_bytes bytes,
                               struct covey__given_plan *out)
@@ -102,6 +123,9 @@ covey_err covey__tiles_assign(struct covey_tiles *tiles, const struct covey_node
     unsigned kept = 0, of_owner = 0;
     for (unsigned i = 0; i <= COVEY__TILES_PLANS; i++) {
         struct covey__tiles_plan *plan = &tiles->plan[i];
+        if (is_usurped(plan, owner, fence)) {
+            forget(tiles, plan);
+        }
         if (!plan->used) {
             vacant = plan;
             continue;
@@ -144,18 +168,6 @@ void covey__tiles_ready(struct covey_tiles *tiles, const struct covey_node_id *o
     if (plan != NULL) {
         plan->ready = true;
     }
-}
-
-static void forget(struct covey_tiles *tiles, struct covey__tiles_plan *plan)
-{
-    for (unsigned i = 0; i < tiles->jobs; i++) {
-        struct covey__tiles_job *job = &tiles->job[i];
-        if (covey__tiles_live(job) && job->plan == plan) {
-            covey__tiles_drop(job);
-        }
-    }
-    drop_early(tiles, &plan->fence, NULL);
-    plan->used = false;
 }
 
 void covey__tiles_forget(struct covey_tiles *tiles, const struct covey_node_id *owner,

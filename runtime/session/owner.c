@@ -286,6 +286,7 @@ static struct covey_session *session_for(struct covey_owner *o, const struct cov
         .used_ms = covey_loop_now_ms(o->services->loop),
     };
     covey_random(s->fence.session.bytes, sizeof(s->fence.session.bytes));
+    covey_session_id_own(&s->fence.session, &o->self);
     s->fence.epoch = o->epoch;
     covey__pool_submit(o->services->background, &s->load);
     return s;

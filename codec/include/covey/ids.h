@@ -24,7 +24,8 @@ struct covey_digest {
     uint8_t bytes[32];
 };
 
-/* Chosen at random by the session's owner. */
+/* Chosen at random by the session's owner; of one that computes requests, which nobody else ever
+ * owns, the second half is the first one of the owner's id. */
 struct covey_session_id {
     uint8_t bytes[16];
 };
@@ -67,6 +68,21 @@ static inline bool covey_session_id_equal(const struct covey_session_id *a,
                                           const struct covey_session_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+/* Of two who say that a session is theirs, it is that one's. */
+static inline bool covey_session_id_is_of(const struct covey_session_id *id,
+                                          const struct covey_node_id *owner)
+{
+    size_t half = sizeof(id->bytes) / 2;
+    return memcmp(id->bytes + half, owner->bytes, half) == 0;
+}
+
+static inline void covey_session_id_own(struct covey_session_id *id,
+                                         const struct covey_node_id *owner)
+{
+    size_t half = sizeof(id->bytes) / 2;
+    memcpy(id->bytes + half, owner->bytes, half);
 }
 
 static inline bool covey_addr_equal(const struct covey_addr *a, const struct covey_addr *b)

@@ -3,9 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "tiles_world.h"
+
+#include "plan_codec.h"
+#include "worker_tiles.h"
 
 /* Whatever the order in which STARTs, pieces and results come, each request's rows come to the
  * owner once, all of them, and every body is given back. */
@@ -188,6 +192,41 @@ static unsigned find_start(const struct world *w, unsigned to)
     return at;
 }
 
+/* A session is of the owner that its name names: one who took the name before loses it to that one,
+ * and does not get it again. A name that names neither is of whom had it first. */
+static void test_a_session_is_of_whom_it_names(void **state)
+{
+    (void)state;
+    static uint8_t bytes[COVEY__PLAN_MAX];
+    struct world *w = world_new(1);
+    struct covey_node_id self = id_of(1), owner = id_of(2), usurper = id_of(3);
+    struct covey_tiles *tiles = malloc(covey__tiles_size());
+    struct covey__given_plan given;
+    size_t len = 0;
+    assert_non_null(tiles);
+    assert_int_equal(covey__plan_encode(&w->plan, (struct covey_buf){bytes, sizeof(bytes)}, &len),
+                     COVEY_OK);
+    struct covey_bytes plan = covey_bytes_of(bytes, len);
+    for (unsigned named = 0; named < 2; named++) {
+        struct covey_fence fence = {{{9}}, 1, 1}, later = {{{9}}, 1, 2};
+        if (named == 1) {
+            covey_session_id_own(&fence.session, &owner);
+            covey_session_id_own(&later.session, &owner);
+        }
+        covey__tiles_init(tiles, &self);
+        assert_int_equal(covey__tiles_assign(tiles, &usurper, &fence, plan, &given), COVEY_OK);
+        assert_int_equal(covey__tiles_assign(tiles, &usurper, &later, plan, &given), COVEY_OK);
+        assert_int_equal(covey__tiles_assign(tiles, &owner, &fence, plan, &given),
+                         named == 1 ? COVEY_OK : COVEY_ERR_DENIED);
+        assert_int_equal(covey__tiles_assign(tiles, &usurper, &fence, plan, &given),
+                         named == 1 ? COVEY_ERR_DENIED : COVEY_OK);
+        assert_int_equal(covey__tiles_assign(tiles, &usurper, &later, plan, &given),
+                         named == 1 ? COVEY_ERR_DENIED : COVEY_OK);
+    }
+    free(tiles);
+    world_free(w);
+}
+
 /* One owner can have so many jobs at once; more are told that they cannot begin. */
 static void test_jobs_of_an_owner_are_bounded(void **state)
 {
@@ -342,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_jobs_end_when_nobody_wants_them),
         cmocka_unit_test(test_hostile_pieces_are_refused),
         cmocka_unit_test(test_early_pieces_are_bounded),
+        cmocka_unit_test(test_a_session_is_of_whom_it_names),
         cmocka_unit_test(test_jobs_of_an_owner_are_bounded),
         cmocka_unit_test(test_failures_name_oneself),
         cmocka_unit_test(test_failures_name_their_cause),

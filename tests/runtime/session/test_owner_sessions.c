@@ -109,6 +109,7 @@ static void test_sessions_make_room_while_plans_are_made(void **state)
         owner_pass(WAIT_MS);
         owner_compute_for(5);
         session[i] = owner_world.session;
+        assert_true(covey_session_id_is_of(&session[i].session, &owner_world.owner->self));
     }
     for (unsigned i = 0; i < COVEY_SESSIONS_MAX; i++) {
         struct covey_action action = {COVEY_ACTION_PREPARE, .fence = session[i], .plan = &alone};
