@@ -255,7 +255,7 @@ covey_err covey__job_peer(struct covey_job *job, const struct covey_job_view *vi
             covey__session_peer(job, index);
         } else {
             job->peer[index].avoid_ms = 0;
-            covey__refuse_forget(job, peer);
+            covey__refuse_forget(&turn, index);
         }
     }
     pump(&turn);

@@ -2,9 +2,29 @@
 #include "job_state.h"
 #include "plan_move.h"
 
+enum {
+    /* Of one device, for all sessions, at once; then one in a while. */
+    ANEW_BURST = 64,
+    ANEW_EVERY_MS = 2000,
+};
+
 /* A holder that refuses its part says how much of the session it has room for. The session plans
  * anew with that, and not with more before something may have changed: the device's record, its
  * channel, this owner's other sessions, or simply time. */
+
+/* From when on there may be one more new plan for this device's sake: refusals that name less each
+ * time, or channels that come and go, must not keep an owner planning. */
+static uint64_t anew_ms(struct covey__turn *turn, uint16_t peer)
+{
+    uint64_t *paid_ms = &turn->job->peer[peer].anew_ms;
+    uint64_t since_ms = *paid_ms > turn->now_ms ? *paid_ms : turn->now_ms;
+    uint64_t burst_ms = (uint64_t)ANEW_BURST * ANEW_EVERY_MS;
+    if (since_ms - turn->now_ms > burst_ms) {
+        return since_ms - burst_ms;
+    }
+    *paid_ms = since_ms + ANEW_EVERY_MS;
+    return turn->now_ms;
+}
 
 static struct covey__bound *find(struct covey__session *session, const struct covey_node_id *id)
 {
@@ -129,7 +149,7 @@ void covey__refuse_take(struct covey__turn *turn, const struct covey_incoming *i
         turn->job->peer[peer].avoid_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
     }
     /* Others may be about to refuse theirs. */
-    uint64_t soon_ms = turn->now_ms + COVEY__JOB_DEBOUNCE_MS;
+    uint64_t soon_ms = anew_ms(turn, peer) + COVEY__JOB_DEBOUNCE_MS;
     session->replan_ms = soon_ms < session->replan_ms ? soon_ms : session->replan_ms;
 }
 
@@ -166,13 +186,15 @@ void covey__refuse_watch(struct covey__turn *turn, struct covey__session *sessio
     }
 }
 
-void covey__refuse_forget(struct covey_job *job, const struct covey_node_id *device)
+void covey__refuse_forget(struct covey__turn *turn, uint16_t peer)
 {
-    for (unsigned i = 0; i < job->session_end; i++) {
-        struct covey__session *session = &job->session[i];
+    const struct covey_node_id *device = &turn->job->peer[peer].id;
+    for (unsigned i = 0; i < turn->job->session_end; i++) {
+        struct covey__session *session = &turn->job->session[i];
         struct covey__bound *bound = session->used ? find(session, device) : NULL;
-        if (bound != NULL) {
-            bound->until_ms = 0;
+        uint64_t at_ms = bound != NULL ? anew_ms(turn, peer) : 0;
+        if (bound != NULL && at_ms < bound->until_ms) {
+            bound->until_ms = at_ms;
         }
     }
 }

@@ -67,6 +67,7 @@ struct covey__job_peer_entry {
     uint64_t tile_avoid_ms;  /* gets no strip before */
     uint64_t relay_avoid_ms; /* gives nobody pieces of inputs before */
     uint64_t relay_late_ms;  /* its piece was late last, though it had answered */
+    uint64_t anew_ms;        /* until then its share of new plans is used up, less the burst */
     uint8_t stalls;          /* strips that held others up, one after another */
     bool lied;               /* gets no more work, whatever happens */
 };
@@ -385,7 +386,7 @@ bool covey__refuse_holds(const struct covey__version *version);
 /* A new plan is due when a bound's time is over. */
 void covey__refuse_watch(struct covey__turn *turn, struct covey__session *session);
 /* The device may be another than before: no session's bound of it counts any more. */
-void covey__refuse_forget(struct covey_job *job, const struct covey_node_id *device);
+void covey__refuse_forget(struct covey__turn *turn, uint16_t peer);
 /* A session of this owner has ended, and devices have more room for the others. */
 void covey__refuse_try_again(struct covey__turn *turn);
 

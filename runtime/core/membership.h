@@ -71,6 +71,7 @@ struct covey__member_cold {
     uint64_t paid_ms;    /* until then its share of checked signatures is used up, less the burst */
     uint64_t refuted_ms; /* until then suspicions of it that were refuted tell against it */
     uint64_t placed_ms;  /* until then its share of plans is used up, less the burst */
+    uint64_t changed_ms; /* the same of changes of it that plans are made anew for */
     uint64_t dial_ms;    /* next dial while it has no channel */
     uint32_t dials;
     uint64_t stalled_ms; /* its channel was seen to stand still then; 0: was not */

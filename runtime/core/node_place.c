@@ -6,6 +6,7 @@ enum {
     WEIGHT_MAX = 20000,
     BURST_MS = 4000, /* an owner of many sessions plans them all when a device is lost */
     ANSWER_MS = 200, /* then the owner has begun to plan itself */
+    OWNER_PLACES_MAX = COVEY__NODE_PLACES / 2, /* of one owner: others ask too */
 };
 
 /* A plan takes its time by the layers and by the devices squared, and plans are made one after the
@@ -23,7 +24,7 @@ static bool may_place(struct covey_node *node, uint16_t from,
     if (weight > WEIGHT_MAX || since_ms - node->now_ms > BURST_MS) {
         return false;
     }
-    *paid_ms = since_ms + weight / WEIGHT_PER_MS;
+    *paid_ms = since_ms + weight / WEIGHT_PER_MS + 1; /* the least of them takes some, too */
     return true;
 }
 
@@ -43,7 +44,6 @@ static void set_devices(const struct covey_node *node, const struct covey_node_i
     }
 }
 
-/* One that is being made, or with 0 a free one; NULL: there is none. */
 static struct covey__node_place *find(struct covey_node *node, uint32_t work)
 {
     for (unsigned i = 0; i < COVEY__NODE_PLACES; i++) {
@@ -54,18 +54,28 @@ static struct covey__node_place *find(struct covey_node *node, uint32_t work)
     return NULL;
 }
 
+/* A free place; NULL: there is none for this owner. */
+static struct covey__node_place *vacant(struct covey_node *node, const struct covey_node_id *owner)
+{
+    unsigned of_owner = 0;
+    for (unsigned i = 0; i < COVEY__NODE_PLACES; i++) {
+        of_owner += node->place[i].work != 0 && covey_node_id_equal(&node->place[i].owner, owner);
+    }
+    return of_owner < OWNER_PLACES_MAX ? find(node, 0) : NULL;
+}
+
 covey_err covey__node_place(struct covey_node *node, uint16_t from,
                             const struct covey_work_place *asked)
 {
     struct covey_plan_request *request = &node->place_request;
-    struct covey__node_place *place = find(node, 0);
+    const struct covey_node_id *owner = &node->members.hot[from].id;
+    struct covey__node_place *place = vacant(node, owner);
     if (!covey__election_leads(&node->election) || place == NULL ||
         covey__plan_request_decode(asked->payload, &node->place_held, request) != COVEY_OK) {
         node->dropped++;
         return COVEY_OK; /* the owner plans itself when no answer comes */
     }
     covey__node_view(node);
-    const struct covey_node_id *owner = &node->members.hot[from].id;
     set_devices(node, owner, request);
     struct covey_action *action =
         may_place(node, from, request) ? covey__update_add(node->out, COVEY_ACTION_PLAN) : NULL;
@@ -85,7 +95,7 @@ covey_err covey__node_place(struct covey_node *node, uint16_t from,
 
 covey_err covey__node_placed(struct covey_node *node, const struct covey_event *event)
 {
-    struct covey__node_place *place = find(node, event->work);
+    struct covey__node_place *place = event->work != 0 ? find(node, event->work) : NULL;
     if (place == NULL) {
         return COVEY_ERR_NOT_FOUND;
     }

@@ -81,6 +81,7 @@ struct covey_node {
     struct covey_puller *puller;
     struct covey_job_view view;
     bool view_stale;
+    uint64_t view_ms;    /* then a device is looked at anew whose record changes very often */
     uint32_t place_work; /* the last number given */
     struct covey__node_place place[COVEY__NODE_PLACES];
     struct covey_plan_request place_request; /* scratch: too large for the stack of a small board */

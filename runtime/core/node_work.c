@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_state.h"
 
+enum {
+    /* For each change of a device plans are made anew, by all owners: it has so many at once, then
+     * one in a while. */
+    CHANGES_BURST = 32,
+    CHANGE_EVERY_MS = 2000,
+};
+
 static void release(struct covey_node *node, covey_handle body)
 {
     if (body != 0) {
@@ -18,19 +25,15 @@ static bool is_device(const struct covey_node *node, uint16_t index)
            node->members.cold[index].cert.trust == COVEY_TRUST_FULL;
 }
 
-/* Sorted by id; the list is short. False when it is full: oneself, put in first, stays. */
-static bool insert_device(struct covey_plan_device *list, uint8_t *count,
+/* Sorted by id; the list is short. */
+static void insert_device(struct covey_plan_device *list, uint8_t *count,
                           const struct covey_plan_device *device)
 {
-    if (*count == COVEY_PLAN_DEVICES_MAX) {
-        return false;
-    }
     unsigned at = (*count)++;
     for (; at > 0 && covey_node_id_compare(&list[at - 1].id, &device->id) > 0; at--) {
-        list[at] = list[at - 1];
+        memcpy(&list[at], &list[at - 1], sizeof(list[at]));
     }
-    list[at] = *device;
-    return true;
+    memcpy(&list[at], device, sizeof(list[at]));
 }
 
 uint64_t covey__node_slices_bytes(const struct covey_node *node, uint16_t index, bool owner)
@@ -40,25 +43,68 @@ uint64_t covey__node_slices_bytes(const struct covey_node *node, uint16_t index,
     return small && !owner ? record->store_bytes : record->memory_bytes;
 }
 
-static uint8_t devices_of(const struct covey_node *node, struct covey_plan_device *list)
+/* As plans know it; NULL: they do not. */
+static const struct covey_plan_device *viewed(const struct covey_job_view *view,
+                                              const struct covey_node_id *id)
+{
+    for (unsigned i = 0; i < view->devices; i++) {
+        if (covey_node_id_equal(&view->device[i].id, id)) {
+            return &view->device[i];
+        }
+    }
+    return NULL;
+}
+
+/* One that comes, goes and changes without end must not have all others plan without end. That it
+ * is gone counts at once; what else it says, when its time has come. */
+static bool may_change(struct covey_node *node, uint16_t index)
+{
+    uint64_t *changed_ms = &node->members.cold[index].changed_ms;
+    uint64_t since_ms = *changed_ms > node->now_ms ? *changed_ms : node->now_ms;
+    uint64_t burst_ms = (uint64_t)CHANGES_BURST * CHANGE_EVERY_MS;
+    if (index != COVEY_SELF && since_ms - node->now_ms > burst_ms) {
+        uint64_t again_ms = since_ms - burst_ms;
+        node->view_ms = again_ms < node->view_ms ? again_ms : node->view_ms;
+        return false;
+    }
+    *changed_ms = since_ms + CHANGE_EVERY_MS;
+    return true;
+}
+
+/* Compared as a whole: what lies between its fields is zero. */
+static void describe(const struct covey_node *node, uint16_t index, struct covey_plan_device *out)
+{
+    const struct covey_rates *rates = &node->members.cold[index].record.rates;
+    memset(out, 0, sizeof(*out));
+    out->id = node->members.hot[index].id;
+    out->mflops = rates->mflops;
+    out->stream_mbytes = rates->stream_mbytes;
+    out->link_mbytes = rates->link_mbytes;
+    out->message_us = rates->message_us;
+    out->body_mbytes = rates->body_mbytes;
+    out->round_us = rates->round_us;
+    out->owner = index == COVEY_SELF;
+    out->memory_bytes = covey__node_slices_bytes(node, index, out->owner);
+}
+
+static uint8_t devices_of(struct covey_node *node, struct covey_plan_device *list)
 {
     uint8_t count = 0;
-    for (uint16_t i = 0; i < node->members.used; i++) {
-        const struct covey__member_cold *cold = &node->members.cold[i];
-        const struct covey_rates *rates = &cold->record.rates;
-        struct covey_plan_device device = {.id = node->members.hot[i].id,
-                                           .mflops = rates->mflops,
-                                           .stream_mbytes = rates->stream_mbytes,
-                                           .link_mbytes = rates->link_mbytes,
-                                           .message_us = rates->message_us,
-                                           .body_mbytes = rates->body_mbytes,
-                                           .round_us = rates->round_us,
-                                           .memory_bytes =
-                                               covey__node_slices_bytes(node, i, i == COVEY_SELF),
-                                           .owner = i == COVEY_SELF};
-        if ((i == COVEY_SELF || is_device(node, i)) && !insert_device(list, &count, &device)) {
-            break;
+    for (uint16_t i = 0; i < node->members.used && count < COVEY_PLAN_DEVICES_MAX; i++) {
+        struct covey_plan_device device;
+        if (i != COVEY_SELF && !is_device(node, i)) {
+            continue;
         }
+        describe(node, i, &device);
+        const struct covey_plan_device *before = viewed(&node->view, &device.id);
+        bool same = before != NULL && memcmp(before, &device, sizeof(device)) == 0;
+        if (!same && !may_change(node, i)) {
+            if (before == NULL) {
+                continue;
+            }
+            memcpy(&device, before, sizeof(device));
+        }
+        insert_device(list, &count, &device);
     }
     return count;
 }
@@ -71,9 +117,10 @@ void covey__node_view(struct covey_node *node)
     view->has_coordinator = node->election.has;
     view->coordinator = node->election.coordinator;
     view->term = node->election.term;
-    if (!node->view_stale) {
+    if (!node->view_stale && node->now_ms < node->view_ms) {
         return;
     }
+    node->view_ms = UINT64_MAX;
     struct covey_plan_device list[COVEY_PLAN_DEVICES_MAX];
     memset(list, 0, sizeof(list));
     uint8_t count = devices_of(node, list);

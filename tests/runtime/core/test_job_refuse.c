@@ -271,6 +271,35 @@ static void test_the_same_again_is_nothing(void **state)
     world_free(w);
 }
 
+/* Nor is an owner kept planning by one that has less room each time, or whose channel is new each
+ * time: some plans at once, then one in a while, and in the end it is planned with what it said. */
+static void test_refusals_do_not_plan_without_end(void **state)
+{
+    enum { TIMES = 400, MOST = 64 + TIMES * SOON_MS / 2000 + 4 };
+    (void)state;
+    for (unsigned flaps = 0; flaps < 2; flaps++) {
+        struct world *w = world_new(4, 1);
+        struct covey_work_message m = {.type = COVEY_WORK_REFUSE};
+        open_session(w);
+        unsigned before = w->plans + w->places;
+        for (unsigned i = 1; i <= TIMES; i++) {
+            m.refuse = (struct covey_work_refuse){session, flaps == 1 ? 0 : 1000000 - i};
+            tell(w, 2, &m, 0, 0);
+            if (flaps == 1) {
+                set_peer(w, 2, COVEY_PEER_NO_CHANNEL);
+                set_peer(w, 2, COVEY_PEER_UP);
+            }
+            pass(w, SOON_MS);
+        }
+        assert_in_range(w->plans + w->places - before, 32, MOST);
+        m.refuse.room_bytes = 0;
+        tell(w, 2, &m, 0, 0);
+        pass(w, 5000);
+        assert_int_equal(given_bytes(w, 2), 0);
+        world_free(w);
+    }
+}
+
 /* Only who was asked for something can refuse it, and none can for another. */
 static void test_refusals_of_others_are_nothing(void **state)
 {
@@ -343,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_who_takes_nothing_is_left_alone),
         cmocka_unit_test(test_who_comes_back_with_less_room),
         cmocka_unit_test(test_the_same_again_is_nothing),
+        cmocka_unit_test(test_refusals_do_not_plan_without_end),
         cmocka_unit_test(test_refusals_of_others_are_nothing),
         cmocka_unit_test(test_the_owner_has_room_for_less),
         cmocka_unit_test(test_the_owner_has_room_for_nothing),

@@ -50,6 +50,7 @@ static void record(const struct node_world *w, unsigned by, uint64_t incarnation
     struct covey_record_body r = {.node = w->id[by]->cert.node,
                                   .incarnation = incarnation,
                                   .cert = w->id[by]->cert_digest,
+                                  .rates.mflops = (uint32_t)incarnation,
                                   .gossip_port = COPY_PORT,
                                   .channel_port = COPY_PORT + 1};
     size_t len = 0;
@@ -210,6 +211,58 @@ static void test_only_changes_are_told(void **state)
     assert_int_equal(world_count(w, COVEY_ACTION_MEMBER), 1);
 }
 
+/* As long as a change is paid with. */
+static void later(struct node_world *w)
+{
+    w->now_ms += 2000;
+    world_step(w, 0, (struct covey_event){.type = COVEY_EVENT_TICK});
+}
+
+/* What plans of node 0 know of node 1; NULL: they do not. */
+static const struct covey_plan_device *planned_with(const struct node_world *w)
+{
+    const struct covey_job_view *view = &w->node[0]->view;
+    for (unsigned i = 0; i < view->devices; i++) {
+        if (covey_node_id_equal(&view->device[i].id, &w->id[1]->cert.node)) {
+            return &view->device[i];
+        }
+    }
+    return NULL;
+}
+
+/* One that changes its record without end has nobody plan without end: some changes count at once,
+ * then one in a while, and what it said last in the end. That it is gone counts at once, and when
+ * it is back once its time has come. */
+static void test_changes_are_rationed(void **state)
+{
+    enum { TIMES = 200, MOST = 34 };
+    struct node_world *w = *state;
+    struct words words;
+    world_connect(w, 0, 1);
+    world_connect(w, 0, HOSTILE);
+    uint64_t last = incarnation_of(w, 0, 1);
+    uint64_t generation = w->node[0]->view.device_generation;
+    for (unsigned i = 0; i < TIMES; i++) {
+        record(w, 1, ++last, &words);
+        tell(w, 1, 0, &words);
+    }
+    assert_in_range(w->node[0]->view.device_generation - generation, 16, MOST);
+    assert_int_not_equal(planned_with(w)->mflops, (uint32_t)last);
+    later(w);
+    assert_int_equal(planned_with(w)->mflops, (uint32_t)last);
+    suspect(w, 1, last, &words);
+    tell(w, HOSTILE, 0, &words);
+    assert_null(planned_with(w));
+    record(w, 1, ++last, &words);
+    tell(w, 1, 0, &words);
+    assert_true(world_alive(w, 0, 1));
+    assert_null(planned_with(w));
+    later(w);
+    record(w, 1, ++last, &words); /* its answers to pings are carried by nobody */
+    tell(w, 1, 0, &words);
+    assert_non_null(planned_with(w));
+}
+
 /* The plan that node 0 wants made, if any, is there: what it has sent then. */
 static unsigned make_plan(struct node_world *w)
 {
@@ -281,6 +334,7 @@ int main(void)
         WITH(test_a_suspicion_ahead_of_time), WITH(test_two_boots_are_one_member),
         WITH(test_signatures_are_rationed),   WITH(test_replayed_hello),
         WITH(test_only_changes_are_told),     WITH(test_placements_are_rationed),
+        WITH(test_changes_are_rationed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
