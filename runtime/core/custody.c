@@ -73,10 +73,15 @@ void covey__custodians_add(struct covey_custodians *set, const struct covey_node
     set->id[at] = *id;
 }
 
+bool covey__custody_has(const struct covey__custody_session *s, const struct covey_node_id *id)
+{
+    return s->deed.version != 0 &&
+           (covey__custodians_have(&s->deed.set, id) || covey__custodians_have(&s->deed.next, id));
+}
+
 bool covey__custody_member(const struct covey_custody *c, const struct covey__custody_session *s)
 {
-    return s->deed.version != 0 && (covey__custodians_have(&s->deed.set, &c->self) ||
-                                    covey__custodians_have(&s->deed.next, &c->self));
+    return covey__custody_has(s, &c->self);
 }
 
 int covey__deed_compare(uint32_t a_epoch, uint64_t a_version, uint32_t b_epoch, uint64_t b_version)
@@ -228,13 +233,26 @@ covey_err covey__custody_event(struct covey_custody *c, const struct covey_custo
     return err;
 }
 
+/* Whether one more of this owner's may take a place. */
+static bool has_place(const struct covey_custody *c, const struct covey_node_id *owner)
+{
+    unsigned of_owner = 0;
+    for (unsigned i = 0; i < COVEY_TRAININGS_MAX; i++) {
+        const struct covey__custody_session *s = &c->session[i];
+        of_owner += s->role != COVEY__CUSTODY_FREE && !covey__custody_rests(s) &&
+                    covey_node_id_equal(&s->voted, owner);
+    }
+    return of_owner < COVEY__OWNER_SESSIONS_MAX;
+}
+
 /* Of a session that is not known here. */
 static void unknown(struct covey_custody *c, const struct covey_node_id *from,
                     const struct covey_custody_message *m)
 {
     struct covey_custody_message answer = {.type = COVEY_CUSTODY_ABSENT, .session = m->session};
     if (m->type == COVEY_CUSTODY_APPOINT) {
-        struct covey__custody_session *s = covey__custody_add(c, &m->session);
+        struct covey__custody_session *s =
+            has_place(c, from) ? covey__custody_add(c, &m->session) : NULL;
         if (s != NULL) {
             covey__custody_appoint(c, s, from, m);
             return;

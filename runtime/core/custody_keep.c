@@ -29,8 +29,14 @@ void covey__custody_enter(struct covey_custody *c, struct covey__custody_session
     s->has_target = false; /* told by the owner of an earlier epoch */
 }
 
+static bool is_owner(const struct covey__custody_session *s, const struct covey_node_id *id)
+{
+    return s->has_owner && covey_node_id_equal(&s->owner, id);
+}
+
 /* A word of whoever owns the session, who is told when it is not so any more. One who has stopped
- * needs no promise. */
+ * needs no promise. Within one, to another or to oneself as the owner, it is of a custodian: who is
+ * none and has become the owner since then says so again when it has ended. */
 static bool heed(struct covey_custody *c, struct covey__custody_session *s,
                  const struct covey_node_id *from, uint32_t epoch, bool runs)
 {
@@ -40,8 +46,10 @@ static bool heed(struct covey_custody *c, struct covey__custody_session *s,
         return false;
     }
     bool mine = epoch == s->epoch && s->role == COVEY__CUSTODY_OWNER;
-    bool others = epoch == s->epoch && s->has_owner && !covey_node_id_equal(&s->owner, from);
-    if (epoch == 0 || mine || others || !covey__custody_epoch_sane(s, epoch)) {
+    bool others = epoch == s->epoch && s->has_owner && !is_owner(s, from);
+    bool stranger = !is_owner(s, from) && !covey__custody_has(s, from);
+    if (epoch == 0 || mine || others || !covey__custody_epoch_sane(s, epoch) ||
+        (stranger && covey__custody_promised(c, s))) {
         return false; /* an epoch has one owner: no honest device says so */
     }
     if (epoch > s->epoch) {
@@ -205,6 +213,11 @@ void covey__custody_close(struct covey_custody *c, struct covey__custody_session
 {
     if (m->epoch < s->epoch || (m->epoch == s->epoch && s->role == COVEY__CUSTODY_OWNER)) {
         covey__custody_say(c, s, from, COVEY_CUSTODY_ABSENT);
+        return;
+    }
+    /* Its owner may end it; where none is heard of any more, a custodian who knows of the end. */
+    bool unowned = covey__custody_has(s, from) && !covey__custody_promised(c, s);
+    if (!is_owner(s, from) && !unowned) {
         return;
     }
     struct covey_custody_message answer = {.type = COVEY_CUSTODY_ABSENT, .session = s->id};

@@ -30,6 +30,8 @@ enum {
     COVEY__EPOCH_JUMP_MAX = 1 << 16, /* an epoch more than this above the own is no epoch */
     COVEY__KEEPERS_MAX = 4 * COVEY_CUSTODIANS_MAX,
     COVEY__REFUSALS_MAX = 8,
+    /* Of one owner, that do not rest: others must find room too. */
+    COVEY__OWNER_SESSIONS_MAX = COVEY_TRAININGS_MAX - 2,
 };
 
 enum covey__custody_role {
@@ -134,7 +136,9 @@ struct covey__custody_session *covey__custody_add(struct covey_custody *c,
                                                   const struct covey_session_id *id);
 bool covey__custodians_have(const struct covey_custodians *set, const struct covey_node_id *id);
 void covey__custodians_add(struct covey_custodians *set, const struct covey_node_id *id);
-/* Oneself is in a set of the deed. */
+/* It is in a set of the deed. */
+bool covey__custody_has(const struct covey__custody_session *s, const struct covey_node_id *id);
+/* Oneself is. */
 bool covey__custody_member(const struct covey_custody *c, const struct covey__custody_session *s);
 /* By (epoch, version), as memcmp() tells. */
 int covey__deed_compare(uint32_t a_epoch, uint64_t a_version, uint32_t b_epoch, uint64_t b_version);
@@ -168,6 +172,8 @@ void covey__custody_forget(struct covey__custody_session *s);
 
 /* custody_vote.c */
 bool covey__custody_epoch_sane(const struct covey__custody_session *s, uint32_t epoch);
+/* Nobody else can own it now: oneself does under a lease, or one was granted that may hold. */
+bool covey__custody_promised(const struct covey_custody *c, const struct covey__custody_session *s);
 void covey__custody_canvass(struct covey_custody *c, struct covey__custody_session *s,
                             const struct covey_node_id *from,
                             const struct covey_custody_message *m);

@@ -17,7 +17,7 @@ bool covey__custody_epoch_sane(const struct covey__custody_session *s, uint32_t 
            (s->epoch == 0 || epoch <= s->epoch || epoch - s->epoch <= COVEY__EPOCH_JUMP_MAX);
 }
 
-static bool promised(const struct covey_custody *c, const struct covey__custody_session *s)
+bool covey__custody_promised(const struct covey_custody *c, const struct covey__custody_session *s)
 {
     uint64_t until_ms = s->role == COVEY__CUSTODY_OWNER ? s->lease_ms : s->promise_ms;
     /* Not before session was told to stop, either. */
@@ -44,7 +44,7 @@ void covey__custody_canvass(struct covey_custody *c, struct covey__custody_sessi
     if (s->deed.version == 0 || !covey__custody_epoch_sane(s, m->epoch)) {
         return;
     }
-    if (promised(c, s) || !agrees(s, from, m)) {
+    if (covey__custody_promised(c, s) || !agrees(s, from, m)) {
         covey__custody_stranger(c, s, from);
         covey__custody_replaced(c, s, from, m);
         (void)covey__custody_send(c, from, &answer);
@@ -174,6 +174,9 @@ void covey__custody_vote(struct covey_custody *c, struct covey__custody_session 
 {
     enum covey__custody_role asking =
         m->binding ? COVEY__CUSTODY_CANDIDATE : COVEY__CUSTODY_POLLING;
+    if (!covey__custody_has(s, from)) {
+        return; /* nobody else was asked */
+    }
     if (m->agreed) {
         if (s->role != asking || m->epoch != s->epoch + (m->binding ? 0U : 1U)) {
             return;
@@ -198,8 +201,9 @@ void covey__custody_vote(struct covey_custody *c, struct covey__custody_session 
 void covey__custody_absent(struct covey_custody *c, struct covey__custody_session *s,
                            const struct covey_node_id *from, const struct covey_custody_message *m)
 {
-    /* Who was replaced while it was away may be in any epoch. */
-    bool stranger = s->role == COVEY__CUSTODY_OWNER && covey__custody_keeper(s, from) == NULL;
+    /* Who was replaced while it was away may be in any epoch, and who never kept it in none. */
+    bool stranger = s->role == COVEY__CUSTODY_OWNER ? covey__custody_keeper(s, from) == NULL
+                                                    : !covey__custody_has(s, from);
     if (m->epoch > s->epoch && covey__custody_epoch_sane(s, m->epoch) && !stranger) {
         covey__custody_enter(c, s, m->epoch, NULL);
         return;
@@ -213,7 +217,8 @@ void covey__custody_absent(struct covey_custody *c, struct covey__custody_sessio
             k->lost = true;
             k->version = k->granted = 0;
         }
-    } else if (s->role == COVEY__CUSTODY_POLLING || covey__custody_rests(s)) {
+    } else if (covey__custody_has(s, from) &&
+               (s->role == COVEY__CUSTODY_POLLING || covey__custody_rests(s))) {
         /* It has ended while this device was away. */
         note(s->absent, &s->absent_count, from);
         if (majorities(s, s->absent, s->absent_count)) {

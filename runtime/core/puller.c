@@ -96,13 +96,25 @@ static bool is_newest(struct covey_puller *puller, const struct covey_node_id *p
     return newest;
 }
 
+/* Whether one more of this owner's may take a place. */
+static bool has_place(const struct covey_puller *puller, const struct covey_node_id *owner)
+{
+    unsigned of_owner = 0;
+    for (unsigned i = 0; i < COVEY_TRAININGS_MAX; i++) {
+        of_owner += puller->session[i].state != COVEY__PULL_FREE &&
+                    covey_node_id_equal(&puller->session[i].owner, owner);
+    }
+    return of_owner < COVEY__PULLER_OWNER_SESSIONS;
+}
+
 static bool take_enlist(struct covey_puller *puller, const struct covey_node_id *peer,
                         const struct covey_train_message *message, struct covey_update *out)
 {
     struct covey__pull_session *session = NULL;
     if (is_newest(puller, peer, &message->fence)) {
         covey__pull_pump(puller, out); /* what it takes the place of goes first */
-        for (unsigned i = 0; session == NULL && i < COVEY_TRAININGS_MAX; i++) {
+        bool place = has_place(puller, peer);
+        for (unsigned i = 0; place && session == NULL && i < COVEY_TRAININGS_MAX; i++) {
             bool vacant = puller->session[i].state == COVEY__PULL_FREE;
             session = vacant ? &puller->session[i] : NULL;
         }

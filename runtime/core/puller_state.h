@@ -17,6 +17,8 @@ enum {
     /* More than an owner has under way: bodies of rounds that are over may still come. */
     COVEY__PULLER_ROUNDS = 2 * COVEY_ROUNDS_MAX,
     COVEY__PULLER_OVERS = 32, /* rounds that were over last */
+    /* Of one owner: others must find room too. */
+    COVEY__PULLER_OWNER_SESSIONS = COVEY_TRAININGS_MAX - 2,
 };
 
 enum covey__pull_state {

@@ -365,8 +365,8 @@ static void test_makes_room(void **state)
 {
     (void)state;
     struct bench *b = resting();
-    struct covey_node_id owner = id_of(2);
     for (uint8_t i = 0; i + 1 < COVEY_TRAININGS_MAX; i++) {
+        struct covey_node_id owner = id_of(2 + i % 2U);
         struct covey_custody_message m = appoint(1, 5, 20);
         m.session.bytes[0] = (uint8_t)(100 + i);
         assert_non_null(covey__custody_find(&b->machine, &(struct covey_session_id){{7}}));

@@ -402,6 +402,26 @@ static void test_bounds(void **state)
     world_free(w);
 }
 
+/* One owner with sessions without end leaves places for others. */
+static void test_one_owner_leaves_places(void **state)
+{
+    enum { MOST = COVEY_TRAININGS_MAX - 2 };
+    (void)state;
+    struct world *w = world_new();
+    for (unsigned i = 0; i < 2 * COVEY_TRAININGS_MAX; i++) {
+        struct covey_train_message m = {.type = COVEY_TRAIN_ENLIST, .fence = train_fence(i + 1, 3)};
+        say_as(w, OWNER, m, 0);
+    }
+    assert_int_equal(train_acted(w->seen, COVEY_ACTION_ENLISTED), MOST);
+    assert_int_equal(train_sent(w->seen, COVEY_TRAIN_PULL), 2 * COVEY_TRAININGS_MAX - MOST);
+    say_as(w, OTHER,
+           (struct covey_train_message){.type = COVEY_TRAIN_ENLIST,
+                                        .fence = train_fence(3 * COVEY_TRAININGS_MAX, 3)},
+           0);
+    assert_int_equal(train_acted(w->seen, COVEY_ACTION_ENLISTED), MOST + 1);
+    world_free(w);
+}
+
 /* Of other sessions, other epochs or other devices nothing is taken. */
 static void test_strangers(void **state)
 {
@@ -480,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_enlisted_again),
         cmocka_unit_test(test_higher_epoch_wins),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_one_owner_leaves_places),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_full_updates),
     };
