@@ -552,6 +552,9 @@ void covey__owner_tick(struct covey_owner *o)
         }
     }
     close_idle(o);
+    for (size_t i = 0; i < COVEY_SESSIONS_MAX; i++) {
+        covey__session_load_awaited(&o->session[i]);
+    }
 }
 
 void covey__owner_remove(struct covey_owner *o, const struct covey_digest *model)

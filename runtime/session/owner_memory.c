@@ -25,17 +25,32 @@ struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idl
 }
 
 /* What nobody has used for a while goes first; then the model is read layer by layer, which takes
- * little, but time; then goes whatever is idle. */
+ * little, but time; then goes whatever is idle. What is left then is at work, of others or its own,
+ * and may end while this waits for it. */
 bool covey__session_load_again(struct covey_session *s)
 {
+    const struct covey_services *services = s->owner->services;
     bool room = covey__owner_make_room(s->owner, s->apart ? 0 : COVEY_SESSION_RECENT_MS) != NULL;
-    if (!room && s->apart) {
-        s->load_err = COVEY_ERR_NOMEM;
-        return false;
+    if (room || !s->apart) {
+        s->apart = s->apart || !room;
+        covey__pool_submit(services->background, &s->load);
+        return true;
     }
-    s->apart = s->apart || !room;
-    covey__pool_submit(s->owner->services->background, &s->load);
-    return true;
+    uint64_t now_ms = covey_loop_now_ms(services->loop);
+    s->roomless_ms = s->roomless_ms == 0 ? now_ms : s->roomless_ms;
+    s->awaits_room = now_ms - s->roomless_ms < COVEY_SESSION_RECENT_MS &&
+                     atomic_load(&services->memory.used_bytes) > 0;
+    s->load_err = COVEY_ERR_NOMEM;
+    return s->awaits_room;
+}
+
+void covey__session_load_awaited(struct covey_session *s)
+{
+    if (s->awaits_room) {
+        s->awaits_room = false;
+        s->apart = false;
+        covey__pool_submit(s->owner->services->background, &s->load);
+    }
 }
 
 uint64_t covey__session_room(const struct covey_owner *o, const struct covey_coded *coded)

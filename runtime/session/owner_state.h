@@ -104,6 +104,8 @@ struct covey_session {
         struct covey_costs_waiter *next;
     } * costs_waiters;
     bool apart;                 /* loaded without the weights of layers that can be split */
+    bool awaits_room;           /* LOADING again at the next tick */
+    uint64_t roomless_ms;       /* since when its model found no memory; 0: it did not yet */
     uint64_t run_bytes;         /* of one run; for one there is memory as long as it is open */
     unsigned running;           /* requests that have a run */
     struct covey_run *free_run; /* one, kept for the next request */
@@ -170,8 +172,10 @@ static inline bool covey__session_is_idle(const struct covey_session *s)
 enum { COVEY_SESSION_RECENT_MS = 10000 };
 /* Closes the session that has been idle longest; NULL: none has for so long. */
 struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idle_ms);
-/* Its model had no room: whether it is loaded once more, now that there may be some. */
+/* Its model had no room: whether it is loaded once more, now that there may be some, or when what
+ * takes it may have ended, at a tick. */
 bool covey__session_load_again(struct covey_session *s);
+void covey__session_load_awaited(struct covey_session *s);
 /* What units of the owner's can have of the account, with those that there are. */
 uint64_t covey__session_room(const struct covey_owner *o, const struct covey_coded *coded);
 /* After its model is there, off the loop; BUSY: there is no memory for it. */

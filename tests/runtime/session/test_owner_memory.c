@@ -157,9 +157,9 @@ static void test_where_none_is_idle_a_model_stays_apart(void **state)
     owner_end();
 }
 
-/* Where there is no room even so, what is idle goes at once; and where nothing is, the request ends
- * with what it lacks, and leaves nothing behind. */
-static void test_no_room_at_all(void **state)
+/* Where there is no room even so, what is idle goes at once. What is not is waited for: the request
+ * that was asked for here is under way, and nothing has room beside it. */
+static uint32_t fill(void **state)
 {
     open_planned(state);
     leave(0);
@@ -168,10 +168,41 @@ static void test_no_room_at_all(void **state)
     assert_int_equal(owner_world.closed, 1);
     owner_pass(WAIT_MS);
     assert_true(owner_is_running());
-    uint64_t before = used();
     leave(0);
+    return other;
+}
+
+static void test_room_is_waited_for(void **state)
+{
+    uint32_t other = fill(state);
     uint32_t third = ask_other(9);
     load();
+    owner_pass(5000);
+    load();
+    assert_false(owner_world.asked[third].done);
+    owner_compute_for(0);
+    owner_assert_alone(other);
+    owner_pass(1000);
+    load();
+    owner_pass(WAIT_MS);
+    owner_compute_for(5);
+    owner_assert_alone(third);
+    assert_int_equal(owner_world.closed, 2);
+    owner_end();
+}
+
+/* Not for ever: then it ends with what it lacks, and leaves nothing behind. */
+static void test_no_room_at_all(void **state)
+{
+    uint32_t other = fill(state);
+    uint64_t before = used();
+    uint32_t third = ask_other(9);
+    load();
+    for (unsigned i = 0; i < COVEY_SESSION_RECENT_MS / 1000; i++) {
+        assert_false(owner_world.asked[third].done);
+        owner_pass(1000);
+        load();
+    }
     assert_int_equal(owner_world.asked[third].err, COVEY_ERR_NOMEM);
     assert_non_null(strstr(owner_world.asked[third].why, "--memory"));
     assert_int_equal(used(), before);
@@ -247,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_waiting_for_memory_has_an_end),
         cmocka_unit_test(test_idle_sessions_make_room),
         cmocka_unit_test(test_where_none_is_idle_a_model_stays_apart),
+        cmocka_unit_test(test_room_is_waited_for),
         cmocka_unit_test(test_no_room_at_all),
         cmocka_unit_test(test_an_idle_session_makes_room_for_its_plan),
         cmocka_unit_test(test_own_units_need_room),
