@@ -112,7 +112,8 @@ struct covey__version {
     uint8_t self; /* this node's place in the plan */
     uint16_t peer[COVEY_PLAN_DEVICES_MAX];
     enum covey__holder_state holder[COVEY_PLAN_DEVICES_MAX];
-    uint64_t retry_ms[COVEY_PLAN_DEVICES_MAX];
+    uint64_t retry_ms[COVEY_PLAN_DEVICES_MAX]; /* IDLE: not assigned to before */
+    uint64_t due_ms[COVEY_PLAN_DEVICES_MAX];   /* ASSIGNED: while ACTIVE not waited for after */
     uint8_t refusals[COVEY_PLAN_DEVICES_MAX];
     struct covey_plan plan;
 };
@@ -484,6 +485,9 @@ uint64_t covey__run_usual_ms(const struct covey__session *session,
 uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
                              const struct covey__request *request);
 
+/* How long a holder may take to get all that the plan gives it, beside requests. */
+uint64_t covey__assign_again_ms(const struct covey__session *session, const struct covey_plan *plan,
+                                unsigned device);
 /* How long holders may take to get what the plan gives them beyond the one before (NULL: none). */
 uint64_t covey__assign_ms(const struct covey__session *session, const struct covey_plan *plan,
                           const struct covey_plan *before);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "job_state.h"
+#include "plan_move.h"
 #include "plan_private.h"
 
 void covey__times_add(struct covey__times *times, uint64_t ms)
@@ -191,6 +192,15 @@ static uint64_t run_bytes(const struct covey__session *session, const struct cov
         bytes += needs ? weights : 0;
     }
     return bytes;
+}
+
+uint64_t covey__assign_again_ms(const struct covey__session *session, const struct covey_plan *plan,
+                                unsigned device)
+{
+    static const struct covey_plan nothing;
+    uint64_t bytes = covey__plan_both_bytes(&session->costs, &nothing, plan, device);
+    return COVEY__JOB_ASSIGN_FIRST_MS +
+           COVEY__JOB_ASSIGN_SHARE * bytes / COVEY__JOB_ASSIGN_BYTES_MS;
 }
 
 uint64_t covey__assign_ms(const struct covey__session *session, const struct covey_plan *plan,

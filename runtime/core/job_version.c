@@ -200,6 +200,8 @@ static bool assign(struct covey__turn *turn, struct covey__session *session,
     action->fence = covey__job_fence(session, version);
     action->device = (uint8_t)device;
     version->holder[device] = COVEY__HOLDER_ASSIGNED;
+    version->due_ms[device] =
+        turn->now_ms + covey__assign_again_ms(session, &version->plan, device);
     session->touched[peer / 64] |= UINT64_C(1) << (peer % 64);
     return true;
 }
@@ -350,6 +352,30 @@ static void activate(struct covey__session *session, struct covey__version *vers
     version->tell = true;
 }
 
+/* Who has not taken its part in time, again after its channel was new, say, is left out of the next
+ * plan, as one that was not made ready before this one was begun with. */
+static void leave_silent(struct covey__turn *turn, struct covey__session *session,
+                         struct covey__version *version)
+{
+    for (unsigned d = 0; d < version->plan.devices; d++) {
+        if (version->holder[d] != COVEY__HOLDER_ASSIGNED) {
+            continue;
+        }
+        if (turn->now_ms < version->due_ms[d]) {
+            covey__job_wake(turn->job, version->due_ms[d]);
+            continue;
+        }
+        uint64_t *avoid_ms = &turn->job->peer[version->peer[d]].avoid_ms;
+        if (*avoid_ms <= turn->now_ms) {
+            *avoid_ms = turn->now_ms + COVEY__JOB_AVOID_MS;
+            session->replan_ms = turn->now_ms;
+            covey__job_wake(turn->job, session->replan_ms);
+        }
+        version->holder[d] = COVEY__HOLDER_IDLE;
+        version->retry_ms[d] = *avoid_ms;
+    }
+}
+
 static bool pump_active(struct covey__turn *turn, struct covey__session *session,
                         struct covey__version *version)
 {
@@ -362,6 +388,7 @@ static bool pump_active(struct covey__turn *turn, struct covey__session *session
         version->tell = false;
     }
     covey__move_take_back(turn, session, version);
+    leave_silent(turn, session, version);
     return pump_holders(turn, session, version);
 }
 

@@ -498,6 +498,29 @@ static void test_a_plan_without_enough_is_not_begun_with(void **state)
     world_free(w);
 }
 
+/* A device whose channel is new and that never takes its part again, or says that it will not, is
+ * left out of the next plan, and tried again later. */
+static void test_who_never_takes_its_part_again_is_left_out(void **state)
+{
+    (void)state;
+    struct world *w = ready_world(5, 1);
+    w->never_ready[3] = true;
+    set_peer(w, 3, COVEY_PEER_NO_CHANNEL);
+    pass(w, 4900);
+    assert_int_equal(w->assigns[3], 2);
+    assert_int_equal(w->active, 1);
+    assert_false(covey__job_is_redundant(w->job, &w->view, &session));
+    pass(w, 500);
+    assert_int_equal(w->active, 2);
+    assert_int_equal(w->plan.devices, 4);
+    end(w, 7);
+    w->never_ready[3] = false;
+    pass(w, 60000);
+    assert_int_equal(w->plan.devices, 5);
+    assert_true(covey__job_is_redundant(w->job, &w->view, &session));
+    world_free(w);
+}
+
 /* Nor does one that is enough but not whole replace one that is. */
 static void test_a_whole_plan_is_not_left_for_one_that_is_not(void **state)
 {
@@ -528,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_return_moves_nothing_else),
         cmocka_unit_test(test_loss_does_not_end_the_move),
         cmocka_unit_test(test_the_slowest_are_not_behind),
+        cmocka_unit_test(test_who_never_takes_its_part_again_is_left_out),
         cmocka_unit_test(test_a_device_behind_is_tried_again),
         cmocka_unit_test(test_redundant_when_all_are_ready),
         cmocka_unit_test(test_a_silent_device_is_no_redundancy),
