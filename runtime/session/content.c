@@ -13,6 +13,8 @@ enum {
     LOOK_MS = 10,         /* at channels that were full */
     SERVE_SHARE = 256,    /* of the memory that a device has may wait in one channel */
     SERVE_ALL_SHARE = 16, /* and in all of them together, with what is being read */
+    STILL_MS = 3000,      /* then who takes nothing holds nothing back from others, ... */
+    STILL_SHARE = 16,     /* unless so much of the memory waits for such */
 };
 
 struct wanted {
@@ -28,7 +30,9 @@ struct serve {
     struct covey_node_id peer;
     struct wanted *queue; /* a ring */
     size_t first, count;
-    uint64_t given; /* bytes of what was read last; 0: all of it is out */
+    uint64_t given;    /* bytes of what was read last; 0: all of it is out */
+    uint64_t waiting;  /* in its channel, when it was looked at last */
+    uint64_t taken_ms; /* when there were fewer than before */
     /* of the task: the first `chosen` of the queue */
     size_t chosen;
     struct wanted wanted[READ_BLOBS];
@@ -178,6 +182,11 @@ static void tell_lacked(struct serve *s, uint32_t index)
     }
 }
 
+static uint64_t queued(const struct serve *s)
+{
+    return covey_channels_queued(s->content->services->channels, &s->peer);
+}
+
 static void serve_done(struct covey_task *task)
 {
     struct serve *s = (struct serve *)task;
@@ -185,6 +194,7 @@ static void serve_done(struct covey_task *task)
     s->first = (s->first + s->chosen) % COVEY__SERVE_QUEUE;
     s->count -= s->chosen;
     s->given = 0;
+    s->waiting = queued(s) > 0 ? s->waiting : 0;
     for (size_t i = 0; i < s->chosen; i++) {
         if (s->body[i] != NULL) {
             s->body[i]->patient = true;
@@ -205,18 +215,32 @@ static uint64_t under_way(struct serve *s)
     if (!s->used && s->given == 0) {
         return 0;
     }
-    uint64_t queued = covey_channels_queued(s->content->services->channels, &s->peer);
-    s->given = queued > 0 ? s->given : 0;
-    return (queued > s->given ? queued : s->given) + (s->reading ? READ_BYTES : 0);
+    uint64_t waiting = queued(s);
+    s->given = waiting > 0 ? s->given : 0;
+    return (waiting > s->given ? waiting : s->given) + (s->reading ? READ_BYTES : 0);
 }
 
-static uint64_t given_bytes(struct covey_content *c)
+/* Its link may be slow, or the peer reads nothing. */
+static bool stands_still(struct serve *s)
 {
-    uint64_t bytes = 0;
+    uint64_t now_ms = covey_loop_now_ms(s->content->services->loop), waiting = queued(s);
+    s->taken_ms = s->waiting == 0 || waiting < s->waiting ? now_ms : s->taken_ms;
+    s->waiting = waiting;
+    return now_ms >= s->taken_ms + STILL_MS;
+}
+
+/* Where all that may be under way is, or waits for peers that take nothing. */
+static bool is_all_given(struct covey_content *c)
+{
+    uint64_t limit = c->services->memory.limit_bytes, moving = 0, still = 0;
     for (size_t i = 0; i < COVEY__SERVE_PEERS; i++) {
-        bytes += under_way(&c->serve[i]);
+        uint64_t bytes = under_way(&c->serve[i]);
+        if (bytes > 0) {
+            *(stands_still(&c->serve[i]) ? &still : &moving) += bytes;
+        }
     }
-    return bytes;
+    uint64_t borne = limit / STILL_SHARE;
+    return moving + (still > borne ? still - borne : 0) > limit / SERVE_ALL_SHARE;
 }
 
 static bool is_full(struct serve *s)
@@ -224,8 +248,7 @@ static bool is_full(struct serve *s)
     const struct covey_services *services = s->content->services;
     uint64_t most = services->memory.limit_bytes / SERVE_SHARE;
     most = most < COVEY__SERVE_BYTES ? most : COVEY__SERVE_BYTES;
-    return covey_channels_queued(services->channels, &s->peer) > most ||
-           given_bytes(s->content) > services->memory.limit_bytes / SERVE_ALL_SHARE;
+    return queued(s) > most || is_all_given(s->content);
 }
 
 static void serve_on(struct serve *s)

@@ -20,6 +20,7 @@ static struct scene {
     struct covey_digest digest[PEERS];
     size_t queued[PEERS];
     unsigned given;
+    uint64_t now_ms;
     covey_loop_fn look; /* the timer's */
     void *user;
     bool due;
@@ -40,7 +41,7 @@ covey_err __wrap_covey_channels_send(struct covey_channels *channels,
 uint64_t __wrap_covey_loop_now_ms(const struct covey_loop *loop)
 {
     (void)loop;
-    return 0;
+    return scene.now_ms;
 }
 
 covey_err __wrap_covey_timer_new(struct covey_loop *loop, covey_loop_fn fn, void *user,
@@ -181,6 +182,30 @@ static void test_given_counts_until_it_is_out(void **state)
     end(content);
 }
 
+/* Peers that take nothing of what they were given keep it from others for a while only; but they do
+ * not get all of the memory either, one after the other. */
+static void test_who_takes_nothing_keeps_nothing_back(void **state)
+{
+    enum { STILL_MS = 3000 };
+    struct covey_content *content = begin(state, UINT64_C(16) * 3 / 2 * BLOB_BYTES);
+    want_one_each(content);
+    scene.now_ms += STILL_MS - 1;
+    look();
+    assert_int_equal(scene.given, 2);
+    scene.now_ms++;
+    look();
+    look();
+    look();
+    assert_int_equal(scene.given, 4);
+    scene.now_ms += STILL_MS;
+    look();
+    assert_int_equal(scene.given, 4);
+    one_goes_out();
+    look();
+    assert_int_equal(scene.given, 5);
+    end(content);
+}
+
 /* Peers that always want more take turns. */
 static void test_peers_take_turns(void **state)
 {
@@ -218,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_given_counts_until_it_is_out),
+        cmocka_unit_test(test_who_takes_nothing_keeps_nothing_back),
         cmocka_unit_test(test_peers_take_turns),
         cmocka_unit_test(test_all_are_given_where_there_is_memory),
     };
