@@ -373,11 +373,24 @@ void covey__membership_gap(struct covey__membership *m, uint64_t now_ms)
     m->last_ms = now_ms;
 }
 
+void covey__membership_answered(struct covey__membership *m, uint16_t from, uint64_t now_ms)
+{
+    m->hot[from].answered_ms = now_ms;
+}
+
 void covey__membership_bury(struct covey__membership *m, uint64_t now_ms,
                             struct covey__swim_out *out)
 {
     for (uint16_t i = 1; i < m->used; i++) {
-        if (covey__member_is(m, i, COVEY_MEMBER_SUSPECT) && m->hot[i].deadline_ms <= now_ms) {
+        struct covey__member *hot = &m->hot[i];
+        if (!covey__member_is(m, i, COVEY_MEMBER_SUSPECT) || hot->deadline_ms > now_ms) {
+            continue;
+        }
+        /* Who answered since is there, and its refutation on its way. */
+        uint64_t heard_ms = hot->answered_ms + COVEY_HEARD_MS;
+        if (hot->answered_ms > hot->since_ms && heard_ms > now_ms) {
+            hot->deadline_ms = heard_ms;
+        } else {
             die(m, i, now_ms, out);
         }
     }

@@ -24,6 +24,7 @@ enum {
     COVEY_ACCUSERS_MAX = 4,       /* k + 1: more change nothing */
     COVEY_HEALTH_MAX = 7,
     COVEY_DEAD_PING_MS = 2000,
+    COVEY_HEARD_MS = 2000,     /* so long who is suspected and answered is not held for dead */
     COVEY_CLOCK_GAP_MS = 2000, /* between two steps: this process stood still, not the others */
     COVEY_SELF = 0,            /* own index */
     COVEY_NOBODY = UINT16_MAX,
@@ -35,6 +36,7 @@ struct covey__member {
     uint64_t incarnation;
     uint64_t since_ms;    /* in this state */
     uint64_t deadline_ms; /* of the suspicion */
+    uint64_t answered_ms; /* a ping, maybe late */
     uint32_t rtt_us;
     bool used;
     bool known;        /* a record was seen: state is meaningful */
@@ -74,7 +76,8 @@ struct covey__member_cold {
     uint64_t changed_ms; /* the same of changes of it that plans are made anew for */
     uint64_t dial_ms;    /* next dial while it has no channel */
     uint32_t dials;
-    uint64_t stalled_ms; /* its channel was seen to stand still then; 0: was not */
+    uint64_t stalled_ms;  /* its channel was seen to stand still then; 0: was not */
+    bool stalled_reached; /* since it does, a ping was answered */
 };
 
 struct covey__probe {
@@ -172,6 +175,8 @@ void covey__membership_ping_req(struct covey__membership *m, uint16_t from,
 bool covey__membership_prove(const struct covey__membership *m,
                              const struct covey_gossip_message *ping,
                              uint8_t out[static COVEY_MAC_BYTES]);
+/* It answered a ping itself, in time or not: it is there, though its link may be slow. */
+void covey__membership_answered(struct covey__membership *m, uint16_t from, uint64_t now_ms);
 /* A member was found to need a new nonce exchange: a running probe of it is sent again. */
 void covey__membership_again(struct covey__membership *m, uint16_t index, uint64_t now_ms);
 void covey__membership_tick(struct covey__membership *m, uint64_t now_ms,

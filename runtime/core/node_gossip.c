@@ -158,6 +158,12 @@ static void handle(struct covey_node *node, uint16_t from, bool channel,
         }
         break;
     case COVEY_GOSSIP_ACK:
+        if (!channel) {
+            covey__membership_answered(members, from, node->now_ms);
+        }
+        if (!channel && m->seq == 0) {
+            covey__node_reached(node, from);
+        }
         covey__membership_ack(members, from, m, node->now_ms, &node->swim);
         break;
     case COVEY_GOSSIP_PING_REQ:
@@ -259,7 +265,6 @@ void covey__node_datagram(struct covey_node *node, const struct covey_event *eve
     cold->boot_known = true;
     cold->addr_seen = true;
     cold->gossip_addr = event->addr;
-    covey__node_heard(node, from);
     covey__node_gossip_message(node, from, false, covey_bytes_of(plain, datagram.len));
 }
 

@@ -235,12 +235,25 @@ void covey__node_drop(struct covey_node *node, uint16_t index)
     channel_gone(node, index);
 }
 
-/* It may be that the peer is gone, or that the way is free again and TCP does not know yet. */
+/* It may be that the peer is gone, that the way is slow, or that it is free again and TCP does not
+ * know yet. On a slow way a ping waits behind what TCP has sent, and its answer comes behind what
+ * acknowledges that: only who was reached and still stands still is dialled anew. */
 void covey__node_channel_stalled(struct covey_node *node, const struct covey_node_id *peer)
 {
     uint16_t index = covey__member_find(&node->members, peer);
-    if (index != COVEY_NOBODY && index != COVEY_SELF && node->members.hot[index].channel) {
-        node->members.cold[index].stalled_ms = node->now_ms;
+    if (index == COVEY_NOBODY || index == COVEY_SELF || !node->members.hot[index].channel) {
+        return;
+    }
+    struct covey__member_cold *cold = &node->members.cold[index];
+    if (!covey__node_stands_still(node, index)) {
+        cold->stalled_reached = false;
+    }
+    if (cold->stalled_reached) {
+        cold->stalled_ms = 0;
+        covey__node_drop(node, index);
+        cold->dial_ms = node->now_ms;
+    } else {
+        cold->stalled_ms = node->now_ms;
         covey__node_ping(node, index);
     }
 }
@@ -251,15 +264,10 @@ bool covey__node_stands_still(const struct covey_node *node, uint16_t index)
     return stalled_ms != 0 && node->now_ms <= stalled_ms + STALLED_MS;
 }
 
-void covey__node_heard(struct covey_node *node, uint16_t from)
+void covey__node_reached(struct covey_node *node, uint16_t from)
 {
     struct covey__member_cold *cold = &node->members.cold[from];
-    bool stalled = covey__node_stands_still(node, from);
-    cold->stalled_ms = 0;
-    if (stalled && node->members.hot[from].channel) {
-        covey__node_drop(node, from);
-        cold->dial_ms = node->now_ms;
-    }
+    cold->stalled_reached = covey__node_stands_still(node, from);
 }
 
 /* Whether a channel to somebody there is up. */

@@ -123,11 +123,12 @@ void covey__node_hello(struct covey_node *node, const struct covey_event *event)
 void covey__node_channel_up(struct covey_node *node, const struct covey_event *event);
 void covey__node_channel_down(struct covey_node *node, const struct covey_node_id *peer);
 void covey__node_drop(struct covey_node *node, uint16_t index);
-/* Asks whether it can be reached: covey__node_heard() then makes a new channel. */
+/* Asks whether it can be reached; where it can, and the channel stands still even so, makes a new
+ * one. */
 void covey__node_channel_stalled(struct covey_node *node, const struct covey_node_id *peer);
 bool covey__node_stands_still(const struct covey_node *node, uint16_t index);
-/* A current datagram of its own came. */
-void covey__node_heard(struct covey_node *node, uint16_t from);
+/* It answered a ping of no probe. */
+void covey__node_reached(struct covey_node *node, uint16_t from);
 void covey__node_push(struct covey_node *node, uint16_t to); /* all that is known of members */
 void covey__node_discover(struct covey_node *node);
 void covey__node_dial_members(struct covey_node *node);

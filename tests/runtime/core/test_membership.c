@@ -91,6 +91,30 @@ static void test_distinct_accusers(void **state)
     assert_true(hot->deadline_ms < alone_ms);
 }
 
+/* Who is suspected and answers pings, late as it may be, is there: its refutation is on its way.
+ * When it answers no more it is held for dead soon. */
+static void test_who_answers_is_not_buried(void **state)
+{
+    struct fixture *f = *state;
+    struct covey_accusation a = accuse(f, 1, 0, false);
+    const uint16_t peer = f->peer[0];
+    assert_true(covey__membership_accused(&f->m, peer, &a, 2000, &f->out));
+    uint64_t end_ms = f->m.hot[peer].deadline_ms, late_ms = end_ms + 10000;
+    for (uint64_t at_ms = end_ms - 100; at_ms < late_ms; at_ms += COVEY_HEARD_MS / 2) {
+        covey__membership_answered(&f->m, peer, at_ms);
+        covey__membership_bury(&f->m, at_ms + COVEY_HEARD_MS - 1, &f->out);
+        assert_true(covey__member_is(&f->m, peer, COVEY_MEMBER_SUSPECT));
+        assert_true(f->m.hot[peer].deadline_ms <= at_ms + COVEY_HEARD_MS);
+    }
+    covey__membership_bury(&f->m, late_ms + COVEY_HEARD_MS, &f->out);
+    assert_true(covey__member_is(&f->m, peer, COVEY_MEMBER_DEAD));
+    a = accuse(f, 1, 2, false);
+    covey__membership_answered(&f->m, f->peer[2], 1900); /* before, which says nothing */
+    assert_true(covey__membership_accused(&f->m, f->peer[2], &a, 2000, &f->out));
+    covey__membership_bury(&f->m, f->m.hot[f->peer[2]].deadline_ms, &f->out);
+    assert_true(covey__member_is(&f->m, f->peer[2], COVEY_MEMBER_DEAD));
+}
+
 /* An accusation of an older incarnation says nothing, nor does one of an incarnation that nobody
  * has seen: it could not be refuted. A higher incarnation refutes. */
 static void test_incarnations(void **state)
@@ -388,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_suspicion_times),
         WITH(test_distinct_accusers),
+        WITH(test_who_answers_is_not_buried),
         WITH(test_incarnations),
         WITH(test_wrong_accusers_are_not_heard),
         WITH(test_lost_channels),
