@@ -114,6 +114,11 @@ static const struct covey__field lab[] = {
 /* ---- the part of each type ---- */
 
 static const struct covey__field digest_part = COVEY__FIXED(0, struct covey_control, digest.bytes);
+static const struct covey__field model_get[] = {
+    COVEY__FIXED(0, struct covey_control, digest.bytes),
+    COVEY__NUMBER(0, struct covey_control, wait_ms),
+};
+static const struct covey__field model_get_part = COVEY__ITEM(model_get);
 static const struct covey__field infer_part = COVEY__RECORD(0, struct covey_control, infer, infer);
 static const struct covey__field error_part = COVEY__RECORD(0, struct covey_control, error, error);
 static const struct covey__field status_part =
@@ -140,11 +145,12 @@ static struct part part_of(enum covey_control_type type)
 {
     switch (type) {
     case COVEY_CONTROL_BLOB_PUT:
-    case COVEY_CONTROL_MODEL_GET:
     case COVEY_CONTROL_BLOB_GET:
     case COVEY_CONTROL_MODEL_REMOVE:
     case COVEY_CONTROL_DONE:
         return (struct part){&digest_part, 0};
+    case COVEY_CONTROL_MODEL_GET:
+        return (struct part){&model_get_part, 0};
     case COVEY_CONTROL_INFER:
     case COVEY_CONTROL_PLAN:
         return (struct part){&infer_part, 0};

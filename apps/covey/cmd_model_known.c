@@ -10,7 +10,7 @@
 #include "model_show.h"
 #include "upload.h"
 
-enum { TIMEOUT_MS = 60000, BRING_MS = 600000 };
+enum { TIMEOUT_MS = 60000 };
 
 static covey_err fetch(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
@@ -35,9 +35,7 @@ static covey_err open_model(struct covey__control *c, const char *name, struct c
     struct covey_manifest *mf = NULL;
     covey_err err = covey__model_find(c, name, &known);
     if (err == COVEY_OK) {
-        c->request->digest = known.id;
-        err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
-                                  COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
+        err = covey__model_get(c, &known.id, 0);
     }
     if (err != COVEY_OK) {
         return err;
@@ -70,7 +68,7 @@ enum covey_exit covey__model_show_known(struct covey__cli *cli, const char *name
         err = covey__model_find(&c, name, &known);
     }
     if (err == COVEY_OK) {
-        err = covey__notes_get(&c, &known.id, &notes);
+        err = covey__notes_get(&c, &known.id, 0, &notes);
     }
     code = err == COVEY_OK ? covey__model_show(cli, known.name, graph, &notes)
                            : covey__cli_fail_call(cli, &c, err);

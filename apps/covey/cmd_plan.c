@@ -256,7 +256,7 @@ static enum covey_exit ask(struct covey__cli *cli, const char *model,
         covey__control_close(&names);
         return code;
     }
-    err = covey__model_bring(c, model, &known);
+    err = covey__model_bring(c, model, infer->timeout_ms, &known);
     if (err == COVEY_OK) {
         covey__hex(infer->model, known.id.bytes, sizeof(known.id.bytes));
         err = get_plan(c, infer, timeout_s);
@@ -278,6 +278,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     uint32_t devices = 0, parity = 1, batch = 1;
     const char *coded = "auto", *check = "untrusted";
     double timeout_s = PLAN_S;
+    bool timed = false;
     struct covey_control_infer infer = {.devices = 0};
     const struct covey__option options[] = {
         {.name = "--devices",
@@ -289,7 +290,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
          .kind = COVEY__OPTION_NUMBER,
          .value = &parity,
          .max = COVEY_PARITY_MAX},
-        {.name = "--timeout", .kind = COVEY__OPTION_REAL, .value = &timeout_s},
+        {.name = "--timeout", .kind = COVEY__OPTION_REAL, .value = &timeout_s, .given = &timed},
         {.name = "--coded", .kind = COVEY__OPTION_TEXT, .value = &coded},
         {.name = "--check", .kind = COVEY__OPTION_TEXT, .value = &check},
         {.name = "--half", .kind = COVEY__OPTION_FLAG, .value = &infer.half},
@@ -312,6 +313,7 @@ enum covey_exit covey__cmd_plan(struct covey__cli *cli, int argc, char **argv)
     if (timeout_s < 0.001 || timeout_s > 86400) {
         return covey__cli_usage(cli, "--timeout takes seconds, from 0.001 to 86400");
     }
+    infer.timeout_ms = timed ? (uint32_t)(timeout_s * 1000) : 0;
     infer.devices = (uint8_t)devices;
     infer.parity = (uint8_t)parity;
     infer.batch = (uint16_t)batch;

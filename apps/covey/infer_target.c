@@ -116,7 +116,7 @@ static covey_err open_known(struct covey__target *t, const char *model)
     t->output.rank = known.output_rank;
     memcpy(t->input.dims, known.input, sizeof(known.input));
     memcpy(t->output.dims, known.output, sizeof(known.output));
-    err = covey__notes_get(&t->control, &known.id, &t->notes);
+    err = covey__notes_get(&t->control, &known.id, t->infer.timeout_ms, &t->notes);
     return err == COVEY_OK ? COVEY_OK : refuse(t, err, t->control.why);
 }
 

@@ -10,8 +10,8 @@
 
 enum {
     TIMEOUT_MS = 60000,
-    BRING_MS = 600000, /* a model that other devices have */
-    HAVE_MAX = 65536,  /* digests asked about at once: 2 MiB */
+    BRING_MS = 2 * 24 * 3600 * 1000, /* the node says sooner when nothing comes any more */
+    HAVE_MAX = 65536,                /* digests asked about at once: 2 MiB */
     DIGEST_BYTES = 32,
 };
 
@@ -245,15 +245,22 @@ static covey_err get_labels(struct covey__control *c, struct covey__notes *n)
     return err == COVEY_OK ? COVEY_OK : covey__control_refuse(c, err, "%s", why.text);
 }
 
+covey_err covey__model_get(struct covey__control *c, const struct covey_digest *id,
+                           uint32_t wait_ms)
+{
+    c->request->digest = *id;
+    c->request->wait_ms = wait_ms;
+    return covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
+                               COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
+}
+
 covey_err covey__notes_get(struct covey__control *c, const struct covey_digest *id,
-                           struct covey__notes *out)
+                           uint32_t wait_ms, struct covey__notes *out)
 {
     struct covey_manifest *mf = NULL;
     struct covey_nn_error why = {""};
     struct covey__notes notes = {.labels = {.count = 0}};
-    c->request->digest = *id;
-    covey_err err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
-                                        COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
+    covey_err err = covey__model_get(c, id, wait_ms);
     if (err != COVEY_OK) {
         return err;
     }
@@ -316,14 +323,9 @@ covey_err covey__model_find(struct covey__control *c, const char *name,
         "no model '%.80s' here: see 'covey model list' and 'covey model add'", name);
 }
 
-covey_err covey__model_bring(struct covey__control *c, const char *name,
+covey_err covey__model_bring(struct covey__control *c, const char *name, uint32_t wait_ms,
                              struct covey_control_model *out)
 {
     covey_err err = covey__model_find(c, name, out);
-    if (err == COVEY_OK && !out->here) {
-        c->request->digest = out->id;
-        err = covey__control_call(c, COVEY_CONTROL_MODEL_GET, covey_bytes_of(NULL, 0),
-                                  COVEY_CONTROL_MODEL_GET_REPLY, BRING_MS);
-    }
-    return err;
+    return err == COVEY_OK && !out->here ? covey__model_get(c, &out->id, wait_ms) : err;
 }

@@ -32,9 +32,13 @@ covey_err covey__upload_file(struct covey__control *c, const char *path, const c
                              const struct covey__notes *notes,
                              struct covey__upload *out) COVEY_CHECK;
 
-/* The notes of a model that the node knows, which is brought there with its weights if need be. */
+/* The manifest, as c->body, of a model that the node knows, which is brought there with its weights
+ * if need be, however long that takes. wait_ms: while nothing of it comes, 0: 30 s. */
+covey_err covey__model_get(struct covey__control *c, const struct covey_digest *id,
+                           uint32_t wait_ms) COVEY_CHECK;
+/* The same, and then its notes. */
 covey_err covey__notes_get(struct covey__control *c, const struct covey_digest *id,
-                           struct covey__notes *out) COVEY_CHECK;
+                           uint32_t wait_ms, struct covey__notes *out) COVEY_CHECK;
 void covey__notes_done(struct covey__notes *notes);
 
 /* The model with this name, as it was given to add it, with this id or unique prefix of an id (at
@@ -42,8 +46,8 @@ void covey__notes_done(struct covey__notes *notes);
 covey_err covey__model_find(struct covey__control *c, const char *name,
                             struct covey_control_model *out) COVEY_CHECK;
 
-/* The model of this name or id is on the node's device afterwards. */
-covey_err covey__model_bring(struct covey__control *c, const char *name,
+/* The model of this name or id is on the node's device afterwards. wait_ms: the same. */
+covey_err covey__model_bring(struct covey__control *c, const char *name, uint32_t wait_ms,
                              struct covey_control_model *out) COVEY_CHECK;
 
 #endif /* COVEY_CLI_UPLOAD_H */

@@ -198,6 +198,7 @@ static struct covey__fetch_job *job_new(struct covey_fetch *f, const struct cove
     memset(job, 0, sizeof(*job));
     job->used = true;
     f->jobs++;
+    job->once = event->type == COVEY_EVENT_FETCH && event->index != 0;
     job->owner = event->peer;
     job->fence = event->fence;
     job->since_ms = f->now_ms;

@@ -123,6 +123,17 @@ static uint8_t next_source(const struct covey_fetch *f, const struct covey__fetc
     return COVEY__FETCH_SOURCES;
 }
 
+/* Some job of it waits for those who lack it now, or are away. */
+static bool is_asked_again(const struct covey_fetch *f, const struct covey__fetch_blob *blob)
+{
+    for (uint64_t jobs = blob->jobs; jobs != 0; jobs &= jobs - 1) {
+        if (!f->job[__builtin_ctzll(jobs)].once) {
+            return blob->rounds < COVEY__FETCH_ROUNDS;
+        }
+    }
+    return false;
+}
+
 void covey__fetch_route(struct covey_fetch *f, struct covey__fetch_blob *blob)
 {
     uint8_t source = next_source(f, blob);
@@ -130,7 +141,8 @@ void covey__fetch_route(struct covey_fetch *f, struct covey__fetch_blob *blob)
         blob->source = source;
         blob->state = COVEY__BLOB_QUEUED;
         push(f, &f->source[source].queue, blob);
-    } else if (blob->rounds++ < COVEY__FETCH_ROUNDS) {
+    } else if (is_asked_again(f, blob)) {
+        blob->rounds++;
         blob->later_ms = f->now_ms + COVEY__FETCH_ROUND_MS;
         blob->state = COVEY__BLOB_LATER;
         push(f, &f->later, blob);

@@ -83,6 +83,7 @@ struct covey__fetch_job {
     struct covey_fence fence;
     uint64_t since_ms;
     uint32_t left; /* blobs */
+    bool once; /* who asks for it asks again itself, perhaps others */
     covey_err err;
     uint8_t owner_source; /* COVEY__FETCH_SOURCES: oneself */
     uint8_t devices;

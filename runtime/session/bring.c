@@ -5,7 +5,12 @@
 
 #include "fetching.h"
 
-enum { MODELS = 4, WAITERS = 16 };
+enum {
+    MODELS = 8,
+    WAITERS = 16,
+    WAIT_MS = 30000, /* for somebody who gives more of it */
+    AGAIN_MS = 1000, /* after all were asked in vain */
+};
 
 /* One model on its way: looked for in the store, what is missing is fetched, looked for again. */
 struct job {
@@ -22,9 +27,14 @@ struct job {
     /* of the task */
     struct covey_manifest *manifest;
     bool pinned, complete;
-    size_t missed; /* blobs missing the round before */
     covey_err err;
     struct covey_nn_error why;
+    /* on the loop */
+    bool nobody;  /* is here that could be asked */
+    bool asked;   /* somebody was: something may have come */
+    size_t least; /* blobs missing, so far; SIZE_MAX: the manifest is */
+    uint64_t wait_ms, until_ms;
+    uint64_t again_ms; /* nothing is under way before; 0: something is */
 };
 
 struct covey_bring {
@@ -120,52 +130,62 @@ static void end(struct job *j, covey_err err, const char *why)
     job_done(j);
 }
 
+static uint64_t now_ms(const struct job *j)
+{
+    return covey_loop_now_ms(j->bring->config.services->loop);
+}
+
+static size_t sources(const struct job *j, struct covey_node_id *out)
+{
+    const struct covey_bring_config *config = &j->bring->config;
+    return config->sources(config->user, &j->id, out, COVEY_PLAN_DEVICES_MAX);
+}
+
+/* Nobody gives any of it now. */
+static void rest(struct job *j)
+{
+    j->fetching.widely = false;
+    j->fetching.round = 0;
+    j->again_ms = now_ms(j) + AGAIN_MS;
+}
+
 static void look_done(struct covey_task *task);
 
 static void look(struct job *j)
 {
-    const struct covey_bring_config *config = &j->bring->config;
-    struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
-    size_t count = config->sources(config->user, &j->id, source, COVEY_PLAN_DEVICES_MAX);
-    if (count == 0) {
-        end(j, COVEY_ERR_CLOSED, "no device that may have this model can be reached now");
-        return;
-    }
+    struct covey_node_id source[COVEY_PLAN_DEVICES_MAX] = {0};
+    size_t count = sources(j, source);
+    j->nobody = count == 0;
+    j->again_ms = 0;
     covey__fetching_begin(&j->fetching, source, count);
     j->task = (struct covey_task){.work = look_work, .done = look_done};
-    covey__pool_submit(config->services->storage, &j->task);
-}
-
-static void widen(struct job *j)
-{
-    if (!covey__fetching_widen(&j->fetching)) {
-        end(j, COVEY_ERR_CLOSED,
-            "no device that is here has all of this model's weights; is the one that added it up?");
-        return;
-    }
-    j->missed = 0;
-    look(j);
+    covey__pool_submit(j->bring->config.services->storage, &j->task);
 }
 
 static void look_done(struct covey_task *task)
 {
     struct job *j = (struct job *)task;
-    if (j->err != COVEY_OK) {
+    if (j->err != COVEY_OK || j->complete) {
         end(j, j->err, j->why.text);
         return;
     }
-    if (j->complete) {
-        end(j, COVEY_OK, "");
-        return;
+    size_t left = j->manifest != NULL ? j->fetching.missing : SIZE_MAX;
+    bool came = left < j->least;
+    if (came) {
+        j->least = left;
+        j->until_ms = now_ms(j) + j->wait_ms;
+        j->fetching.round = 0;
     }
-    size_t missed = j->manifest != NULL ? j->missed : 0, missing = j->fetching.missing;
-    if (missed > 0 && missing >= missed) {
-        widen(j); /* nothing came */
-        return;
-    }
-    j->missed = j->manifest != NULL ? missing : 0;
-    if (!covey__fetching_ask(&j->fetching)) {
-        widen(j);
+    bool in_vain = j->asked && !came;
+    j->asked = false;
+    if (j->nobody || (in_vain && !covey__fetching_widen(&j->fetching))) {
+        rest(j);
+    } else if (in_vain) {
+        look(j); /* the list names all devices then */
+    } else {
+        j->asked = true;
+        bool may = covey__fetching_ask(&j->fetching);
+        COVEY_ASSERT(may); /* no more than twice before anything comes, or all is quiet */
     }
 }
 
@@ -178,8 +198,6 @@ bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *acti
         }
         if (action->err == COVEY_ERR_LIMIT || action->err == COVEY_ERR_SPACE) {
             end(j, COVEY_ERR_SPACE, "this device's store has no room for the model");
-        } else if (action->err != COVEY_OK) {
-            widen(j);
         } else {
             look(j);
         }
@@ -188,41 +206,64 @@ bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *acti
     return false;
 }
 
-static covey_err wait_for(struct job *j, uint64_t client, uint32_t tag)
+static void job_tick(struct job *j)
+{
+    struct covey_node_id source[COVEY_PLAN_DEVICES_MAX];
+    bool reached = sources(j, source) > 0;
+    if (now_ms(j) >= j->until_ms) {
+        end(j, COVEY_ERR_CLOSED,
+            reached ? "no device that is here has all of this model's weights; is the one that "
+                      "added it up?"
+                    : "no device that may have this model can be reached now");
+    } else if (reached && now_ms(j) >= j->again_ms) {
+        look(j);
+    }
+}
+
+void covey__bring_tick(struct covey_bring *b)
+{
+    for (unsigned i = 0; b != NULL && i < MODELS; i++) {
+        if (b->job[i].used && b->job[i].again_ms != 0) {
+            job_tick(&b->job[i]);
+        }
+    }
+}
+
+static covey_err wait_for(struct job *j, uint64_t client, uint32_t tag, uint32_t wait_ms)
 {
     if (j->waiters == WAITERS) {
         return COVEY_ERR_BUSY;
     }
+    uint64_t ms = wait_ms != 0 ? wait_ms : WAIT_MS;
+    j->wait_ms = ms > j->wait_ms ? ms : j->wait_ms;
+    j->until_ms = now_ms(j) + ms > j->until_ms ? now_ms(j) + ms : j->until_ms;
     j->waiter[j->waiters].client = client;
     j->waiter[j->waiters++].tag = tag;
     return COVEY_OK;
 }
 
 covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *id, uint64_t client,
-                             uint32_t tag)
+                             uint32_t tag, uint32_t wait_ms)
 {
     struct job *vacant = NULL;
-    struct covey_node_id source;
     for (unsigned i = 0; i < MODELS; i++) {
         struct job *j = &b->job[i];
         if (j->used && covey_digest_equal(&j->id, id)) {
-            return wait_for(j, client, tag);
+            return wait_for(j, client, tag, wait_ms);
         }
         vacant = j->used ? vacant : j;
     }
     if (vacant == NULL) {
         return COVEY_ERR_BUSY;
     }
-    if (b->config.sources(b->config.user, id, &source, 1) == 0) {
-        return COVEY_ERR_CLOSED;
-    }
-    struct job fresh = {.bring = b, .used = true, .id = *id};
+    struct job fresh = {.bring = b, .used = true, .id = *id, .least = SIZE_MAX};
     covey_err err = covey__fetching_init(&fresh.fetching, b->config.services);
     if (err != COVEY_OK) {
         return err;
     }
+    fresh.fetching.once = true;
     *vacant = fresh;
-    err = wait_for(vacant, client, tag);
+    err = wait_for(vacant, client, tag, wait_ms);
     look(vacant);
     return err;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * bring.h - a model of the catalogue brought to this device: its manifest, then the blobs that are
- * not here, from the device that added it or whoever has them. Calls are on the loop.
+ * not here, from the device that added it or whoever has them. While nobody gives any of it, those
+ * who may have it are waited for and asked again, whoever they are by then; what has come is kept,
+ * also when it is given up. Calls are on the loop.
  */
 #ifndef COVEY_SESSION_BRING_H
 #define COVEY_SESSION_BRING_H
@@ -11,7 +13,7 @@
 
 struct covey_bring;
 
-/* What came of it, for each that asked. mf: only where err is OK. */
+/* What came of it, for each that asked. manifest: only where err is OK. */
 struct covey_brought {
     const struct covey_digest *id;
     covey_err err;
@@ -34,10 +36,12 @@ covey_err covey__bring_new(const struct covey_bring_config *config,
                            struct covey_bring **out) COVEY_CHECK;
 /* After the pools have stopped. */
 void covey__bring_free(struct covey_bring *b);
-/* done follows, never at once. CLOSED: nobody who may have it can be reached; BUSY: too many at a
- * time. */
+/* done follows, never at once: also with CLOSED, when for so long nothing of it came (0: 30 s; the
+ * longest of those who wait counts). BUSY: too many at a time. */
 covey_err covey__bring_model(struct covey_bring *b, const struct covey_digest *id, uint64_t client,
-                             uint32_t tag) COVEY_CHECK;
+                             uint32_t tag, uint32_t wait_ms) COVEY_CHECK;
+/* Every tenth of a second or so. b may be NULL. */
+void covey__bring_tick(struct covey_bring *b);
 /* FETCHED; false: it was not asked for here. */
 bool covey__bring_fetched(struct covey_bring *b, const struct covey_action *action);
 

@@ -281,14 +281,14 @@ void covey__control_get_model(struct covey_client *client, const struct covey_co
         return;
     }
     bool known = covey__models_find(d, &in->digest, &m) && !m.removed;
-    covey_err err = known ? covey__bring_model(d->bring, &in->digest, client->serial, in->id)
-                          : COVEY_ERR_NOT_FOUND;
+    covey_err err =
+        known ? covey__bring_model(d->bring, &in->digest, client->serial, in->id, in->wait_ms)
+              : COVEY_ERR_NOT_FOUND;
     if (err == COVEY_ERR_NOT_FOUND) {
         covey__control_error(client, in->id, err, "no model of this id is known here");
-    } else if (err == COVEY_ERR_CLOSED) {
-        covey__control_error(client, in->id, err,
-                             "no device that may have this model can be reached now");
-    } else if (err != COVEY_OK) {
+    } else if (err == COVEY_OK) {
+        covey__daemon_log(d, "bringing model %s", m.name);
+    } else {
         covey__control_error(
             client, in->id, err,
             err == COVEY_ERR_BUSY ? "too many models are being brought here: try again" : NULL);

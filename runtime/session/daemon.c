@@ -246,6 +246,7 @@ static void on_tick(void *user)
     covey__probe_tick(d->probe);
     covey__resident_tick(&d->services.resident, covey_channels_busy(d->services.channels));
     covey__custodian_tick(d->custodian);
+    covey__bring_tick(d->bring);
     covey_channels_look(d->services.channels);
     covey_timer_set(d->tick, covey_loop_now_ms(d->loop) + TICK_MS);
 }

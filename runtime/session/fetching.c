@@ -58,6 +58,7 @@ bool covey__fetching_ask(struct covey__fetching *f)
     struct covey_event event = {.type = COVEY_EVENT_FETCH,
                                 .peer = f->source,
                                 .fence = f->fence,
+                                .index = f->once,
                                 .bytes = covey_bytes_of(f->wants, f->wants_len)};
     f->services->feed(f->services->user, &event);
     return true;

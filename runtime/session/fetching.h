@@ -15,6 +15,7 @@ struct covey__fetching {
     struct covey_fence fence; /* of this device's own: nobody else's session */
     unsigned round;
     bool widely;                 /* everybody is asked, not only the likeliest */
+    bool once;                   /* each in turn, and none again before the next ask() */
     struct covey_node_id source; /* the likeliest; zeros: nobody is here */
     size_t missing;              /* blobs, counted by want() */
     size_t wants_len;

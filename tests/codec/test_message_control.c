@@ -111,7 +111,7 @@ static void fill_plan(struct covey_control_plan *p)
 static void fill(struct fixture *f)
 {
     struct covey_control *c = &f->in;
-    c->id = UINT32_MAX;
+    c->id = c->wait_ms = UINT32_MAX;
     memset(c->digest.bytes, 7, sizeof(c->digest.bytes));
     long_text(c->infer.model, sizeof(c->infer.model));
     c->infer.devices = 9;

@@ -85,5 +85,14 @@ expect 6 "no model" at 3 infer digits "$digits" --limit 1
 
 # Whoever alone has it is gone: no bad input, but nobody who could give it.
 succeed "$COVEY" lab kill 2 --dir "$lab"
-expect 4 "reached now|is the one that added it up" at 1 plan other
-expect 4 "reached now|is the one that added it up" at 1 infer other "$digits" --limit 1
+expect 4 "reached now|is the one that added it up" at 1 plan other --timeout 1
+expect 4 "reached now|is the one that added it up" at 1 infer other "$digits" --limit 1 --timeout 1
+
+# It is waited for, also where others are there who do not have it.
+at 1 infer other "$digits" --limit 1 --timeout 120 >"$dir/waits" 2>&1 &
+waits=$!
+has_asked() { grep -q "bringing model other" "$lab/node1.log"; }
+soon has_asked || wrong "node 1 does not say that it brings the model"
+kill -0 "$waits" 2>/dev/null || wrong "it was not waited for: $(cat "$dir/waits")"
+succeed "$COVEY" lab restart 2 --dir "$lab"
+wait "$waits" || wrong "the model did not come when its device was back: $(cat "$dir/waits")"

@@ -147,8 +147,8 @@ struct covey_control_result {
     uint16_t recovered_dead, recovered_late;
     uint32_t plan_version;
     uint32_t predicted_us; /* what the plan expects of one request; 0: begun without a plan */
-    bool checked;       /* every answer of another device that was used, by the secret vector */
-    uint8_t liar_count; /* devices whose answers were wrong */
+    bool checked;          /* every answer of another device that was used, by the secret vector */
+    uint8_t liar_count;    /* devices whose answers were wrong */
     struct covey_node_id liar[COVEY_CONTROL_LIARS_MAX];
     uint8_t output_rank;
     uint32_t output[COVEY_RANK_MAX];
@@ -273,6 +273,7 @@ struct covey_control {
     enum covey_control_type type;
     uint32_t id;
     struct covey_digest digest; /* BLOB_*, MODEL_*; DONE of a MODEL_PUT: the model's id */
+    uint32_t wait_ms;           /* MODEL_GET: for more of it, while nothing comes; 0: 30 s */
     struct covey_control_infer infer;
     struct covey_control_error error;
     struct covey_control_status status;

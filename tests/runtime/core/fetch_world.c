@@ -301,7 +301,8 @@ void fetch_want(struct fetch_world *w, unsigned n, unsigned count, uint32_t mask
             len += covey_wants_put(list + len, &entry);
         }
     }
-    struct covey_event event = {.type = COVEY_EVENT_ASSIGN_CHECKED,
+    struct covey_event event = {.type = w->own ? COVEY_EVENT_FETCH : COVEY_EVENT_ASSIGN_CHECKED,
+                                .index = w->once,
                                 .peer = fetch_id(0),
                                 .fence = fetch_fence(version),
                                 .bytes = covey_bytes_of(list, len)};

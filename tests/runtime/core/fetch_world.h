@@ -35,6 +35,7 @@ struct fetch_node {
 
 struct fetch_world {
     uint64_t now_ms, seed;
+    bool own, once; /* fetch_want(): of the device itself; each source is asked once */
     struct covey_update *out;
     struct fetch_node node[NODES];
     struct fetch_item *item;

@@ -258,6 +258,29 @@ static void test_what_nobody_has_is_told(void **state)
     fetch_world_free(w);
 }
 
+/* What a device wants for itself it asks of each source once, where it asks again itself: it hears
+ * soon that nobody gives it, and gets what somebody has. */
+static void test_asked_once(void **state)
+{
+    (void)state;
+    for (unsigned once = 0; once < 2; once++) {
+        struct fetch_world *w = fetch_world_new(5);
+        uint64_t from_ms = w->now_ms;
+        w->own = true;
+        w->once = once == 1;
+        fetch_want(w, 1, BLOBS + 1, COVEY_WANTS_ALL, 1);
+        fetch_world_end(w);
+        assert_int_equal(w->node[1].fetched, 1);
+        assert_int_equal(w->node[1].err, COVEY_ERR_NOT_FOUND);
+        for (unsigned b = 0; b < BLOBS; b++) {
+            assert_true(w->node[1].has[b]);
+        }
+        assert_true((w->now_ms < from_ms + COVEY__FETCH_ROUNDS * COVEY__FETCH_ROUND_MS) ==
+                    (once == 1));
+        fetch_world_free(w);
+    }
+}
+
 /* Two versions that lack the same fetch it once; one that is retired in the middle ends quietly and
  * takes nothing from the other. */
 static void test_versions_share_and_retire(void **state)
@@ -329,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_who_had_moved_units_may_go),
         cmocka_unit_test(test_sources_of_all_versions_count),
         cmocka_unit_test(test_what_nobody_has_is_told),
+        cmocka_unit_test(test_asked_once),
         cmocka_unit_test(test_versions_share_and_retire),
         cmocka_unit_test(test_silence_ends_after_its_version),
         cmocka_unit_test(test_lists_beyond_the_room_end),
