@@ -442,6 +442,14 @@ void covey__fetch_peer(struct covey_fetch *f, const struct covey_node_id *peer,
     }
 }
 
+void covey__fetch_growing(struct covey_fetch *f, const struct covey_node_id *peer, uint64_t now_ms)
+{
+    uint8_t source = f->jobs > 0 ? covey__fetch_source_of(f, peer) : COVEY__FETCH_SOURCES;
+    if (source < COVEY__FETCH_SOURCES) {
+        f->source[source].grown_ms = now_ms;
+    }
+}
+
 void covey__fetch_tick(struct covey_fetch *f, uint64_t now_ms, struct covey_update *out)
 {
     f->now_ms = now_ms;

@@ -42,6 +42,9 @@ void covey__fetch_event(struct covey_fetch *fetch, const struct covey_event *eve
                         struct covey_update *out);
 void covey__fetch_peer(struct covey_fetch *fetch, const struct covey_node_id *peer,
                        enum covey_peer_state state);
+/* More of a body came from the peer, which may be a blob's. */
+void covey__fetch_growing(struct covey_fetch *fetch, const struct covey_node_id *peer,
+                          uint64_t now_ms);
 void covey__fetch_tick(struct covey_fetch *fetch, uint64_t now_ms, struct covey_update *out);
 uint64_t covey__fetch_deadline_ms(const struct covey_fetch *fetch);
 struct covey_fetched covey__fetch_fetched(const struct covey_fetch *fetch);

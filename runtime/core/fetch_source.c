@@ -222,6 +222,14 @@ static void leave_lent(struct covey_fetch *f, uint8_t source)
     }
 }
 
+/* When a source that was asked is taken for silent. */
+static uint64_t silent_ms(const struct covey__fetch_source *s)
+{
+    uint64_t slowest_ms = s->progress_ms + s->asked_bytes / COVEY__FETCH_SLOWEST;
+    uint64_t grown_ms = s->grown_ms < slowest_ms ? s->grown_ms : slowest_ms;
+    return (grown_ms > s->progress_ms ? grown_ms : s->progress_ms) + s->silence_ms;
+}
+
 static void source_times(struct covey_fetch *f, uint8_t source)
 {
     struct covey__fetch_source *s = &f->source[source];
@@ -233,7 +241,7 @@ static void source_times(struct covey_fetch *f, uint8_t source)
     } else if (is_waited_for(s) && f->now_ms >= s->dialled_ms + COVEY__FETCH_DIAL_MS) {
         s->dialled_ms = 0;
         covey__fetch_leave(f, source);
-    } else if (s->asked_count > 0 && f->now_ms >= s->progress_ms + s->silence_ms) {
+    } else if (s->asked_count > 0 && f->now_ms >= silent_ms(s)) {
         s->silence_ms = s->silence_ms * 2 < COVEY__FETCH_SILENCE_MAX_MS
                             ? s->silence_ms * 2
                             : COVEY__FETCH_SILENCE_MAX_MS;
@@ -268,7 +276,7 @@ uint64_t covey__fetch_source_deadline(const struct covey_fetch *f)
             due = s->dialled_ms == 0 ? f->now_ms : s->dialled_ms + COVEY__FETCH_DIAL_MS;
         } else if (s->used && s->asked_count > 0) {
             uint64_t lent_ms = lent_due_ms(f, (uint8_t)i);
-            due = s->progress_ms + s->silence_ms;
+            due = silent_ms(s);
             due = lent_ms < due ? lent_ms : due;
         }
         at = due < at ? due : at;

@@ -22,6 +22,9 @@ enum {
     /* Silence after which a source is passed over: adapts between the two. */
     COVEY__FETCH_SILENCE_MS = 5000,
     COVEY__FETCH_SILENCE_MAX_MS = 60000,
+    /* Bytes a millisecond: a source that gives no whole blob is no silent one as long as it may
+     * give all that it was asked for at this rate, and bodies of it grow. */
+    COVEY__FETCH_SLOWEST = 4,
     /* The same for blobs that it should have, while the owner could be asked: a plan waits. */
     COVEY__FETCH_LENT_MS = 1500,
     COVEY__FETCH_DIAL_MS = 2000,  /* for a channel to come up */
@@ -74,16 +77,17 @@ struct covey__fetch_source {
     uint32_t asked_count;
     uint64_t asked_bytes, window;
     uint64_t progress_ms, silence_ms;
+    uint64_t grown_ms;   /* more of a body came last */
     uint64_t dialled_ms; /* since when it is waited for; 0: not */
 };
 
 struct covey__fetch_job {
     bool used;
+    bool once; /* who asks for it asks again itself, perhaps others */
     struct covey_node_id owner;
     struct covey_fence fence;
     uint64_t since_ms;
     uint32_t left; /* blobs */
-    bool once; /* who asks for it asks again itself, perhaps others */
     covey_err err;
     uint8_t owner_source; /* COVEY__FETCH_SOURCES: oneself */
     uint8_t devices;

@@ -276,6 +276,7 @@ static covey_err dispatch(struct covey_node *node, const struct covey_event *eve
     case COVEY_EVENT_PUBLISH:
     case COVEY_EVENT_CATALOGUE:
     case COVEY_EVENT_FETCH:
+    case COVEY_EVENT_GROWING:
         return covey__node_work_event(node, event);
     case COVEY_EVENT_TRAIN_OPEN:
     case COVEY_EVENT_TRAIN_CLOSE:

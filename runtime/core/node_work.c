@@ -367,6 +367,9 @@ covey_err covey__node_work_event(struct covey_node *node, const struct covey_eve
     case COVEY_EVENT_FETCH:
         fetch_add(node, event);
         return COVEY_OK;
+    case COVEY_EVENT_GROWING:
+        covey__fetch_growing(node->fetch, &event->peer, node->now_ms);
+        return COVEY_OK;
     default: /* not of work: node.c has all of them */
         return COVEY_ERR_STATE;
     }

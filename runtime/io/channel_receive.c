@@ -251,6 +251,7 @@ static covey_err feed_body(struct covey__receiver *r, struct covey__in_stream *s
     /* Senders put a whole record's worth into each piece but the last: less is no progress. */
     bool grown = (body->len + len) / COVEY_RECORD_MAX > body->len / COVEY_RECORD_MAX;
     s->grown_ms = grown ? r->now_ms : s->grown_ms;
+    r->grown_ms = grown ? r->now_ms : r->grown_ms;
     body->len += len;
     r->held_bytes += len;
     if (body->len == s->body_len) {

@@ -34,6 +34,7 @@ struct covey__receiver {
     size_t open_bytes;                 /* declared, of the bodies that are not whole */
     size_t held_bytes;                 /* of them, what has arrived */
     uint64_t now_ms;                   /* set by the loop before it feeds */
+    uint64_t grown_ms;                 /* when any body grew by a record's worth last */
     struct covey__in_message *partial; /* control not yet whole */
     uint8_t partial_flags;
     uint16_t partial_stream;

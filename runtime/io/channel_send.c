@@ -161,6 +161,19 @@ static bool stream_is_active(const struct covey__sender *s, uint16_t stream)
     return false;
 }
 
+/* Whether patient bodies that fill a batch are open, and another one, so that none waits for a
+ * large one. Were they all open, the first would be whole when nearly all are: through a slow link
+ * that takes long, and what is not whole when the channel ends is lost. */
+static bool has_patient_enough(const struct covey__sender *s)
+{
+    size_t bytes = 0, count = 0;
+    for (const struct covey__out_message *m = s->active[1].first; m != NULL; m = m->next) {
+        bytes += m->body->len - m->body_off;
+        count++;
+    }
+    return count > 1 && bytes >= COVEY__BATCH_BODY;
+}
+
 /* Whether the receiver's bounds let one more body be opened; half of the room is not for patient
  * ones, unless one of them is as large. */
 static bool may_activate(const struct covey__sender *s, bool patient)
@@ -172,7 +185,7 @@ static bool may_activate(const struct covey__sender *s, bool patient)
         bytes /= 2;
     }
     return m != NULL && s->active_count < streams && s->active_bytes + m->body->len <= bytes &&
-           !stream_is_active(s, m->stream);
+           !stream_is_active(s, m->stream) && !(patient && has_patient_enough(s));
 }
 
 /* The next body's control, if one may be opened now. */

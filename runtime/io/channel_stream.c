@@ -73,6 +73,16 @@ bool covey__stream_is_stalled(const struct covey__stream *s)
            info.tcpi_retransmits >= STALLED_RETRANSMITS;
 }
 
+bool covey__stream_grows(struct covey__stream *s, uint64_t now_ms)
+{
+    /* While a worker opens what came the receiver is its own. */
+    bool grows =
+        s->state == COVEY__STREAM_OPEN && now_ms >= s->growing_ms + COVEY__GROWING_MS &&
+        (s->opening || (s->receiver.open_bytes > 0 && s->receiver.grown_ms > s->growing_ms));
+    s->growing_ms = grows ? now_ms : s->growing_ms;
+    return grows;
+}
+
 void covey__stream_reset(struct covey__stream *s, covey_err why)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};

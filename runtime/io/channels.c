@@ -377,9 +377,14 @@ void covey_channels_look(struct covey_channels *channels)
         covey__unfinished_look(channels, now_ms);
     }
     for (const struct covey__peer *p = channels->peers; p != NULL; p = p->next) {
-        if (p->up && p->primary != NULL && covey__stream_is_stalled(p->primary) &&
-            config->on_stalled != NULL) {
+        if (!p->up || p->primary == NULL) {
+            continue;
+        }
+        if (covey__stream_is_stalled(p->primary) && config->on_stalled != NULL) {
             config->on_stalled(config->user, &p->id);
+        }
+        if (covey__stream_grows(p->primary, now_ms) && config->on_growing != NULL) {
+            config->on_growing(config->user, &p->id);
         }
     }
 }

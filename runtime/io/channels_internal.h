@@ -39,6 +39,7 @@ enum {
      * waits a minute and a half for its turn, a patient one beside others six minutes. */
     COVEY__WAIT_MS = 20 * 60 * 1000,
     COVEY__WAIT_LOOK_MS = 10 * 1000,
+    COVEY__GROWING_MS = 1000, /* between two times that it is told of one stream */
 };
 
 enum covey__stream_state {
@@ -89,6 +90,7 @@ struct covey__stream {
     struct covey__receiver receiver;
     covey_err receive_err;
     size_t received_used;
+    uint64_t growing_ms; /* when it was told last that bodies grow */
     struct covey__in_message *held_first, *held_last;
     size_t held_bytes;
     size_t unfinished; /* what the channels' sum has of it */
@@ -150,6 +152,8 @@ void covey__stream_connect(struct covey__stream *s);
 void covey__stream_close(struct covey__stream *s, covey_err why);
 void covey__stream_release(struct covey__stream *s); /* delivers what was held */
 bool covey__stream_is_stalled(const struct covey__stream *s);
+/* Whether bodies that are not whole grew since it was told last; it is now. */
+bool covey__stream_grows(struct covey__stream *s, uint64_t now_ms);
 /* Closed, the peer hears of it at once: what was on its way is lost. */
 void covey__stream_reset(struct covey__stream *s, covey_err why);
 

@@ -401,6 +401,7 @@ static covey_err open_network(struct covey_daemon *d, const struct covey_daemon_
         .on_up = covey__daemon_up,
         .on_down = covey__daemon_down,
         .on_stalled = covey__daemon_stalled,
+        .on_growing = covey__daemon_growing,
         .on_dial_failed = covey__daemon_dial_failed,
         .on_message = on_message,
         .on_sent = on_sent,

@@ -33,6 +33,13 @@ void covey__daemon_stalled(void *user, const struct covey_node_id *peer)
     d->services.feed(d, &event);
 }
 
+void covey__daemon_growing(void *user, const struct covey_node_id *peer)
+{
+    struct covey_daemon *d = user;
+    struct covey_event event = {.type = COVEY_EVENT_GROWING, .peer = *peer};
+    d->services.feed(d, &event);
+}
+
 void covey__daemon_dial_failed(void *user, const struct covey_addr *to, covey_err why)
 {
     (void)why;

@@ -107,6 +107,7 @@ void covey__daemon_up(void *user, const struct covey_cert *peer, struct covey_by
                       const struct covey_addr *from);
 void covey__daemon_down(void *user, const struct covey_node_id *peer, covey_err why);
 void covey__daemon_stalled(void *user, const struct covey_node_id *peer);
+void covey__daemon_growing(void *user, const struct covey_node_id *peer);
 void covey__daemon_dial_failed(void *user, const struct covey_addr *to, covey_err why);
 
 /* daemon_train.c: true: it was an action of training. */

@@ -281,6 +281,31 @@ static void test_asked_once(void **state)
     }
 }
 
+/* A source whose bodies grow is no silent one, however slow; but not for longer than all that it
+ * was asked for may take. */
+static void test_slow_progress_is_progress(void **state)
+{
+    enum { COUNT = 3, MOST_MS = COUNT * BLOB_LEN / COVEY__FETCH_SLOWEST, STEP_MS = 1000 };
+    (void)state;
+    struct fetch_world *w = fetch_world_new(51);
+    struct covey_node_id owner = fetch_id(0);
+    w->node[0].silent = true;
+    fetch_want(w, 1, COUNT, 0, 1);
+    uint64_t from_ms = w->now_ms;
+    while (w->node[1].asked == COUNT) {
+        w->now_ms += STEP_MS;
+        covey__fetch_growing(w->node[1].fetch, &owner, w->now_ms);
+        fetch_carry_out(w, 1);
+    }
+    uint64_t silent_ms = from_ms + MOST_MS + COVEY__FETCH_SILENCE_MS;
+    assert_in_range(w->now_ms, silent_ms, silent_ms + COVEY__FETCH_ROUND_MS + 2 * STEP_MS);
+    w->node[0].silent = false;
+    fetch_world_end(w);
+    assert_int_equal(w->node[1].fetched, 1);
+    assert_int_equal(w->node[1].err, COVEY_OK);
+    fetch_world_free(w);
+}
+
 /* Two versions that lack the same fetch it once; one that is retired in the middle ends quietly and
  * takes nothing from the other. */
 static void test_versions_share_and_retire(void **state)
@@ -353,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_sources_of_all_versions_count),
         cmocka_unit_test(test_what_nobody_has_is_told),
         cmocka_unit_test(test_asked_once),
+        cmocka_unit_test(test_slow_progress_is_progress),
         cmocka_unit_test(test_versions_share_and_retire),
         cmocka_unit_test(test_silence_ends_after_its_version),
         cmocka_unit_test(test_lists_beyond_the_room_end),

@@ -263,6 +263,29 @@ static void test_frames_patient_bodies(void **state)
     covey__sender_done(&s);
 }
 
+/* Of many patient bodies few are on their way at a time, so that what came is whole; small ones
+ * fill batches as ever. */
+static void test_frames_patient_bodies_one_by_one(void **state)
+{
+    enum { COUNT = 20, LARGE = COVEY__BATCH_BODY, SMALL = COVEY__BATCH_BODY / COUNT };
+    (void)state;
+    struct covey__sender s = {0};
+    uint16_t stream = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        push(&s, LARGE, true);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(take_batch(&s, &stream), COVEY__BATCH_BODY);
+        assert_true(s.active_count <= 2);
+    }
+    assert_true(covey__sender_empty(&s));
+    for (unsigned i = 0; i < COUNT; i++) {
+        push(&s, SMALL, true);
+    }
+    assert_int_equal(take_batch(&s, &stream), COUNT * SMALL);
+    covey__sender_done(&s);
+}
+
 /* While patient bodies are held, others go and no batch is made of nothing; then they go on. */
 static void test_frames_held_bodies(void **state)
 {
@@ -512,6 +535,7 @@ int main(void)
         TEST(test_frames_shared_body),
         TEST(test_frames_refuses_mixed_kinds),
         cmocka_unit_test(test_frames_patient_bodies),
+        cmocka_unit_test(test_frames_patient_bodies_one_by_one),
         cmocka_unit_test(test_frames_held_bodies),
         cmocka_unit_test(test_frames_growing_body),
         TEST(test_frames_given_up),

@@ -98,6 +98,8 @@ enum covey_event_type {
     /* this device */
     COVEY_EVENT_PUBLISH, /* bytes: a covey_catalogue_model; added or removed here. DENIED, LIMIT */
     COVEY_EVENT_CATALOGUE, /* bytes: what covey_node_model_wire() gave before the start */
+    COVEY_EVENT_GROWING,   /* peer: more of a body, which is not whole yet, came from it; told once
+                              a second at most */
     COVEY_EVENT_FETCH,     /* peer, fence (of nobody's session), bytes: blobs that this device wants
                               for itself (covey/wants.h) -> ACTION_FETCHED. index 1: each source is
                               asked once, 0: again where all were asked in vain */

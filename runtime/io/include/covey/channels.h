@@ -45,6 +45,7 @@ struct covey_channels_config {
     void (*on_sent)(void *user);
     /* From covey_channels_look(). May be NULL. */
     void (*on_stalled)(void *user, const struct covey_node_id *peer);
+    void (*on_growing)(void *user, const struct covey_node_id *peer);
     /* One line for the log: failed handshakes, flipped bits. */
     void (*on_log)(void *user, const char *line);
 };
@@ -78,7 +79,8 @@ size_t covey_channels_queued(const struct covey_channels *channels,
                              const struct covey_node_id *peer);
 /* Tells of each peer whose channel stands still: two retransmissions in a row were not
  * acknowledged. TCP then waits twice as long each time, also when the way has long been free again.
- * Ends channels of which a body got no more for twenty minutes. */
+ * And, once a second, of each from whom more of a body came that is not whole yet. Ends channels of
+ * which a body got no more for twenty minutes. */
 void covey_channels_look(struct covey_channels *channels);
 /* What stands still is not drained first. */
 void covey_channels_drop(struct covey_channels *channels, const struct covey_node_id *peer);
