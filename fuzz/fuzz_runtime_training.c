@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 #include "runtime/session/training_checkpoint.h"
+#include "runtime/session/training_ended.h"
 #include "runtime/session/training_job.h"
 #include "runtime/session/training_progress.h"
 
@@ -54,13 +55,29 @@ static void fuzz_checkpoint(struct covey_bytes in)
     covey__training_record_done(&r);
 }
 
-/* Jobs, progress and checkpoints of any bytes are read whole or refused, and what was read can be
- * written again. The first byte chooses which. */
+static void fuzz_ended(struct covey_bytes in)
+{
+    struct covey_training_ended e, again;
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    if (covey__training_ended_decode(in, &e) == COVEY_OK) {
+        COVEY_ASSERT(e.progress.state == COVEY_TRAINING_DONE);
+        COVEY_ASSERT(covey__training_ended_encode(&e, &bytes, &len) == COVEY_OK);
+        COVEY_ASSERT(covey__training_ended_decode(covey_bytes_of(bytes, len), &again) == COVEY_OK);
+        covey__training_ended_done(&again);
+        covey__training_ended_done(&e);
+        free(bytes);
+    }
+}
+
+/* Jobs, progress, checkpoints and what is kept of trainings that are done, of any bytes, are read
+ * whole or refused, and what was read can be written again. The first byte chooses which. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const harness[])(struct covey_bytes) = {fuzz_job, fuzz_progress, fuzz_checkpoint};
+    static void (*const harness[])(struct covey_bytes) = {fuzz_job, fuzz_progress, fuzz_checkpoint,
+                                                          fuzz_ended};
     if (size > 0) {
-        harness[data[0] % 3](covey_bytes_of(data + 1, size - 1));
+        harness[data[0] % 4](covey_bytes_of(data + 1, size - 1));
     }
     return 0;
 }

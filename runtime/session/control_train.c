@@ -300,13 +300,43 @@ bool covey__control_train_stop(struct covey_client *client, const struct covey_c
 
 /* ---- life ---- */
 
+struct trimming {
+    struct covey_task task;
+    const struct covey_store *store;
+};
+
+static void trim_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    (void)scratch;
+    covey__store_trim(((const struct trimming *)task)->store);
+}
+
+static void trim_done(struct covey_task *task)
+{
+    free(task);
+}
+
+/* Behind the pins of all that the custodian and the trainings keep. */
+static covey_err trim_store(struct covey_services *services)
+{
+    struct trimming *t = malloc(sizeof(*t));
+    if (t == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    *t = (struct trimming){.task = {.work = trim_work, .done = trim_done},
+                           .store = &services->store};
+    covey__pool_submit(services->storage, &t->task);
+    return COVEY_OK;
+}
+
 covey_err covey__control_train_open(struct covey_daemon *d)
 {
     const struct covey_training_config config = {.services = &d->services,
                                                  .keeper = covey__custodian_keeper(d->custodian),
                                                  .changed = changed,
                                                  .user = d};
-    return covey__trainings_new(&config, &d->trainings);
+    covey_err err = covey__trainings_new(&config, &d->trainings);
+    return err == COVEY_OK ? trim_store(&d->services) : err;
 }
 
 void covey__control_train_close(struct covey_daemon *d)

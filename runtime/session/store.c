@@ -452,13 +452,14 @@ covey_err covey__store_limit(struct covey_store *store, uint64_t quota)
     for (unsigned byte = 0; byte < 256 && err == COVEY_OK; byte++) {
         err = look_through(store, byte);
     }
-    if (err == COVEY_OK) {
-        struct covey_digest none = {{0}};
-        covey_err over =
-            covey__index_room(store->index, &none, 0); /* a smaller quota than before */
-        (void)over;                                    /* nothing is pinned yet, so all can go */
-    }
     return err;
+}
+
+void covey__store_trim(const struct covey_store *store)
+{
+    struct covey_digest none = {{0}};
+    covey_err over = store->index != NULL ? covey__index_room(store->index, &none, 0) : COVEY_OK;
+    (void)over; /* what is pinned stays all the same */
 }
 
 uint64_t covey__store_len(const struct covey_store *store, const struct covey_digest *digest)

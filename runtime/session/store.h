@@ -28,6 +28,9 @@ covey_err covey__store_open(struct covey_store *store, const char *state_dir) CO
 /* From now on at most quota bytes besides this node's own models; 0: a quarter of what the disk has
  * free. Looks through the folder, and removes what a crash left half-written. */
 covey_err covey__store_limit(struct covey_store *store, uint64_t quota) COVEY_CHECK;
+/* What is there already beyond the quota goes, once all is pinned that is to stay: the quota may
+ * have been larger, and what did not count before a restart may count now. */
+void covey__store_trim(const struct covey_store *store);
 /* UINT64_MAX: none. */
 uint64_t covey__store_quota(const struct covey_store *store);
 void covey__store_close(struct covey_store *store);

@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "training_ended.h"
 #include "training_way.h"
 
-enum { ENDED_MAX = 16 }; /* sessions that are over and still shown */
+/* Sessions that are over and still shown: those of before a restart are among them. */
+enum { ENDED_MAX = COVEY__TRAINING_ENDED_MAX };
 
 struct covey_trainings {
     struct covey_training_config config;
@@ -88,6 +90,11 @@ static void over(struct covey_training *t)
              t->err == COVEY_OK || t->err == COVEY_ERR_CLOSED ? "" : ": ",
              t->err == COVEY_OK || t->err == COVEY_ERR_CLOSED ? "" : t->progress.why);
     t->services->log(t->services->user, line);
+    if (t->ended_err != COVEY_OK) {
+        snprintf(line, sizeof(line), "training %s will not be known after a restart: %s",
+                 t->job.name, covey_strerror(t->ended_err));
+        t->services->log(t->services->user, line);
+    }
     bool goes_on = t->err != COVEY_OK && (t->opened || t->resumed);
     if (keeper != NULL && !t->leaving && t->ask != COVEY__TRAINING_DROP) {
         (goes_on ? keeper->stopped : keeper->closed)(keeper->user, &t->fence);
@@ -136,6 +143,71 @@ static void on_news(void *user)
 
 /* ---- all of them ---- */
 
+static void init_sync(struct covey_training *t)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+/* As it was before the restart; ended before all that ends from now on. */
+static struct covey_training *of_ended(struct covey_trainings *all, struct covey_training_ended *e)
+{
+    struct covey_training *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return NULL;
+    }
+    t->all = all;
+    t->services = all->config.services;
+    t->fence = e->fence;
+    t->joined = t->has_job = t->opened = t->ended = t->has_result = true;
+    t->ended_ms = all->count;
+    t->report = e->progress.rounds;
+    t->job = e->job;
+    t->progress = e->progress;
+    t->record = e->record;
+    t->result = e->result;
+    e->record.history = NULL;
+    init_sync(t);
+    return t;
+}
+
+static void restore(void *user, covey_err err, const char *name, struct covey_training_ended *e)
+{
+    struct covey_trainings *all = user;
+    const struct covey_store *store = &all->config.services->store;
+    struct covey_checkpoint_parts parts = {NULL, 0};
+    struct covey_training *t = NULL;
+    if (err == COVEY_OK) {
+        err = covey__training_result_parts(store, &e->result, &parts);
+    }
+    if (err == COVEY_OK) {
+        err = covey__checkpoint_pin(store, &parts);
+    }
+    if (err == COVEY_OK) {
+        t = of_ended(all, e);
+    }
+    if (t != NULL) {
+        t->model = parts;
+        t->link = all->first;
+        all->first = t;
+        all->count++;
+        return;
+    }
+    if (err == COVEY_OK) {
+        covey__checkpoint_unpin(store, &parts);
+        err = COVEY_ERR_NOMEM;
+    }
+    covey__checkpoint_parts_done(&parts);
+    char line[200];
+    snprintf(line, sizeof(line), "a training that is done cannot be shown any more: trained/%s: %s",
+             name, covey_strerror(err));
+    all->config.services->log(all->config.services->user, line);
+}
+
 covey_err covey__trainings_new(const struct covey_training_config *config,
                                struct covey_trainings **out)
 {
@@ -144,6 +216,7 @@ covey_err covey__trainings_new(const struct covey_training_config *config,
         return COVEY_ERR_NOMEM;
     }
     all->config = *config;
+    covey__training_ended_read(&config->services->store, restore, all);
     *out = all;
     return COVEY_OK;
 }
@@ -156,6 +229,8 @@ static void release(struct covey_training *t)
         covey__checkpoint_unpin(store, &t->kept[i]);
         covey__checkpoint_parts_done(&t->kept[i]);
     }
+    covey__checkpoint_unpin(store, &t->model);
+    covey__checkpoint_parts_done(&t->model);
     covey_loop_unpost(t->services->loop, t);
     destroy(t);
 }
@@ -196,6 +271,38 @@ void covey__trainings_free(struct covey_trainings *all)
     free(all);
 }
 
+struct forgetting {
+    struct covey_task task;
+    const struct covey_store *store;
+    struct covey_session_id id;
+};
+
+static void forget_work(struct covey_task *task, struct covey_scratch *scratch)
+{
+    const struct forgetting *f = (const struct forgetting *)task;
+    (void)scratch;
+    covey__training_ended_remove(f->store, &f->id);
+}
+
+static void forget_done(struct covey_task *task)
+{
+    free(task);
+}
+
+/* One that is over, for good. */
+static void forget(struct covey_trainings *all, struct covey_training *t)
+{
+    struct covey_services *services = all->config.services;
+    struct forgetting *f = t->has_result ? malloc(sizeof(*f)) : NULL;
+    if (f != NULL) { /* without memory it is there again after a restart */
+        *f = (struct forgetting){.task = {.work = forget_work, .done = forget_done},
+                                 .store = &services->store,
+                                 .id = t->fence.session};
+        covey__pool_submit(services->storage, &f->task);
+    }
+    drop(all, t);
+}
+
 /* The one that ended first makes room. */
 static void make_room(struct covey_trainings *all)
 {
@@ -208,7 +315,7 @@ static void make_room(struct covey_trainings *all)
         }
     }
     if (ended >= ENDED_MAX) {
-        drop(all, oldest);
+        forget(all, oldest);
     }
 }
 
@@ -218,7 +325,7 @@ static void drop_ended(struct covey_trainings *all, const struct covey_session_i
     for (struct covey_training *t = all->first, *link = NULL; t != NULL; t = link) {
         link = t->link;
         if (t->joined && covey_session_id_equal(&t->fence.session, session)) {
-            drop(all, t);
+            forget(all, t);
         }
     }
 }
@@ -253,22 +360,13 @@ static struct covey_training *find_name(const struct covey_trainings *all, const
     return t;
 }
 
-static void init_sync(struct covey_training *t)
-{
-    pthread_condattr_t attr;
-    pthread_mutex_init(&t->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->wake, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 covey_err covey__trainings_start_job(struct covey_trainings *all,
                                      const struct covey_training_start *start)
 {
     const struct covey_training_keeper *keeper = all->config.keeper;
+    struct covey_training *known = find(all, &start->fence);
     struct covey_training *same = start->job != NULL ? find_name(all, start->job->name) : NULL;
-    if (find(all, &start->fence) != NULL || (same != NULL && !same->joined)) {
+    if ((known != NULL && !known->joined) || (same != NULL && !same->joined)) {
         return COVEY_ERR_EXISTS;
     }
     if (running(all) >= COVEY_TRAININGS_MAX) {
@@ -374,7 +472,7 @@ covey_err covey__trainings_stop(struct covey_trainings *all, const char *name)
         return COVEY_ERR_NOT_FOUND;
     }
     if (t->joined) {
-        drop(all, t);
+        forget(all, t);
     } else {
         ask(t, COVEY__TRAINING_STOP);
     }

@@ -68,6 +68,7 @@ struct covey_training {
     uint64_t settled_step;            /* of the last one that the keeper is done with */
     struct covey_digest result;
     covey_err err;
+    covey_err ended_err; /* why it is not known any more after a restart */
 
     /* Of the thread alone. */
     struct covey_manifest *manifest;
@@ -76,6 +77,7 @@ struct covey_training {
     struct covey_batches batches;
     struct covey_trainer *trainer;
     struct covey_checkpoint_parts kept[2]; /* newest first; pinned */
+    struct covey_checkpoint_parts model;   /* the trained one; pinned */
     uint64_t saved_step, saved_bytes;      /* of the last one made */
     uint64_t save_ns;                      /* what making it took */
     bool travelling;                       /* not kept yet, when it was last looked at */

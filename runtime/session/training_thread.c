@@ -10,6 +10,7 @@
 
 #include "covey/crypto.h"
 #include "covey/pack.h"
+#include "training_ended.h"
 #include "training_open.h"
 #include "training_save.h"
 #include "training_way.h"
@@ -398,6 +399,35 @@ static covey_err put_result(void *user, const struct covey_digest *digest, struc
     return covey__store_add(user, digest, blob);
 }
 
+/* It is known after a restart too; else the node says so. */
+static covey_err keep_ended(struct covey_training *t)
+{
+    const struct covey_store *store = &t->services->store;
+    struct covey_checkpoint_parts parts = {NULL, 0};
+    pthread_mutex_lock(&t->mutex);
+    struct covey_training_ended e = {.fence = t->fence,
+                                     .result = t->result,
+                                     .job = t->job,
+                                     .progress = t->progress,
+                                     .record = t->record};
+    pthread_mutex_unlock(&t->mutex);
+    e.progress.state = COVEY_TRAINING_DONE;
+    if (t->way.rounds != NULL) {
+        covey__rounds_report(t->way.rounds, &e.progress.rounds);
+        e.progress.rounds.workers = 0;
+    }
+    covey_err err = covey__training_result_parts(store, &t->result, &parts);
+    if (err == COVEY_OK) {
+        err = covey__checkpoint_pin(store, &parts);
+    }
+    if (err != COVEY_OK) {
+        covey__checkpoint_parts_done(&parts);
+        return err;
+    }
+    t->model = parts;
+    return covey__training_ended_write(store, &e);
+}
+
 static covey_err finish(struct covey_training *t)
 {
     struct covey_nn_error why = {""};
@@ -422,6 +452,7 @@ static covey_err finish(struct covey_training *t)
         t->result = id;
         t->has_result = true;
         pthread_mutex_unlock(&t->mutex);
+        t->ended_err = keep_ended(t);
     }
     return err;
 }

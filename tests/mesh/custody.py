@@ -5,9 +5,11 @@ goes on by itself, no more than the steps since a checkpoint are lost, and the m
 the one that nobody disturbed. `custody.py large`: the same with checkpoints that are larger than what
 fits one message, and are kept in pieces. `custody.py hand`: a session that was stopped is resumed, at
 its device and at others, and stays the same session. `custody.py cut`: the network is cut with the
-owner on either side, and never do two devices own the session.
+owner on either side, and never do two devices own the session. `custody.py done`: one that is done
+is there after its device was started again, as long as nobody says that it may go.
 """
 import json
+import os
 import resource
 import signal
 import sqlite3
@@ -398,5 +400,49 @@ def cut():
     assert turns[0] == OWNER, turns  # whoever is quicker once they are back together
 
 
+def files():
+    """What node1 keeps of trainings that are done."""
+    folder = f"{lab_dir}/node1/trained"
+    return [f"{folder}/{name}" for name in os.listdir(folder)]
+
+
+def started_again():
+    lab("kill", "1")
+    lab("restart", "1")
+
+
+def without_custody(name):
+    seen = show(1, name) or {}
+    return {key: value for key, value in seen.items() if key != "custody"}
+
+
+def done():
+    """Its model, its record and its name, after SIGKILL too."""
+    up(1)
+    local(6)
+    for name in ("first", "second"):
+        run(at(1, *TRAIN, "--epochs", "6", "--name", name, "--detach"))
+        ended([1], name)
+    before = without_custody("first")
+    started_again()
+    assert without_custody("first") == before, without_custody("first")
+    # Killed before its journal said so, the one that ended last goes on from its checkpoint first.
+    ended([1], "second")
+    states = {s["id"]: s["state"] for s in ask(1, "sessions")["sessions"]}
+    assert states == {"first": "over", "second": "over"}, states
+    run(at(1, "session", "get", "first", "--out", f"{base}/got.onnx"))
+    assert read(f"{base}/got.onnx") == read(f"{base}/local.onnx"), "another model"
+    run(at(1, "session", "stop", "first"))
+    wait("its file gone", lambda: len(files()) == 1)
+    for path in files():
+        with open(path, "ab") as file:
+            file.write(b"x")
+    started_again()
+    wait("said", lambda: log_of(1).count("cannot be shown any more") == 1)
+    assert without_custody("second") == {}, "read from a damaged file"
+    ask(1, "peers")
+    print("done: there after a restart, until it was forgotten", flush=True)
+
+
 with torn_down():
-    {"kill": kill, "hand": hand, "large": large, "cut": cut}[sys.argv[1]]()
+    {"kill": kill, "hand": hand, "large": large, "cut": cut, "done": done}[sys.argv[1]]()

@@ -97,7 +97,8 @@ static void test_least_recently_used_goes(void **state)
     assert_false(has(&store, 1));
     assert_true(has(&store, 9) && has(&store, 10));
     covey__store_close(&store);
-    open_limited(&store, dir, 3 * LEN);             /* less than before */
+    open_limited(&store, dir, 3 * LEN); /* less than before */
+    covey__store_trim(&store);
     assert_true(has(&store, 0) && has(&store, 10)); /* its use was written down */
     assert_false(has(&store, 8));
     assert_true(covey__index_bytes(store.index) <= 3 * LEN);
@@ -124,6 +125,30 @@ static void test_pinned_blobs_stay(void **state)
     assert_int_equal(put(&store, 3), COVEY_OK);
     assert_true(has(&store, 0) && has(&store, 2) && has(&store, 3));
     assert_false(has(&store, 1));
+    covey__store_close(&store);
+}
+
+/* What is pinned after a start, before what is too much goes, is not among it, however long nobody
+ * used it. */
+static void test_pinned_blobs_stay_at_the_start(void **state)
+{
+    char dir[SCRATCH_PATH];
+    uint8_t bytes[LEN];
+    struct covey_store store;
+    struct covey_digest oldest = blob_of(0, bytes);
+    scratch_folder(state, dir);
+    open_limited(&store, dir, 10 * LEN);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(put(&store, i), COVEY_OK);
+        set_age(&store, i, 100000 - (long)i * 10);
+    }
+    covey__store_close(&store);
+    open_limited(&store, dir, 3 * LEN);
+    assert_int_equal(covey__store_pin(&store, &oldest), COVEY_OK);
+    covey__store_trim(&store);
+    assert_true(has(&store, 0) && has(&store, 9));
+    assert_false(has(&store, 1));
+    assert_true(covey__index_bytes(store.index) <= 3 * LEN);
     covey__store_close(&store);
 }
 
@@ -282,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_least_recently_used_goes),
         cmocka_unit_test(test_pinned_blobs_stay),
+        cmocka_unit_test(test_pinned_blobs_stay_at_the_start),
         cmocka_unit_test(test_own_models_stay),
         cmocka_unit_test(test_removed_models_go),
         cmocka_unit_test(test_released_blobs_count),
