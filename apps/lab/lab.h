@@ -174,6 +174,8 @@ covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms) COVEY_CHECK;
 /* Waits until every session at node index is redundant. */
 covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index,
                                     int wait_ms) COVEY_CHECK;
+/* Both, of every node that takes part, within wait_ms in all. */
+covey_err covey__lab_wait_all(struct covey__lab *lab, int wait_ms) COVEY_CHECK;
 
 /* ---- lab_report.c ---- */
 

@@ -220,12 +220,7 @@ static enum covey_exit run_wait(struct covey__cli *cli, int argc, char **argv)
         err = covey__lab_load(&lab);
     }
     if (err == COVEY_OK) {
-        err = covey__lab_wait_mesh(&lab, (int)wait_s * 1000);
-    }
-    for (unsigned i = 0; i < lab.count && err == COVEY_OK; i++) {
-        if (covey__lab_takes_part(&lab.node[i])) {
-            err = covey__lab_wait_redundant(&lab, i, (int)wait_s * 1000);
-        }
+        err = covey__lab_wait_all(&lab, (int)wait_s * 1000);
     }
     return err == COVEY_OK ? show(cli, &lab) : covey__lab_fail(cli, &lab, err);
 }
@@ -450,8 +445,8 @@ enum covey_exit covey__lab_main(struct covey__cli *cli, int argc, char **argv)
         {"wait", "wait until the mesh could lose a node",
          "usage: covey lab wait [--wait S] [--dir DIR] [--json]\n"
          "Waits until the running nodes know one another and a coordinator, what they send one\n"
-         "another arrives, and all that they hold for running sessions is redundant "
-         "again.\n" COVEY_LAB_DIR_HELP,
+         "another arrives, and all that they hold for running sessions is redundant again.\n"
+         "  --wait S    seconds in all (15)\n" COVEY_LAB_DIR_HELP,
          run_wait},
         {"kill", "kill nodes (SIGKILL)", help.node, run_kill},
         {"freeze", "stop nodes (SIGSTOP)", help.node, run_freeze},

@@ -140,8 +140,38 @@ bool covey__lab_takes_part(const struct covey__lab_node *node)
     return covey__lab_running(node) && !covey__lab_frozen(node) && !node->cut;
 }
 
-static bool mesh_is_whole(const struct covey__lab *lab)
+/* ---- waiting ---- */
+
+struct limit {
+    uint64_t end_ms;
+    int wait_ms; /* as it was asked for */
+};
+
+static struct limit limit_of(int wait_ms)
 {
+    return (struct limit){covey__lab_now_ms() + (uint64_t)wait_ms, wait_ms};
+}
+
+/* TIMEOUT: why is the caller's to say. It is looked at once in any case. */
+static covey_err await(struct covey__lab *lab, unsigned index, const struct limit *limit,
+                       bool (*is_so)(const struct covey__lab *lab, unsigned index))
+{
+    while (!is_so(lab, index)) {
+        if (covey__lab_signals_pending()) {
+            snprintf(lab->why, sizeof(lab->why), "interrupted");
+            return COVEY_ERR_CANCELLED;
+        }
+        if (covey__lab_now_ms() >= limit->end_ms) {
+            return COVEY_ERR_TIMEOUT;
+        }
+        covey__lab_pause();
+    }
+    return COVEY_OK;
+}
+
+static bool mesh_is_whole(const struct covey__lab *lab, unsigned index)
+{
+    (void)index;
     char coordinator[COVEY_NAME_MAX + 1] = "";
     unsigned alive = 0;
     for (unsigned i = 0; i < lab->count; i++) {
@@ -155,23 +185,15 @@ static bool mesh_is_whole(const struct covey__lab *lab)
     return alive > 0;
 }
 
-covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms)
+static covey_err await_mesh(struct covey__lab *lab, const struct limit *limit)
 {
-    uint64_t end_ms = covey__lab_now_ms() + (uint64_t)wait_ms;
-    while (!mesh_is_whole(lab)) {
-        if (covey__lab_signals_pending()) {
-            snprintf(lab->why, sizeof(lab->why), "interrupted");
-            return COVEY_ERR_CANCELLED;
-        }
-        if (covey__lab_now_ms() >= end_ms) {
-            snprintf(lab->why, sizeof(lab->why),
-                     "the nodes did not reach one another and find a coordinator within %d s",
-                     wait_ms / 1000);
-            return COVEY_ERR_TIMEOUT;
-        }
-        covey__lab_pause();
+    covey_err err = await(lab, 0, limit, mesh_is_whole);
+    if (err == COVEY_ERR_TIMEOUT) {
+        snprintf(lab->why, sizeof(lab->why),
+                 "the nodes did not reach one another and find a coordinator within %d s",
+                 limit->wait_ms / 1000);
     }
-    return COVEY_OK;
+    return err;
 }
 
 static bool is_redundant(const struct covey__lab *lab, unsigned index)
@@ -183,20 +205,36 @@ static bool is_redundant(const struct covey__lab *lab, unsigned index)
     return redundant;
 }
 
+static covey_err await_redundant(struct covey__lab *lab, unsigned index, const struct limit *limit)
+{
+    covey_err err = await(lab, index, limit, is_redundant);
+    if (err == COVEY_ERR_TIMEOUT) {
+        snprintf(lab->why, sizeof(lab->why), "redundancy at %s was not restored within %d s",
+                 lab->node[index].name, limit->wait_ms / 1000);
+    }
+    return err;
+}
+
+covey_err covey__lab_wait_mesh(struct covey__lab *lab, int wait_ms)
+{
+    const struct limit limit = limit_of(wait_ms);
+    return await_mesh(lab, &limit);
+}
+
 covey_err covey__lab_wait_redundant(struct covey__lab *lab, unsigned index, int wait_ms)
 {
-    uint64_t end_ms = covey__lab_now_ms() + (uint64_t)wait_ms;
-    while (!is_redundant(lab, index)) {
-        if (covey__lab_signals_pending()) {
-            snprintf(lab->why, sizeof(lab->why), "interrupted");
-            return COVEY_ERR_CANCELLED;
+    const struct limit limit = limit_of(wait_ms);
+    return await_redundant(lab, index, &limit);
+}
+
+covey_err covey__lab_wait_all(struct covey__lab *lab, int wait_ms)
+{
+    const struct limit limit = limit_of(wait_ms);
+    covey_err err = await_mesh(lab, &limit);
+    for (unsigned i = 0; i < lab->count && err == COVEY_OK; i++) {
+        if (covey__lab_takes_part(&lab->node[i])) {
+            err = await_redundant(lab, i, &limit);
         }
-        if (covey__lab_now_ms() >= end_ms) {
-            snprintf(lab->why, sizeof(lab->why), "redundancy at %s was not restored within %d s",
-                     lab->node[index].name, wait_ms / 1000);
-            return COVEY_ERR_TIMEOUT;
-        }
-        covey__lab_pause();
     }
-    return COVEY_OK;
+    return err;
 }
