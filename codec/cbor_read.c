@@ -2,6 +2,7 @@
 #include "covey/cbor.h"
 
 #include "cbor_item.h"
+#include "covey/text.h"
 
 enum level_kind {
     LEVEL_ARRAY,
@@ -230,19 +231,6 @@ void covey_cbor_get_fixed(struct covey_cbor_reader *r, uint8_t *out, size_t len)
     }
 }
 
-/* U+0000 to U+001F, U+007F, and U+0080 to U+009F (in UTF-8 c2 80 to c2 9f): names are printed on
- * terminals, which obey some of them. */
-static bool has_control_character(struct covey_bytes text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        bool c1 = i > 0 && text.ptr[i - 1] == 0xc2 && text.ptr[i] <= 0x9f;
-        if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f || c1) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void covey_cbor_get_string(struct covey_cbor_reader *r, char *out, size_t cap)
 {
     COVEY_ASSERT(cap > 0);
@@ -250,7 +238,7 @@ void covey_cbor_get_string(struct covey_cbor_reader *r, char *out, size_t cap)
     if (r->err != COVEY_OK) {
         return;
     }
-    if (text.len == 0 || has_control_character(text)) {
+    if (text.len == 0 || !covey_text_is_plain(text)) { /* it is printed on terminals */
         fail(r, COVEY_ERR_MALFORMED);
         return;
     }

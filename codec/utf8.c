@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "covey/text.h"
+
 #include "cbor_item.h"
 
 /* RFC 3629 section 4, the table UTF8-char: the first byte decides how many follow and, against
@@ -54,4 +56,41 @@ bool covey__utf8_valid(struct covey_bytes text)
         text = covey_bytes_of(text.ptr + len, text.len - len);
     }
     return true;
+}
+
+static bool is_control(struct covey_bytes character)
+{
+    uint8_t first = character.ptr[0];
+    return first < 0x20 || first == 0x7f || (first == 0xc2 && character.ptr[1] <= 0x9f);
+}
+
+/* Bytes of the character at the start of text, 0 if a terminal may not show it. */
+static size_t plain_len(struct covey_bytes text)
+{
+    size_t len = character_len(text);
+    return len > 0 && !is_control(text) ? len : 0;
+}
+
+bool covey_text_is_plain(struct covey_bytes text)
+{
+    size_t len = 1;
+    while (text.len > 0 && len > 0) {
+        len = plain_len(text);
+        text = covey_bytes_of(text.ptr + len, text.len - len);
+    }
+    return text.len == 0;
+}
+
+void covey_text_make_plain(char *text)
+{
+    struct covey_bytes rest = covey_bytes_of((const uint8_t *)text, strlen(text));
+    while (rest.len > 0) {
+        size_t len = plain_len(rest);
+        if (len == 0) {
+            *text = '?';
+            len = 1;
+        }
+        text += len;
+        rest = covey_bytes_of((const uint8_t *)text, rest.len - len);
+    }
 }

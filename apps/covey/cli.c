@@ -2,11 +2,15 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "covey/files.h"
+#include "covey/text.h"
 
 enum { LINE_MAX_BYTES = 1024, REASON_BYTES = 128, FILE_MODE = 0644 };
 
@@ -23,11 +27,7 @@ static void print_help(const char *program, const struct covey__cli_command *tab
 
 static void say_error(const struct covey__cli *cli, enum covey_exit code, char *line)
 {
-    for (char *p = line; *p != 0; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        }
-    }
+    covey_text_make_plain(line);
     fprintf(stderr, "covey: %s\n", line);
     if (!cli->json) {
         return;
@@ -123,17 +123,58 @@ enum covey_exit covey__cli_print_line(const struct covey__cli *cli, cJSON *take_
     return print_text(cli, take_document, cJSON_PrintUnformatted(take_document));
 }
 
+static enum covey_exit fail_write(const struct covey__cli *cli, const char *path, int number,
+                                  covey_err err)
+{
+    char reason[REASON_BYTES];
+    bool known = strerror_r(number, reason, sizeof(reason)) == 0;
+    return covey__cli_fail(cli, COVEY_EXIT_FAILED, "%s cannot be written: %s", path,
+                           known ? reason : covey_strerror(err));
+}
+
 enum covey_exit covey__cli_write(const struct covey__cli *cli, const char *path,
                                  struct covey_bytes content)
 {
-    char reason[REASON_BYTES];
     covey_err err = covey_file_write(path, content, FILE_MODE);
-    if (err == COVEY_OK) {
-        return COVEY_EXIT_DONE;
+    return err == COVEY_OK ? COVEY_EXIT_DONE : fail_write(cli, path, errno, err);
+}
+
+/* A file is made beside what it replaces, so that its folder must take it. 0, or what is wrong. */
+static int place_error(const char *path)
+{
+    struct stat st;
+    char folder[PATH_MAX];
+    if ((size_t)snprintf(folder, sizeof(folder), "%s", path) >= sizeof(folder)) {
+        return ENAMETOOLONG;
     }
-    bool known = strerror_r(errno, reason, sizeof(reason)) == 0;
-    return covey__cli_fail(cli, COVEY_EXIT_FAILED, "%s cannot be written: %s", path,
-                           known ? reason : covey_strerror(err));
+    if (path[0] == 0) {
+        return ENOENT;
+    }
+    if (covey_file_is_stream(path)) {
+        return access(path, W_OK) == 0 ? 0 : errno;
+    }
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        snprintf(folder, sizeof(folder), ".");
+    } else {
+        slash[slash == folder] = 0;
+    }
+    if (access(folder, W_OK | X_OK) != 0) {
+        return errno;
+    }
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? EISDIR : 0;
+}
+
+enum covey_exit covey__cli_check_place(const struct covey__cli *cli, const char *path)
+{
+    int number = path != NULL ? place_error(path) : 0;
+    return number == 0 ? COVEY_EXIT_DONE : fail_write(cli, path, number, COVEY_ERR_IO);
+}
+
+bool covey__cli_is_name(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= COVEY_NAME_MAX && covey_text_is_plain(covey_bytes_of(text, len));
 }
 
 /* Whether --help or --json stands before "--": they work wherever they are typed. */

@@ -38,6 +38,7 @@ struct covey__cli_command {
 enum covey__option_kind {
     COVEY__OPTION_FLAG,
     COVEY__OPTION_TEXT,
+    COVEY__OPTION_NAME,   /* a text that covey__cli_is_name() */
     COVEY__OPTION_NUMBER, /* min..max */
     COVEY__OPTION_REAL,
 };
@@ -73,6 +74,13 @@ enum covey_exit covey__cli_print_line(const struct covey__cli *cli, cJSON *take_
  * before. */
 enum covey_exit covey__cli_write(const struct covey__cli *cli, const char *path,
                                  struct covey_bytes content);
+
+/* The same before the work whose result the file is to hold: its folder is there and can be written
+ * to. NULL: no file is asked for. */
+enum covey_exit covey__cli_check_place(const struct covey__cli *cli, const char *path);
+
+/* 1 to COVEY_NAME_MAX bytes of UTF-8 without control characters: of sessions and models. */
+bool covey__cli_is_name(const char *text);
 
 /* Looks argv[1] up in a table and runs it with argv moved by one. The last entry has no name. */
 enum covey_exit covey__cli_dispatch(struct covey__cli *cli, const char *program,

@@ -44,6 +44,18 @@ static bool set_real(const struct covey__cli *cli, const struct covey__option *o
     return true;
 }
 
+static bool set_name(const struct covey__cli *cli, const struct covey__option *o, const char *text)
+{
+    if (!covey__cli_is_name(text)) {
+        covey__cli_usage(cli,
+                         "%s takes 1 to %d bytes of UTF-8 without control characters, not '%s'",
+                         o->name, COVEY_NAME_MAX, text);
+        return false;
+    }
+    *(const char **)o->value = text;
+    return true;
+}
+
 static bool set(const struct covey__cli *cli, const struct covey__option *o, const char *text)
 {
     if (o->given != NULL) {
@@ -56,6 +68,8 @@ static bool set(const struct covey__cli *cli, const struct covey__option *o, con
     case COVEY__OPTION_TEXT:
         *(const char **)o->value = text;
         return true;
+    case COVEY__OPTION_NAME:
+        return set_name(cli, o, text);
     case COVEY__OPTION_NUMBER:
         return set_number(cli, o, text);
     case COVEY__OPTION_REAL:

@@ -92,7 +92,7 @@ static bool parse(struct infer *f, int *argc, char **argv)
         COVEY__PREPARE_OPTIONS(&f->options),
         {"--labels", COVEY__OPTION_TEXT, &f->labels, 0, 0, NULL},
         {"--detach", COVEY__OPTION_FLAG, &f->detach, 0, 0, NULL},
-        {"--id", COVEY__OPTION_TEXT, &f->id, 0, 0, NULL},
+        {"--id", COVEY__OPTION_NAME, &f->id, 0, 0, NULL},
         {"--output", COVEY__OPTION_TEXT, &f->output, 0, 0, NULL},
     };
     if (!covey__cli_options(f->cli, options, sizeof(options) / sizeof(options[0]), argc, argv)) {
@@ -419,6 +419,10 @@ enum covey_exit covey__cmd_infer(struct covey__cli *cli, int argc, char **argv)
     covey_prepare_init(&f.prepare);
     if (!parse(&f, &argc, argv)) {
         return COVEY_EXIT_USAGE;
+    }
+    enum covey_exit unwritable = covey__cli_check_place(cli, f.output);
+    if (unwritable != COVEY_EXIT_DONE) {
+        return unwritable;
     }
     covey_err err = open_target(&f, argv[1]);
     enum covey_exit code =

@@ -11,6 +11,17 @@ static enum covey_exit fail(const struct covey__cli *cli, covey_err err,
     return covey__cli_fail(cli, covey__cli_exit_of(err), "%s", why->text);
 }
 
+/* They are parts of paths and of certificates, which are stricter than names of models. */
+static bool is_name(const struct covey__cli *cli, const char *option, const char *name)
+{
+    if (!covey_name_valid(name)) {
+        covey__cli_usage(cli, "%s takes 1 to %d letters, digits, '.', '_' and '-', not '%s'",
+                         option, COVEY_NAME_MAX, name);
+        return false;
+    }
+    return true;
+}
+
 static enum covey_exit run_init(struct covey__cli *cli, int argc, char **argv)
 {
     const char *name = NULL;
@@ -22,6 +33,9 @@ static enum covey_exit run_init(struct covey__cli *cli, int argc, char **argv)
     }
     if (argc != 2 || name == NULL) {
         return covey__cli_usage(cli, "usage: covey mesh init DIR --name HOME");
+    }
+    if (!is_name(cli, "--name", name)) {
+        return COVEY_EXIT_USAGE;
     }
     struct covey_identity_error why = {""};
     covey_err err = covey_authority_create(argv[1], name, &why);
@@ -98,6 +112,9 @@ static enum covey_exit run_enrol(struct covey__cli *cli, int argc, char **argv)
         trust == NULL) {
         return covey__cli_usage(cli, "usage: covey mesh enrol DIR --device NAME --tier "
                                      "end|edge|cloud --trust full|none [--valid DAYS] --out STATE");
+    }
+    if (!is_name(cli, "--device", config.device_name)) {
+        return COVEY_EXIT_USAGE;
     }
     int tier_index = word(tier, tiers, 3);
     int trust_index = word(trust, trusts, 2);

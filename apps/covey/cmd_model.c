@@ -67,7 +67,7 @@ static enum covey_exit run_add(struct covey__cli *cli, int argc, char **argv)
     struct covey__prepare_options prepare = {.mean = NULL};
     struct covey__notes notes = {.labels = {.count = 0}};
     const struct covey__option options[] = {
-        {.name = "--name", .kind = COVEY__OPTION_TEXT, .value = &name},
+        {.name = "--name", .kind = COVEY__OPTION_NAME, .value = &name},
         {.name = "--labels", .kind = COVEY__OPTION_TEXT, .value = &labels},
         COVEY__PREPARE_OPTIONS(&prepare),
     };

@@ -56,6 +56,10 @@ static enum covey_exit build_and_write(struct covey__cli *cli, const struct requ
 {
     struct covey_nn_error why = {""};
     struct covey_graph *g = NULL;
+    enum covey_exit unwritable = covey__cli_check_place(cli, r->out);
+    if (unwritable != COVEY_EXIT_DONE) {
+        return unwritable;
+    }
     covey_err err = covey_build(r->name, &r->options, &g, &why);
     if (err != COVEY_OK) {
         return covey__cli_fail(cli, COVEY_EXIT_INPUT, "%s", why.text);

@@ -124,13 +124,9 @@ static enum covey_exit show(struct covey__cli *cli, struct covey__control *c, co
     return COVEY_EXIT_DONE;
 }
 
-static covey_err set_name(struct covey__control *c, const char *id)
+static void set_name(struct covey__control *c, const char *id)
 {
-    if (strlen(id) == 0 || strlen(id) > COVEY_NAME_MAX) {
-        return covey__control_refuse(c, COVEY_ERR_RANGE, "an id has 1 to %d bytes", COVEY_NAME_MAX);
-    }
     snprintf(c->request->name, sizeof(c->request->name), "%s", id);
-    return COVEY_OK;
 }
 
 /* Answers as one tensor, the first axis counting them. */
@@ -176,9 +172,7 @@ static enum covey_exit get(struct covey__cli *cli, struct covey__control *c, con
                                     s.answered + s.lost, s.total);
     }
     if (err == COVEY_OK) {
-        err = set_name(c, id);
-    }
-    if (err == COVEY_OK) {
+        set_name(c, id);
         err = covey__control_call(c, COVEY_CONTROL_SESSION_GET, covey_bytes_of(NULL, 0),
                                   COVEY_CONTROL_SESSION_GET_REPLY, TIMEOUT_MS);
     }
@@ -190,11 +184,9 @@ static enum covey_exit stop(struct covey__cli *cli, struct covey__control *c, co
     struct covey_control_session s = {.name = ""};
     covey_err ignored = find(c, id, &s); /* one that is not listed is refused by the node */
     (void)ignored;
-    covey_err err = set_name(c, id);
-    if (err == COVEY_OK) {
-        err = covey__control_call(c, COVEY_CONTROL_SESSION_STOP, covey_bytes_of(NULL, 0),
-                                  COVEY_CONTROL_DONE, TIMEOUT_MS);
-    }
+    set_name(c, id);
+    covey_err err = covey__control_call(c, COVEY_CONTROL_SESSION_STOP, covey_bytes_of(NULL, 0),
+                                        COVEY_CONTROL_DONE, TIMEOUT_MS);
     if (err != COVEY_OK) {
         return covey__cli_fail_call(cli, c, err);
     }
@@ -246,8 +238,12 @@ static enum covey_exit run(struct covey__cli *cli, enum action action, int argc,
     if (argc != 2 || (action == GET && path == NULL)) {
         return covey__cli_usage(cli, "usage: covey session show ID, get ID --out FILE, stop ID");
     }
+    if (!covey__cli_is_name(argv[1])) {
+        return covey__cli_usage(cli, "'%s' is no id: see 'covey sessions'", argv[1]);
+    }
     struct covey__control c = {0};
-    enum covey_exit code = covey__cli_connect(cli, &c);
+    enum covey_exit code = covey__cli_check_place(cli, path);
+    code = code == COVEY_EXIT_DONE ? covey__cli_connect(cli, &c) : code;
     if (code != COVEY_EXIT_DONE) {
         return code;
     }
@@ -292,7 +288,9 @@ enum covey_exit covey__cmd_session(struct covey__cli *cli, int argc, char **argv
         {"get", "the answers of detached work, or a trained model",
          "usage: covey session get ID --out FILE.npy|FILE.onnx [--json]\n"
          "Writes all answers, once they are there; a lost one is NaN. They stay with the node for\n"
-         "ten minutes after the last of them. Of a training session that is done: the model.\n",
+         "ten minutes after the last of them. Of a training session that is done: the model, also\n"
+         "after a restart of the node, until 'session stop' forgets it or 16 later ones have "
+         "ended.\n",
          run_get},
         {"stop", "end an open session, detached work or a training session", stop_help, run_stop},
         {NULL, NULL, NULL, NULL},

@@ -50,9 +50,6 @@ enum covey_exit covey__detach_send(const struct covey__cli *cli, struct covey__d
     covey_random(random, sizeof(random));
     covey__hex(fresh, random, sizeof(random));
     id = id != NULL ? id : fresh;
-    if (strlen(id) == 0 || strlen(id) > COVEY_NAME_MAX) {
-        return covey__cli_usage(cli, "--id takes 1 to %d bytes", COVEY_NAME_MAX);
-    }
     snprintf(c->request->name, sizeof(c->request->name), "%s", id);
     c->request->infer = t->infer;
     covey_err err =

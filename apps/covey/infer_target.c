@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "covey/loop.h"
+#include "covey/text.h"
 
 enum {
     INFER_TIMEOUT_MS = 30000, /* the node's, where none is asked for */
@@ -41,6 +42,7 @@ static void set_name(struct covey__target *t, const char *model)
         len -= 5;
     }
     snprintf(t->name, sizeof(t->name), "%.*s", (int)len, text);
+    covey_text_make_plain(t->name);
 }
 
 /* A signal handler reaches nothing else. */

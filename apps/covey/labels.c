@@ -3,40 +3,11 @@
 
 #include <stdlib.h>
 
-#include "covey/cbor.h"
+#include "covey/text.h"
 #include "read_file.h"
 #include "read_why.h"
 
 enum { LINE_MAX_BYTES = 1000 };
-
-/* What a terminal shows as it is: UTF-8, no control characters of ASCII or of Latin-1. */
-static bool is_line(struct covey_bytes line)
-{
-    uint8_t item[LINE_MAX_BYTES + 8];
-    struct covey_cbor_writer w;
-    struct covey_cbor_reader r;
-    char text[LINE_MAX_BYTES + 1];
-    size_t len = 0;
-    if (line.len > LINE_MAX_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < line.len; i++) {
-        bool latin = i > 0 && line.ptr[i - 1] == 0xc2 && line.ptr[i] < 0xa0;
-        if (line.ptr[i] < 0x20 || line.ptr[i] == 0x7f || latin) {
-            return false;
-        }
-    }
-    memcpy(text, line.ptr, line.len);
-    text[line.len] = 0;
-    covey_cbor_writer_init(&w, (struct covey_buf){item, sizeof(item)});
-    covey_cbor_put_text(&w, text);
-    if (covey_cbor_writer_done(&w, &len) != COVEY_OK) {
-        return false;
-    }
-    covey_cbor_reader_init(&r, covey_bytes_of(item, len));
-    (void)covey_cbor_get_text(&r, LINE_MAX_BYTES); /* it is read only when it is UTF-8 */
-    return covey_cbor_reader_done(&r) == COVEY_OK;
-}
 
 static covey_err cut(struct covey__labels *l, const char *what, struct covey_nn_error *why)
 {
@@ -44,7 +15,7 @@ static covey_err cut(struct covey__labels *l, const char *what, struct covey_nn_
     for (size_t i = 0; i < l->count; i++) {
         char *end = strchr(at, '\n');
         size_t len = (size_t)(end - at), shown = len > 0 && at[len - 1] == '\r' ? len - 1 : len;
-        if (!is_line(covey_bytes_of(at, shown))) {
+        if (shown > LINE_MAX_BYTES || !covey_text_is_plain(covey_bytes_of(at, shown))) {
             return covey__why(COVEY_ERR_MALFORMED, why,
                               "%.120s: line %zu is no name of at most %d bytes of UTF-8", what,
                               i + 1, LINE_MAX_BYTES);

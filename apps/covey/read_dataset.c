@@ -322,7 +322,11 @@ covey_err covey_dataset_load(const char *spec, const struct covey_dataset_config
 {
     const char *kind = covey__spec_kind(spec);
     if (!kind) {
-        return covey__why(COVEY_ERR_UNSUPPORTED, out_why, "%.100s: no such kind of data set", spec);
+        return covey__why(
+            COVEY_ERR_UNSUPPORTED, out_why,
+            "%.80s is no data set: mnist:DIR, cifar10:DIR, cifar100:DIR, digits:FILE, "
+            "folder:DIR or npy:X,Y",
+            spec);
     }
     struct covey__place *place = malloc(sizeof *place);
     if (!place) {

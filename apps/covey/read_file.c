@@ -88,6 +88,12 @@ bool covey__is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool covey__is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool covey__find_file(const char *dir, const char *name, char out[static COVEY_READ_PATH])
 {
     static const char *const endings[] = {"", ".gz"};

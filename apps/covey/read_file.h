@@ -21,6 +21,7 @@ enum covey_file_limits {
 };
 
 bool covey__is_file(const char *path);
+bool covey__is_folder(const char *path);
 /* dir/name or dir/name.gz, whichever is there. */
 bool covey__find_file(const char *dir, const char *name, char out[static COVEY_READ_PATH]);
 

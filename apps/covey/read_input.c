@@ -67,6 +67,10 @@ static covey_err open_file(struct covey_input *in, const char *path, struct cove
     struct covey_buf file = {0};
     struct covey_tensor t = {.data = NULL};
     struct covey_nn_error inner = {""};
+    if (covey__is_folder(path)) {
+        return covey__why(COVEY_ERR_UNSUPPORTED, why,
+                          "%.100s is a folder: its pictures are 'folder:%.100s'", path, path);
+    }
     covey_err err = covey__file_read(path, COVEY_FILE_INPUT_MAX, &file, why);
     if (err) {
         return err;

@@ -112,7 +112,7 @@ static enum covey_exit go_on(struct covey__train *t, struct covey__train_mesh *m
 {
     const char *which = t->options.resume;
     struct covey__control *c = &m->control;
-    if (strlen(which) == 0 || strlen(which) > COVEY_NAME_MAX) {
+    if (!covey__cli_is_name(which)) {
         return covey__cli_usage(t->cli, "--resume takes a session's name or id, of a file of "
                                         "--checkpoint with --local");
     }
@@ -135,7 +135,8 @@ static enum covey_exit go_on(struct covey__train *t, struct covey__train_mesh *m
 
 static enum covey_exit resume(struct covey__train *t, struct covey__train_mesh *m)
 {
-    enum covey_exit code = connect(t, m);
+    enum covey_exit code = covey__cli_check_place(t->cli, t->options.out);
+    code = code == COVEY_EXIT_DONE ? connect(t, m) : code;
     code = code == COVEY_EXIT_DONE ? go_on(t, m) : code;
     if (code != COVEY_EXIT_DONE || t->options.out == NULL || t->options.detach) {
         return code;

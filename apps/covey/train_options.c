@@ -64,7 +64,7 @@ static const struct row rows[] = {
     {"--coded", COVEY__OPTION_TEXT, 0, false, FIELD(coded), 0, 0},
     {"--any-trust", COVEY__OPTION_FLAG, 0, false, FIELD(any_trust), 0, 0},
     {"--own-work", COVEY__OPTION_FLAG, 0, false, FIELD(own_work), 0, 0},
-    {"--name", COVEY__OPTION_TEXT, 0, false, FIELD(name), 0, 0},
+    {"--name", COVEY__OPTION_NAME, 0, false, FIELD(name), 0, 0},
     {"--detach", COVEY__OPTION_FLAG, 0, false, FIELD(detach), 0, 0},
     {"--fork", COVEY__OPTION_FLAG, 0, false, FIELD(fork), 0, 0},
 };
@@ -143,6 +143,7 @@ static bool equal(const struct covey__train_options *a, const struct covey__trai
     case COVEY__OPTION_FLAG:
         return *(const bool *)left == *(const bool *)right;
     case COVEY__OPTION_TEXT:
+    case COVEY__OPTION_NAME:
         return text_of(a, row) != NULL && text_of(b, row) != NULL &&
                strcmp(text_of(a, row), text_of(b, row)) == 0;
     case COVEY__OPTION_NUMBER:
@@ -161,6 +162,7 @@ static void take(struct covey__train_options *o, const struct covey__train_optio
         *(bool *)field(o, row) = *(const bool *)field_of(from, row);
         break;
     case COVEY__OPTION_TEXT:
+    case COVEY__OPTION_NAME:
         *(const char **)field(o, row) = text_of(from, row);
         break;
     case COVEY__OPTION_NUMBER:
@@ -203,6 +205,7 @@ static void put_value(struct covey_cbor_writer *w, const struct covey__train_opt
         covey_cbor_put_bool(w, *(const bool *)value);
         break;
     case COVEY__OPTION_TEXT:
+    case COVEY__OPTION_NAME:
         text = text_of(o, row);
         covey_cbor_put_bytes(w, covey_bytes_of(text, strlen(text) + 1));
         break;
@@ -243,6 +246,7 @@ static void get_value(struct covey_cbor_reader *r, const struct row *row,
         *(bool *)field(out, row) = covey_cbor_get_bool(r);
         break;
     case COVEY__OPTION_TEXT:
+    case COVEY__OPTION_NAME:
         text = covey_cbor_get_bytes(r, COVEY__TRAIN_TEXT_MAX + 1);
         if (r->err == COVEY_OK &&
             (text.len == 0 || memchr(text.ptr, 0, text.len) != text.ptr + text.len - 1)) {

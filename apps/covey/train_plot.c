@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "covey/text.h"
 #include "train_mesh.h"
 #include "train_report.h"
 
@@ -67,6 +68,9 @@ static void put_script(const struct covey__train *t, const char *path, FILE *to)
 /* Where there is no gnuplot the script is read all the same, and nothing is drawn. */
 bool covey__train_plot(const struct covey__train *t, const char *path)
 {
+    if (!covey_text_is_plain(covey_bytes_of(path, strlen(path)))) {
+        return false; /* a line break would end the text that names it */
+    }
     FILE *to = popen("if command -v gnuplot >/dev/null 2>&1; then exec gnuplot >/dev/null 2>&1; "
                      "else cat >/dev/null; exit 1; fi",
                      "w");

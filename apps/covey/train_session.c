@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "covey/crypto.h"
 #include "covey/files.h"
@@ -44,35 +42,12 @@ static enum covey_exit read_checkpoint(struct covey__train *t)
 }
 
 /* Hours of training must not end with a file that cannot be written. */
-static enum covey_exit check_place(const struct covey__train *t, const char *path)
-{
-    struct stat st;
-    char folder[COVEY__TRAIN_TEXT_MAX + 1];
-    if (path == NULL) {
-        return COVEY_EXIT_DONE;
-    }
-    if ((size_t)snprintf(folder, sizeof(folder), "%s", path) >= sizeof(folder)) {
-        return covey__cli_usage(t->cli, "a path is too long");
-    }
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL) {
-        snprintf(folder, sizeof(folder), ".");
-    } else {
-        slash[slash == folder] = 0;
-    }
-    bool ok = covey_file_is_stream(path) ? access(path, W_OK) == 0
-                                         : path[0] != 0 && access(folder, W_OK | X_OK) == 0 &&
-                                               !(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-    return ok ? COVEY_EXIT_DONE
-              : covey__cli_fail(t->cli, COVEY_EXIT_FAILED, "'%s' cannot be written", path);
-}
-
 static enum covey_exit check_places(const struct covey__train *t)
 {
     const char *const paths[] = {t->options.out, t->options.checkpoint, t->options.report};
     enum covey_exit code = COVEY_EXIT_DONE;
     for (size_t i = 0; i < 3 && code == COVEY_EXIT_DONE; i++) {
-        code = check_place(t, paths[i]);
+        code = covey__cli_check_place(t->cli, paths[i]);
     }
     return code;
 }

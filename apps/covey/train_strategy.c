@@ -108,9 +108,6 @@ static enum covey_exit parse(const struct covey__train_options *o, const struct 
     if (o->coded != NULL && strcmp(o->coded, "all") != 0) {
         return covey__cli_usage(cli, "--coded takes 'all'");
     }
-    if (o->name != NULL && (strlen(o->name) == 0 || strlen(o->name) > COVEY_NAME_MAX)) {
-        return covey__cli_usage(cli, "--name takes 1 to %d bytes", COVEY_NAME_MAX);
-    }
     return COVEY_EXIT_DONE;
 }
 

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,10 @@
 #include "covey/daemon.h"
 #include "covey/limits.h"
 #include "covey/pace.h"
+#include "covey/text.h"
 #include "standard_files.h"
 
-enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16 };
+enum { EXIT_USAGE = 2, EXIT_BAD_INPUT = 6, JOIN_MAX = 16, LINE_BYTES = 1024 };
 
 struct options {
     const char *state;
@@ -49,9 +51,22 @@ static const char usage[] =
     "  --loss PERCENT   of its datagrams are dropped\n"
     "SIGTERM leaves the mesh.\n";
 
+/* One line; what comes from outside is shown, and not obeyed by a terminal. */
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    covey_text_make_plain(line);
+    fprintf(stderr, "%s\n", line);
+}
+
 static int bad(const char *what, const char *why)
 {
-    fprintf(stderr, "coveyd: %s: %s\n", what, why);
+    say("coveyd: %s: %s", what, why);
     return EXIT_USAGE;
 }
 
@@ -64,8 +79,8 @@ static int number(const char *name, const char *text, struct range range, uint64
     char *end = NULL;
     uint64_t value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != 0 || value < range.min || value > range.max) {
-        fprintf(stderr, "coveyd: %s: %s is not a number from %llu to %llu\n", name, text,
-                (unsigned long long)range.min, (unsigned long long)range.max);
+        say("coveyd: %s: %s is not a number from %llu to %llu", name, text,
+            (unsigned long long)range.min, (unsigned long long)range.max);
         return EXIT_USAGE;
     }
     *out = value;
@@ -77,7 +92,7 @@ static int percent(const char *name, const char *text, double *out)
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != 0 || !(value >= 0 && value <= 90)) {
-        fprintf(stderr, "coveyd: %s: %s is not a number from 0 to 90\n", name, text);
+        say("coveyd: %s: %s is not a number from 0 to 90", name, text);
         return EXIT_USAGE;
     }
     *out = value;
@@ -136,6 +151,14 @@ static int set_option(int option, struct options *o)
     return status;
 }
 
+/* What getopt_long() would say itself, as all else is said. */
+static int unknown(int option, char *const *argv)
+{
+    const char *word = argv[optind - 1];
+    return bad(word, option == ':' ? "needs a value (coveyd --help)"
+                                   : "is no option, or takes no value (coveyd --help)");
+}
+
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
@@ -148,7 +171,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"lab", no_argument, NULL, 'L'},         {NULL, 0, NULL, 0},
     };
     int option;
-    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             exit(fflush(stdout) == 0 ? 0 : 1);
@@ -157,7 +180,7 @@ static int parse(int argc, char **argv, struct options *o)
             puts("coveyd " COVEY_VERSION);
             exit(0);
         }
-        int status = set_option(option, o);
+        int status = option == ':' || option == '?' ? unknown(option, argv) : set_option(option, o);
         if (status != 0) {
             return status;
         }
@@ -176,7 +199,7 @@ static int parse(int argc, char **argv, struct options *o)
 static void on_log(void *user, const char *line)
 {
     (void)user;
-    fprintf(stderr, "%s\n", line);
+    say("%s", line);
 }
 
 struct program {
@@ -205,11 +228,11 @@ static int run(const struct options *o)
         covey_pace_set(o->cpu);
     }
     if (covey_loop_new(&p.loop) != COVEY_OK) {
-        fprintf(stderr, "coveyd: %s\n", why);
+        say("coveyd: %s", why);
         return status;
     }
     if (covey_loop_shape(p.loop, o->delay_ms, o->loss_percent) != COVEY_OK) {
-        fprintf(stderr, "coveyd: --delay: no timer\n");
+        say("coveyd: --delay: no timer");
         covey_loop_free(p.loop);
         return status;
     }
@@ -235,7 +258,7 @@ static int run(const struct options *o)
         covey_loop_run(p.loop);
         status = 0;
     } else {
-        fprintf(stderr, "coveyd: %s\n", why);
+        say("coveyd: %s", why);
         status = err == COVEY_ERR_PERMISSIONS || err == COVEY_ERR_DENIED ? 5
                  : err == COVEY_ERR_MALFORMED || err == COVEY_ERR_AUTH   ? EXIT_BAD_INPUT
                                                                          : 1;

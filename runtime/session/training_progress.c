@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "covey/cbor.h"
+#include "covey/text.h"
 
 enum {
     FIELDS = 15,
@@ -105,8 +106,8 @@ static void get_report(struct covey_cbor_reader *r, struct covey_rounds_report *
 static void get_line(struct covey_cbor_reader *r, char *out, size_t cap)
 {
     struct covey_bytes text = covey_cbor_get_text(r, cap - 1);
-    for (size_t i = 0; r->err == COVEY_OK && i < text.len; i++) {
-        r->err = text.ptr[i] < 0x20 || text.ptr[i] == 0x7f ? COVEY_ERR_MALFORMED : COVEY_OK;
+    if (r->err == COVEY_OK && !covey_text_is_plain(text)) {
+        r->err = COVEY_ERR_MALFORMED;
     }
     if (r->err == COVEY_OK && text.len > 0) {
         memcpy(out, text.ptr, text.len);

@@ -32,10 +32,27 @@ static void test_names_are_in_the_order_of_their_numbers(void **state)
     }
 }
 
+/* What is kept and shown as a name has a length, is UTF-8, and tells no terminal anything. */
+static void test_names(void **state)
+{
+    char most[COVEY_NAME_MAX + 2] = "";
+    (void)state;
+    memset(most, 'x', COVEY_NAME_MAX);
+    assert_true(covey__cli_is_name("first") && covey__cli_is_name("na\xc3\xafve one"));
+    assert_true(covey__cli_is_name(most));
+    most[COVEY_NAME_MAX] = 'x';
+    assert_false(covey__cli_is_name(most));
+    assert_false(covey__cli_is_name("") || covey__cli_is_name("two\nlines"));
+    assert_false(covey__cli_is_name("\x1b[31m") || covey__cli_is_name("\x7f"));
+    assert_false(covey__cli_is_name("\xc2\x9b") || covey__cli_is_name("\x9b") ||
+                 covey__cli_is_name("\xc3"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_are_in_the_order_of_their_numbers),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

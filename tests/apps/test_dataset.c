@@ -253,7 +253,7 @@ static void test_cifar_coarse(void **state)
     refuse(state, "mnist", ",8x8", "does not have");
     refuse(state, "cifar100", ",test", "test.bin");
     assert_int_equal(load_as(state, "cifar100", ",test", COVEY_SPLIT_TRAIN, &d), COVEY_ERR_RANGE);
-    refuse(state, "cifar", "", "no such kind");
+    refuse(state, "cifar", "", "is no data set");
 }
 
 /* Digits are cut after four fifths; the two parts are all of them and share none. */

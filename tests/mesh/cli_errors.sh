@@ -18,12 +18,33 @@ expect 2 "takes seconds" "$COVEY" infer "$model" "$digits" --timeout 0.0001
 expect 2 "too long" "$COVEY" lab up --devices 2 --dir "$lab" --store "$(printf '%040d' 9)"
 expect_json 2 "$COVEY" frobnicate
 
+# So is what is no name, and what is no option is shown without what a terminal would obey.
+for junk in "" $'two\nlines' $'\e[31mred' $'\x9b31mred' $'\xc2\x9b31mred' "$(printf '%064d' 0)"; do
+    expect 2 "--id takes 1 to 63 bytes" "$COVEY" infer digits "$digits" --detach --id "$junk"
+done
+red=$'\e[31mred'
+expect 2 "--name takes 1 to 63 bytes" "$COVEY" train --model lenet5 --data "$digits" --name "$red"
+expect 2 "--name takes 1 to 63 bytes" "$COVEY" model add "$model" --name "$red"
+expect 2 "--name takes 1 to 63 letters" "$COVEY" mesh init "$dir/red" --name "a b"
+expect 2 "--device takes 1 to 63 letters" "$COVEY" mesh enrol "$dir/red" --device "$red" --tier edge \
+    --trust full --out "$dir/red"
+expect 2 "'.\[31mred' is no id" "$COVEY" session show "$red"
+expect 2 "'.\[31mred' is no id" "$COVEY" session get "$red" --out "$dir/red"
+expect 2 "no option '--.\[31mred'" "$COVEY" peers "--$red"
+expect 2 "no command '.\[31mred'" "$COVEY" "$red"
+expect 2 "--.\[31mred: is no option" "$COVEYD" "--$red"
+expect 2 "--port: .\[31mred is not" "$COVEYD" --port "$red"
+expect 2 "--port: needs a value" "$COVEYD" --port
+expect 6 "is no data set: .*folder:DIR" "$COVEY" train --model lenet5 --data "$red" --local \
+    --out "$dir/red"
+[ ! -e "$dir/red" ] || wrong "a refused name left a file"
+
 # Help and version are no errors, and help is on standard output.
 for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer sessions "session get" plan lab \
     "model show" "model remove" "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
     # shellcheck disable=SC2086
     succeed "$COVEY" $command --help
-    grep -q "usage: covey" "$dir/out" || wrong "covey $command --help shows no usage"
+    [[ $(<"$dir/out") == *"usage: covey"* ]] || wrong "covey $command --help shows no usage"
 done
 succeed "$COVEY" version --state "$dir/none" --json
 
@@ -59,7 +80,7 @@ into_full() { "$@" >/dev/full; }
 expect 1 "output cannot be written" into_full "$COVEY" version --state "$dir/none"
 expect 1 "output cannot be written" into_full "$COVEY" version --state "$dir/none" --json
 small_files() { (trap "" XFSZ && ulimit -f 8 && "$@"); }
-expect 1 "big.npy: File too large" small_files "$COVEY" infer "$model" "$digits" --local \
+expect 1 "big.npy: File too large" small_files "$COVEY" infer "$model" "$digits" --local --limit 400 \
     --output "$dir/big.npy"
 expect 1 "big.onnx cannot be written: File too large" small_files "$COVEY" model build lenet5 \
     --input 1x28x28 --classes 10 --out "$dir/big.onnx"
@@ -102,7 +123,7 @@ cmp -s "$dir/file.npy" "$dir/piped.npy" || wrong "the pipe had other numbers tha
 succeed "$COVEY" model show "$dir/piped.onnx"
 if mknod "$dir/full.npy" c 1 7 2>/dev/null && (echo >"$dir/full.npy") 2>&1 | grep -q "No space"; then
     ln -s full.npy "$dir/full.onnx"
-    expect 1 "full.npy: No space left" "$COVEY" infer "$model" "$digits" --local \
+    expect 1 "full.npy: No space left" "$COVEY" infer "$model" "$digits" --local --limit 20 \
         --output "$dir/full.npy"
     expect 1 "full.onnx cannot be written: No space left" "$COVEY" model build lenet5 \
         --input 1x28x28 --classes 10 --out "$dir/full.onnx"
@@ -161,12 +182,33 @@ expect 6 "missing.onnx" "$COVEY" infer "$dir/missing.onnx" "$digits" --local
 expect 6 "missing.png" "$COVEY" infer "$model" "$dir/missing.png" --local
 expect 6 "leaves none" "$COVEY" infer "$model" "$digits" --local --skip 1797
 expect_json 6 "$COVEY" infer "$dir/cut.onnx" "$digits" --local
+expect 6 "is a folder: its pictures are 'folder:$dir'" "$COVEY" infer "$model" "$dir" --local
 [ ! -e "$dir/out.npy" ] || wrong "a failed run wrote its output file"
-expect 1 "." "$COVEY" infer "$model" "$digits" --local --limit 1 --output "$dir/none/out.npy"
+
+# Where the result cannot be written nothing is computed, and nothing printed.
+mkdir "$dir/folder.npy"
+unwritten() {
+    expect 1 "$@"
+    [ ! -s "$dir/out" ] || wrong "$* printed: $(cat "$dir/out")"
+}
+unwritten "none/out.npy cannot be written: No such" "$COVEY" infer "$model" "$digits" --local \
+    --limit 1 --output "$dir/none/out.npy"
+unwritten "folder.npy cannot be written: Is a dir" "$COVEY" infer "$model" "$digits" --local \
+    --limit 1 --output "$dir/folder.npy"
+unwritten "none/out.npy cannot be written: No such" "$COVEY" infer digits "$digits" \
+    --output "$dir/none/out.npy" --state "$dir/kitchen"
+unwritten "none/m.onnx cannot be written: No such" "$COVEY" session get first \
+    --out "$dir/none/m.onnx" --state "$dir/kitchen"
+unwritten "none/m.onnx cannot be written: No such" "$COVEY" model build lenet5 \
+    --input 1x28x28 --classes 10 --out "$dir/none/m.onnx"
+unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --model lenet5 --data "$digits" \
+    --local --out "$dir/none/m.onnx"
+unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --resume first \
+    --out "$dir/none/m.onnx" --state "$dir/kitchen"
 
 # Nor in a time that is too short: 1.
-succeed "$COVEY" model build resnet20 --input 3x256x256 --classes 10 --out "$dir/long.onnx"
-{ echo "P6 256 256 255"; head -c 196608 /dev/zero; } >"$dir/black.ppm"
+succeed "$COVEY" model build resnet20 --input 3x128x128 --classes 10 --out "$dir/long.onnx"
+{ echo "P6 128 128 255"; head -c 49152 /dev/zero; } >"$dir/black.ppm"
 expect 1 "not answered in time" "$COVEY" infer "$dir/long.onnx" "$dir/black.ppm" --local \
     --timeout 0.001 --output "$dir/out.npy"
 succeed "$COVEY" infer "$dir/long.onnx" "$dir/black.ppm" --local --timeout 600

@@ -53,14 +53,17 @@ wrong() {
     failures=$((failures + 1))
 }
 
-# expect CODE PATTERN COMMAND...: the exit status, and one line on standard error that matches.
+# expect CODE PATTERN COMMAND...: the exit status, and one line on standard error that matches and
+# has nothing that a terminal would obey.
 expect() {
-    local code=$1 pattern=$2 status=0
+    local code=$1 pattern=$2 status=0 lines LC_ALL=C # bytes
     shift 2
     "$@" >"$dir/out" 2>"$dir/err" </dev/null || status=$?
-    [ "$status" -eq "$code" ] || wrong "$* gave $status, not $code: $(cat "$dir/err")"
-    [ "$(wc -l <"$dir/err")" -eq 1 ] || wrong "$* wrote not one line: $(cat "$dir/err")"
-    grep -Eq -- "$pattern" "$dir/err" || wrong "$* said: $(cat "$dir/err")"
+    mapfile lines <"$dir/err"
+    [ "$status" -eq "$code" ] || wrong "$* gave $status, not $code: ${lines[*]}"
+    [ "${#lines[@]}" -eq 1 ] || wrong "$* wrote not one line: ${lines[*]}"
+    [[ ${lines[0]-} =~ $pattern ]] || wrong "$* said: ${lines[*]}"
+    [[ ${lines[0]-} =~ ^[\ -~]*$'\n'$ ]] || wrong "$* printed raw: $(cat -v "$dir/err")"
 }
 
 # expect_json CODE COMMAND...: the error is one JSON document as well.
@@ -69,7 +72,7 @@ expect_json() {
     shift
     "$@" --json >"$dir/out" 2>/dev/null </dev/null || status=$?
     [ "$status" -eq "$code" ] || wrong "$* --json gave $status, not $code"
-    python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["error"] and d["code"] == int(sys.argv[2])' \
+    python3 -S -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["error"] and d["code"] == int(sys.argv[2])' \
         "$dir/out" "$code" || wrong "$* --json wrote: $(cat "$dir/out")"
 }
 

@@ -23,8 +23,9 @@ succeed at 2 plan unread
 succeed at 2 model remove unread
 same_numbers "$dir/mesh.npy" "$dir/local.npy" 200
 expect 6 "text.png" at 1 infer "$model" "$(echo no picture >"$dir/text.png"; echo "$dir/text.png")"
-succeed at 1 model add "$model" --name "$(printf 'a\033b')"
-grep -q "^model 'a_b' added" "$dir/out" || wrong "a model is not called as it is listed: $(cat "$dir/out")"
+expect 2 "--name takes 1 to 63 bytes" at 1 model add "$model" --name "$(printf 'a\033b')"
+succeed at 1 model add "$model" --name "$(printf 'a\303\244b')"
+grep -q "^model 'a__b' added" "$dir/out" || wrong "a model is not called as it is listed: $(cat "$dir/out")"
 expect 6 "missing.onnx" at 1 model add "$dir/missing.onnx"
 expect 6 "not a regular file" at 1 model add "$dir"
 expect 6 "no model" at 1 infer nosuchmodel "$digits"

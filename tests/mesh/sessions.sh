@@ -34,7 +34,7 @@ expect 6 "no session" at 1 session get "$id" --out "$dir/none.npy"
 expect 6 "no session of this id" at 1 session stop "$id"
 expect 6 "no session" at 2 session show first
 expect 2 "usage" at 1 session get first
-expect 6 "request could not be read" at 1 infer digits "$digits" --limit 3 --detach --id $'two\nlines'
+expect 2 "--id takes" at 1 infer digits "$digits" --limit 3 --detach --id $'two\nlines'
 expect 2 "detach" at 1 infer digits "$digits" --detach --stream
 [ ! -e "$dir/none.npy" ] || wrong "a failed get wrote a file"
 succeed at 1 infer digits "$digits" --limit 3 --json
