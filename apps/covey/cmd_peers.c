@@ -84,16 +84,29 @@ static cJSON *status_json(const struct covey_control_status *s)
     return document;
 }
 
+/* Of a column with a text of each member in it. */
+static int width(const struct covey_control_status *s, size_t offset, int least)
+{
+    int most = least;
+    for (size_t i = 0; i < s->member_count; i++) {
+        int len = (int)strlen((const char *)&s->member[i] + offset);
+        most = len > most ? len : most;
+    }
+    return most;
+}
+
 static void print_table(const struct covey_control_status *s)
 {
-    printf("%-16s %-8s %-28s %-5s %-5s %-12s %8s %8s %8s  %s\n", "NAME", "ID", "ADDRESS", "TIER",
-           "TRUST", "STATE", "RTT ms", "GFLOPS", "MEM MiB", "");
+    int name = width(s, offsetof(struct covey_control_member, name), 16);
+    int address = width(s, offsetof(struct covey_control_member, address), 28);
+    printf("%-*s %-8s %-*s %-5s %-5s %-12s %8s %8s %8s  %s\n", name, "NAME", "ID", address,
+           "ADDRESS", "TIER", "TRUST", "STATE", "RTT ms", "GFLOPS", "MEM MiB", "");
     for (size_t i = 0; i < s->member_count; i++) {
         const struct covey_control_member *m = &s->member[i];
         char id[9];
         covey__hex(id, m->id.bytes, 4);
-        printf("%-16s %-8s %-28s %-5s %-5s %-12s %8.2f %8.2f %8llu  %s%s%s\n", m->name, id,
-               m->address, tier_name(m->tier), trust_name(m->trust), state_name(m->state),
+        printf("%-*s %-8s %-*s %-5s %-5s %-12s %8.2f %8.2f %8llu  %s%s%s\n", name, m->name, id,
+               address, m->address, tier_name(m->tier), trust_name(m->trust), state_name(m->state),
                m->rtt_us / 1000.0, m->mflops / 1000.0,
                (unsigned long long)(m->memory_bytes / (1024 * 1024)), m->self ? "self " : "",
                coordinates(s, m) ? "coordinator " : "", m->lied ? "returned wrong numbers" : "");

@@ -253,8 +253,8 @@ void covey__print_answer(const struct covey__target *t, const struct covey__answ
     if (r->layer_count > 0 && r->predicted_us != 0) {
         printf(" (predicted %.2f)", r->predicted_us / 1000.0);
     }
-    printf(" on %u devices; units recovered: %u of dead devices, %u that were late\n", r->devices,
-           r->recovered_dead, r->recovered_late);
+    printf(" on %u device%s; units recovered: %u of dead devices, %u that were late\n", r->devices,
+           r->devices == 1 ? "" : "s", r->recovered_dead, r->recovered_late);
     print_liars(r->liar, r->liar_count);
 }
 
@@ -266,9 +266,10 @@ void covey__print_tally(const struct covey__target *t, struct covey__tally *tall
     } else if (tally->labelled > 0) {
         printf(", accuracy %.2f %%", 100 * covey__tally_accuracy(tally));
     }
-    printf(", median %.2f ms, worst %.2f ms, %u devices; units recovered: %llu of dead devices, "
+    printf(", median %.2f ms, worst %.2f ms, %u device%s; units recovered: %llu of dead devices, "
            "%llu that were late\n",
            covey__tally_median_ms(tally), covey__tally_max_ms(tally), tally->devices,
-           (unsigned long long)tally->recovered_dead, (unsigned long long)tally->recovered_late);
+           tally->devices == 1 ? "" : "s", (unsigned long long)tally->recovered_dead,
+           (unsigned long long)tally->recovered_late);
     print_liars(tally->liar, tally->liars);
 }

@@ -19,12 +19,13 @@ static const struct covey__cli_command commands[] = {
      covey__cmd_peers},
     {"model", "add models to the mesh, list them", NULL, covey__cmd_model},
     {"infer", "run a model on inputs, over the mesh or here", covey__help_infer, covey__cmd_infer},
-    {"sessions", "sessions that are open, and work that the node does alone",
+    {"sessions", "sessions that are open, detached work, trainings",
      "usage: covey sessions [--json]\n"
-     "Lists the sessions that are open at this node and the work that 'covey infer --detach' gave\n"
-     "it: id, model, state, answers, lost ones, median time.\n",
+     "Lists the sessions that are open at this node, the work that 'covey infer --detach' gave it\n"
+     "(id, model, state, answers, lost ones, median time), and training sessions: those that it\n"
+     "runs, those that it keeps for others, those that are over.\n",
      covey__cmd_sessions},
-    {"session", "show, get or stop detached work", NULL, covey__cmd_session},
+    {"session", "show, get or stop one of them", NULL, covey__cmd_session},
     {"plan", "which device would hold what",
      "usage: covey plan MODEL [--devices N] [--parity 0..4] [--coded auto|all]\n"
      "                        [--check all|untrusted] [--half] [--exact] [--batch N]\n"

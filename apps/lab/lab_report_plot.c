@@ -139,6 +139,7 @@ static void write_distributions(FILE *file, const struct covey__report *r)
     write_lines(file, r, COVEY__REPORT_ALONE, COVEY__REPORT_PARITY2, "steps");
     fprintf(file,
             "\nset output '%s-straggler.png'\nset title 'One device %u ms late'\n"
+            "set xlabel 'latency of a request [ms], logarithmic'\n"
             "set logscale x\nset autoscale xfix\nset xtics (%s)\n",
             r->base, (unsigned)r->options.slow_ms, ticks);
     write_lines(file, r, COVEY__REPORT_SLOW_PARITY1, COVEY__REPORT_SLOW_PARITY0, "steps");
@@ -147,6 +148,7 @@ static void write_distributions(FILE *file, const struct covey__report *r)
             r->base, (unsigned)COVEY__REPORT_PARITY1);
     fprintf(file,
             "\nunset logscale x\nset autoscale x\nset xtics auto\n"
+            "set xlabel 'latency of a request [ms]'\n"
             "set output '%s-histogram.png'\nset title 'Latency'\n"
             "set key top right\nset ylabel 'requests in a bin'\nset yrange [0:*]\n",
             r->base);
@@ -158,8 +160,8 @@ static void write_timeline(FILE *file, const struct covey__report *r)
     const unsigned kills = COVEY__REPORT_PHASES + COVEY__REPORT_PARITY2 + 1;
     double top = fmax(r->phase[COVEY__REPORT_KILLS].max_ms * 1.1, 1e-3);
     fprintf(file,
-            "\nset output '%s-kills.png'\nset title 'Devices killed'\nset xlabel 'when it was sent "
-            "[s]'\n"
+            "\nset output '%s-kills.png'\nset title 'Devices killed'\n"
+            "set key above\nset xlabel 'when it was sent [s]'\n" /* beside points, not on them */
             "set ylabel 'latency of a request [ms]'\nset yrange [0:%.4f]\n"
             "plot '%s.dat' index %u using ($1/1000):(%.4f) with impulses lw 1 lc rgb 'red' title "
             "'device killed', \\\n"
