@@ -3,58 +3,67 @@
 . "$(dirname "$0")/common.sh"
 
 # Wrong usage is 2.
-expect 2 "no command 'frobnicate'" "$COVEY" frobnicate
-expect 2 "needs a command" "$COVEY"
-expect 2 "no command 'explode'" "$COVEY" lab explode
-expect 2 "no option '--frob'" "$COVEY" peers --frob
-expect 2 "takes a number" "$COVEY" lab up --devices many
-expect 2 "takes a number" "$COVEY" lab up --devices 1000
-expect 2 "needs a value" "$COVEY" lab up --devices
-expect 2 "mode is" "$COVEY" lab up --devices 2 --mode moon
-expect 2 "usage" "$COVEY" infer "$model"
-expect 2 "ending in" "$COVEY" infer "$model" "$digits" --local --output "$dir/out.txt"
-expect 2 "needs a value" "$COVEY" --state
-expect 2 "takes seconds" "$COVEY" infer "$model" "$digits" --timeout 0.0001
-expect 2 "too long" "$COVEY" lab up --devices 2 --dir "$lab" --store "$(printf '%040d' 9)"
-expect_json 2 "$COVEY" frobnicate
+aside expect 2 "no command 'frobnicate'" "$COVEY" frobnicate
+aside expect 2 "needs a command" "$COVEY"
+aside expect 2 "no command 'explode'" "$COVEY" lab explode
+aside expect 2 "no option '--frob'" "$COVEY" peers --frob
+aside expect 2 "takes a number" "$COVEY" lab up --devices many
+aside expect 2 "takes a number" "$COVEY" lab up --devices 1000
+aside expect 2 "needs a value" "$COVEY" lab up --devices
+aside expect 2 "mode is" "$COVEY" lab up --devices 2 --mode moon
+aside expect 2 "usage" "$COVEY" infer "$model"
+aside expect 2 "ending in" "$COVEY" infer "$model" "$digits" --local --output "$dir/out.txt"
+aside expect 2 "needs a value" "$COVEY" --state
+aside expect 2 "takes seconds" "$COVEY" infer "$model" "$digits" --timeout 0.0001
+aside expect 2 "too long" "$COVEY" lab up --devices 2 --dir "$lab" --store "$(printf '%040d' 9)"
+aside expect_json 2 "$COVEY" frobnicate
 
 # So is what is no name, and what is no option is shown without what a terminal would obey.
+junk_is_refused() {
+    expect 2 "--id takes 1 to 63 bytes" "$COVEY" infer digits "$digits" --detach --id "$1"
+    [ -z "$(LC_ALL=C tr -d '\n -~' <"$dir/err$lane")" ] || wrong "printed raw: $(cat -v "$dir/err$lane")"
+}
 for junk in "" $'two\nlines' $'\e[31mred' $'\x9b31mred' $'\xc2\x9b31mred' "$(printf '%064d' 0)"; do
-    expect 2 "--id takes 1 to 63 bytes" "$COVEY" infer digits "$digits" --detach --id "$junk"
+    aside junk_is_refused "$junk"
 done
 red=$'\e[31mred'
-expect 2 "--name takes 1 to 63 bytes" "$COVEY" train --model lenet5 --data "$digits" --name "$red"
-expect 2 "--name takes 1 to 63 bytes" "$COVEY" model add "$model" --name "$red"
-expect 2 "--name takes 1 to 63 letters" "$COVEY" mesh init "$dir/red" --name "a b"
-expect 2 "--device takes 1 to 63 letters" "$COVEY" mesh enrol "$dir/red" --device "$red" --tier edge \
+aside expect 2 "--name takes 1 to 63 bytes" "$COVEY" train --model lenet5 --data "$digits" --name "$red"
+aside expect 2 "--name takes 1 to 63 bytes" "$COVEY" model add "$model" --name "$red"
+aside expect 2 "--name takes 1 to 63 letters" "$COVEY" mesh init "$dir/red" --name "a b"
+aside expect 2 "--device takes 1 to 63 letters" "$COVEY" mesh enrol "$dir/red" --device "$red" --tier edge \
     --trust full --out "$dir/red"
-expect 2 "'.\[31mred' is no id" "$COVEY" session show "$red"
-expect 2 "'.\[31mred' is no id" "$COVEY" session get "$red" --out "$dir/red"
-expect 2 "no option '--.\[31mred'" "$COVEY" peers "--$red"
-expect 2 "no command '.\[31mred'" "$COVEY" "$red"
-expect 2 "--.\[31mred: is no option" "$COVEYD" "--$red"
-expect 2 "--port: .\[31mred is not" "$COVEYD" --port "$red"
-expect 2 "--port: needs a value" "$COVEYD" --port
-expect 6 "is no data set: .*folder:DIR" "$COVEY" train --model lenet5 --data "$red" --local \
+aside expect 2 "'.\[31mred' is no id" "$COVEY" session show "$red"
+aside expect 2 "'.\[31mred' is no id" "$COVEY" session get "$red" --out "$dir/red"
+aside expect 2 "no option '--.\[31mred'" "$COVEY" peers "--$red"
+aside expect 2 "no command '.\[31mred'" "$COVEY" "$red"
+aside expect 2 "--.\[31mred: is no option" "$COVEYD" "--$red"
+aside expect 2 "--port: .\[31mred is not" "$COVEYD" --port "$red"
+aside expect 2 "--port: needs a value" "$COVEYD" --port
+aside expect 6 "is no data set: .*folder:DIR" "$COVEY" train --model lenet5 --data "$red" --local \
     --out "$dir/red"
+settled
 [ ! -e "$dir/red" ] || wrong "a refused name left a file"
 
 # Help and version are no errors, and help is on standard output.
+helps() {
+    # shellcheck disable=SC2086
+    succeed "$COVEY" $1 --help
+    [[ $(<"$dir/out$lane") == *"usage: covey"* ]] || wrong "covey $1 --help shows no usage"
+}
 for command in "" mesh "mesh init" "mesh enrol" peers model "model add" "model list" infer sessions "session get" plan lab \
     "model show" "model remove" "lab up" "lab list" "lab wait" "lab kill" "lab run" "lab demo" "lab down" version; do
-    # shellcheck disable=SC2086
-    succeed "$COVEY" $command --help
-    [[ $(<"$dir/out") == *"usage: covey"* ]] || wrong "covey $command --help shows no usage"
+    aside helps "$command"
 done
-succeed "$COVEY" version --state "$dir/none" --json
+aside succeed "$COVEY" version --state "$dir/none" --json
 
 # No node is 4.
-expect 4 "does not exist" "$COVEY" peers --state "$dir/none"
-expect_json 4 "$COVEY" peers --state "$dir/none"
+aside expect 4 "does not exist" "$COVEY" peers --state "$dir/none"
+aside expect_json 4 "$COVEY" peers --state "$dir/none"
 for command in list wait down "kill 1" "slow 1 --delay 5" "lie 1" "report $dir/page.md"; do
     # shellcheck disable=SC2086
-    expect 4 "no lab there" "$COVEY" lab $command --dir "$dir/none"
+    aside expect 4 "no lab there" "$COVEY" lab $command --dir "$dir/none"
 done
+settled
 
 succeed "$COVEY" mesh init "$dir/authority" --name home
 succeed "$COVEY" mesh enrol "$dir/authority" --device kitchen --tier edge --trust full \
@@ -174,37 +183,39 @@ echo "this is no picture" >"$dir/text.png"
 head -c 70000 "$model" >"$dir/cut.onnx"
 head -c 100 /dev/urandom >"$dir/noise.onnx"
 : >"$dir/empty.onnx"
-expect 6 "text.png" "$COVEY" infer "$model" "$dir/text.png" --local --output "$dir/out.npy"
-expect 6 "cut.onnx" "$COVEY" infer "$dir/cut.onnx" "$digits" --local --output "$dir/out.npy"
-expect 6 "noise.onnx" "$COVEY" infer "$dir/noise.onnx" "$digits" --local
-expect 6 "empty.onnx" "$COVEY" infer "$dir/empty.onnx" "$digits" --local
-expect 6 "missing.onnx" "$COVEY" infer "$dir/missing.onnx" "$digits" --local
-expect 6 "missing.png" "$COVEY" infer "$model" "$dir/missing.png" --local
-expect 6 "leaves none" "$COVEY" infer "$model" "$digits" --local --skip 1797
-expect_json 6 "$COVEY" infer "$dir/cut.onnx" "$digits" --local
-expect 6 "is a folder: its pictures are 'folder:$dir'" "$COVEY" infer "$model" "$dir" --local
+aside expect 6 "text.png" "$COVEY" infer "$model" "$dir/text.png" --local --output "$dir/out.npy"
+aside expect 6 "cut.onnx" "$COVEY" infer "$dir/cut.onnx" "$digits" --local --output "$dir/out.npy"
+aside expect 6 "noise.onnx" "$COVEY" infer "$dir/noise.onnx" "$digits" --local
+aside expect 6 "empty.onnx" "$COVEY" infer "$dir/empty.onnx" "$digits" --local
+aside expect 6 "missing.onnx" "$COVEY" infer "$dir/missing.onnx" "$digits" --local
+aside expect 6 "missing.png" "$COVEY" infer "$model" "$dir/missing.png" --local
+aside expect 6 "leaves none" "$COVEY" infer "$model" "$digits" --local --skip 1797
+aside expect_json 6 "$COVEY" infer "$dir/cut.onnx" "$digits" --local
+aside expect 6 "is a folder: its pictures are 'folder:$dir'" "$COVEY" infer "$model" "$dir" --local
+settled
 [ ! -e "$dir/out.npy" ] || wrong "a failed run wrote its output file"
 
 # Where the result cannot be written nothing is computed, and nothing printed.
 mkdir "$dir/folder.npy"
 unwritten() {
     expect 1 "$@"
-    [ ! -s "$dir/out" ] || wrong "$* printed: $(cat "$dir/out")"
+    [ ! -s "$dir/out$lane" ] || wrong "$* printed: $(cat "$dir/out$lane")"
 }
-unwritten "none/out.npy cannot be written: No such" "$COVEY" infer "$model" "$digits" --local \
+aside unwritten "none/out.npy cannot be written: No such" "$COVEY" infer "$model" "$digits" --local \
     --limit 1 --output "$dir/none/out.npy"
-unwritten "folder.npy cannot be written: Is a dir" "$COVEY" infer "$model" "$digits" --local \
+aside unwritten "folder.npy cannot be written: Is a dir" "$COVEY" infer "$model" "$digits" --local \
     --limit 1 --output "$dir/folder.npy"
-unwritten "none/out.npy cannot be written: No such" "$COVEY" infer digits "$digits" \
+aside unwritten "none/out.npy cannot be written: No such" "$COVEY" infer digits "$digits" \
     --output "$dir/none/out.npy" --state "$dir/kitchen"
-unwritten "none/m.onnx cannot be written: No such" "$COVEY" session get first \
+aside unwritten "none/m.onnx cannot be written: No such" "$COVEY" session get first \
     --out "$dir/none/m.onnx" --state "$dir/kitchen"
-unwritten "none/m.onnx cannot be written: No such" "$COVEY" model build lenet5 \
+aside unwritten "none/m.onnx cannot be written: No such" "$COVEY" model build lenet5 \
     --input 1x28x28 --classes 10 --out "$dir/none/m.onnx"
-unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --model lenet5 --data "$digits" \
+aside unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --model lenet5 --data "$digits" \
     --local --out "$dir/none/m.onnx"
-unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --resume first \
+aside unwritten "none/m.onnx cannot be written: No such" "$COVEY" train --resume first \
     --out "$dir/none/m.onnx" --state "$dir/kitchen"
+settled
 
 # Nor in a time that is too short: 1.
 succeed "$COVEY" model build resnet20 --input 3x128x128 --classes 10 --out "$dir/long.onnx"

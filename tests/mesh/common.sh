@@ -56,24 +56,49 @@ wrong() {
 # expect CODE PATTERN COMMAND...: the exit status, and one line on standard error that matches and
 # has nothing that a terminal would obey.
 expect() {
-    local code=$1 pattern=$2 status=0 lines LC_ALL=C # bytes
+    local code=$1 pattern=$2 status=0 lines line LC_ALL=C # bytes
     shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null || status=$?
-    mapfile lines <"$dir/err"
+    "$@" >"$dir/out$lane" 2>"$dir/err$lane" </dev/null || status=$?
+    mapfile lines <"$dir/err$lane"
     [ "$status" -eq "$code" ] || wrong "$* gave $status, not $code: ${lines[*]}"
-    [ "${#lines[@]}" -eq 1 ] || wrong "$* wrote not one line: ${lines[*]}"
-    [[ ${lines[0]-} =~ $pattern ]] || wrong "$* said: ${lines[*]}"
-    [[ ${lines[0]-} =~ ^[\ -~]*$'\n'$ ]] || wrong "$* printed raw: $(cat -v "$dir/err")"
+    line=${lines[0]-}
+    [[ ${#lines[@]} -eq 1 && $line == *$'\n' ]] || wrong "$* wrote not one line: ${lines[*]}"
+    [[ $line =~ $pattern ]] || wrong "$* said: ${lines[*]}"
+    line=${line%$'\n'}
+    [[ $line != *[[:cntrl:]]* && $line != *$'\xc2'[$'\x80'-$'\x9f']* ]] ||
+        wrong "$* printed raw: $(cat -v "$dir/err$lane")"
+}
+
+# aside CHECK...: beside others that are begun so, until `settled`; with files of its own.
+lane="" lanes=0 asides=()
+aside() {
+    lane=.$((++lanes))
+    (
+        failures=0
+        "$@"
+        exit "$((failures > 0))"
+    ) &
+    asides+=("$!")
+    lane=""
+    [ "${#asides[@]}" -lt 12 ] || settled
+}
+
+settled() {
+    local pid
+    for pid in "${asides[@]}"; do
+        wait "$pid" || failures=$((failures + 1))
+    done
+    asides=()
 }
 
 # expect_json CODE COMMAND...: the error is one JSON document as well.
 expect_json() {
     local code=$1 status=0
     shift
-    "$@" --json >"$dir/out" 2>/dev/null </dev/null || status=$?
+    "$@" --json >"$dir/out$lane" 2>/dev/null </dev/null || status=$?
     [ "$status" -eq "$code" ] || wrong "$* --json gave $status, not $code"
     python3 -S -c 'import json, sys; d = json.load(open(sys.argv[1])); assert d["error"] and d["code"] == int(sys.argv[2])' \
-        "$dir/out" "$code" || wrong "$* --json wrote: $(cat "$dir/out")"
+        "$dir/out$lane" "$code" || wrong "$* --json wrote: $(cat "$dir/out$lane")"
 }
 
 # same_numbers FILE FILE COUNT: of two .npy, within rounding.
@@ -99,5 +124,5 @@ soon() {
 }
 
 succeed() {
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null || wrong "$* failed: $(cat "$dir/err")"
+    "$@" >"$dir/out$lane" 2>"$dir/err$lane" </dev/null || wrong "$* failed: $(cat "$dir/err$lane")"
 }
