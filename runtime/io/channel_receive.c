@@ -64,7 +64,9 @@ static covey_err finish_control(struct covey__receiver *r)
 {
     struct covey__in_message *m = r->partial;
     bool has_body = (r->partial_flags & COVEY__FRAME_BODY) != 0;
-    if (has_body) {
+    bool too_long = r->body_most != 0 && r->partial_body_len > r->body_most;
+    r->left_out = r->left_out || too_long;
+    if (has_body && !too_long) {
         covey_err err = covey_body_new(0, &m->body);
         if (err == COVEY_OK) {
             err = covey__body_expect(m->body, r->partial_body_len);
@@ -147,12 +149,12 @@ static covey_err feed_mark(struct covey__receiver *r, uint8_t flags, size_t len)
     return COVEY_OK;
 }
 
-/* Its message is as whole as it will be; held: what had arrived of its body. */
-static void close_stream(struct covey__receiver *r, struct covey__in_stream *s, size_t held)
+/* Its message is as whole as it will be. */
+static void close_stream(struct covey__receiver *r, struct covey__in_stream *s)
 {
     finish(r, s->message);
     r->open_bytes -= s->body_len;
-    r->held_bytes -= held;
+    r->held_bytes -= s->message->body != NULL ? s->len : 0;
     covey_wipe(s, sizeof(*s));
 }
 
@@ -164,10 +166,10 @@ static covey_err feed_given_up(struct covey__receiver *r, uint16_t stream, size_
         s == NULL) {
         return COVEY_ERR_MALFORMED;
     }
-    struct covey_body *body = s->message->body;
-    s->message->body = NULL;
-    close_stream(r, s, body->len);
-    covey_body_unref(body);
+    struct covey__in_message *m = s->message;
+    close_stream(r, s);
+    covey_body_unref(m->body);
+    m->body = NULL;
     return COVEY_OK;
 }
 
@@ -228,34 +230,44 @@ static covey_err place(struct covey__receiver *r, struct covey_bytes in,
     }
     struct covey__in_stream *s = find_stream(r, record.stream);
     if (s == NULL || record.len == 0 || s->shared != (record.kind == COVEY_RECORD_SHARED) ||
-        record.len > s->body_len - s->message->body->len) {
+        record.len > s->body_len - s->len) {
         return COVEY_OK;
     }
     struct covey_body *body = s->message->body;
-    err = covey__body_reserve(body, body->len + record.len);
     *out_stream = s;
-    *out = (struct covey_buf){body->data + body->len, record.len};
+    if (body != NULL) {
+        err = covey__body_reserve(body, body->len + record.len);
+        *out = (struct covey_buf){body->data + body->len, record.len};
+    }
     return err;
+}
+
+static void grow(struct covey__receiver *r, struct covey__in_stream *s, size_t len)
+{
+    struct covey_body *body = s->message->body;
+    if (s->shared) {
+        covey_shared_xor(&s->key, body->len, body->data + body->len, len, body->data + body->len);
+    }
+    body->len += len;
+    r->held_bytes += len;
 }
 
 /* A piece has been opened into its place. */
 static covey_err feed_body(struct covey__receiver *r, struct covey__in_stream *s, size_t len)
 {
-    struct covey_body *body = s->message->body;
-    if (s->shared) {
-        if (body->len % COVEY_SHARED_ALIGN != 0) {
-            return COVEY_ERR_MALFORMED;
-        }
-        covey_shared_xor(&s->key, body->len, body->data + body->len, len, body->data + body->len);
+    if (s->shared && s->len % COVEY_SHARED_ALIGN != 0) {
+        return COVEY_ERR_MALFORMED;
+    }
+    if (s->message->body != NULL) {
+        grow(r, s, len);
     }
     /* Senders put a whole record's worth into each piece but the last: less is no progress. */
-    bool grown = (body->len + len) / COVEY_RECORD_MAX > body->len / COVEY_RECORD_MAX;
+    bool grown = (s->len + len) / COVEY_RECORD_MAX > s->len / COVEY_RECORD_MAX;
     s->grown_ms = grown ? r->now_ms : s->grown_ms;
     r->grown_ms = grown ? r->now_ms : r->grown_ms;
-    body->len += len;
-    r->held_bytes += len;
-    if (body->len == s->body_len) {
-        close_stream(r, s, body->len);
+    s->len += (uint32_t)len;
+    if (s->len == s->body_len) {
+        close_stream(r, s);
     }
     return COVEY_OK;
 }

@@ -21,20 +21,22 @@ struct covey__in_message {
 struct covey__in_stream {
     bool open;
     uint16_t stream;
-    uint32_t body_len;
+    uint32_t body_len, len; /* announced; what has arrived */
     bool shared;
-    struct covey_shared_key key; /* if shared */
-    uint64_t grown_ms;           /* when it was opened, or grew by a record's worth last */
-    struct covey__in_message *message;
+    struct covey_shared_key key;       /* if shared */
+    uint64_t grown_ms;                 /* when it was opened, or grew by a record's worth last */
+    struct covey__in_message *message; /* its body NULL: it is left out */
 };
 
 struct covey__receiver {
     struct covey_sealer sealer;
     struct covey__in_stream streams[COVEY__FRAME_STREAMS_MAX];
-    size_t open_bytes;                 /* declared, of the bodies that are not whole */
-    size_t held_bytes;                 /* of them, what has arrived */
-    uint64_t now_ms;                   /* set by the loop before it feeds */
-    uint64_t grown_ms;                 /* when any body grew by a record's worth last */
+    size_t open_bytes;  /* declared, of the bodies that are not whole */
+    size_t held_bytes;  /* of them, what has arrived and is kept */
+    uint64_t now_ms;    /* set by the loop before it feeds */
+    uint64_t grown_ms;  /* when any body grew by a record's worth last */
+    uint64_t body_most; /* set by the loop too: a body that is longer is left out; 0: none */
+    bool left_out;      /* one was, since the loop looked last */
     struct covey__in_message *partial; /* control not yet whole */
     uint8_t partial_flags;
     uint16_t partial_stream;

@@ -329,6 +329,7 @@ static void process_records(struct covey__stream *s)
     /* Opened here: what is small, and a length that cannot be, which ends the channel at once. */
     size_t first = (size_t)covey_load16(s->in) + COVEY_RECORD_HEADER;
     s->receiver.now_ms = covey_loop_now_ms(s->owner->loop);
+    s->receiver.body_most = s->owner->config.unfinished_bytes;
     bool possible = first <= COVEY_RECORD_MAX + COVEY_RECORD_OVERHEAD;
     if (possible && s->in_len < first) {
         return;

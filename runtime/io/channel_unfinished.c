@@ -53,6 +53,12 @@ void covey__unfinished_count(struct covey__stream *s)
     if (s->state == COVEY__STREAM_CLOSING) {
         return;
     }
+    if (s->receiver.left_out &&
+        covey_seldom_due(&c->long_line, covey_loop_now_ms(s->owner->loop))) {
+        covey__channels_log(c, s, "message without its body, which is too long for this node",
+                            COVEY_ERR_LIMIT);
+    }
+    s->receiver.left_out = false;
     covey__unfinished_forget(s);
     s->unfinished = s->receiver.held_bytes + s->held_bytes;
     c->unfinished += s->unfinished;

@@ -131,7 +131,7 @@ struct covey_channels {
     /* channel_unfinished.c */
     uint64_t unfinished; /* the sum of the streams' */
     uint64_t wait_look_ms;
-    struct covey_seldom wait_line, share_line;
+    struct covey_seldom wait_line, share_line, long_line;
     uint64_t log_second; /* of strangers */
     unsigned log_lines;
     struct covey_seldom member_lines[256]; /* by the first byte of a member's id */

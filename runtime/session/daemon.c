@@ -12,7 +12,9 @@
 #include "probe.h"
 #include "rate.h"
 
-enum { UNFINISHED_SHARE = 2, UNFINISHED_MIN = 2 * COVEY_BODY_MAX };
+/* Of the node's memory, for messages that are not whole yet. The least lets inputs and outputs of
+ * the usual networks' layers through, of which the longest has 13 MB. */
+enum { UNFINISHED_SHARE = 2, UNFINISHED_MIN = 16 << 20 };
 enum { TICK_MS = 100, COMPUTE_NICE = 2, STORAGE_NICE = 10, BACKGROUND_NICE = 15 };
 
 void covey__daemon_log(struct covey_daemon *d, const char *format, ...)

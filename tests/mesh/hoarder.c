@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * hoarder STATE PORT: a member that opens a channel to the node of this machine that listens there,
- * begins as many messages as one may, and sends of each body all but the end. Prints how many bytes
- * the node took before it hung up; fails if it did not.
+ * hoarder STATE PORT BYTES: a member that opens a channel to the node of this machine that listens
+ * there, begins messages with bodies of so many bytes until they are as many as one may, and sends
+ * of each body all but the end. Prints how many bytes the node took, and whether it hung up.
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "covey/crypto.h"
 #include "covey/loop.h"
 
-enum { BODIES = COVEY__FRAME_OPEN_MAX / COVEY_BODY_MAX, PATIENCE_S = 60 };
+enum { PATIENCE_S = 60 };
 
 static int dial(uint16_t port)
 {
@@ -80,11 +80,11 @@ static bool send_record(int fd, struct covey_sealer *sealer, enum covey_record_k
            send_all(fd, out, len);
 }
 
-static bool begin(int fd, struct covey_sealer *sealer, uint16_t stream)
+static bool begin(int fd, struct covey_sealer *sealer, uint16_t stream, uint32_t body_len)
 {
     uint8_t plain[COVEY__FRAME_HEAD] = {COVEY__FRAME_BODY};
     covey_store16(plain + 1, stream);
-    covey_store32(plain + 3, COVEY_BODY_MAX);
+    covey_store32(plain + 3, body_len);
     return send_record(fd, sealer, COVEY_RECORD_CONTROL, stream,
                        covey_bytes_of(plain, sizeof(plain)));
 }
@@ -95,9 +95,11 @@ int main(int argc, char **argv)
     struct covey_identity *identity = NULL;
     struct covey_identity_error why;
     struct covey_sealer sealer;
-    if (argc != 3 || covey_crypto_init() != COVEY_OK ||
+    uint32_t body_len = argc == 4 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
+    if (body_len < sizeof(piece) || body_len > COVEY_BODY_MAX ||
+        covey_crypto_init() != COVEY_OK ||
         covey_identity_load(argv[1], true, covey_wall_s(), &identity, &why) != COVEY_OK) {
-        fprintf(stderr, "usage: hoarder STATE PORT\n");
+        fprintf(stderr, "usage: hoarder STATE PORT BYTES\n");
         return 2;
     }
     int fd = dial((uint16_t)strtoul(argv[2], NULL, 10));
@@ -107,17 +109,17 @@ int main(int argc, char **argv)
     }
     size_t sent = 0;
     bool on = true;
-    for (uint16_t stream = 0; on && stream < BODIES; stream++) {
-        on = begin(fd, &sealer, stream);
-        for (size_t at = 0; on && at < COVEY_BODY_MAX - sizeof(piece); at += sizeof(piece)) {
+    for (uint16_t stream = 0; on && stream < COVEY__FRAME_OPEN_MAX / body_len; stream++) {
+        on = begin(fd, &sealer, stream, body_len);
+        for (size_t at = 0; on && at < body_len - sizeof(piece); at += sizeof(piece)) {
             on = send_record(fd, &sealer, COVEY_RECORD_BODY, stream,
                              covey_bytes_of(piece, sizeof(piece)));
             sent += on ? sizeof(piece) : 0;
         }
     }
-    printf("%zu\n", sent);
+    printf("%zu %s\n", sent, on ? "all" : "hung-up");
     covey_sealer_done(&sealer);
     covey_identity_free(identity);
     close(fd);
-    return on ? 1 : 0;
+    return 0;
 }

@@ -521,6 +521,57 @@ static void test_frames_refuses_given_up_inside(void **state)
     assert_int_equal(control(f, COVEY__FRAME_GIVEN_UP, 4, 0, 0), COVEY_ERR_MALFORMED);
 }
 
+static void expect_without_body(struct fixture *f)
+{
+    struct covey__in_message *m = covey__receiver_take(&f->receiver);
+    assert_int_equal(m->control_len, 5);
+    assert_null(m->body);
+    covey__in_message_free(m);
+    assert_int_equal(f->receiver.open_bytes, 0);
+    assert_int_equal(f->receiver.held_bytes, 0);
+}
+
+/* A body that is longer than any that is kept takes no memory, and its message arrives without it;
+ * one that may be kept comes beside it. */
+static void test_frames_long_body(void **state)
+{
+    enum { MOST = 100 };
+    struct fixture *f = *state;
+    f->receiver.body_most = MOST;
+    assert_int_equal(control(f, BODY, 8, MOST, 3), COVEY_OK);
+    assert_int_equal(control(f, BODY, 7, MOST + 1, 5), COVEY_OK);
+    assert_true(f->receiver.left_out);
+    assert_int_equal(body(f, 7, 60), COVEY_OK);
+    assert_int_equal(f->receiver.held_bytes, 0);
+    assert_int_equal(body(f, 8, MOST), COVEY_OK);
+    struct covey__in_message *m = covey__receiver_take(&f->receiver);
+    assert_int_equal(m->body->len, MOST);
+    covey__in_message_free(m);
+    assert_int_equal(body(f, 7, 41), COVEY_OK);
+    expect_without_body(f);
+    assert_int_equal(control(f, BODY, 7, MOST + 1, 5), COVEY_OK);
+    assert_int_equal(body(f, 7, 60), COVEY_OK);
+    assert_int_equal(control(f, COVEY__FRAME_GIVEN_UP, 7, 0, 0), COVEY_OK);
+    expect_without_body(f);
+}
+
+/* The same of one that was sealed for many. */
+static void test_frames_long_shared_body(void **state)
+{
+    struct fixture *f = *state;
+    struct covey__sender s = {0};
+    struct covey_body *b = NULL;
+    f->receiver.body_most = 2 * COVEY_RECORD_MAX;
+    assert_int_equal(covey_body_new(3 * COVEY_RECORD_MAX, &b), COVEY_OK);
+    memset(b->data, 5, b->len);
+    assert_int_equal(covey_body_share(b), COVEY_OK);
+    assert_int_equal(covey__sender_push(&s, covey_bytes_of("many!", 5), b), COVEY_OK);
+    pass_on(f, &s);
+    expect_without_body(f);
+    covey_body_unref(b);
+    covey__sender_done(&s);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -541,6 +592,8 @@ int main(void)
         TEST(test_frames_given_up),
         TEST(test_frames_refuses_given_up),
         TEST(test_frames_refuses_given_up_inside),
+        TEST(test_frames_long_body),
+        TEST(test_frames_long_shared_body),
         cmocka_unit_test(test_gate_limits_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,9 +259,11 @@ static void expect_held(struct fixture *f, size_t bytes)
     assert_true(fixture_run(f, holds_wanted, FIXTURE_WAIT_MS));
 }
 
+static size_t wanted_count = 1;
+
 static bool has_whole(const struct fixture *f)
 {
-    return f->nodes[1].count > 0;
+    return f->nodes[1].count >= wanted_count;
 }
 
 /* A body of the first node that is made, and sent, a part at a time. */
@@ -390,6 +392,38 @@ static void test_member_leaves_a_body(void **state)
     hang_up(&w);
 }
 
+/* Bodies that are longer than all that may be held are let pass by, and said once; what another
+ * sends meanwhile comes through, and no channel ends. */
+static void test_member_sends_what_is_too_long(void **state)
+{
+    enum { ALL = MIB, TIMES = 3, SLOW = MIB };
+    struct fixture *f = *state;
+    static struct wire w;
+    make_member(f);
+    fixture_connect(f);
+    f->nodes[1].channels->config.unfinished_bytes = ALL;
+    assert_true(dial(f, &w));
+    struct covey_body *slow = slow_body(f, 5, SLOW, SLOW / 2);
+    expect_held(f, SLOW / 2);
+    for (wanted_count = 1; wanted_count <= TIMES; wanted_count++) {
+        assert_true(announce(f, &w, 1, ALL + 1));
+        assert_true(pour(f, &w, 1, ALL + 1, COVEY_RECORD_MAX));
+        assert_true(fixture_run(f, has_whole, FIXTURE_WAIT_MS));
+        assert_int_equal(f->nodes[1].messages[wanted_count - 1].body_len, 0);
+        assert_int_equal(f->nodes[1].channels->unfinished, SLOW / 2);
+    }
+    assert_int_equal(f->nodes[1].logs, 1);
+    assert_non_null(strstr(f->nodes[1].last_log, "gamma: message without its body"));
+    more_of(f, slow, COVEY_BODY_WHOLE);
+    assert_true(fixture_run(f, has_whole, FIXTURE_WAIT_MS));
+    assert_int_equal(f->nodes[1].messages[TIMES].body_len, SLOW);
+    assert_true(f->nodes[1].messages[TIMES].body_right);
+    assert_int_equal(f->nodes[0].downs + f->nodes[1].downs, 0);
+    wanted_count = 1;
+    covey_body_unref(slow);
+    hang_up(&w);
+}
+
 /* A member that pings without end and reads no answer has one that waits for it. */
 static void test_member_pings_and_reads_nothing(void **state)
 {
@@ -486,6 +520,7 @@ int main(void)
         TEST(test_member_finishes_nothing),
         TEST(test_member_waits_longest),
         TEST(test_member_leaves_a_body),
+        TEST(test_member_sends_what_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ struct covey_channels_config {
     uint16_t port;         /* 0: stock port 5685 if free, else any */
     /* Bytes that bodies which are not whole yet may hold in all channels together; 0: any. Beyond
      * it channels end: of those that hold more than an equal share, the one of which a body has
-     * waited longest for more. */
+     * waited longest for more. A body that alone is longer is not kept: its message comes without.
+     */
     uint64_t unfinished_bytes;
     void *user;
     /* Both may be NULL: the system clock; every verified member. A peer that is not admitted
