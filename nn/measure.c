@@ -153,6 +153,10 @@ static covey_err stream_round(covey_clock_fn clock, uint64_t *inout_best_ns)
     if (weights == MAP_FAILED) {
         return COVEY_ERR_NOMEM;
     }
+#ifdef MADV_HUGEPAGE
+    /* As weights that are held for others lie (large.h). */
+    madvise(weights, floats * sizeof(float), MADV_HUGEPAGE);
+#endif
     fill(weights, floats);
     covey_err err = layer_open(&l, COVEY_OP_DENSE, shape, weights);
     if (err == COVEY_OK) {
