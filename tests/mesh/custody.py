@@ -386,7 +386,7 @@ def cut_case(name, title, targets, training, until=None):
 
 
 def cut():
-    epochs, speed, path = undisturbed(12)
+    epochs, speed, path = undisturbed(8)
     training = epochs, max(10, int(speed * 0.7)), path
     up(5, mode="netns")
     turns = cut_case("minority", "owner alone", lambda: [1], training,
