@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../../nn/builder.h"
+#include "listed_tasks.h"
 #include "bring.h"
 #include "covey/crypto.h"
 #include "covey/wants.h"
@@ -54,16 +55,6 @@ void __wrap_covey__pool_submit(struct covey_pool *pool, struct covey_task *task)
 {
     (void)pool;
     covey__task_list_push(&scene.tasks, task);
-}
-
-static void run_tasks(void)
-{
-    struct covey_scratch scratch = {0};
-    for (struct covey_task *task = covey__task_list_pop(&scene.tasks); task != NULL;
-         task = covey__task_list_pop(&scene.tasks)) {
-        task->work(task, &scratch);
-        task->done(task);
-    }
 }
 
 static void feed(void *user, const struct covey_event *event)
@@ -130,14 +121,14 @@ static void end(void)
 static void ask(uint32_t tag, uint32_t wait_ms)
 {
     assert_int_equal(covey__bring_model(scene.bring, &scene.id, 1, tag, wait_ms), COVEY_OK);
-    run_tasks();
+    listed_tasks_run(&scene.tasks);
 }
 
 static void pass(uint64_t ms)
 {
     scene.now_ms += ms;
     covey__bring_tick(scene.bring);
-    run_tasks();
+    listed_tasks_run(&scene.tasks);
 }
 
 static void here_are(size_t count, uint8_t first, uint8_t second)
@@ -162,7 +153,7 @@ static void come(size_t count)
         covey_body_unref(body);
     }
     assert_true(covey__bring_fetched(scene.bring, &fetched));
-    run_tasks();
+    listed_tasks_run(&scene.tasks);
 }
 
 static void assert_asks(unsigned asked, uint8_t whom, bool widely)

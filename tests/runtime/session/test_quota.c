@@ -76,6 +76,17 @@ static void open_limited(struct covey_store *store, const char *dir, uint64_t qu
     assert_int_equal(covey__store_limit(store, quota), COVEY_OK);
 }
 
+/* Ten blobs, each older than the next. */
+static void fill(struct covey_store *store, const char *dir)
+{
+    open_limited(store, dir, 10 * LEN);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(put(store, i), COVEY_OK);
+        set_age(store, i, 100000 - (long)i * 10);
+    }
+    covey__store_close(store);
+}
+
 /* Beyond the quota the least recently used go, also by what the disk says after a start. */
 static void test_least_recently_used_goes(void **state)
 {
@@ -83,12 +94,7 @@ static void test_least_recently_used_goes(void **state)
     struct covey_store store;
     assert_int_equal(covey_crypto_init(), COVEY_OK);
     scratch_folder(state, dir);
-    open_limited(&store, dir, 10 * LEN);
-    for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(put(&store, i), COVEY_OK);
-        set_age(&store, i, 100000 - (long)i * 10);
-    }
-    covey__store_close(&store);
+    fill(&store, dir);
     open_limited(&store, dir, 10 * LEN);
     use(&store, 0);
     assert_int_equal(put(&store, 10), COVEY_OK);
@@ -137,12 +143,7 @@ static void test_pinned_blobs_stay_at_the_start(void **state)
     struct covey_store store;
     struct covey_digest oldest = blob_of(0, bytes);
     scratch_folder(state, dir);
-    open_limited(&store, dir, 10 * LEN);
-    for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(put(&store, i), COVEY_OK);
-        set_age(&store, i, 100000 - (long)i * 10);
-    }
-    covey__store_close(&store);
+    fill(&store, dir);
     open_limited(&store, dir, 3 * LEN);
     assert_int_equal(covey__store_pin(&store, &oldest), COVEY_OK);
     covey__store_trim(&store);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listed_tasks.h"
 #include "content.h"
 #include "daemon_state.h"
 #include "holder.h"
@@ -118,16 +119,6 @@ static void begin(void)
     assert_int_equal(covey__handles_init(&scene.services.handles), COVEY_OK);
 }
 
-static void run_tasks(void)
-{
-    struct covey_scratch scratch = {0};
-    for (struct covey_task *task = covey__task_list_pop(&scene.tasks); task != NULL;
-         task = covey__task_list_pop(&scene.tasks)) {
-        task->work(task, &scratch);
-        task->done(task);
-    }
-}
-
 /* Due at first, also when the clock begins, then not before its time. */
 static void test_seldom_is_due_once(void **state)
 {
@@ -170,7 +161,7 @@ static void test_bad_assignments_fill_no_log(void **state)
     for (unsigned i = 0; i < 100; i++) {
         action.fence.version++;
         covey__holder_assigned(h, &action);
-        run_tasks();
+        listed_tasks_run(&scene.tasks);
         assert_int_equal(scene.checked, i + 1);
         assert_int_not_equal(scene.err, COVEY_OK);
         assert_int_equal(scene.lines, i < 60 ? 1 : 2);
@@ -196,7 +187,7 @@ static void test_wrong_bytes_fill_no_log(void **state)
         struct covey_action action = {.type = COVEY_ACTION_STORE,
                                       .body = covey__handles_put(&scene.services.handles, body)};
         covey__content_store(content, &action);
-        run_tasks();
+        listed_tasks_run(&scene.tasks);
         assert_int_equal(scene.stored, i + 1);
         assert_int_equal(scene.err, COVEY_ERR_AUTH);
         assert_int_equal(scene.lines, 1);

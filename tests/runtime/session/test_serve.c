@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "listed_tasks.h"
 #include "content.h"
 #include "covey/crypto.h"
 #include "scratch.h"
@@ -91,16 +92,6 @@ covey_err __wrap_covey_channels_send(struct covey_channels *channels,
     return COVEY_OK;
 }
 
-static void run_tasks(void)
-{
-    struct covey_scratch scratch = {0};
-    for (struct covey_task *task = covey__task_list_pop(&scene.tasks); task != NULL;
-         task = covey__task_list_pop(&scene.tasks)) {
-        task->work(task, &scratch);
-        task->done(task);
-    }
-}
-
 static void one_goes_out(void)
 {
     unsigned i = 0;
@@ -115,7 +106,7 @@ static void look(void)
     assert_true(scene.due);
     scene.due = false;
     scene.look(scene.user);
-    run_tasks();
+    listed_tasks_run(&scene.tasks);
 }
 
 static struct covey_content *begin(void **state, uint64_t memory_bytes)
@@ -152,7 +143,7 @@ static void want_one(struct covey_content *content, uint8_t peer)
         .has_peer = true,
         .bytes = covey_bytes_of(&scene.digest[peer], sizeof(scene.digest[peer]))};
     covey__content_serve(content, &action);
-    run_tasks();
+    listed_tasks_run(&scene.tasks);
 }
 
 /* Each peer wants one blob, and no more. */
