@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Of a lab whose script is ended, at whatever moment, no process is left, no network and no folder;
 and of one whose maker was killed 'covey lab down' finds all."""
-import glob
 import json
 import os
 import signal
@@ -51,14 +50,18 @@ def can_netns():
     return done.returncode == 0
 
 
-def words_of_all():
-    """The command line of every process."""
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
+def words_of(pids):
+    """The command lines of those that have not ended meanwhile."""
+    for pid in pids:
         try:
-            with open(path, "rb") as file:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
                 yield file.read().decode(errors="replace")
         except OSError:
             continue
+
+
+def words_of_all():
+    return words_of(name for name in os.listdir("/proc") if name.isdigit())
 
 
 def nodes(folder):
@@ -125,9 +128,8 @@ def killed_maker(mode, after):
 
 def folder_of(demo):
     with open(f"/proc/{demo.pid}/task/{demo.pid}/children", encoding="ascii") as children:
-        for pid in children.read().split():
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as words:
-                line = words.read().split("\0")
+        for words in words_of(children.read().split()):
+            line = words.split("\0")
             if "--state" in line:
                 return os.path.dirname(line[line.index("--state") + 1])
     return None
