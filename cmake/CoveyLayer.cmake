@@ -39,6 +39,16 @@ function(covey_limit_time seconds)
     set_tests_properties(${ARGN} PROPERTIES TIMEOUT ${seconds})
 endfunction()
 
+# covey_add_scenes(<name> SOURCES ... [INCLUDES ...] USES ...): what many tests share, compiled once,
+# for those that use <name>_scenes.
+function(covey_add_scenes name)
+    cmake_parse_arguments(arg "" "" "SOURCES;INCLUDES;USES" ${ARGN})
+    add_library(${name}_scenes STATIC ${arg_SOURCES})
+    target_include_directories(${name}_scenes PRIVATE ${PROJECT_SOURCE_DIR}/tests ${arg_INCLUDES})
+    target_link_libraries(${name}_scenes
+        PUBLIC ${arg_USES} PRIVATE PkgConfig::cmocka covey_options)
+endfunction()
+
 # covey_add_test(<layer> <file> [SOURCES ...] USES ...): tests/<layer>/test_<file>.c as <layer>.<file>.
 function(covey_add_test layer file)
     cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;USES;LIBS;LABELS" ${ARGN})
