@@ -91,8 +91,8 @@ def up(devices, *options, mode="loopback"):
 
 
 def at(node, *words):
-    """The command that runs `covey WORDS` at a node."""
-    return [COVEY, "lab", "run", str(node), "--dir", lab_dir, "--", *words]
+    """The command that runs `covey WORDS` at a node: what `covey lab run` becomes."""
+    return [COVEY, "--state", f"{lab_dir}/node{node}", *words]
 
 
 def ask(node, *words):
