@@ -49,3 +49,6 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
     ${PROJECT_SOURCE_DIR}/apps/package/postrm ${PROJECT_SOURCE_DIR}/apps/package/conffiles)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 include(CPack)
+# What is packaged, and no more, is built: CPack's own target builds all tests, too.
+add_custom_target(covey_deb COMMAND ${CMAKE_CPACK_COMMAND} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
+    DEPENDS covey coveyd VERBATIM)

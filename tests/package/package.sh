@@ -30,7 +30,7 @@ expect() { # WHAT WANTED GOT
 }
 
 cmake --preset release >"$place/log" || { cat "$place/log"; fail "cannot configure"; }
-cmake --build build/release --target package >"$place/log" 2>&1 || { tail -n 30 "$place/log"; fail "cannot build"; }
+cmake --build build/release --target covey_deb >"$place/log" 2>&1 || { tail -n 30 "$place/log"; fail "cannot build"; }
 package=$(sed -n 's/^CPack: - package: \(.*\.deb\) generated\.$/\1/p' "$place/log")
 [ -f "$package" ] || fail "no .deb was made"
 
