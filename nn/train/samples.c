@@ -48,6 +48,12 @@ covey_err covey_batches_init(struct covey_batches *b, const struct covey_samples
     return there ? COVEY_OK : COVEY_ERR_NOMEM;
 }
 
+uint64_t covey_batches_bytes(const struct covey_samples *set, uint32_t batch)
+{
+    uint64_t sample = covey_samples_values(set) * (uint64_t)sizeof(float);
+    return (batch + UINT64_C(1)) * sample + (batch + (uint64_t)set->count) * sizeof(uint32_t);
+}
+
 void covey_batches_done(struct covey_batches *b)
 {
     struct covey_batches empty = {.set = NULL};

@@ -56,31 +56,35 @@ static covey_err check_ends(struct covey_trainer *t, struct covey_nn_error *why)
     return COVEY_OK;
 }
 
-/* Memory of value v: a parameter or statistic, the graph's own constant, or the arena. */
-static void *value_data(const struct covey_trainer *t, size_t v)
+/* Of a value as the graph has it: what is not constant has no data there. */
+static void *graph_data(const struct covey_trainer *t, size_t v)
 {
-    const struct covey__train_place *place = &t->plan.place[v];
     union {
         const void *in;
         void *data;
     } bridge = {.in = t->g->values[v].data};
+    return bridge.data;
+}
+
+/* Memory of value v: a parameter or statistic, the graph's own constant, or the arena. */
+static void *value_data(const struct covey_trainer *t, size_t v)
+{
+    const struct covey__train_place *place = &t->plan.place[v];
     if (place->parameter) {
         return covey__trainer_vector(t, COVEY__VALUES) + place->at;
     }
     if (place->statistic) {
         return covey__trainer_running(t) + place->at;
     }
-    return t->g->values[v].constant ? bridge.data : t->arena + t->plan.value[v];
+    return t->g->values[v].constant ? graph_data(t, v) : t->arena + t->plan.value[v];
 }
 
-static void bind(struct covey_trainer *t)
+/* Calls as they will be made, but for their memory. */
+static void frame(struct covey_trainer *t)
 {
     for (size_t v = 0; v < t->g->value_count; v++) {
         const struct covey_graph_value *value = &t->g->values[v];
-        t->tensors[v] = (struct covey_tensor){value->type, value->shape, value_data(t, v)};
-        if (t->plan.place[v].parameter || t->plan.place[v].statistic) {
-            memcpy(t->tensors[v].data, value->data, covey__graph_bytes(value));
-        }
+        t->tensors[v] = (struct covey_tensor){value->type, value->shape, graph_data(t, v)};
     }
     for (size_t i = 0; i < t->plan.last; i++) {
         const struct covey_graph_node *node = &t->g->nodes[i];
@@ -89,8 +93,6 @@ static void bind(struct covey_trainer *t)
                                      .inputs = node->inputs,
                                      .outputs = node->outputs,
                                      .batch = t->options.batch,
-                                     .scratch = t->arena + t->plan.scratch,
-                                     .threads = t->threads,
                                      .thread_count = t->options.threads};
         for (unsigned j = 0; j < node->inputs; j++) {
             c->in[j] = node->input[j] != COVEY_VALUE_NONE ? &t->tensors[node->input[j]] : NULL;
@@ -101,11 +103,32 @@ static void bind(struct covey_trainer *t)
     }
 }
 
+static void bind(struct covey_trainer *t)
+{
+    for (size_t v = 0; v < t->g->value_count; v++) {
+        const struct covey_graph_value *value = &t->g->values[v];
+        t->tensors[v].data = value_data(t, v);
+        if (t->plan.place[v].parameter || t->plan.place[v].statistic) {
+            memcpy(t->tensors[v].data, value->data, covey__graph_bytes(value));
+        }
+    }
+    for (size_t i = 0; i < t->plan.last; i++) {
+        t->calls[i].scratch = t->arena + t->plan.scratch;
+        t->calls[i].threads = t->threads;
+    }
+}
+
+/* 0: the node has none. */
+static size_t state_bytes(const struct covey_trainer *t, size_t node)
+{
+    const struct covey__op *op = covey__op_find(t->g->nodes[node].op);
+    return op->state != NULL ? op->state(&t->calls[node]) : 0;
+}
+
 static covey_err allocate_states(struct covey_trainer *t)
 {
     for (size_t i = 0; i < t->plan.last; i++) {
-        const struct covey__op *op = covey__op_find(t->g->nodes[i].op);
-        size_t bytes = op->state != NULL ? op->state(&t->calls[i]) : 0;
+        size_t bytes = state_bytes(t, i);
         if (bytes == 0) {
             continue;
         }
@@ -118,21 +141,33 @@ static covey_err allocate_states(struct covey_trainer *t)
     return COVEY_OK;
 }
 
-static covey_err allocate(struct covey_trainer *t)
+/* All but what is large. */
+static covey_err allocate_tables(struct covey_trainer *t)
 {
     const struct covey_graph *g = t->g;
     if (t->plan.arena_bytes > ARENA_MAX) {
         return COVEY_ERR_LIMIT;
     }
+    t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
+    t->calls = calloc(g->node_count + 1, sizeof(*t->calls));
+    t->states = calloc(g->node_count + 1, sizeof(*t->states));
+    if (t->tensors == NULL || t->calls == NULL || t->states == NULL) {
+        return COVEY_ERR_NOMEM;
+    }
+    frame(t);
+    for (size_t i = 0; i < t->plan.last; i++) {
+        t->state_bytes += state_bytes(t, i);
+    }
+    return COVEY_OK;
+}
+
+static covey_err allocate(struct covey_trainer *t)
+{
     uint64_t bytes = covey__trainer_floats(t) * sizeof(float);
     t->arena = covey_large_new(t->plan.arena_bytes);
     t->vectors = covey_large_new(bytes);
     t->kept = calloc(t->plan.statistics + 1, sizeof(*t->kept));
-    t->tensors = calloc(g->value_count + 1, sizeof(*t->tensors));
-    t->calls = calloc(g->node_count + 1, sizeof(*t->calls));
-    t->states = calloc(g->node_count + 1, sizeof(*t->states));
-    if (t->arena == NULL || t->vectors == NULL || t->kept == NULL || t->tensors == NULL ||
-        t->calls == NULL || t->states == NULL) {
+    if (t->arena == NULL || t->vectors == NULL || t->kept == NULL) {
         return COVEY_ERR_NOMEM;
     }
     memset(t->vectors, 0, (size_t)bytes);
@@ -146,8 +181,14 @@ static covey_err allocate(struct covey_trainer *t)
     return allocate_states(t);
 }
 
-covey_err covey_trainer_new(struct covey_graph *g, const struct covey_train_options *options,
-                            struct covey_trainer **out, struct covey_nn_error *out_why)
+static covey_err fail_memory(struct covey_nn_error *out_why, covey_err err)
+{
+    return covey__nn_fail(out_why, err, "training needs too much memory: %s", covey_strerror(err));
+}
+
+/* A trainer that lacks its memory. */
+static covey_err plan_trainer(struct covey_graph *g, const struct covey_train_options *options,
+                              struct covey_trainer **out, struct covey_nn_error *out_why)
 {
     struct covey_trainer *t = NULL;
     covey_err err = check_options(options, out_why);
@@ -168,19 +209,45 @@ covey_err covey_trainer_new(struct covey_graph *g, const struct covey_train_opti
     if (err == COVEY_OK) {
         err = covey__train_plan_init(&t->plan, g, t->options.threads, out_why);
     }
+    if (err == COVEY_OK) {
+        err = allocate_tables(t);
+        err = err == COVEY_OK ? err : fail_memory(out_why, err);
+    }
     if (err != COVEY_OK) {
-        goto out;
+        covey_trainer_free(t);
+        return err;
+    }
+    *out = t;
+    return COVEY_OK;
+}
+
+covey_err covey_trainer_needs(struct covey_graph *g, const struct covey_train_options *options,
+                              size_t *out_bytes, struct covey_nn_error *out_why)
+{
+    struct covey_trainer *t = NULL;
+    covey_err err = plan_trainer(g, options, &t, out_why);
+    if (err == COVEY_OK) {
+        *out_bytes = covey_trainer_memory(t);
+        covey_trainer_free(t);
+    }
+    return err;
+}
+
+covey_err covey_trainer_new(struct covey_graph *g, const struct covey_train_options *options,
+                            struct covey_trainer **out, struct covey_nn_error *out_why)
+{
+    struct covey_trainer *t = NULL;
+    covey_err err = plan_trainer(g, options, &t, out_why);
+    if (err != COVEY_OK) {
+        return err;
     }
     err = allocate(t);
     if (err != COVEY_OK) {
-        covey__nn_fail(out_why, err, "training needs too much memory: %s", covey_strerror(err));
-        goto out;
+        covey_trainer_free(t);
+        return fail_memory(out_why, err);
     }
     *out = t;
-    t = NULL;
-out:
-    covey_trainer_free(t);
-    return err;
+    return COVEY_OK;
 }
 
 void covey_trainer_free(struct covey_trainer *t)
@@ -215,7 +282,7 @@ uint32_t covey_trainer_classes(const struct covey_trainer *t)
 size_t covey_trainer_memory(const struct covey_trainer *t)
 {
     uint64_t floats = covey__trainer_floats(t) + t->plan.statistics;
-    return covey_size_of(t->plan.arena_bytes + floats * sizeof(float));
+    return covey_size_of(t->plan.arena_bytes + floats * sizeof(float) + t->state_bytes);
 }
 
 uint64_t covey_trainer_steps(const struct covey_trainer *t)

@@ -20,6 +20,7 @@ struct covey_trainer {
     struct covey_tensor *tensors; /* of each value */
     struct covey__op_call *calls; /* of each node */
     void **states;                /* of each node: weights laid out for its kernel, or NULL */
+    uint64_t state_bytes;         /* of all of them */
     uint32_t classes;
     uint64_t steps;
     /* What dropout draws from: this step, and this part of its batch. */

@@ -2,6 +2,9 @@
 #include "account.h"
 
 #include <stddef.h>
+#include <stdio.h>
+
+#include "covey/graph.h"
 
 enum { TABLES_LEFT = 1 << 20 };
 
@@ -18,6 +21,19 @@ bool covey__account_take(struct covey_account *account, uint64_t bytes)
     } while (!atomic_compare_exchange_weak(&account->used_bytes, &used, used + bytes));
     atomic_fetch_add(&account->own_bytes, bytes);
     return true;
+}
+
+bool covey__account_take_for(struct covey_account *account, const char *what, uint64_t bytes,
+                             struct covey_nn_error *out_why)
+{
+    if (covey__account_take(account, bytes)) {
+        return true;
+    }
+    snprintf(out_why->text, sizeof(out_why->text),
+             "no memory for %s: %llu bytes are needed, %llu of %llu are taken (coveyd --memory)",
+             what, (unsigned long long)bytes, (unsigned long long)atomic_load(&account->used_bytes),
+             (unsigned long long)account->limit_bytes);
+    return false;
 }
 
 void covey__account_add(struct covey_account *account, uint64_t bytes)

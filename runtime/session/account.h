@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct covey_nn_error;
+
 /* Zeroed by its maker, but for the bound. Any thread. NULL, below: nothing is counted. */
 struct covey_account {
     uint64_t limit_bytes;
@@ -20,6 +22,9 @@ struct covey_account {
 
 /* For a session of this node. False: it would be more than the bound, and nothing is taken. */
 bool covey__account_take(struct covey_account *account, uint64_t bytes);
+/* The same; false: out_why says that there is no memory for `what`, and how much is taken. */
+bool covey__account_take_for(struct covey_account *account, const char *what, uint64_t bytes,
+                             struct covey_nn_error *out_why);
 /* The same of what is there already, or needed whatever the bound. */
 void covey__account_add(struct covey_account *account, uint64_t bytes);
 void covey__account_give(struct covey_account *account, uint64_t bytes);

@@ -214,6 +214,13 @@ static void changed(void *user, const char *name)
     }
 }
 
+/* What is idle goes, as for any other session of this node. */
+static bool make_room(void *user)
+{
+    struct covey_daemon *d = user;
+    return !d->closing && covey__owner_make_room(d->owner, 0) != NULL;
+}
+
 void covey__control_train_watch(struct covey_client *client, const struct covey_control *in)
 {
     struct covey_daemon *d = client->daemon;
@@ -333,6 +340,7 @@ covey_err covey__control_train_open(struct covey_daemon *d)
 {
     const struct covey_training_config config = {.services = &d->services,
                                                  .keeper = covey__custodian_keeper(d->custodian),
+                                                 .make_room = make_room,
                                                  .changed = changed,
                                                  .user = d};
     covey_err err = covey__trainings_new(&config, &d->trainings);

@@ -242,6 +242,11 @@ covey_err covey__data_header_decode(struct covey_bytes in, struct covey_data_hea
     return COVEY_OK;
 }
 
+uint64_t covey__data_bytes(const struct covey_data_header *h)
+{
+    return h->samples.count * (uint64_t)(sample_bytes(h) + sizeof(uint16_t));
+}
+
 /* ---- loading ---- */
 
 /* What is being loaded; its memory becomes the samples'. */

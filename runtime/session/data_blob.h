@@ -37,6 +37,7 @@ struct covey_data_header {
 };
 covey_err covey__data_header_decode(struct covey_bytes in,
                                     struct covey_data_header *out) COVEY_CHECK;
+uint64_t covey__data_bytes(const struct covey_data_header *h); /* of labels and samples */
 size_t covey__data_chunk_bytes(const struct covey_data_header *h, uint32_t chunk);
 
 /* All of it in memory; fetch as for manifests: exactly len bytes of a blob. Labels are checked.

@@ -54,16 +54,17 @@ static covey_err find_ends(struct covey_gradient_check *c)
     return COVEY_OK;
 }
 
-covey_err covey__gradient_check_new(const struct covey_services *services,
+covey_err covey__gradient_check_new(struct covey_services *services,
                                     const struct covey_enlist_spec *spec,
                                     struct covey_gradient_check **out)
 {
+    struct covey_nn_error why;
     struct covey_gradient_check *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return COVEY_ERR_NOMEM;
     }
     c->part = spec->part;
-    covey_err err = covey__gradient_work_new(services, spec, &c->work);
+    covey_err err = covey__gradient_work_new(services, spec, &c->work, &why);
     if (err == COVEY_OK) {
         err = find_ends(c);
     }

@@ -11,8 +11,8 @@
 struct covey_gradient_check;
 
 /* On the session's thread (reads the store, where the model is). It takes the memory of a worker's
- * model. */
-covey_err covey__gradient_check_new(const struct covey_services *services,
+ * model; BUSY: the account has no room for that. */
+covey_err covey__gradient_check_new(struct covey_services *services,
                                     const struct covey_enlist_spec *spec,
                                     struct covey_gradient_check **out) COVEY_CHECK;
 void covey__gradient_check_free(struct covey_gradient_check *c); /* NULL is a no-op */

@@ -5,12 +5,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "covey/cost.h"
 #include "covey/gradient_code.h"
 #include "covey/manifest.h"
 #include "covey/pace.h"
 #include "covey/trainer.h"
+#include "model_file.h"
 
 struct covey_gradient_work {
+    struct covey_account *account;
+    uint64_t counted_bytes;          /* there */
     struct covey_manifest *manifest; /* the graph is its */
     struct covey_trainer *trainer;   /* a batch is a part */
     uint32_t part;                   /* samples */
@@ -32,6 +36,9 @@ struct gradient_run {
     bool grew;
 };
 
+/* What there is at a time: the next task waits, and an answer leaves while the next one is made.
+ * Parameters of a round and answers are as long as the model. */
+enum { MODELS = 1, ROUNDS = 1, TASKS = 2, ANSWERS = 2 };
 /* What is less is sent with what comes next. */
 enum { GROWN_BYTES = 64 * 1024 };
 
@@ -98,6 +105,43 @@ static void made(void *user, size_t rest, const struct covey_train_result *resul
     }
 }
 
+static covey_err take(struct covey_gradient_work *w, uint64_t bytes, struct covey_nn_error *why)
+{
+    if (!covey__account_take_for(w->account, "gradients of a training", bytes, why)) {
+        return COVEY_ERR_BUSY;
+    }
+    w->counted_bytes += bytes;
+    return COVEY_OK;
+}
+
+static covey_err take_model(struct covey_gradient_work *w, const struct covey_manifest *manifest,
+                            struct covey_nn_error *why)
+{
+    return take(w, (MODELS + ROUNDS + ANSWERS) * covey__weight_bytes(manifest), why);
+}
+
+covey_err covey__gradient_work_room(struct covey_services *services,
+                                    const struct covey_manifest *manifest,
+                                    struct covey_nn_error *out_why)
+{
+    struct covey_gradient_work w = {.account = &services->memory};
+    covey_err err = take_model(&w, manifest, out_why);
+    covey__account_give(w.account, w.counted_bytes);
+    return err;
+}
+
+static covey_err open_trainer(struct covey_gradient_work *w, struct covey_graph *g,
+                              const struct covey_train_options *options, struct covey_nn_error *why)
+{
+    size_t bytes = 0;
+    covey_err err = covey_trainer_needs(g, options, &bytes, why);
+    if (err == COVEY_OK) {
+        uint64_t samples = covey_graph_value_bytes(g, g->input[0]);
+        err = take(w, bytes + TASKS * (samples + w->part * sizeof(uint32_t)), why);
+    }
+    return err == COVEY_OK ? covey_trainer_new(g, options, &w->trainer, why) : err;
+}
+
 static covey_err load(struct covey_gradient_work *w, const struct covey_services *services,
                       const struct covey_enlist_spec *spec, struct covey_nn_error *why)
 {
@@ -111,6 +155,9 @@ static covey_err load(struct covey_gradient_work *w, const struct covey_services
     }
     covey_body_unref(bytes);
     if (err == COVEY_OK) {
+        err = take_model(w, w->manifest, why);
+    }
+    if (err == COVEY_OK) {
         err =
             covey_manifest_bind(w->manifest, spec->part, fetch, (void *)(uintptr_t)store, &g, why);
     }
@@ -122,19 +169,19 @@ static covey_err load(struct covey_gradient_work *w, const struct covey_services
     options.threads = covey__pool_threads(services->compute);
     options.seed = spec->seed;
     options.label_smoothing = spec->label_smoothing;
-    err = covey_trainer_new(g, &options, &w->trainer, why);
+    err = open_trainer(w, g, &options, why);
     if (err == COVEY_OK) {
         covey_trainer_set_hook(w->trainer, &(struct covey_trainer_hook){look_up, made, w});
     }
     return err;
 }
 
-covey_err covey__gradient_work_new(const struct covey_services *services,
+covey_err covey__gradient_work_new(struct covey_services *services,
                                    const struct covey_enlist_spec *spec,
-                                   struct covey_gradient_work **out)
+                                   struct covey_gradient_work **out, struct covey_nn_error *out_why)
 {
-    struct covey_nn_error why = {""};
     struct covey_gradient_work *w = NULL;
+    out_why->text[0] = 0;
     if (spec->mode != COVEY_TRAIN_DATA || spec->part == 0) {
         return COVEY_ERR_RANGE;
     }
@@ -143,7 +190,8 @@ covey_err covey__gradient_work_new(const struct covey_services *services,
         return COVEY_ERR_NOMEM;
     }
     w->part = spec->part;
-    covey_err err = load(w, services, spec, &why);
+    w->account = &services->memory;
+    covey_err err = load(w, services, spec, out_why);
     if (err != COVEY_OK) {
         covey__gradient_work_free(w);
         return err;
@@ -164,6 +212,7 @@ void covey__gradient_work_free(struct covey_gradient_work *w)
     }
     covey_trainer_free(w->trainer);
     covey_manifest_free(w->manifest);
+    covey__account_give(w->account, w->counted_bytes);
     free(w);
 }
 

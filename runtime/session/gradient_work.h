@@ -13,15 +13,23 @@
 #include "training_job.h"
 
 struct covey_gradient_work;
+struct covey_manifest;
+struct covey_nn_error;
 struct covey_trainer;
 
 enum { COVEY__GRADIENT_HEAD = sizeof(float) + sizeof(uint32_t) }; /* bytes, of each part */
 
-/* On a pool's thread (reads the store): all blobs of spec->model must be there. */
-covey_err covey__gradient_work_new(const struct covey_services *services,
+/* On a pool's thread (reads the store): all blobs of spec->model must be there. BUSY: the account
+ * of services, which outlives it, has no room for it; one line in out_why. */
+covey_err covey__gradient_work_new(struct covey_services *services,
                                    const struct covey_enlist_spec *spec,
-                                   struct covey_gradient_work **out) COVEY_CHECK;
+                                   struct covey_gradient_work **out,
+                                   struct covey_nn_error *out_why) COVEY_CHECK;
 void covey__gradient_work_free(struct covey_gradient_work *w); /* NULL is a no-op */
+/* BUSY: there is no room for it, as far as its manifest says. Nothing is taken. */
+covey_err covey__gradient_work_room(struct covey_services *services,
+                                    const struct covey_manifest *manifest,
+                                    struct covey_nn_error *out_why) COVEY_CHECK;
 /* A task, and who waits for its answer. */
 struct covey__gradient_task {
     const struct covey_round_spec *round;

@@ -26,7 +26,7 @@ static covey_err read_manifest(struct covey_model_file *m, struct covey_nn_error
     return err;
 }
 
-static uint64_t weight_bytes(const struct covey_manifest *mf)
+uint64_t covey__weight_bytes(const struct covey_manifest *mf)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < covey_manifest_blobs(mf); i++) {
@@ -42,13 +42,7 @@ static struct covey_store *user_of(const struct covey_model_file *m)
 
 static covey_err take(struct covey_model_file *m, uint64_t bytes, struct covey_nn_error *out_why)
 {
-    if (!covey__account_take(m->account, bytes)) {
-        uint64_t used = atomic_load(&m->account->used_bytes);
-        snprintf(out_why->text, sizeof(out_why->text),
-                 "no memory for this model: %llu bytes of it are needed, %llu of %llu are taken "
-                 "(coveyd --memory)",
-                 (unsigned long long)bytes, (unsigned long long)used,
-                 (unsigned long long)m->account->limit_bytes);
+    if (!covey__account_take_for(m->account, "this model", bytes, out_why)) {
         return COVEY_ERR_BUSY;
     }
     m->counted_bytes += bytes;
@@ -75,7 +69,7 @@ static covey_err make_dense(struct covey_model_file *m, struct covey_nn_error *o
 
 static covey_err load_dense(struct covey_model_file *m, struct covey_nn_error *out_why)
 {
-    covey_err err = take(m, weight_bytes(m->manifest), out_why);
+    covey_err err = take(m, covey__weight_bytes(m->manifest), out_why);
     if (err == COVEY_OK) {
         err = covey_manifest_bind(m->manifest, m->batch, fetch, user_of(m), &m->graph, out_why);
     }
@@ -243,7 +237,7 @@ static covey_err load(struct covey_model_file *m, const struct covey_model_want 
         err = read_manifest(m, out_why);
     }
     if (err == COVEY_OK) {
-        bool fits = !want->apart && weight_bytes(m->manifest) <= want->bytes;
+        bool fits = !want->apart && covey__weight_bytes(m->manifest) <= want->bytes;
         err = fits ? load_dense(m, out_why) : load_sparse(m, out_why);
     }
     if (err != COVEY_OK) {

@@ -31,6 +31,9 @@ struct covey_model_file {
     uint64_t counted_bytes; /* there */
 };
 
+/* What all constants of a manifest take. */
+uint64_t covey__weight_bytes(const struct covey_manifest *mf);
+
 /* Blocking. One line in out_why on failure. */
 covey_err covey__model_file_load(const struct covey_store *store, const struct covey_digest *id,
                                  struct covey_model_file **out,

@@ -16,6 +16,7 @@
 #include "version.h"
 
 struct covey_owner;
+struct covey_session;
 
 covey_err covey__owner_new(struct covey_services *services, const struct covey_node_id *self,
                            struct covey_owner **out) COVEY_CHECK;
@@ -70,6 +71,8 @@ void covey__owner_tiles_done(struct covey_owner *o, const struct covey_action *a
 
 /* Time-outs and idle sessions; some times a second. */
 void covey__owner_tick(struct covey_owner *o);
+/* Closes the session that has been idle longest; NULL: none has for so long. */
+struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idle_ms);
 
 /* The model is gone: its sessions close at once, those with requests when the last one is answered,
  * that of work which goes on (detached.h) among them. */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-
 #include "owner_state.h"
 
 /* What sessions and requests take of the node's account beside their models. A session has memory
@@ -66,12 +64,7 @@ covey_err covey__session_take(struct covey_session *s)
 {
     struct covey_account *account = &s->owner->services->memory;
     uint64_t bytes = covey_model_memory(s->file->model);
-    if (!covey__account_take(account, bytes)) {
-        snprintf(s->why.text, sizeof(s->why.text),
-                 "no memory for a request of this model: it takes %llu bytes, %llu of %llu are "
-                 "taken (coveyd --memory)",
-                 (unsigned long long)bytes, (unsigned long long)atomic_load(&account->used_bytes),
-                 (unsigned long long)account->limit_bytes);
+    if (!covey__account_take_for(account, "a request of this model", bytes, &s->why)) {
         return COVEY_ERR_BUSY;
     }
     covey__account_table(account, covey_node_session_bytes() + sizeof(*s));

@@ -170,8 +170,6 @@ static inline bool covey__session_is_idle(const struct covey_session *s)
 /* Who asks several models in turn has them all in memory, or the last ones apart; what is idle
  * longer makes room. */
 enum { COVEY_SESSION_RECENT_MS = 10000 };
-/* Closes the session that has been idle longest; NULL: none has for so long. */
-struct covey_session *covey__owner_make_room(struct covey_owner *o, uint64_t idle_ms);
 /* Its model had no room: whether it is loaded once more, now that there may be some, or when what
  * takes it may have ended, at a tick. */
 bool covey__session_load_again(struct covey_session *s);

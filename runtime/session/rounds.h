@@ -75,6 +75,9 @@ struct covey_gradient_round {
 };
 covey_err covey__rounds_gradient(struct covey_rounds *r,
                                  struct covey_gradient_round *inout) COVEY_CHECK;
+/* What it takes at most, with values and gradient, by the sizes that io says: bytes. */
+uint64_t covey__rounds_gradient_bytes(const struct covey_strategy *strategy,
+                                      const struct covey_gradient_round *io);
 /* The same where there are none: bit for bit what they would give. UNSUPPORTED: what a cyclic code
  * gives depends on who answers. */
 covey_err covey__rounds_gradient_here(struct covey_rounds *r,

@@ -320,6 +320,27 @@ static void close_sum(struct covey__gradient_sum *r)
     }
 }
 
+/* Answers that are kept. Where those side by side are summed as they come: every other one, and the
+ * next. */
+static uint64_t answers_most(const struct covey_strategy *s, uint32_t parts)
+{
+    uint32_t size = covey__gradient_spare(s) + 1, groups = parts / size;
+    bool summed = !s->any_trust && !s->check_all && parts % size == 0;
+    return !summed ? parts : groups > 1 ? (groups + 1) / 2 + 1 : 1;
+}
+
+uint64_t covey__rounds_gradient_bytes(const struct covey_strategy *strategy,
+                                      const struct covey_gradient_round *io)
+{
+    enum { OWN = 2, SHARED = 2 }; /* values and gradient; what goes out, and sealed */
+    uint32_t size = covey__gradient_spare(strategy) + 1;
+    uint64_t floats = (uint64_t)io->parameters + io->statistics;
+    uint64_t sample = io->input_floats * sizeof(float) + sizeof(uint32_t);
+    uint64_t times = io->parts % size != 0 ? size : 1; /* within a group all get the same */
+    return (OWN + SHARED + answers_most(strategy, io->parts)) * floats * sizeof(float) +
+           times * io->batch * sample;
+}
+
 covey_err covey__rounds_gradient(struct covey_rounds *rounds, struct covey_gradient_round *inout)
 {
     struct covey__round_worker workers[COVEY_WORKERS_MAX];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task_enlist.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "covey/crypto.h"
@@ -66,7 +67,7 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
     const struct covey_store *store = &e->services->store;
     struct covey_manifest *manifest = NULL;
     struct covey_body *body = NULL;
-    struct covey_nn_error why;
+    struct covey_nn_error *why = &e->why;
     e->missing = 0;
     e->unknown = false;
     e->wants_len = covey_wants_begin(e->wants, &e->peer, 1);
@@ -78,7 +79,10 @@ static void look_work(struct covey_task *task, struct covey_scratch *scratch)
         return;
     }
     if (e->err == COVEY_OK) {
-        e->err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &manifest, &why);
+        e->err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &manifest, why);
+    }
+    if (e->err == COVEY_OK) { /* before anything is brought */
+        e->err = covey__gradient_work_room(e->services, manifest, why);
     }
     for (size_t i = 0; e->err == COVEY_OK && i < covey_manifest_blobs(manifest); i++) {
         const struct covey_blob *blob = covey_manifest_blob(manifest, i);
@@ -96,7 +100,7 @@ static void make_work(struct covey_task *task, struct covey_scratch *scratch)
 {
     (void)scratch;
     struct covey__enlisted *e = (struct covey__enlisted *)task;
-    e->err = covey__gradient_work_new(e->services, &e->spec, &e->work);
+    e->err = covey__gradient_work_new(e->services, &e->spec, &e->work, &e->why);
 }
 
 /* ---- on the loop ---- */
@@ -104,6 +108,13 @@ static void make_work(struct covey_task *task, struct covey_scratch *scratch)
 static void make_done(struct covey_task *task)
 {
     struct covey__enlisted *e = (struct covey__enlisted *)task;
+    const struct covey_services *s = e->services;
+    if (!e->gone && e->err == COVEY_ERR_BUSY &&
+        covey_seldom_due(e->no_room, covey_loop_now_ms(s->loop))) {
+        char line[sizeof(e->why.text) + 32];
+        snprintf(line, sizeof(line), "trains without this device: %s", e->why.text);
+        s->tell(s->user, &e->peer, line);
+    }
     if (!e->gone) {
         tell_checked(e->services, &e->peer, &e->fence, e->err);
     }
@@ -164,7 +175,8 @@ bool covey__enlist_fetched(struct covey__enlisted *list, const struct covey_acti
 }
 
 static covey_err begin(struct covey__enlisted **list, struct covey_services *services,
-                       const struct covey_action *action, const struct covey_enlist_spec *spec)
+                       const struct covey_action *action, const struct covey_enlist_spec *spec,
+                       struct covey_seldom *no_room)
 {
     struct covey__enlisted *e = calloc(1, sizeof(*e));
     uint8_t *wants = malloc(COVEY_WANTS_BYTES_MAX);
@@ -174,6 +186,7 @@ static covey_err begin(struct covey__enlisted **list, struct covey_services *ser
         return COVEY_ERR_NOMEM;
     }
     e->services = services;
+    e->no_room = no_room;
     e->peer = action->peer;
     e->fence = action->fence;
     e->spec = *spec;
@@ -188,12 +201,12 @@ static covey_err begin(struct covey__enlisted **list, struct covey_services *ser
 }
 
 void covey__enlist_begin(struct covey__enlisted **list, struct covey_services *services,
-                         const struct covey_action *action)
+                         struct covey_seldom *no_room, const struct covey_action *action)
 {
     struct covey_enlist_spec spec;
     covey_err err = covey__enlist_spec_decode(action->bytes, &spec);
     if (err == COVEY_OK && spec.mode == COVEY_TRAIN_DATA) {
-        err = begin(list, services, action, &spec);
+        err = begin(list, services, action, &spec, no_room);
         if (err == COVEY_OK) {
             return;
         }

@@ -6,6 +6,7 @@
 #ifndef COVEY_SESSION_TASK_ENLIST_H
 #define COVEY_SESSION_TASK_ENLIST_H
 
+#include "covey/seldom.h"
 #include "gradient_work.h"
 #include "services.h"
 #include "train_spec.h"
@@ -26,11 +27,13 @@ struct covey__enlisted {
     bool fetching, gone;
     unsigned refs;
     covey_err err;
+    struct covey_nn_error why;
+    struct covey_seldom *no_room; /* that line of the log */
 };
 
-/* ENLISTED: ENLIST_CHECKED follows, now or later. */
+/* ENLISTED: ENLIST_CHECKED follows, now or later. no_room: outlives it. */
 void covey__enlist_begin(struct covey__enlisted **list, struct covey_services *services,
-                         const struct covey_action *action);
+                         struct covey_seldom *no_room, const struct covey_action *action);
 /* DISMISSED */
 void covey__enlist_end(struct covey__enlisted **list, const struct covey_action *action);
 /* FETCHED of what one of them asked for. */

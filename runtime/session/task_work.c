@@ -18,7 +18,8 @@ struct piece {
     struct covey_round_spec spec;
     struct covey_task_spec what;
     struct covey_body *shared, *body, *out;
-    struct covey__enlisted *enlisted; /* of a gradient */
+    struct covey__enlisted *enlisted; /* of a gradient: what it takes is counted there */
+    uint64_t counted_bytes;           /* of the account, of a product */
     uint64_t start_ns;                /* its thread's processor time */
     uint32_t spent_us;                /* until it was answered */
     bool streams;                     /* its answer may leave while it is made */
@@ -36,6 +37,7 @@ struct covey_task_work {
     struct piece *late;               /* computed, and answered when the delay is over; or NULL */
     struct covey__enlisted *enlisted; /* sessions of gradients */
     _Atomic bool posted;              /* the loop comes to on_grew() */
+    struct covey_seldom no_room;
 };
 
 covey_err covey__task_work_new(struct covey_services *services, struct covey_task_work **out)
@@ -61,6 +63,7 @@ static void piece_free(struct piece *p)
     covey_body_unref(p->body);
     covey_body_unref(p->out);
     covey__enlist_unref(p->enlisted);
+    covey__account_give(&p->owner->services->memory, p->counted_bytes);
     free(p);
 }
 
@@ -135,6 +138,11 @@ static covey_err compute_product(struct piece *p, struct covey_scratch *scratch,
     if (!is_whole(p, e, b)) {
         return COVEY_ERR_RANGE;
     }
+    uint64_t bytes = ((uint64_t)e + b + c) * sizeof(float);
+    if (!covey__account_take(&p->owner->services->memory, bytes)) {
+        return COVEY_ERR_BUSY;
+    }
+    p->counted_bytes = bytes;
     float *space = covey__scratch_get(scratch, room / sizeof(float) + 1);
     struct covey_body *answer = NULL;
     covey_err err = space != NULL ? covey_body_new(c * sizeof(float), &answer) : COVEY_ERR_NOMEM;
@@ -353,7 +361,7 @@ void covey__task_work_action(struct covey_task_work *w, const struct covey_actio
 {
     switch ((int)action->type) {
     case COVEY_ACTION_ENLISTED:
-        covey__enlist_begin(&w->enlisted, w->services, action);
+        covey__enlist_begin(&w->enlisted, w->services, &w->no_room, action);
         break;
     case COVEY_ACTION_TASK:
         on_task(w, action);

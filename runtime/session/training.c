@@ -95,7 +95,8 @@ static void over(struct covey_training *t)
                  t->job.name, covey_strerror(t->ended_err));
         t->services->log(t->services->user, line);
     }
-    bool goes_on = t->err != COVEY_OK && (t->opened || t->resumed);
+    bool begun = t->opened && t->way.err == COVEY_OK;
+    bool goes_on = t->err != COVEY_OK && (begun || t->resumed);
     if (keeper != NULL && !t->leaving && t->ask != COVEY__TRAINING_DROP) {
         (goes_on ? keeper->stopped : keeper->closed)(keeper->user, &t->fence);
     }
@@ -113,6 +114,18 @@ static void warn(struct covey_training *t, bool unkept)
     t->warned = unkept;
 }
 
+/* What is idle closes, one thing after the other. */
+static void make_room(struct covey_training *t)
+{
+    const struct covey_training_config *config = &t->all->config;
+    bool roomed = config->make_room != NULL && config->make_room(config->user);
+    pthread_mutex_lock(&t->mutex);
+    t->scarce = false;
+    t->roomed = roomed;
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+}
+
 static void on_news(void *user)
 {
     struct covey_training *t = user;
@@ -120,10 +133,13 @@ static void on_news(void *user)
     pthread_mutex_lock(&t->mutex);
     t->posted = false;
     bool opened = t->opened && !t->way.chosen, ended = t->ended, made = t->has_made;
-    bool unkept = t->progress.unkept;
+    bool unkept = t->progress.unkept, scarce = t->scarce;
     struct covey_checkpoint_ref ref = t->made;
     t->has_made = false;
     pthread_mutex_unlock(&t->mutex);
+    if (scarce) {
+        make_room(t);
+    }
     if (opened && !ended) {
         covey__training_choose(t);
     }
@@ -303,8 +319,8 @@ static void forget(struct covey_trainings *all, struct covey_training *t)
     drop(all, t);
 }
 
-/* The one that ended first makes room. */
-static void make_room(struct covey_trainings *all)
+/* The one that ended first goes. */
+static void drop_oldest(struct covey_trainings *all)
 {
     struct covey_training *oldest = NULL;
     size_t ended = 0;
@@ -373,7 +389,7 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
         return COVEY_ERR_BUSY;
     }
     drop_ended(all, &start->fence.session);
-    make_room(all);
+    drop_oldest(all);
     struct covey_training *t = calloc(1, sizeof(*t));
     if (t == NULL) {
         return COVEY_ERR_NOMEM;

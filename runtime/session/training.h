@@ -56,6 +56,8 @@ struct covey_training_keeper {
 struct covey_training_config {
     struct covey_services *services;
     const struct covey_training_keeper *keeper; /* or NULL; borrowed for life */
+    /* A session lacks memory to open: false, nobody can do with less. NULL: nobody is asked. */
+    bool (*make_room)(void *user);
     /* Something of this session changed; name as in its job. At most some times a second. */
     void (*changed)(void *user, const char *name);
     void *user;

@@ -6,11 +6,28 @@
 
 #include "covey/manifest.h"
 #include "data_blob.h"
+#include "model_file.h"
 #include "training_save.h"
 
 static covey_err get_blob(void *user, const struct covey_digest *digest, void *data, size_t len)
 {
     return covey__store_get(user, digest, data, len);
+}
+
+static covey_err take(struct covey_training *t, const char *what, uint64_t bytes,
+                      struct covey_nn_error *why)
+{
+    if (!covey__account_take_for(&t->services->memory, what, bytes, why)) {
+        return COVEY_ERR_BUSY;
+    }
+    t->counted_bytes += bytes;
+    return COVEY_OK;
+}
+
+static void give(struct covey_training *t, uint64_t bytes)
+{
+    covey__account_give(&t->services->memory, bytes);
+    t->counted_bytes -= bytes;
 }
 
 static covey_err load_job(struct covey_training *t, const char **out_what)
@@ -45,13 +62,29 @@ static covey_err load_model(struct covey_training *t, struct covey_nn_error *why
         err = covey_manifest_decode(covey_bytes_of(body->data, body->len), &t->manifest, why);
     }
     covey_body_unref(body);
+    if (err == COVEY_OK) {
+        err = take(t, "the model of this training", covey__weight_bytes(t->manifest), why);
+    }
     return err == COVEY_OK
                ? covey_manifest_bind(t->manifest, 1, get_blob, &t->services->store, &t->graph, why)
                : err;
 }
 
+/* A chunk is read beside what there is already. */
+static covey_err load_chunks(struct covey_training *t, const struct covey_data_header *header,
+                             struct covey_samples *out, struct covey_nn_error *why)
+{
+    uint64_t chunk = covey__data_chunk_bytes(header, 0);
+    covey_err err = take(t, "the samples of this training", covey__data_bytes(header) + chunk, why);
+    if (err == COVEY_OK) {
+        err = covey__data_load(header, get_blob, &t->services->store, out);
+        give(t, chunk);
+    }
+    return err;
+}
+
 static covey_err load_data(struct covey_training *t, const struct covey_digest *digest,
-                           struct covey_samples *out)
+                           struct covey_samples *out, struct covey_nn_error *why)
 {
     struct covey_body *body = NULL;
     struct covey_data_header header;
@@ -60,20 +93,21 @@ static covey_err load_data(struct covey_training *t, const struct covey_digest *
         err = covey__data_header_decode(covey_bytes_of(body->data, body->len), &header);
     }
     if (err == COVEY_OK) {
-        err = covey__data_load(&header, get_blob, &t->services->store, out);
+        err = load_chunks(t, &header, out, why);
     }
     covey_body_unref(body);
     return err;
 }
 
-static covey_err load_all_data(struct covey_training *t, const char **out_what)
+static covey_err load_all_data(struct covey_training *t, struct covey_nn_error *why,
+                               const char **out_what)
 {
     const struct covey_digest none = {.bytes = {0}};
     *out_what = "the samples";
-    covey_err err = load_data(t, &t->job.data, &t->data);
+    covey_err err = load_data(t, &t->job.data, &t->data, why);
     if (err == COVEY_OK && !covey_digest_equal(&t->job.test, &none)) {
         *out_what = "the test samples";
-        err = load_data(t, &t->job.test, &t->test);
+        err = load_data(t, &t->job.test, &t->test, why);
     }
     return err;
 }
@@ -93,8 +127,16 @@ static covey_err check(const struct covey_training *t, const char **out_what)
 static covey_err open_trainer(struct covey_training *t, struct covey_nn_error *why,
                               const char **out_what)
 {
+    size_t bytes = 0;
+    uint64_t batches = covey_batches_bytes(&t->data, t->job.train.batch);
     *out_what = "training";
-    covey_err err = covey_trainer_new(t->graph, &t->job.train, &t->trainer, why);
+    covey_err err = covey_trainer_needs(t->graph, &t->job.train, &bytes, why);
+    if (err == COVEY_OK) {
+        err = take(t, "this training", bytes + batches, why);
+    }
+    if (err == COVEY_OK) {
+        err = covey_trainer_new(t->graph, &t->job.train, &t->trainer, why);
+    }
     if (err == COVEY_OK) {
         err = check(t, out_what);
     }
@@ -188,7 +230,7 @@ covey_err covey__training_open(struct covey_training *t, char out_why[static 200
         err = load_model(t, &why, &what);
     }
     if (err == COVEY_OK) {
-        err = load_all_data(t, &what);
+        err = load_all_data(t, &why, &what);
     }
     if (err == COVEY_OK) {
         err = open_trainer(t, &why, &what);
@@ -199,7 +241,9 @@ covey_err covey__training_open(struct covey_training *t, char out_why[static 200
     if (err == COVEY_OK) {
         err = open_record(t, &what);
     }
-    if (err != COVEY_OK) {
+    if (err == COVEY_ERR_BUSY) {
+        snprintf(out_why, 200, "%.199s", why.text);
+    } else if (err != COVEY_OK) {
         snprintf(out_why, 200, "%s: %.150s", what,
                  why.text[0] != 0 ? why.text : covey_strerror(err));
     }
@@ -215,6 +259,7 @@ void covey__training_shut(struct covey_training *t)
     covey_manifest_free(t->manifest);
     free(t->values);
     free(t->gradient);
+    give(t, t->counted_bytes);
     t->trainer = NULL;
     t->manifest = NULL;
     t->values = t->gradient = NULL;

@@ -29,6 +29,7 @@ struct covey__training_way {
     uint32_t team;               /* workers that there should be */
     uint64_t await_ns;           /* so long they are waited for, before the first step */
     bool tries;                  /* each way is tried, and the faster one taken */
+    covey_err err;               /* it cannot be; progress.why says why */
 };
 
 struct covey_training {
@@ -42,6 +43,7 @@ struct covey_training {
     struct covey_checkpoint_ref newest;
     pthread_t thread;
     /* Of the loop alone. */
+    uint64_t round_bytes; /* of the node's account, as long as there are rounds */
     bool joined;
     bool leaving;   /* this process ends: the session does not */
     bool announced; /* to the keeper */
@@ -55,6 +57,7 @@ struct covey_training {
     bool posted;
     enum covey__training_ask ask;
     bool has_job, opened, ended, has_made, has_result;
+    bool scarce, roomed;           /* it waits for others to make room for it; they did */
     struct covey_training_job job; /* fixed once has_job */
     struct covey__training_way way;
     uint64_t lease_ms;
@@ -71,6 +74,7 @@ struct covey_training {
     covey_err ended_err; /* why it is not known any more after a restart */
 
     /* Of the thread alone. */
+    uint64_t counted_bytes; /* of the node's account: all but what rounds take */
     struct covey_manifest *manifest;
     struct covey_graph *graph; /* the manifest's */
     struct covey_samples data, test;

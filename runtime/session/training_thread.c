@@ -150,6 +150,35 @@ static bool wait_way(struct covey_training *t)
     return go;
 }
 
+/* Whether something made room for it, on the loop. */
+static bool wait_room(struct covey_training *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->scarce = true;
+    t->roomed = false;
+    covey__training_post(t);
+    while (t->scarce && t->ask == COVEY__TRAINING_GO) {
+        pthread_cond_wait(&t->wake, &t->mutex);
+    }
+    bool roomed = t->roomed && t->ask == COVEY__TRAINING_GO;
+    t->scarce = false;
+    pthread_mutex_unlock(&t->mutex);
+    return roomed;
+}
+
+static covey_err open_all(struct covey_training *t, char out_why[static 200])
+{
+    for (;;) {
+        covey_pace_enter();
+        covey_err err = covey__training_open(t, out_why);
+        covey_pace_leave();
+        if (err != COVEY_ERR_BUSY || !wait_room(t)) {
+            return err;
+        }
+        covey__training_shut(t);
+    }
+}
+
 /* ---- checkpoints ---- */
 
 static covey_err put_checkpoint(struct covey_training *t)
@@ -483,7 +512,10 @@ static void tell_end(struct covey_training *t, covey_err err)
                             "the loss is not a number any more in epoch %u, step %u: try a lower "
                             "rate than %g",
                             p->epoch + 1, p->step + 1, (double)t->job.train.lr);
-    } else if (p->state == COVEY_TRAINING_FAILED && t->opened) {
+    } else if (err == COVEY_ERR_BUSY && t->opened && t->way.err == COVEY_OK) {
+        covey__training_why(t, "no memory to compute what workers' answers are compared with "
+                               "(coveyd --memory)");
+    } else if (p->state == COVEY_TRAINING_FAILED && t->opened && t->way.err == COVEY_OK) {
         covey__training_why(t, "%s", covey_strerror(err));
     }
     t->err = err;
@@ -497,9 +529,7 @@ void *covey__training_thread(void *user)
     char why[200] = "";
     int ignored = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), TRAINING_NICE);
     (void)ignored;
-    covey_pace_enter();
-    covey_err err = covey__training_open(t, why);
-    covey_pace_leave();
+    covey_err err = open_all(t, why);
     pthread_mutex_lock(&t->mutex);
     if (err == COVEY_OK) {
         note(t);

@@ -63,6 +63,27 @@ static covey_err open_rounds(struct covey_training *t, const struct covey__train
     return covey__rounds_new(&config, &t->way.rounds);
 }
 
+static bool take_room(struct covey_training *t, const struct covey__training_way *way,
+                      struct covey_nn_error *why)
+{
+    const struct covey_gradient_round io = {.parameters = t->values_floats,
+                                            .batch = t->job.train.batch,
+                                            .parts = way->parts,
+                                            .input_floats = covey_samples_values(&t->data)};
+    uint64_t bytes = covey__rounds_gradient_bytes(&t->job.strategy, &io);
+    if (!covey__account_take_for(&t->services->memory, "gradients over the mesh", bytes, why)) {
+        return false;
+    }
+    t->round_bytes = bytes;
+    return true;
+}
+
+static void give_room(struct covey_training *t)
+{
+    covey__account_give(&t->services->memory, t->round_bytes);
+    t->round_bytes = 0;
+}
+
 /* A model is brought to the devices that make gradients: to wait for it pays for as long as a step
  * here would take. Nobody is waited for who has nothing to do. */
 static uint64_t await_ns(const struct covey__training_forecast *f)
@@ -89,13 +110,23 @@ void covey__training_choose(struct covey_training *t)
     way.await_ns = await_ns(&f);
     /* Numbers of a field are others than those of floats: such a session stays with one way. */
     way.tries = t->job.mode != COVEY_TRAINING_DATA && !t->job.strategy.all && f.tries;
-    covey_err err = open_rounds(t, &way);
+    struct covey_nn_error no_room = {""};
+    bool room = !way.data || take_room(t, &way, &no_room);
+    covey_err err = room ? open_rounds(t, &way) : COVEY_ERR_BUSY;
+    if (err != COVEY_OK) {
+        give_room(t);
+    }
     pthread_mutex_lock(&t->mutex);
     way.rounds = err == COVEY_OK ? t->way.rounds : NULL;
-    if (err == COVEY_OK) {
+    way.err = room || way.tries ? COVEY_OK : err;
+    way.tries = way.tries && err == COVEY_OK;
+    if (way.err != COVEY_OK) {
+        covey__training_why(t, "%.199s", no_room.text);
+    } else if (err == COVEY_OK) {
         covey__training_why(t, "%s", f.why);
     } else {
-        covey__training_why(t, "all of it on this device: %s", covey_strerror(err));
+        covey__training_why(t, "all of it on this device: %.170s",
+                            room ? covey_strerror(err) : no_room.text);
     }
     t->way = way;
     pthread_cond_broadcast(&t->wake);
@@ -120,6 +151,7 @@ void covey__training_way_close(struct covey_training *t)
     t->report.workers = 0;
     t->way.rounds = NULL;
     covey__rounds_free(rounds);
+    give_room(t);
 }
 
 bool covey__training_way_action(struct covey_training *t, const struct covey_action *action)
@@ -176,7 +208,7 @@ covey_err covey__training_way_begin(struct covey_training *t)
 {
     size_t floats = covey_trainer_parameters(t->trainer) + covey_trainer_statistics(t->trainer);
     if (t->way.rounds == NULL) {
-        return COVEY_OK;
+        return t->way.err;
     }
     await_workers(t);
     if (!t->way.data) {
@@ -201,7 +233,7 @@ static covey_err sum_gradient(struct covey_training *t, struct covey_gradient_ro
 static covey_err sum_here(struct covey_training *t, struct covey_gradient_round *round)
 {
     covey_err err = covey__rounds_gradient_here(t->way.rounds, round);
-    return err == COVEY_ERR_NOMEM ? COVEY_ERR_UNSUPPORTED : err;
+    return err == COVEY_ERR_NOMEM || err == COVEY_ERR_BUSY ? COVEY_ERR_UNSUPPORTED : err;
 }
 
 /* theta and the running statistics go out, the mean of what the parts made of them comes back. */

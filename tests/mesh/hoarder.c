@@ -96,8 +96,7 @@ int main(int argc, char **argv)
     struct covey_identity_error why;
     struct covey_sealer sealer;
     uint32_t body_len = argc == 4 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
-    if (body_len < sizeof(piece) || body_len > COVEY_BODY_MAX ||
-        covey_crypto_init() != COVEY_OK ||
+    if (body_len < sizeof(piece) || body_len > COVEY_BODY_MAX || covey_crypto_init() != COVEY_OK ||
         covey_identity_load(argv[1], true, covey_wall_s(), &identity, &why) != COVEY_OK) {
         fprintf(stderr, "usage: hoarder STATE PORT BYTES\n");
         return 2;

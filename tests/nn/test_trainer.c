@@ -397,6 +397,32 @@ static void test_stored_weights_give_the_same_answers(void **state)
     covey_graph_free(g);
 }
 
+/* What a trainer needs is known before, weights that are laid out for their kernels among it; so is
+ * what is wrong. */
+static void test_needs_are_known(void **state)
+{
+    static const char *const names[] = {"mlp", "lenet5", "resnet20"};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct covey_train_options o = options();
+        struct covey_graph *g = network(names[i]);
+        struct covey_nn_error why = {""};
+        size_t bytes = 0;
+        expect_ok(covey_trainer_needs(g, &o, &bytes, &why), &why);
+        struct covey_trainer *t = trainer(g, &o);
+        assert_int_equal(bytes, covey_trainer_memory(t));
+        assert_true(bytes > 4 * sizeof(float) * covey_trainer_parameters(t));
+        covey_trainer_free(t);
+        o.batch *= 2;
+        size_t more = 0;
+        expect_ok(covey_trainer_needs(g, &o, &more, &why), &why);
+        assert_true(more > bytes);
+        o.lr = 0.0f;
+        assert_int_equal(covey_trainer_needs(g, &o, &more, &why), COVEY_ERR_RANGE);
+        covey_graph_free(g);
+    }
+}
+
 /* Options out of range, operators without a gradient and a loss that explodes are errors. */
 static void test_trainer_refuses(void **state)
 {
@@ -442,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_training_repeats),
         cmocka_unit_test(test_state_in_parts),
         cmocka_unit_test(test_stored_weights_give_the_same_answers),
+        cmocka_unit_test(test_needs_are_known),
         cmocka_unit_test(test_trainer_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

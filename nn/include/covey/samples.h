@@ -41,6 +41,8 @@ struct covey_batches {
 covey_err covey_batches_init(struct covey_batches *b, const struct covey_samples *borrow_set,
                              uint32_t batch, uint64_t seed) COVEY_CHECK;
 void covey_batches_done(struct covey_batches *b);
+/* Bytes that they take. */
+uint64_t covey_batches_bytes(const struct covey_samples *set, uint32_t batch);
 /* Draws the order of the epoch. */
 void covey_batches_epoch(struct covey_batches *b, uint32_t epoch);
 /* Batch step of the epoch, changed as augment says. */

@@ -46,6 +46,9 @@ struct covey_trainer;
 covey_err covey_trainer_new(struct covey_graph *g, const struct covey_train_options *options,
                             struct covey_trainer **out, struct covey_nn_error *out_why) COVEY_CHECK;
 void covey_trainer_free(struct covey_trainer *t);
+/* What covey_trainer_memory() of such a trainer would say; none of it is taken. Errors as above. */
+covey_err covey_trainer_needs(struct covey_graph *g, const struct covey_train_options *options,
+                              size_t *out_bytes, struct covey_nn_error *out_why) COVEY_CHECK;
 
 size_t covey_trainer_input_floats(const struct covey_trainer *t); /* of one sample */
 uint32_t covey_trainer_classes(const struct covey_trainer *t);

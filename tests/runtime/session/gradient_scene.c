@@ -87,6 +87,7 @@ void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_gr
                                          .label_smoothing = 0.1f,
                                          .seed = 99};
     scratch_folder(state, dir);
+    s->services.memory.limit_bytes = UINT64_MAX;
     assert_int_equal(covey__store_open(&s->services.store, dir), COVEY_OK);
     assert_int_equal(covey_loop_new(&s->loop), COVEY_OK);
     assert_int_equal(covey__pool_new(s->loop, &one, &s->services.compute), COVEY_OK);
@@ -101,7 +102,7 @@ void gradient_scene_open(struct gradient_scene *s, void **state, struct covey_gr
     s->values = covey_trainer_input_floats(s->whole);
     make_batch(s);
     expect_ok(covey_trainer_step(s->whole, s->input, s->labels, &s->step), NULL);
-    assert_int_equal(covey__gradient_work_new(&s->services, &s->spec, &s->work), COVEY_OK);
+    expect_ok(covey__gradient_work_new(&s->services, &s->spec, &s->work, &why), &why);
 }
 
 void gradient_scene_close(struct gradient_scene *s)

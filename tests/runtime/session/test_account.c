@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "account.h"
+#include "covey/graph.h"
 
 /* Nothing is taken beyond the bound, however large it is; what is added is. */
 static void test_bound(void **state)
@@ -52,10 +53,25 @@ static void test_tables(void **state)
     assert_int_equal(atomic_load(&a.used_bytes), 0);
 }
 
+/* Who is refused is told what for, and how much there is. */
+static void test_refusal_says_why(void **state)
+{
+    (void)state;
+    struct covey_account a = {.limit_bytes = 100};
+    struct covey_nn_error why = {""};
+    assert_true(covey__account_take_for(&a, "this", 70, &why));
+    assert_int_equal(why.text[0], 0);
+    assert_false(covey__account_take_for(&a, "that", 31, &why));
+    assert_string_equal(why.text, "no memory for that: 31 bytes are needed, 70 of 100 are taken "
+                                  "(coveyd --memory)");
+    assert_int_equal(atomic_load(&a.used_bytes), 70);
+}
+
 static void test_nothing_is_counted(void **state)
 {
     (void)state;
     assert_true(covey__account_take(NULL, UINT64_MAX));
+    assert_true(covey__account_take_for(NULL, "nothing", UINT64_MAX, NULL));
     covey__account_add(NULL, 1);
     covey__account_give(NULL, 1);
     covey__account_table(NULL, 1);
@@ -68,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_others_share_the_bound),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_refusal_says_why),
         cmocka_unit_test(test_nothing_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

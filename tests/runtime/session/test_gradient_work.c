@@ -274,13 +274,42 @@ static void test_no_model(void **state)
     gradient_scene_open(&s, state, normalised(), (const uint32_t[2]){4, 2});
     struct covey_gradient_work *work = NULL;
     struct covey_enlist_spec spec = s.spec;
+    struct covey_nn_error why;
     spec.model.bytes[0] ^= 1;
-    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work), COVEY_ERR_NOT_FOUND);
+    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work, &why),
+                     COVEY_ERR_NOT_FOUND);
     spec = s.spec;
     spec.mode = COVEY_TRAIN_PRODUCTS;
-    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work), COVEY_ERR_RANGE);
+    assert_int_equal(covey__gradient_work_new(&s.services, &spec, &work, &why), COVEY_ERR_RANGE);
     assert_null(work);
     gradient_scene_close(&s);
+}
+
+/* What it takes is counted, given back in the end, and never more than the bound: with a byte less
+ * there is none, whatever it was that found no room. */
+static void test_no_room(void **state)
+{
+    struct gradient_scene s;
+    gradient_scene_open(&s, state, wide(), (const uint32_t[2]){4, 2});
+    struct covey_account *account = &s.services.memory;
+    uint64_t all = atomic_load(&account->used_bytes);
+    size_t model = s.parameters * sizeof(float);
+    assert_true(all >= covey_trainer_memory(covey__gradient_work_trainer(s.work)) + 4 * model);
+    covey__gradient_work_free(s.work);
+    s.work = NULL;
+    assert_int_equal(atomic_load(&account->used_bytes), 0);
+    const uint64_t limits[] = {0, model - 1, model, all - 1, all};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        struct covey_nn_error why = {""};
+        account->limit_bytes = limits[i];
+        covey_err err = covey__gradient_work_new(&s.services, &s.spec, &s.work, &why);
+        assert_int_equal(err, limits[i] < all ? COVEY_ERR_BUSY : COVEY_OK);
+        assert_int_equal(atomic_load(&account->used_bytes), limits[i] < all ? 0 : all);
+        assert_true(limits[i] == all ||
+                    strstr(why.text, "no memory for gradients of a training") != NULL);
+    }
+    gradient_scene_close(&s);
+    assert_int_equal(atomic_load(&account->used_bytes), 0);
 }
 
 int main(void)
@@ -289,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_codes),   cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_grows),   cmocka_unit_test(test_runs_away),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_no_model),
+        cmocka_unit_test(test_no_room),
     };
     if (covey_crypto_init() != COVEY_OK) {
         return 1;
