@@ -37,14 +37,14 @@ covey_err covey__product_body(struct covey__product_cache *c, size_t len, struct
         return err;
     }
     *out = b;
-    for (uint32_t i = 0; i < c->spares && c->spare_bytes + b->capacity > COVEY__SPARE_BYTES;) {
+    for (uint32_t i = 0; i < c->spares && c->spare_bytes + b->capacity > c->spare_most;) {
         if (is_free(c->spare[i])) {
             drop(c, i);
         } else {
             i++;
         }
     }
-    if (c->spares < COVEY__SPARES && c->spare_bytes + b->capacity <= COVEY__SPARE_BYTES) {
+    if (c->spares < COVEY__SPARES && c->spare_bytes + b->capacity <= c->spare_most) {
         c->spare[c->spares++] = covey_body_ref(b);
         c->spare_bytes += b->capacity;
     }

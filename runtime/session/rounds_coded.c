@@ -108,6 +108,8 @@ covey_err covey__product_open(struct covey_rounds *r, const struct covey_train_p
         if (r->products == NULL) {
             return COVEY_ERR_NOMEM;
         }
+        uint64_t most = r->config.services->memory.limit_bytes / COVEY__SPARE_SHARE;
+        r->products->spare_most = most < COVEY__SPARE_BYTES ? (size_t)most : COVEY__SPARE_BYTES;
     }
     uint8_t key[COVEY_TRAIN_PRODUCT_BYTES];
     covey_train_product_encode(sizes, key);

@@ -15,8 +15,9 @@ enum { BITS_MIN = 12 };
 struct call {
     struct covey_product_call *call;
     struct covey__product *run[COVEY_FIELD_PRIMES];
-    unsigned runs; /* 0: it is left to the caller */
-    bool here;     /* of an exact kind, and faster here: no round, but the same numbers */
+    unsigned runs;          /* 0: it is left to the caller */
+    uint64_t counted_bytes; /* of the node's account, while it is spread */
+    bool here;              /* of an exact kind, and faster here: no round, but the same numbers */
 };
 
 struct group {
@@ -88,6 +89,33 @@ static covey_err open_here(struct covey_rounds *r, struct call *c)
     return open_exact(r, c, &code);
 }
 
+/* What is there while it is spread: B as it is and sealed, tasks, answers; of an exact kind also
+ * the integers, and all of it for two primes. Of LT's sums few more are made than it takes. */
+static uint64_t spread_bytes(const struct covey_train_product *p, const struct covey_code *code)
+{
+    uint32_t few = 2 * code->n, tasks = code->m;
+    uint64_t b = covey_train_product_b_floats(p), own = code->kind == COVEY_CODE_PRIVATE ? b : 0;
+    uint64_t floats = 2 * b;
+    tasks = code->kind == COVEY_CODE_LT && few < tasks ? few : tasks;
+    for (uint32_t t = 0; t < tasks; t++) {
+        floats += covey_code_task_floats(code, t) + own + covey_code_answer_floats(code, t);
+    }
+    if (covey__product_is_exact(code->kind)) {
+        floats += covey_train_product_a_floats(p) + b + covey_train_product_c_floats(p);
+        floats *= COVEY_FIELD_PRIMES;
+    }
+    return floats * sizeof(float);
+}
+
+/* Where there is none it stays here. */
+static bool take_room(struct covey_rounds *r, struct call *c, const struct covey_code *code)
+{
+    uint64_t bytes = spread_bytes(&c->call->product, code);
+    bool room = covey__account_take(&r->config.services->memory, bytes);
+    c->counted_bytes = room ? bytes : 0;
+    return room;
+}
+
 static covey_err open_call(struct covey_rounds *r, struct call *c)
 {
     enum covey_code_kind kind = r->config.strategy.kind;
@@ -95,7 +123,7 @@ static covey_err open_call(struct covey_rounds *r, struct call *c)
     bool plain = !covey__product_is_exact(kind) ||
                  (kind == COVEY_CODE_PRIVATE_INPUTS &&
                   c->call->product.kind == COVEY_TRAIN_PRODUCT_WEIGHT_GRADIENT);
-    bool spread = covey__product_plan(r, &c->call->product, &code);
+    bool spread = covey__product_plan(r, &c->call->product, &code) && take_room(r, c, &code);
     covey__rounds_count(r, &(struct covey_rounds_report){.spread = spread, .here = !spread});
     if (spread) {
         return plain ? open_plain(r, c, &code) : open_exact(r, c, &code);
@@ -243,6 +271,8 @@ static void close_call(struct covey_rounds *r, struct call *c)
         covey__product_field_close(c->run[k]);
         c->run[k]->busy = false;
     }
+    covey__account_give(&r->config.services->memory, c->counted_bytes);
+    c->counted_bytes = 0;
 }
 
 static covey_err run_group(struct group *g)

@@ -54,7 +54,8 @@ struct covey__product {
 
 enum {
     COVEY__SPARES = 128,
-    COVEY__SPARE_BYTES = 64 * 1024 * 1024, /* of bodies that are used again */
+    COVEY__SPARE_BYTES = 64 * 1024 * 1024, /* of bodies that are used again, at most */
+    COVEY__SPARE_SHARE = 16,               /* and of the memory of the node */
 };
 
 /* What rounds are made of, for the next ones: products, and bodies of tasks. Fresh memory costs
@@ -64,7 +65,7 @@ struct covey__product_cache {
     uint32_t count;
     struct covey_body *spare[COVEY__SPARES]; /* one reference to each that was given out */
     uint32_t spares;
-    size_t spare_bytes;
+    size_t spare_bytes, spare_most;
     struct covey__product_room room[COVEY_ROUNDS_MAX];
 };
 

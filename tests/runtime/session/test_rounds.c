@@ -199,6 +199,7 @@ static void open_mesh(struct mesh *m, const struct covey_strategy *strategy)
     m->base.user = m;
     m->base.answer = answer;
     m->base.session = session;
+    m->services.memory.limit_bytes = UINT64_MAX;
     assert_int_equal(covey_loop_new(&m->services.loop), COVEY_OK);
     rounds_mesh_open(&m->base, &calls, &enlist,
                      (struct covey_rounds_config){
@@ -287,6 +288,36 @@ static void test_every_strategy_gives_the_product(void **state)
             memcpy(first, n.c, sizeof(first));
             rounds_mesh_drop_tasks(&m.base);
         }
+        close_mesh(&m);
+    }
+    numbers_drop(&n);
+}
+
+/* What has no room while it is spread stays here: left to the caller, or, of an exact kind, the
+ * same numbers; what it takes is given back. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct numbers n;
+    numbers_make(&n, &dense);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mesh m = {.honest = true, .seed = (uint32_t)i, .calls = 1};
+        float first[23 * 11];
+        bool exact = cases[i].error == 1e-3;
+        open_mesh(&m, &cases[i].strategy);
+        m.call[0] = call_of(&n, &dense);
+        assert_int_equal(run(&m), COVEY_OK);
+        assert_true(m.call[0].done && m.ends > 0);
+        unsigned ends = m.ends;
+        memcpy(first, n.c, sizeof(first));
+        assert_int_equal(atomic_load(&m.services.memory.used_bytes), 0);
+        m.services.memory.limit_bytes = (23 * 17 + 17 * 11) * sizeof(float);
+        memset(n.c, 0xff, sizeof(first));
+        assert_int_equal(run(&m), COVEY_OK);
+        assert_int_equal(m.call[0].done, exact);
+        assert_true(!exact || memcmp(first, n.c, sizeof(first)) == 0);
+        assert_int_equal(m.ends, ends);
+        assert_int_equal(atomic_load(&m.services.memory.used_bytes), 0);
         close_mesh(&m);
     }
     numbers_drop(&n);
@@ -469,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_strategy_gives_the_product),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_two_calls_go_beside_one_another),
         cmocka_unit_test(test_liar_is_named_and_the_product_right),
         cmocka_unit_test(test_all_workers_may_go),
