@@ -18,8 +18,9 @@
 enum {
     TRAINING_NICE = 5, /* behind requests, which somebody waits for */
     SLEEP_MS = 100,
-    AHEAD_MS = 1000, /* a lease is never longer waited for than this before its end */
-    SAVE_SHARE = 20, /* of the time, at most, goes into checkpoints that nobody asked for */
+    ROOMLESS_MS = 10000, /* it waits so long for memory, as requests do */
+    AHEAD_MS = 1000,     /* a lease is never longer waited for than this before its end */
+    SAVE_SHARE = 20,     /* of the time, at most, goes into checkpoints that nobody asked for */
 };
 
 #define POST_NS UINT64_C(200000000)
@@ -150,9 +151,11 @@ static bool wait_way(struct covey_training *t)
     return go;
 }
 
-/* Whether something made room for it, on the loop. */
-static bool wait_room(struct covey_training *t)
+/* Whether there may be room for it now: what is idle makes some, on the loop; else what took `used`
+ * is at work, of others or its own, and may end until then. */
+static bool wait_room(struct covey_training *t, uint64_t used, uint64_t until_ms)
 {
+    const struct covey_account *account = &t->services->memory;
     pthread_mutex_lock(&t->mutex);
     t->scarce = true;
     t->roomed = false;
@@ -160,22 +163,36 @@ static bool wait_room(struct covey_training *t)
     while (t->scarce && t->ask == COVEY__TRAINING_GO) {
         pthread_cond_wait(&t->wake, &t->mutex);
     }
-    bool roomed = t->roomed && t->ask == COVEY__TRAINING_GO;
     t->scarce = false;
+    bool room = t->roomed, waits = t->ask == COVEY__TRAINING_GO && now_ms() < until_ms;
+    while (!room && waits && used > 0) {
+        room = atomic_load(&account->used_bytes) < used;
+        if (!room) {
+            sleep_some(t);
+        }
+        waits = t->ask == COVEY__TRAINING_GO && now_ms() < until_ms;
+    }
     pthread_mutex_unlock(&t->mutex);
-    return roomed;
+    return room && waits;
 }
 
+/* CLOSED: asked to end. */
 static covey_err open_all(struct covey_training *t, char out_why[static 200])
 {
+    uint64_t until_ms = 0;
     for (;;) {
+        uint64_t used = atomic_load(&t->services->memory.used_bytes);
         covey_pace_enter();
         covey_err err = covey__training_open(t, out_why);
         covey_pace_leave();
-        if (err != COVEY_ERR_BUSY || !wait_room(t)) {
+        if (err != COVEY_ERR_BUSY) {
             return err;
         }
         covey__training_shut(t);
+        until_ms = until_ms == 0 ? now_ms() + ROOMLESS_MS : until_ms;
+        if (!wait_room(t, used, until_ms)) {
+            return asked(t) == COVEY__TRAINING_GO ? err : COVEY_ERR_CLOSED;
+        }
     }
 }
 

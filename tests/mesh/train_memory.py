@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Trainings keep to --memory: a node with no room for one refuses it with one line and goes on, as
-the owner and as a worker, where others train without it; sessions that nobody uses make room."""
+the owner and as a worker, where others train without it; sessions that nobody uses make room, and
+so does a training that ends, also for one that waits for it."""
 import json
 import math
 import os
 
 from lab_common import (COVEY, DIGITS, ask, at, base, lab_dir, labs_nodes, read, run, torn_down, up,
-                        train, write_tensor)
+                        train, wait, write_tensor)
 
 MEMORY = 40000000  # of node 3
 PROGRAM = 20000000  # of usual size; with sanitizers it is several times that
@@ -29,6 +30,21 @@ def status(what):
 def refused(text, *options):
     said = run(at(3, *WORDS, *options), 1)
     assert text in said and "(coveyd --memory)" in said and said.count("\n") == 1, said
+
+
+def seen(name, what):
+    """Of a training at node 3."""
+    wait(name, lambda: what(ask(3, "session", "show", name)))
+
+
+def one_after_the_other(units):
+    """There is no room for both."""
+    words = [*WORDS[:-2], "--units", str(units), "--detach"]
+    run(at(3, *words, "--epochs", "10000", "--name", "first"))
+    seen("first", lambda s: s["total_steps"] > 0)
+    run(at(3, *words, "--epochs", "1", "--name", "second"))
+    run(at(3, "session", "stop", "first"))
+    seen("second", lambda s: s["state"] == "done")
 
 
 def closed():
@@ -64,6 +80,7 @@ with torn_down(3):
     os.remove(f"{base}/out.onnx")
     run(at(3, *WORDS, "--units", str(fits), "--epochs", "1"))
     assert closed() and os.path.exists(f"{base}/out.onnx")
+    one_after_the_other(fits)
     most = status("VmHWM")
     print(f"node 3 took {most} bytes at most", flush=True)
     assert not usual or most <= MEMORY, most
