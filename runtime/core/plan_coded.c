@@ -16,6 +16,7 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
     const struct covey__pace *owner = &team->asker;
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     bool relayed = hand->layer.relayed;
+    *inout_owner_us += relayed ? 0 : owner->message_us - owner->next_us;
     double relay_us = relayed ? *inout_owner_us + covey__relay_us(team, cost, hand) : 0;
     *inout_owner_us += relayed ? covey__relay_sent_us(team, cost, hand) : 0;
     unsigned count = 0;
@@ -24,7 +25,7 @@ static unsigned ask(const struct covey__team *team, const struct covey_plan_cost
             continue;
         }
         const struct covey__pace *pace = &team->pace[d];
-        double begun = *inout_owner_us + owner->message_us + covey__first_record_us(owner, in);
+        double begun = *inout_owner_us + owner->next_us + covey__first_record_us(owner, in);
         *inout_owner_us += relayed ? 0 : covey__input_us(team, cost, hand->fed, d, owner);
         double here = begun + pace->message_us + in * pace->body_us;
         double last = *inout_owner_us + pace->message_us + covey__first_record_us(pace, in);
@@ -91,9 +92,11 @@ double covey__coded_us(const struct covey__team *team, const struct covey_plan_c
     /* The owner has one processor: it computes its share, then takes the answers as they come. */
     for (unsigned i = 0; i < count && !done; i++) {
         const struct answer *a = &answer[i];
-        double begun = us > a->ready_us ? us : a->ready_us;
-        double here = begun + owner->message_us + a->bytes * owner->body_us;
-        double last = a->whole_us + owner->message_us + covey__first_record_us(owner, a->bytes);
+        bool waits = us < a->ready_us;
+        double begun = waits ? a->ready_us : us;
+        double message_us = waits ? owner->message_us : owner->next_us;
+        double here = begun + message_us + a->bytes * owner->body_us;
+        double last = a->whole_us + message_us + covey__first_record_us(owner, a->bytes);
         us = here > last ? here : last;
         done = take_answer(team, hand, a->device, open);
     }
@@ -143,7 +146,7 @@ void covey__seats_base(const struct covey__team *team, const struct covey_plan_c
         const struct covey__pace *pace = &team->pace[d];
         seats->base_us[d] =
             d == team->owner
-                ? sent + holders * owner->message_us + all * owner->body_us
+                ? sent + covey__messages_us(owner, holders) + all * owner->body_us
                 : sent / 2 + 2 * pace->message_us + in * pace->body_us + 2 * pace->delay_us;
     }
 }

@@ -36,13 +36,14 @@ unsigned covey__count_of(uint32_t mask)
     return count;
 }
 
-/* What a message to one holder costs its sender: all of the input, or its own rows of it. */
+/* What a message to one of several holders costs its sender: all of the input, or its own rows of
+ * it. */
 double covey__input_us(const struct covey__team *team, const struct covey_plan_cost *cost,
                        uint32_t fed, unsigned holder, const struct covey__pace *sender)
 {
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     bool by_all = (fed >> holder & 1) != 0;
-    return sender->message_us + (by_all ? in / covey__count_of(fed) : in) * sender->body_us;
+    return sender->next_us + (by_all ? in / covey__count_of(fed) : in) * sender->body_us;
 }
 
 /* Behind the owner having all rows: it takes as many messages as a holder does, at the same time.
@@ -52,10 +53,10 @@ double covey__fed_us(const struct covey__team *team, const struct covey_plan_cos
 {
     const struct covey__pace *pace = &team->pace[device], *owner = &team->asker;
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
-    double makers = covey__count_of(hand->fed);
-    double taken = makers * pace->message_us + in * pace->body_us;
-    double taken_there = makers * owner->message_us + in * owner->body_us;
-    double sent = 0;
+    unsigned makers = covey__count_of(hand->fed);
+    double taken = covey__messages_us(pace, makers) + in * pace->body_us;
+    double taken_there = covey__messages_us(owner, makers) + in * owner->body_us;
+    double sent = pace->message_us - pace->next_us;
     for (unsigned d = 0; d < team->devices; d++) {
         if (d != team->owner && hand->slots[d] > 0 && (hand->fed >> d & 1) != 0) {
             sent += covey__input_us(team, cost, hand->fed, d, pace);

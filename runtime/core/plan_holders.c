@@ -57,7 +57,8 @@ static size_t put_layer(const struct covey__holders_of *of, const struct covey__
             continue;
         }
         uint32_t has = covey__keep_mask(&keep, l, team->parity, s) & of->may;
-        struct covey_work_had had = {(uint16_t)layer, (uint16_t)s, listed(of, few_of(has, s))};
+        struct covey_work_had had = {(uint16_t)layer, (uint16_t)s,
+                                     listed(of, few_of(has, s % of->held->devices))};
         if (had.devices != 0) {
             covey_work_had_put(out.ptr + len, &had);
             len += COVEY_WORK_HAD_BYTES;

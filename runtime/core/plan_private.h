@@ -12,6 +12,7 @@
 struct covey__pace {
     double flop_us, byte_us; /* of its own work */
     double message_us;       /* sending or receiving one, without its body */
+    double next_us;          /* the same of another one in the same turn (decision 8) */
     /* Waking up for a message, handing work to another thread, and taking back what it made: many
      * times what a message costs a loop that is at it anyway, as measured. */
     double turn_us;
@@ -78,6 +79,8 @@ covey_err covey__plan_request_check(const struct covey_plan_request *request) CO
 /* The usable devices of the request: within devices_max, the fastest. */
 void covey__team_choose(const struct covey_plan_request *request, struct covey__team *out);
 double covey__work_us(const struct covey__pace *pace, const struct covey_plan_work *work);
+/* So many messages, one behind the other. */
+double covey__messages_us(const struct covey__pace *pace, unsigned count);
 uint64_t covey__wire_bytes(const struct covey__team *team, uint64_t float_bytes);
 /* A body goes in records: who receives it need not wait for the last before taking the first. */
 double covey__first_record_us(const struct covey__pace *pace, double bytes);

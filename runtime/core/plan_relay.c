@@ -31,7 +31,7 @@ double covey__relay_sent_us(const struct covey__team *team, const struct covey_p
 {
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
     const struct covey__pace *owner = &team->asker;
-    return count_holders(team, hand) * owner->message_us + in * owner->body_us;
+    return covey__messages_us(owner, count_holders(team, hand)) + in * owner->body_us;
 }
 
 /* One device gives its piece to all others and takes theirs: its link does both at the same time,
@@ -67,7 +67,7 @@ double covey__relay_least_us(const struct covey__team *team, const struct covey_
                              unsigned holders, double sent_us)
 {
     double in = (double)covey__wire_bytes(team, cost->input_bytes);
-    double us = holders * team->asker.message_us + in * team->asker.body_us;
+    double us = covey__messages_us(&team->asker, holders) + in * team->asker.body_us;
     bool sooner = in >= LEAST_BYTES && holders > 1 &&
                   us + exchange_us(&team->asker, in, holders) < sent_us * worth;
     return sooner ? us : sent_us;

@@ -157,7 +157,7 @@ static void test_moves_strips_only_for_gain(void **state)
     assert_int_equal(covey_plan_make(&request, &plan), COVEY_OK);
     assert_true(plan.runs > 0);
     assert_false(gains());
-    request.device[3].mflops += request.device[3].mflops / 3;
+    request.device[3].mflops += request.device[3].mflops / 2;
     assert_false(gains());
     assert_true(next.runs > 0);
     assert_false(covey__plan_is_same(&plan, &next));

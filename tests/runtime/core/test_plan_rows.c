@@ -279,7 +279,7 @@ static void test_what_devices_have_is_not_missing(void **state)
 static void test_holders_of_rows_stay(void **state)
 {
     (void)state;
-    one_conv((struct net_shape){512, 40, 28}, 256, 12, 1);
+    one_conv((struct net_shape){256, 24, 28}, 512, 12, 1);
     request.coded_all = false;
     memset(&held, 0, sizeof(held));
     request.held = &held;

@@ -354,8 +354,28 @@ static void test_plan_counts_a_coded_layer(void **state)
     assert_int_equal(plan.predicted_us, plan.layer[0].predicted_us);
 }
 
+/* Counted by hand: the second of two is asked behind the first, for half a message (90), and takes
+ * as long as that one (190 + 1100 + 10000 + 150). Its answer comes while the owner takes the
+ * other's, since 100 after which there is another half of a message to do. */
+static void test_plan_counts_messages_of_one_turn(void **state)
+{
+    (void)state;
+    const struct net_device device = {20000, 3000, 100, 100};
+    set_pair();
+    net_equal(&request, &device, 3);
+    for (unsigned d = 0; d < 3; d++) {
+        request.device[d].round_us = 100;
+    }
+    net_halves(&request);
+    request.cost[0].units = 3;
+    request.cell[0].whole.bytes = request.cell[0].weight_bytes = 90000000;
+    make();
+    assert_int_equal(plan.layer[0].slots, 3);
+    assert_int_equal(plan.layer[0].predicted_us, 140 + 190 + 11250 + 100 + 50 + 300);
+}
+
 /* Counted by hand: 6 of 10 rows to the other (160), which takes them (50 + 160), wakes up (1100)
- * and makes 5 (50000, in pieces 57500), sends them (100 + 50 + 50), and the owner takes them (100 +
+ * and makes 5 (50000, in pieces 52500), sends them (100 + 50 + 50), and the owner takes them (100 +
  * 50 + 300). */
 static void test_plan_counts_a_tile_run(void **state)
 {
@@ -370,12 +390,12 @@ static void test_plan_counts_a_tile_run(void **state)
     make();
     assert_int_equal(plan.local_us, 100000);
     assert_int_equal(plan.runs, 1);
-    assert_int_equal(plan.run[0].segment[0].predicted_us, 160 + 210 + 58600);
-    assert_int_equal(plan.predicted_us, 160 + 210 + 58600 + 200 + 450);
+    assert_int_equal(plan.run[0].segment[0].predicted_us, 160 + 210 + 53600);
+    assert_int_equal(plan.predicted_us, 160 + 210 + 53600 + 200 + 450);
     /* As halves of the bytes; widening them is left to another thread. */
     request.half = true;
     make();
-    assert_int_equal(plan.predicted_us, 130 + 180 + 58600 + 175 + 1225);
+    assert_int_equal(plan.predicted_us, 130 + 180 + 53600 + 175 + 1225);
 }
 
 /* That a request comes (200) with its input, 3 MB read three times (3000), takes as long whoever
@@ -561,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_plan_stays_local),
         cmocka_unit_test(test_plan_half),
         cmocka_unit_test(test_plan_counts_a_coded_layer),
+        cmocka_unit_test(test_plan_counts_messages_of_one_turn),
         cmocka_unit_test(test_plan_counts_a_tile_run),
         cmocka_unit_test(test_plan_counts_being_asked),
         cmocka_unit_test(test_plan_shares_follow_rates),
