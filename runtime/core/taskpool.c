@@ -120,7 +120,7 @@ void covey__pool_worker_gone(struct covey__pool_session *session, struct covey__
                              covey_err why)
 {
     unsigned index = (unsigned)(worker - session->worker);
-    if (worker->state == COVEY__POOL_WORKER_PULLS) {
+    if (worker->state != COVEY__POOL_WORKER_REFUSED) {
         worker->tell = true;
         worker->why = why;
     }

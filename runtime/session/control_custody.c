@@ -23,11 +23,16 @@ static size_t sources(void *user, struct covey_node_id *out, size_t max)
     return used;
 }
 
-static covey_err lead(void *user, const struct covey_fence *fence, const struct covey_digest *job,
-                      const struct covey_checkpoint_ref *newest)
+static covey_err lead(void *user, const struct covey_training_start *start)
 {
     struct covey_daemon *d = user;
-    return covey__trainings_start(d->trainings, fence, job, newest);
+    return covey__trainings_start(d->trainings, start);
+}
+
+static bool done(void *user, const struct covey_session_id *session)
+{
+    struct covey_daemon *d = user;
+    return covey__trainings_done(d->trainings, session);
 }
 
 static void lease(void *user, const struct covey_fence *fence, uint64_t until_ms)
@@ -88,6 +93,7 @@ covey_err covey__control_custody_open(struct covey_daemon *d, const char *state_
                                                   .user = d,
                                                   .sources = sources,
                                                   .lead = lead,
+                                                  .done = done,
                                                   .lease = lease,
                                                   .lost = lost,
                                                   .news = news,

@@ -48,7 +48,7 @@ static covey_err start(struct train_task *t)
     struct covey_training_start s = {.digest = t->digest, .job = &t->job};
     s.fence.epoch = 1;
     covey_random(s.fence.session.bytes, sizeof(s.fence.session.bytes));
-    covey_err err = covey__trainings_start_job(t->daemon->trainings, &s);
+    covey_err err = covey__trainings_start(t->daemon->trainings, &s);
     t->why = err == COVEY_ERR_EXISTS ? "a training session of this name runs here"
              : err == COVEY_ERR_BUSY ? "as many training sessions run here as can: try again"
                                      : NULL;
@@ -154,17 +154,6 @@ static bool has_ended(const struct covey_training_progress *p)
            p->state == COVEY_TRAINING_STOPPED;
 }
 
-/* A session that goes on has no name until its job was read. */
-static bool any_opening(const struct covey_trainings *all)
-{
-    struct covey_training_progress p;
-    bool opening = false;
-    for (size_t i = 0; i < covey__trainings_count(all); i++) {
-        opening = opening || covey__trainings_get(all, i, &p)->name[0] == 0;
-    }
-    return opening;
-}
-
 /* What it says now; true: it has ended, and that was said. */
 static bool tell(struct covey_client *client, uint32_t id, const char *name)
 {
@@ -172,9 +161,6 @@ static bool tell(struct covey_client *client, uint32_t id, const char *name)
     struct covey_training_progress p;
     size_t index = 0;
     if (!covey__trainings_find(all, name, &index)) {
-        if (any_opening(all)) {
-            return false;
-        }
         covey__control_error(client, id, COVEY_ERR_NOT_FOUND,
                              "no training session of this name is here");
         return true;
@@ -245,9 +231,6 @@ void covey__control_train_list(const struct covey_daemon *d, struct covey_contro
     for (size_t i = 0; i < count && list->count < COVEY_CONTROL_SESSIONS_MAX; i++) {
         struct covey_training_progress p;
         const struct covey_training_job *job = covey__trainings_get(d->trainings, i, &p);
-        if (job->name[0] == 0) {
-            continue; /* its job is being read */
-        }
         struct covey_control_session *s = &list->session[list->count++];
         uint64_t total = (uint64_t)p.epochs * p.steps;
         *s = (struct covey_control_session){.training = true};

@@ -32,9 +32,11 @@ struct covey_custodian_config {
     /* Devices with full trust whose channels are up, at most max. */
     size_t (*sources)(void *user, struct covey_node_id *out, size_t max);
     /* This device owns the session from now on: of a session whose owner is gone, or that was
-     * resumed by hand. All of it is on this disk. newest NULL: from the beginning. */
-    covey_err (*lead)(void *user, const struct covey_fence *fence, const struct covey_digest *job,
-                      const struct covey_checkpoint_ref *newest);
+     * resumed by hand. All of it is on this disk. */
+    covey_err (*lead)(void *user, const struct covey_training_start *start);
+    /* This device trained it to its end, and was ended itself before it could say so: it is over,
+     * and does not go on here. */
+    bool (*done)(void *user, const struct covey_session_id *session);
     /* The loop's clock; 0: no longer, or not yet. */
     void (*lease)(void *user, const struct covey_fence *fence, uint64_t until_ms);
     /* Another device owns it, or nobody does. */

@@ -283,7 +283,9 @@ static void fork_it(struct covey_custodian *c, struct covey__custodian_entry *e,
     const bool none = covey__custodian_none(&from);
     covey_random(fence.session.bytes, sizeof(fence.session.bytes));
     from.epoch = none ? 0 : 1;
-    covey_err err = c->config.lead(c->config.user, &fence, &e->row.job, none ? NULL : &from);
+    const struct covey_training_start start = {
+        .fence = fence, .digest = e->row.job, .job = g->job, .newest = none ? NULL : &from};
+    covey_err err = c->config.lead(c->config.user, &start);
     covey__custodian_resumed(
         c, e, err, err == COVEY_ERR_EXISTS ? "a training session of this name runs here" : NULL);
     if (err == COVEY_OK && e->row.state != COVEY_JOURNAL_OVER) {

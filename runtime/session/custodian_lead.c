@@ -22,6 +22,15 @@ static void prepare(struct covey_custodian *c, struct covey__custodian_entry *e)
     }
 }
 
+/* What was done when the device was ended; the others who keep it hear of it as they would have. */
+static void end(struct covey_custodian *c, struct covey__custodian_entry *e)
+{
+    struct covey_fence fence = fence_of(e);
+    covey__custodian_log(c, e, "was done here already");
+    c->keeper.closed(c->keeper.user, &fence);
+    covey__custodian_resumed(c, e, COVEY_ERR_STATE, "it is done: its model is at this device");
+}
+
 void covey__custodian_lead(struct covey_custodian *c, const struct covey_action *a)
 {
     struct covey__custodian_entry *e = covey__custodian_entry(c, &a->fence.session);
@@ -36,6 +45,10 @@ void covey__custodian_lead(struct covey_custodian *c, const struct covey_action 
     e->runs = e->stopping = false;
     e->lease_ms = 0;
     e->from = a->checkpoint;
+    if (c->config.done(c->config.user, &a->fence.session)) {
+        end(c, e);
+        return;
+    }
     covey__custodian_note(c, e);
     covey__custodian_log(c, e, "goes on here in epoch %u after step %llu", a->fence.epoch,
                          (unsigned long long)a->checkpoint.step);
@@ -43,12 +56,17 @@ void covey__custodian_lead(struct covey_custodian *c, const struct covey_action 
 }
 
 /* The trainings are told of the lease that came meanwhile. */
-static void run(struct covey_custodian *c, struct covey__custodian_entry *e)
+static void run(struct covey_custodian *c, struct covey__custodian_entry *e,
+                const struct covey_training_job *job)
 {
     const struct covey_custodian_config *config = &c->config;
     struct covey_fence fence = fence_of(e);
-    covey_err err = config->lead(config->user, &fence, &e->row.job,
-                                 covey__custodian_none(&e->from) ? NULL : &e->from);
+    const struct covey_training_start start = {
+        .fence = fence,
+        .digest = e->row.job,
+        .job = job,
+        .newest = covey__custodian_none(&e->from) ? NULL : &e->from};
+    covey_err err = config->lead(config->user, &start);
     if (err != COVEY_OK) {
         covey__custodian_log(c, e, "cannot go on here yet: %s", covey_strerror(err));
         e->retry_ms = covey_loop_now_ms(config->services->loop) + COVEY__CUSTODIAN_RETRY_MS;
@@ -68,7 +86,7 @@ void covey__custodian_led(struct covey_custodian *c, const struct covey_gathered
         return; /* another device goes on with it */
     }
     if (g->err == COVEY_OK) {
-        run(c, e);
+        run(c, e, g->job);
         return;
     }
     covey__custodian_log(c, e, "cannot go on here yet: %s", g->why);

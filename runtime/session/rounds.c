@@ -331,6 +331,8 @@ static void on_worker(struct covey_rounds *r, const struct covey_action *action)
     } else if (action->err != COVEY_OK && was) {
         r->worker[i] = r->worker[--r->workers];
         r->report.lost++;
+    } else if (action->err != COVEY_OK) {
+        r->report.declined++;
     }
     r->report.workers = r->workers;
     pthread_mutex_unlock(&r->mutex);

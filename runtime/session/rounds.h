@@ -33,9 +33,10 @@ struct covey_rounds_report {
     uint64_t reissued, refused, rough;     /* rough: rounds that waited for one more answer */
     uint64_t spread, here;                 /* products: in rounds; left to this device */
     uint64_t encode_ns, decode_ns, check_ns;
-    uint64_t wall_ns; /* in rounds */
-    uint32_t workers; /* that pull now */
-    uint32_t lost;    /* workers that went */
+    uint64_t wall_ns;  /* in rounds */
+    uint32_t workers;  /* that pull now */
+    uint32_t lost;     /* workers that went */
+    uint32_t declined; /* that were to work, and never did */
     uint8_t liars;
     struct covey_node_id liar[8];
 };

@@ -150,7 +150,7 @@ static void on_news(void *user)
     if (ended && !t->joined) {
         over(t);
     }
-    if (all->config.changed != NULL && t->has_job) {
+    if (all->config.changed != NULL) {
         char name[COVEY_NAME_MAX + 1];
         memcpy(name, t->job.name, sizeof(name));
         all->config.changed(all->config.user, name);
@@ -179,7 +179,7 @@ static struct covey_training *of_ended(struct covey_trainings *all, struct covey
     t->all = all;
     t->services = all->config.services;
     t->fence = e->fence;
-    t->joined = t->has_job = t->opened = t->ended = t->has_result = true;
+    t->joined = t->opened = t->ended = t->has_result = true;
     t->ended_ms = all->count;
     t->report = e->progress.rounds;
     t->job = e->job;
@@ -370,18 +370,18 @@ static struct covey_training *find(const struct covey_trainings *all,
 static struct covey_training *find_name(const struct covey_trainings *all, const char *name)
 {
     struct covey_training *t = all->first;
-    while (t != NULL && !(t->has_job && strcmp(t->job.name, name) == 0)) {
+    while (t != NULL && strcmp(t->job.name, name) != 0) {
         t = t->link;
     }
     return t;
 }
 
-covey_err covey__trainings_start_job(struct covey_trainings *all,
-                                     const struct covey_training_start *start)
+covey_err covey__trainings_start(struct covey_trainings *all,
+                                 const struct covey_training_start *start)
 {
     const struct covey_training_keeper *keeper = all->config.keeper;
     struct covey_training *known = find(all, &start->fence);
-    struct covey_training *same = start->job != NULL ? find_name(all, start->job->name) : NULL;
+    struct covey_training *same = start->fence.epoch == 1 ? find_name(all, start->job->name) : NULL;
     if ((known != NULL && !known->joined) || (same != NULL && !same->joined)) {
         return COVEY_ERR_EXISTS;
     }
@@ -403,10 +403,7 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
     t->newest = start->newest != NULL ? *start->newest : t->newest;
     t->progress.test_accuracy = -1;
     t->progress.checkpoint_step = t->settled_step = t->newest.step;
-    t->has_job = start->job != NULL;
-    if (start->job != NULL) {
-        t->job = *start->job;
-    }
+    t->job = *start->job;
     init_sync(t);
     if (pthread_create(&t->thread, NULL, covey__training_thread, t) != 0) {
         destroy(t);
@@ -419,14 +416,6 @@ covey_err covey__trainings_start_job(struct covey_trainings *all,
         keeper->opened(keeper->user, &t->fence, &t->job_digest, start->newest);
     }
     return COVEY_OK;
-}
-
-covey_err covey__trainings_start(struct covey_trainings *all, const struct covey_fence *fence,
-                                 const struct covey_digest *job,
-                                 const struct covey_checkpoint_ref *newest)
-{
-    const struct covey_training_start start = {.fence = *fence, .digest = *job, .newest = newest};
-    return covey__trainings_start_job(all, &start);
 }
 
 void covey__trainings_lease(struct covey_trainings *all, const struct covey_fence *fence,
@@ -536,12 +525,23 @@ bool covey__trainings_find(const struct covey_trainings *all, const char *name, 
 {
     size_t index = 0;
     for (struct covey_training *t = all->first; t != NULL; t = t->link, index++) {
-        if (t->has_job && strcmp(t->job.name, name) == 0) {
+        if (strcmp(t->job.name, name) == 0) {
             *out_index = index;
             return true;
         }
     }
     return false;
+}
+
+bool covey__trainings_done(const struct covey_trainings *all,
+                           const struct covey_session_id *session)
+{
+    const struct covey_training *t = all->first;
+    while (t != NULL && !(t->joined && t->has_result && t->err == COVEY_OK &&
+                          covey_session_id_equal(&t->fence.session, session))) {
+        t = t->link;
+    }
+    return t != NULL;
 }
 
 covey_err covey__trainings_result(const struct covey_trainings *all, const char *name,

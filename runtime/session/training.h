@@ -69,21 +69,17 @@ covey_err covey__trainings_new(const struct covey_training_config *config,
  * pools stop. */
 void covey__trainings_free(struct covey_trainings *t);
 
-/* job: the blob's digest; it, its model and its data are in the store. Epoch 1, or, of a session
- * that another device owned before, the fence's. newest NULL: from the beginning. EXISTS: a session
- * of this name runs here; BUSY. Without a lease it waits (PAUSED) if a keeper is there. */
-covey_err covey__trainings_start(struct covey_trainings *t, const struct covey_fence *fence,
-                                 const struct covey_digest *job,
-                                 const struct covey_checkpoint_ref *newest) COVEY_CHECK;
-/* The same where the job was read already: it is found by its name from now on. */
+/* Borrowed for the call. The job's blob, its model and its data are in the store. */
 struct covey_training_start {
-    struct covey_fence fence;
-    struct covey_digest digest;                /* of the job */
-    const struct covey_training_job *job;      /* or NULL */
-    const struct covey_checkpoint_ref *newest; /* or NULL */
+    struct covey_fence fence;   /* epoch 1: a new session; else one that was owned before */
+    struct covey_digest digest; /* of the job */
+    const struct covey_training_job *job;
+    const struct covey_checkpoint_ref *newest; /* NULL: from the beginning */
 };
-covey_err covey__trainings_start_job(struct covey_trainings *t,
-                                     const struct covey_training_start *start) COVEY_CHECK;
+/* It is found by its name from now on. EXISTS: it runs here, or it is new and one of this name
+ * does; BUSY. Without a lease it waits (PAUSED) if a keeper is there. */
+covey_err covey__trainings_start(struct covey_trainings *t,
+                                 const struct covey_training_start *start) COVEY_CHECK;
 /* Until then (of the loop's clock) it may act as the owner; 0: not. The thread makes no step that
  * it could not end in time and puts nothing out after it. */
 void covey__trainings_lease(struct covey_trainings *t, const struct covey_fence *fence,
@@ -110,11 +106,13 @@ bool covey__trainings_action(struct covey_trainings *t, const struct covey_actio
 size_t covey__trainings_count(const struct covey_trainings *t);
 const struct covey_training_job *covey__trainings_get(const struct covey_trainings *t, size_t index,
                                                       struct covey_training_progress *out);
-/* The newest session of this name; jobs that were not read yet have none. */
+/* The newest session of this name. */
 bool covey__trainings_find(const struct covey_trainings *t, const char *name, size_t *out_index);
 /* Its past (training_checkpoint.h): heap, the caller's. NOT_FOUND; STATE: not opened yet. */
 covey_err covey__trainings_record(const struct covey_trainings *t, const char *name,
                                   struct covey_buf *out) COVEY_CHECK;
+/* It was trained to its end here, and that was not forgotten. */
+bool covey__trainings_done(const struct covey_trainings *t, const struct covey_session_id *session);
 /* The trained model: manifest id, in this device's store. STATE: not done yet. */
 covey_err covey__trainings_result(const struct covey_trainings *t, const char *name,
                                   struct covey_digest *out_manifest) COVEY_CHECK;

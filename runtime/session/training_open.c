@@ -30,28 +30,6 @@ static void give(struct covey_training *t, uint64_t bytes)
     t->counted_bytes -= bytes;
 }
 
-static covey_err load_job(struct covey_training *t, const char **out_what)
-{
-    struct covey_body *body = NULL;
-    struct covey_training_job job;
-    *out_what = "the job";
-    if (t->has_job) {
-        return COVEY_OK;
-    }
-    covey_err err = covey__store_body(&t->services->store, &t->job_digest, &body);
-    if (err == COVEY_OK) {
-        err = covey__training_job_decode(covey_bytes_of(body->data, body->len), &job);
-    }
-    covey_body_unref(body);
-    if (err == COVEY_OK) {
-        pthread_mutex_lock(&t->mutex);
-        t->job = job;
-        t->has_job = true;
-        pthread_mutex_unlock(&t->mutex);
-    }
-    return err;
-}
-
 static covey_err load_model(struct covey_training *t, struct covey_nn_error *why,
                             const char **out_what)
 {
@@ -225,10 +203,7 @@ covey_err covey__training_open(struct covey_training *t, char out_why[static 200
 {
     struct covey_nn_error why = {""};
     const char *what = "";
-    covey_err err = load_job(t, &what);
-    if (err == COVEY_OK) {
-        err = load_model(t, &why, &what);
-    }
+    covey_err err = load_model(t, &why, &what);
     if (err == COVEY_OK) {
         err = load_all_data(t, &why, &what);
     }

@@ -27,6 +27,7 @@ struct covey__training_way {
     bool data;                   /* gradients of parts; else products */
     uint32_t parts;              /* data */
     uint32_t team;               /* workers that there should be */
+    uint32_t able;               /* of whom: more, where no more than some are wanted */
     uint64_t await_ns;           /* so long they are waited for, before the first step */
     bool tries;                  /* each way is tried, and the faster one taken */
     covey_err err;               /* it cannot be; progress.why says why */
@@ -38,6 +39,7 @@ struct covey_training {
     struct covey_services *services;
     struct covey_fence fence;
     struct covey_digest job_digest;
+    struct covey_training_job job;
     /* Where it began; made before the thread is. */
     bool resumed, needs_lease;
     struct covey_checkpoint_ref newest;
@@ -56,9 +58,8 @@ struct covey_training {
     /* Under the mutex. */
     bool posted;
     enum covey__training_ask ask;
-    bool has_job, opened, ended, has_made, has_result;
+    bool opened, ended, has_made, has_result;
     bool scarce, roomed;           /* it waits for others to make room for it; they did */
-    struct covey_training_job job; /* fixed once has_job */
     struct covey__training_way way;
     uint64_t lease_ms;
     /* Fixed once opened: a step's products, and what a model's parameters and statistics take. */

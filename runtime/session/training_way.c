@@ -23,17 +23,21 @@ static bool may_work(const struct covey_training *t, const struct covey_member_i
            (s->any_trust || m->trust == COVEY_TRUST_FULL);
 }
 
-static void gather(const struct covey_training *t, struct covey__round_team *out)
+/* The team that there should be; out_able: all who could be of it. */
+static void gather(const struct covey_training *t, struct covey__round_team *out,
+                   uint32_t *out_able)
 {
     const struct covey_services *s = t->services;
     uint32_t most = t->job.strategy.devices > 0 ? t->job.strategy.devices : COVEY_WORKERS_MAX;
     struct covey_member_info m;
-    out->count = 0;
+    out->count = *out_able = 0;
     for (size_t i = 0; s->device(s->user, i, &m); i++) {
         if (m.self) {
             out->own = m.rates;
         }
-        if (may_work(t, &m) && out->count < most && out->count < COVEY_WORKERS_MAX) {
+        bool able = may_work(t, &m);
+        *out_able += able;
+        if (able && out->count < most && out->count < COVEY_WORKERS_MAX) {
             out->worker[out->count++] =
                 (struct covey__round_worker){.id = m.id, .rates = m.rates, .self = m.self};
         }
@@ -102,7 +106,7 @@ void covey__training_choose(struct covey_training *t)
     struct covey__training_way way = {.chosen = true};
     struct covey__round_team team;
     struct covey__training_forecast f;
-    gather(t, &team);
+    gather(t, &team, &way.able);
     covey__training_forecast(t, &team, &f);
     way.data = f.data;
     way.parts = f.parts;
@@ -186,14 +190,20 @@ static covey_err on_products(void *user, struct covey_product_call *calls, unsig
     return err;
 }
 
+/* Who will not, or has gone, is replaced by others as long as there are some. */
+static bool is_complete(const struct covey_training *t)
+{
+    struct covey_rounds_report now;
+    covey__rounds_report(t->way.rounds, &now);
+    return now.workers >= t->way.team || now.workers + now.declined + now.lost >= t->way.able;
+}
+
 /* Whoever could work is asked first: for some seconds at most, since work can begin without. */
 static void await_workers(struct covey_training *t)
 {
-    struct covey_rounds_report now = {.workers = 0};
     struct timespec pause = {.tv_nsec = 20000000};
     uint64_t until = covey_clock_ns() + t->way.await_ns;
-    while (now.workers < t->way.team && covey_clock_ns() < until) {
-        covey__rounds_report(t->way.rounds, &now);
+    while (!is_complete(t) && covey_clock_ns() < until) {
         pthread_mutex_lock(&t->mutex);
         bool go = t->ask == COVEY__TRAINING_GO;
         pthread_mutex_unlock(&t->mutex);

@@ -27,6 +27,9 @@ LIMIT_S = 10
 FAST = 20  # steps between checkpoints, of some thousand a second
 ELECTED_S = 6  # a lease, and more than a vote takes
 CUT_S = 8  # a lease is over, and another one would have been elected
+FORKS = 8
+LONG = 400  # epochs: some seconds
+OWNED, OVER = 2, 3  # of a journal
 OWNER = 2  # where nobody else is to own it
 
 
@@ -416,6 +419,41 @@ def without_custody(name):
     return {key: value for key, value in seen.items() if key != "custody"}
 
 
+def unnoted():
+    """Killed when it was done and its journal did not say so yet, it is done all the same."""
+    path, copy = f"{lab_dir}/node1/journal.db", f"{base}/journal.db"
+    owned = ("SELECT 1 FROM session AS s JOIN custody ON session = id"
+             f" WHERE name = 'unnoted' AND s.state = {OWNED}")
+    run(at(1, *TRAIN, "--epochs", str(LONG), "--name", "unnoted", "--detach"))
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db, sqlite3.connect(copy) as kept:
+        wait("its owner in the journal", lambda: db.execute(owned).fetchone())
+        db.backup(kept)
+    db.close()
+    kept.close()
+    ended([1], "unnoted")
+    before = without_custody("unnoted")
+    wait("its end in the journal", lambda: journal(1, "unnoted")[0][1] == OVER)
+    lab("kill", "1")
+    os.replace(copy, path)
+    for more in ("wal", "shm"):
+        if os.path.exists(f"{path}-{more}"):
+            os.remove(f"{path}-{more}")
+    assert journal(1, "unnoted")[0][1] == OWNED
+    lab("restart", "1")
+    wait("its end in the journal", lambda: journal(1, "unnoted")[0][1] == OVER)
+    assert without_custody("unnoted") == before, without_custody("unnoted")
+    assert "goes on here in epoch" not in log_of(1), "trained again"
+
+
+def forked():
+    """Whoever watches a fork is told of it, and not of the one before it, of the same name."""
+    run(at(1, *TRAIN, "--epochs", "60", "--name", "forked", "--out", f"{base}/before.onnx"))
+    for _ in range(FORKS):
+        run(at(1, "train", "--resume", "forked", "--fork", "--out", f"{base}/fork.onnx"))
+        seen = show(1, "forked")
+        assert seen["state"] == "done", seen
+
+
 def done():
     """Its model, its record and its name, after SIGKILL too."""
     up(1)
@@ -426,13 +464,14 @@ def done():
     before = without_custody("first")
     started_again()
     assert without_custody("first") == before, without_custody("first")
-    # Killed before its journal said so, the one that ended last goes on from its checkpoint first.
     ended([1], "second")
     states = {s["id"]: s["state"] for s in ask(1, "sessions")["sessions"]}
     assert states == {"first": "over", "second": "over"}, states
     run(at(1, "session", "get", "first", "--out", f"{base}/got.onnx"))
     assert read(f"{base}/got.onnx") == read(f"{base}/local.onnx"), "another model"
+    unnoted()
     run(at(1, "session", "stop", "first"))
+    run(at(1, "session", "stop", "unnoted"))
     wait("its file gone", lambda: len(files()) == 1)
     for path in files():
         with open(path, "ab") as file:
@@ -440,7 +479,7 @@ def done():
     started_again()
     wait("said", lambda: log_of(1).count("cannot be shown any more") == 1)
     assert without_custody("second") == {}, "read from a damaged file"
-    ask(1, "peers")
+    forked()
     print("done: there after a restart, until it was forgotten", flush=True)
 
 

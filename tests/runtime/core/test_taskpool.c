@@ -57,7 +57,9 @@ static void test_limit_of_workers(void **state)
     assert_int_equal(train_sent(w->seen, COVEY_TRAIN_ENLIST), 1);
     pool_pull(w, ONE, 0);
     assert_int_equal(train_sent(w->seen, COVEY_TRAIN_ENLIST), 2);
-    assert_int_equal(train_acted(w->seen, COVEY_ACTION_TRAIN_WORKER), 0);
+    assert_int_equal(train_acted(w->seen, COVEY_ACTION_TRAIN_WORKER), 1);
+    const struct covey_action *told = train_action(w->seen, COVEY_ACTION_TRAIN_WORKER, 0);
+    assert_true(told->err == COVEY_ERR_CANCELLED && told->index == 0); /* nobody waits for it */
     pool_pull(w, TWO, 2);
     pool_peer_is(w, TWO, true, COVEY_PEER_GONE);
     assert_int_equal(train_sent(w->seen, COVEY_TRAIN_ENLIST), 3);

@@ -107,6 +107,32 @@ void house_await_count(struct house *h, unsigned *left)
     covey_loop_run(h->services.loop);
 }
 
+bool house_was_fed(const struct house *h, enum covey_event_type type, covey_err err)
+{
+    unsigned i = 0;
+    while (i < h->events && (h->event[i].type != type || h->event[i].err != err)) {
+        i++;
+    }
+    return i < h->events;
+}
+
+void house_expect_all_here(const struct house *h)
+{
+    const struct covey_digest named[] = {h->job, h->model, h->data};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(covey__store_has(&h->services.store, &named[i]));
+    }
+    struct covey_body *body = NULL;
+    struct covey_data_header header;
+    assert_int_equal(covey__store_body(&h->services.store, &h->data, &body), COVEY_OK);
+    assert_int_equal(covey__data_header_decode(covey_bytes_of(body->data, body->len), &header),
+                     COVEY_OK);
+    struct covey_digest chunk;
+    memcpy(chunk.bytes, header.digests, sizeof(chunk.bytes));
+    assert_true(covey__store_has(&h->services.store, &chunk));
+    covey_body_unref(body);
+}
+
 /* ---- as the trainings would ---- */
 
 static size_t sources(void *user, struct covey_node_id *out, size_t max)
@@ -119,20 +145,29 @@ static size_t sources(void *user, struct covey_node_id *out, size_t max)
     return 1;
 }
 
-static covey_err lead(void *user, const struct covey_fence *fence, const struct covey_digest *job,
-                      const struct covey_checkpoint_ref *newest)
+static covey_err lead(void *user, const struct covey_training_start *start)
 {
+    const struct covey_checkpoint_ref *newest = start->newest;
     struct house *h = user;
     const struct covey_training_keeper *keeper = covey__custodian_keeper(h->custodian);
     h->leads++;
-    h->lead_fence = *fence;
-    h->lead_job = *job;
+    h->lead_fence = start->fence;
+    h->lead_job = start->digest;
+    assert_non_null(start->job);
+    memcpy(h->lead_name, start->job->name, sizeof(h->lead_name));
     h->lead_from = newest != NULL ? *newest : (struct covey_checkpoint_ref){.epoch = 0};
     count_down(h, &h->wanted_lead);
     if (h->lead_err == COVEY_OK) {
-        keeper->opened(keeper->user, fence, job, newest);
+        keeper->opened(keeper->user, &start->fence, &start->digest, newest);
     }
     return h->lead_err;
+}
+
+static bool done(void *user, const struct covey_session_id *session)
+{
+    const struct house *h = user;
+    (void)session;
+    return h->was_done;
 }
 
 static void lease(void *user, const struct covey_fence *fence, uint64_t until_ms)
@@ -201,6 +236,7 @@ void house_open(struct house *h)
                                                   .user = h,
                                                   .sources = sources,
                                                   .lead = lead,
+                                                  .done = done,
                                                   .lease = lease,
                                                   .lost = lost,
                                                   .news = news,

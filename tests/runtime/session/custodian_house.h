@@ -31,6 +31,8 @@ struct house {
     covey_err lead_err;
     struct covey_fence lead_fence;
     struct covey_digest lead_job;
+    char lead_name[COVEY_NAME_MAX + 1];
+    bool was_done; /* what leads here was done here before */
     struct covey_checkpoint_ref lead_from;
     uint64_t lease_ms, kept_step;
     uint8_t held, wanted_held;
@@ -44,6 +46,9 @@ void house_open(struct house *h);
 void house_close(struct house *h);
 /* Runs until such an event is fed. */
 const struct covey_event *house_await(struct house *h, enum covey_event_type type);
+bool house_was_fed(const struct house *h, enum covey_event_type type, covey_err err);
+/* All that the job names is in its store, whole. */
+void house_expect_all_here(const struct house *h);
 /* Runs until the trainings were told, which takes *left (of the house) down to 0. */
 void house_await_count(struct house *h, unsigned *left);
 /* A checkpoint of epoch 1 in that store. */

@@ -48,24 +48,6 @@ static struct covey_action action_of(const struct house *h, enum covey_action_ty
     return a;
 }
 
-/* All that the job names is in the store, whole. */
-static void expect_all_here(const struct house *h)
-{
-    const struct covey_digest named[] = {h->job, h->model, h->data};
-    for (size_t i = 0; i < 3; i++) {
-        assert_true(covey__store_has(&h->services.store, &named[i]));
-    }
-    struct covey_body *body = NULL;
-    struct covey_data_header header;
-    assert_int_equal(covey__store_body(&h->services.store, &h->data, &body), COVEY_OK);
-    assert_int_equal(covey__data_header_decode(covey_bytes_of(body->data, body->len), &header),
-                     COVEY_OK);
-    struct covey_digest chunk;
-    memcpy(chunk.bytes, header.digests, sizeof(chunk.bytes));
-    assert_true(covey__store_has(&h->services.store, &chunk));
-    covey_body_unref(body);
-}
-
 static void appoint(struct house *h, const struct covey_checkpoint_ref *checkpoint)
 {
     struct covey_action a = action_of(h, COVEY_ACTION_CUSTODY_APPOINTED, 1);
@@ -101,9 +83,9 @@ static void test_custodian_holds_all_of_it(void **state)
     setup(state, &h);
     struct covey_checkpoint_ref checkpoint = house_checkpoint(&h.owners, 15);
     appoint(&h, &checkpoint);
-    expect_all_here(&h);
+    house_expect_all_here(&h);
     fill_store(&h);
-    expect_all_here(&h);
+    house_expect_all_here(&h);
     struct covey_custodian_session seen;
     assert_int_equal(covey__custodian_count(h.custodian), 1);
     covey__custodian_get(h.custodian, 0, &seen);
@@ -120,7 +102,7 @@ static void test_custodian_holds_all_of_it(void **state)
     covey__custodian_action(h.custodian, &note); /* behind what pins it, on the same thread */
     (void)house_await(&h, COVEY_EVENT_PERSISTED);
     fill_store(&h);
-    expect_all_here(&h);
+    house_expect_all_here(&h);
     assert_true(covey__store_has(&h.services.store, &checkpoint.digest));
     house_close(&h);
 }
@@ -281,6 +263,7 @@ static void test_custodian_leads(void **state)
     assert_int_equal(h.lead_fence.epoch, 4);
     assert_memory_equal(&h.lead_job, &h.job, sizeof(h.job));
     assert_int_equal(h.lead_from.step, 20);
+    assert_string_equal(h.lead_name, "digits");
     assert_true(covey__store_has(&h.services.store, &checkpoint.digest));
     assert_int_equal(h.lease_ms, 123456);
     for (unsigned i = 0; i < h.events; i++) {
@@ -297,6 +280,26 @@ static void test_custodian_leads(void **state)
     covey__custodian_get(h.custodian, 0, &seen);
     assert_false(seen.owns);
     assert_int_equal(seen.row.state, COVEY_JOURNAL_KEPT);
+    house_close(&h);
+}
+
+/* What this device trained to its end, when it was ended before its journal said so, is closed in
+ * the epoch in which it would go on here. */
+static void test_custodian_leads_nothing_that_is_done(void **state)
+{
+    struct house h;
+    setup(state, &h);
+    h.was_done = true;
+    struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_LEAD, 4);
+    a.checkpoint = house_checkpoint(&h.owners, 20);
+    covey__custodian_action(h.custodian, &a);
+    assert_true(house_was_fed(&h, COVEY_EVENT_CUSTODY_CLOSE, COVEY_OK));
+    assert_int_equal(h.event[h.events - 1].fence.epoch, 4);
+    struct covey_custodian_session seen;
+    covey__custodian_get(h.custodian, 0, &seen);
+    assert_int_equal(seen.row.state, COVEY_JOURNAL_OVER);
+    assert_false(seen.owns);
+    assert_true(h.leads == 0 && h.fetched == 0);
     house_close(&h);
 }
 
@@ -321,7 +324,7 @@ static void test_custodian_waits_for_what_is_missing(void **state)
         (void)house_await(&h, COVEY_EVENT_PERSISTED);
         h.events = 0;
     }
-    expect_all_here(&h);
+    house_expect_all_here(&h);
     assert_int_equal(h.lead_from.step, 20);
     house_close(&h);
 }
@@ -394,15 +397,6 @@ static covey_err fork_of(struct house *h, const char *which)
     return resume_as(h, which, true, why);
 }
 
-static bool was_fed(const struct house *h, enum covey_event_type type, covey_err err)
-{
-    unsigned i = 0;
-    while (i < h->events && (h->event[i].type != type || h->event[i].err != err)) {
-        i++;
-    }
-    return i < h->events;
-}
-
 /* What the machine says of those who keep it: this device first of them. */
 static void kept_by(struct house *h, uint8_t count, bool stopped)
 {
@@ -439,7 +433,7 @@ static void test_custodian_resumes_by_hand(void **state)
     kept_by(&h, 1, true);
     assert_true(first(&h).recoverable);
     assert_int_equal(resume(&h, "abababab"), COVEY_OK);
-    assert_true(was_fed(&h, COVEY_EVENT_CUSTODY_RESUME, COVEY_OK));
+    assert_true(house_was_fed(&h, COVEY_EVENT_CUSTODY_RESUME, COVEY_OK));
     assert_int_equal(resume(&h, "abababab"), COVEY_ERR_BUSY);
     struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_LEAD, 2);
     a.checkpoint = ref;
@@ -514,11 +508,11 @@ static void test_custodian_resumes_only_with_the_others(void **state)
     assert_int_equal(resume_as(&h, "digits", false, why), COVEY_ERR_STATE);
     assert_non_null(strstr(why, "1 can be reached, and it takes 2"));
     assert_non_null(strstr(why, "--fork"));
-    assert_false(was_fed(&h, COVEY_EVENT_CUSTODY_RESUME, COVEY_OK));
+    assert_false(house_was_fed(&h, COVEY_EVENT_CUSTODY_RESUME, COVEY_OK));
     assert_int_equal(fork_of(&h, "digits"), COVEY_OK);
     house_await_count(&h, &h.wanted_resumed);
     assert_int_equal(h.resumed.err, COVEY_OK);
-    assert_true(was_fed(&h, COVEY_EVENT_CUSTODY_CLOSE, COVEY_ERR_CANCELLED));
+    assert_true(house_was_fed(&h, COVEY_EVENT_CUSTODY_CLOSE, COVEY_ERR_CANCELLED));
     house_close(&h);
 }
 
@@ -562,7 +556,7 @@ static void test_custodian_forgets(void **state)
     assert_int_equal(covey__custodian_forget(h.custodian, "digits"), COVEY_ERR_NOT_FOUND);
     kept_by(&h, 2, true);
     assert_int_equal(covey__custodian_forget(h.custodian, "digits"), COVEY_OK);
-    assert_true(was_fed(&h, COVEY_EVENT_CUSTODY_CLOSE, COVEY_OK));
+    assert_true(house_was_fed(&h, COVEY_EVENT_CUSTODY_CLOSE, COVEY_OK));
     struct covey_action a = action_of(&h, COVEY_ACTION_CUSTODY_OVER, 1);
     a.err = COVEY_ERR_LIMIT;
     covey__custodian_action(h.custodian, &a);
@@ -586,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_custodian_keeps_large_checkpoints),
         cmocka_unit_test(test_custodian_persists),
         cmocka_unit_test(test_custodian_leads),
+        cmocka_unit_test(test_custodian_leads_nothing_that_is_done),
         cmocka_unit_test(test_custodian_waits_for_what_is_missing),
         cmocka_unit_test(test_custodian_of_its_own_session),
         cmocka_unit_test(test_custodian_resumes_by_hand),

@@ -416,6 +416,23 @@ static void test_all_workers_may_go(void **state)
     numbers_drop(&n);
 }
 
+/* Who was asked and never worked is no worker that was lost; nobody waits for it. */
+static void test_declined_is_not_lost(void **state)
+{
+    (void)state;
+    const struct covey_strategy strategy = {.kind = COVEY_CODE_UNCODED, .blocks = 5, .all = true};
+    struct mesh m = {.honest = true};
+    struct covey_rounds_report seen;
+    open_mesh(&m, &strategy);
+    rounds_mesh_worker(&m.base, WORKERS + 1, COVEY_ERR_CANCELLED, WORKERS);
+    covey__rounds_report(m.base.rounds, &seen);
+    assert_true(seen.declined == 1 && seen.lost == 0 && seen.workers == WORKERS);
+    rounds_mesh_worker(&m.base, 1, COVEY_ERR_CANCELLED, WORKERS - 1);
+    covey__rounds_report(m.base.rounds, &seen);
+    assert_true(seen.declined == 1 && seen.lost == 1 && seen.workers == WORKERS - 1);
+    close_mesh(&m);
+}
+
 /* A masked task that was refused may go to nobody who has another one: where too few are left the
  * product is computed here, with the same numbers; where enough are, it is not. */
 static void test_masked_tasks_may_be_refused(void **state)
@@ -504,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_two_calls_go_beside_one_another),
         cmocka_unit_test(test_liar_is_named_and_the_product_right),
         cmocka_unit_test(test_all_workers_may_go),
+        cmocka_unit_test(test_declined_is_not_lost),
         cmocka_unit_test(test_masked_tasks_may_be_refused),
         cmocka_unit_test(test_stopped_rounds_let_go),
         cmocka_unit_test(test_small_products_stay),

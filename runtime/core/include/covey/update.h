@@ -65,8 +65,8 @@ enum covey_action_type {
                                 the result by device; with a twin every row is there twice and
                                 must be the same) */
     /* owner of a training session */
-    COVEY_ACTION_TRAIN_WORKER, /* peer, fence, err: OK: it pulls; else why it does no more.
-                                  index: workers there are now */
+    COVEY_ACTION_TRAIN_WORKER, /* peer, fence, err: OK: it pulls; else why it does no more, or
+                                  never did, though it was to. index: workers there are now */
     COVEY_ACTION_ROUND_HUNGRY, /* fence, request: the round, index: so many tasks could be sent and
                                   there is none: a rateless code makes more */
     COVEY_ACTION_ROUND_RESULT, /* peer, fence, request: the round, index: the task, body (takes; 0:
