@@ -181,15 +181,19 @@ static covey_err stop_session(struct covey_owner *o, const char *name)
 void covey__control_session_stop(struct covey_client *client, const struct covey_control *in)
 {
     const struct covey_digest none = {.bytes = {0}};
-    if (covey__control_train_stop(client, in)) {
-        return;
+    char why[256];
+    covey_err train = covey__control_train_stop(client->daemon, in->name, why);
+    covey_err err = train;
+    if (err != COVEY_OK) { /* other work may have this name, too */
+        err = covey__detached_stop(client->daemon->detached, in->name);
     }
-    covey_err err = covey__detached_stop(client->daemon->detached, in->name);
     if (err == COVEY_ERR_NOT_FOUND) {
         err = stop_session(client->daemon->owner, in->name);
     }
     if (err == COVEY_OK) {
         covey__control_done(client, in->id, &none);
+    } else if (why[0] != 0) {
+        covey__control_error(client, in->id, train, why);
     } else {
         covey__control_error(client, in->id, err,
                              "no session of this id is here: see 'covey sessions'");

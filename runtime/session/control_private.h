@@ -95,6 +95,8 @@ void covey__control_train_watch(struct covey_client *client, const struct covey_
 void covey__control_train_list(const struct covey_daemon *d, struct covey_control_sessions *list);
 /* False: no training session has this name. */
 bool covey__control_train_get(struct covey_client *client, const struct covey_control *in);
-bool covey__control_train_stop(struct covey_client *client, const struct covey_control *in);
+/* NOT_FOUND: nothing of this name; else why it is not stopped, in out_why. */
+covey_err covey__control_train_stop(const struct covey_daemon *d, const char *name,
+                                    char out_why[static 256]) COVEY_CHECK;
 
 #endif /* COVEY_SESSION_CONTROL_PRIVATE_H */

@@ -272,20 +272,18 @@ static bool is_running(const struct covey_trainings *all, const char *name)
     return !has_ended(&p);
 }
 
-bool covey__control_train_stop(struct covey_client *client, const struct covey_control *in)
+covey_err covey__control_train_stop(const struct covey_daemon *d, const char *name,
+                                    char out_why[static 256])
 {
-    const struct covey_digest none = {.bytes = {0}};
-    struct covey_daemon *d = client->daemon;
-    bool runs = is_running(d->trainings, in->name);
-    covey_err err = covey__trainings_stop(d->trainings, in->name);
-    if (!runs && covey__custodian_forget(d->custodian, in->name) == COVEY_OK) {
-        err = COVEY_OK; /* it was stopped before, perhaps at another device */
+    out_why[0] = 0;
+    bool runs = is_running(d->trainings, name);
+    covey_err err = covey__trainings_stop(d->trainings, name);
+    if (runs) {
+        return err;
     }
-    if (err != COVEY_OK) {
-        return false;
-    }
-    covey__control_done(client, in->id, &none);
-    return true;
+    /* It was stopped before, perhaps at another device. */
+    covey_err forgotten = covey__custodian_forget(d->custodian, name, out_why);
+    return err == COVEY_OK ? COVEY_OK : forgotten;
 }
 
 /* ---- life ---- */

@@ -75,8 +75,11 @@ covey_err covey__custodian_resume(struct covey_custodian *c, const char *which,
                                   char out_why[static 256]) COVEY_CHECK;
 
 /* One that was stopped is kept no more, here and by all others; of one that has ended the last
- * checkpoint goes, which is here for a fork. NOT_FOUND: nothing of this name. */
-covey_err covey__custodian_forget(struct covey_custodian *c, const char *which) COVEY_CHECK;
+ * checkpoint goes, which is here for a fork. NOT_FOUND: nothing of this name, or nothing is left of
+ * it; BUSY: it is being stopped, or does not run yet; DENIED: another device owns it; out_why,
+ * empty where the name is not known. */
+covey_err covey__custodian_forget(struct covey_custodian *c, const char *which,
+                                  char out_why[static 256]) COVEY_CHECK;
 
 /* Looking in: the newest first. */
 struct covey_custodian_session {

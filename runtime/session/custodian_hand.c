@@ -317,10 +317,12 @@ void covey__custodian_stopped(struct covey_custodian *c, const struct covey_fenc
 }
 
 /* What has ended has only its last checkpoint still, for a fork. */
-static covey_err forget_ended(struct covey_custodian *c, struct covey__custodian_entry *e)
+static covey_err forget_ended(struct covey_custodian *c, struct covey__custodian_entry *e,
+                              char out_why[static WHY_MAX])
 {
     struct covey__chore chore = {.kind = COVEY__CHORE_ERASE, .fence = fence_of(e)};
     if (covey__custodian_none(&e->newest)) {
+        snprintf(out_why, WHY_MAX, "%s has ended, and nothing is left of it here", e->row.name);
         return COVEY_ERR_NOT_FOUND;
     }
     covey__custodian_chore(c, &chore);
@@ -328,14 +330,38 @@ static covey_err forget_ended(struct covey_custodian *c, struct covey__custodian
     return COVEY_OK;
 }
 
-covey_err covey__custodian_forget(struct covey_custodian *c, const char *which)
+/* What is listed here is not to be denied: it must be said why it stays. */
+static covey_err may_forget(const struct covey__custodian_entry *e, char out_why[static WHY_MAX])
+{
+    if (e->row.state == COVEY_JOURNAL_KEPT) {
+        snprintf(out_why, WHY_MAX,
+                 "another device owns %s: 'covey session show' says which, stop it there",
+                 e->row.name);
+        return COVEY_ERR_DENIED;
+    }
+    if (e->row.state != COVEY_JOURNAL_STOPPED || e->stopping) {
+        snprintf(out_why, WHY_MAX, "%s %s", e->row.name,
+                 e->stopping ? "is being stopped: a moment"
+                             : "does not run yet: stop it once it does");
+        return COVEY_ERR_BUSY;
+    }
+    return COVEY_OK;
+}
+
+covey_err covey__custodian_forget(struct covey_custodian *c, const char *which,
+                                  char out_why[static 256])
 {
     struct covey__custodian_entry *e = pick(c, which);
-    if (e != NULL && e->row.state == COVEY_JOURNAL_OVER) {
-        return forget_ended(c, e);
-    }
-    if (e == NULL || e->row.state != COVEY_JOURNAL_STOPPED || e->stopping) {
+    out_why[0] = 0;
+    if (e == NULL) {
         return COVEY_ERR_NOT_FOUND;
+    }
+    if (e->row.state == COVEY_JOURNAL_OVER) {
+        return forget_ended(c, e, out_why);
+    }
+    covey_err err = may_forget(e, out_why);
+    if (err != COVEY_OK) {
+        return err;
     }
     if (e->live) {
         feed(c, e, COVEY_EVENT_CUSTODY_CLOSE, COVEY_OK);

@@ -269,6 +269,7 @@ def alone(epochs, every, path):
     run(at(1, *TRAIN, "--epochs", str(epochs), "--every", str(every), "--name", "two", "--detach"))
     wait("a checkpoint", lambda: here().get("checkpoint_step", 0) >= every)
     assert "go on with it by themselves" in run(at(2, "train", "--resume", "two"), 5)
+    assert "another device owns two" in run(at(2, "session", "stop", "two"), 5)
     first = custody(1, "two")
     lab("kill", "1")
     lab("restart", "1")
