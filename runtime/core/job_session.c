@@ -93,6 +93,7 @@ covey_err covey__session_open(struct covey__turn *turn, const struct covey_event
     memset(session->relay_times, 0, sizeof(session->relay_times));
     memset(session->fed_times, 0, sizeof(session->fed_times));
     memset(session->run_times, 0, sizeof(session->run_times));
+    memset(&session->answer_times, 0, sizeof(session->answer_times));
     memset(session->touched, 0, sizeof(session->touched));
     memset(session->retire, 0, sizeof(session->retire));
     for (unsigned i = 0; i < COVEY__JOB_VERSIONS; i++) {

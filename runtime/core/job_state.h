@@ -150,6 +150,7 @@ struct covey__session {
     struct covey__times relay_times[COVEY_LAYERS_MAX]; /* where their inputs were relayed */
     struct covey__times run_times[COVEY_TILE_RUNS_MAX];
     struct covey__times fed_times[COVEY_TILE_RUNS_MAX]; /* of the layer that the run fed */
+    struct covey__times answer_times;                   /* to ASK, of devices that live */
     uint32_t fed_wrong; /* the version whose runs feed no more: something was wrong once */
     struct covey__version version[COVEY__JOB_VERSIONS];
 };
@@ -211,6 +212,7 @@ struct covey__tiles {
     uint64_t late_ms;                       /* when the usual time is over; 0: nobody knows */
     uint64_t grace_ms;                      /* of those unable or parted; 0: nobody is */
     uint64_t verdict_ms;                    /* on those that were asked; 0: nobody was */
+    uint64_t asked_ms;                      /* when they were, last */
     uint32_t waits[COVEY_PLAN_DEVICES_MAX]; /* for whom each waits, as it said last */
     uint8_t at[COVEY_PLAN_DEVICES_MAX];     /* the segment where it was then */
     uint8_t owes[COVEY_PLAN_DEVICES_MAX];   /* ASKs of this attempt that it has not answered */
@@ -476,7 +478,8 @@ uint32_t covey__times_patience(const struct covey__times *times);
 
 /* How long this attempt at a tile run may take before it is tried again, and before its holders are
  * asked whether they live (0: nobody knows); how long they may wait for one segment's rows before
- * they say so, and take to answer; milliseconds. */
+ * they say so; and take to answer, half as long where answers are known to be that quick, but no
+ * less than COVEY__JOB_STALL_MIN_MS / 2. Milliseconds. */
 uint64_t covey__run_patience_ms(const struct covey__session *session,
                                 const struct covey_plan_run *run,
                                 const struct covey__request *request);
@@ -484,6 +487,9 @@ uint64_t covey__run_usual_ms(const struct covey__session *session,
                              const struct covey__request *request);
 uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
                              const struct covey__request *request);
+uint64_t covey__run_answer_ms(const struct covey__session *session,
+                              const struct covey_plan_run *run,
+                              const struct covey__request *request);
 
 /* How long a holder may take to get all that the plan gives it, beside requests. */
 uint64_t covey__assign_again_ms(const struct covey__session *session, const struct covey_plan *plan,

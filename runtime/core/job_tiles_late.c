@@ -97,8 +97,8 @@ void covey__run_lose_slow(struct covey__turn *turn, struct covey__request *reque
  *
  * Whoever lacks rows says so (STALLED), and the owner knows when a run's usual time is over. Then
  * all who may owe rows are asked (ASK). A device that lives says at once whose rows it lacks
- * itself, whatever its threads compute, and is waited for. Who says nothing for as long as a holder
- * waits is left out, if anybody waits for it; the others are asked again. */
+ * itself, whatever its threads compute, and is waited for. Who says nothing for longer than answers
+ * take is left out, if anybody waits for it; the others are asked again. */
 
 static bool is_late(const struct covey__turn *turn, const struct covey__tiles *tiles)
 {
@@ -113,8 +113,9 @@ static void ask_all(struct covey__turn *turn, struct covey__request *request)
     tiles->ask = unfinished(tiles);
     tiles->asked = 0;
     tiles->looks = 0;
+    tiles->asked_ms = turn->now_ms;
     tiles->verdict_ms =
-        turn->now_ms + covey__run_stall_ms(session, covey__run_of(turn, request), request);
+        turn->now_ms + covey__run_answer_ms(session, covey__run_of(turn, request), request);
 }
 
 /* Whether d has sent what e waits for longer ago than a holder waits: before it began to wait
@@ -224,6 +225,10 @@ void covey__job_tiles_stalled(struct covey__turn *turn, const struct covey_incom
     }
     uint32_t named = covey_load32(said->missing.ptr), self = covey__run_bit(d);
     count_complaint(tiles, d, said->segment, turn->now_ms);
+    if ((tiles->asked & self) != 0 && d != version->self) {
+        covey__times_add(&covey__request_session(turn->job, request)->answer_times,
+                         turn->now_ms - tiles->asked_ms);
+    }
     tiles->asked &= ~self;
     if ((named & self) != 0) {
         uint32_t others = named != UINT32_MAX ? named & tiles->used & ~self : 0;
@@ -268,12 +273,16 @@ static void judge(struct covey__turn *turn, struct covey__request *request)
         tiles->verdict_ms = turn->now_ms + 1;
         return;
     }
+    const struct covey__session *session = covey__request_session(turn->job, request);
+    uint64_t again_ms =
+        tiles->asked_ms + covey__run_stall_ms(session, covey__run_of(turn, request), request);
     uint32_t wanted = wanted_of(turn, tiles);
     uint32_t silent = (tiles->ask | tiles->asked) & unfinished(tiles);
-    tiles->verdict_ms = 0;
+    bool early = turn->now_ms < again_ms;
+    tiles->verdict_ms = early ? again_ms : 0;
     if ((silent & wanted) != 0) { /* and with them who would be waited for in the next attempt */
         covey__run_lose_slow(turn, request, silent);
-    } else if (wanted != 0) {
+    } else if (!early && wanted != 0) {
         ask_all(turn, request);
     }
 }

@@ -140,7 +140,7 @@ uint64_t covey__run_usual_ms(const struct covey__session *session,
 /* Rows of one segment are late half of the longest segment later than that one takes, in the
  * proportion of what was measured to what was predicted, and no sooner than after half of a run,
  * since that is what is lost at least when it is tried again. For half of that time a holder waits
- * before it says so; for the other half whoever is asked then may take to answer. */
+ * before it says so; for the other half at most whoever is asked then may take to answer. */
 uint16_t covey__run_stall_ms(const struct covey__session *session, const struct covey_plan_run *run,
                              const struct covey__request *request)
 {
@@ -161,6 +161,31 @@ uint16_t covey__run_stall_ms(const struct covey__session *session, const struct 
     ms = request->beside * (ms + COVEY__JOB_STALL_MIN_MS) / 2
          << (tiles->tries > 0 ? tiles->tries - 1 : 0);
     return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
+}
+
+/* Of all lately, since one device may be further away than the others. */
+static uint64_t longest(const struct covey__times *times)
+{
+    uint64_t ms = 0;
+    for (unsigned i = 0; i < times->count; i++) {
+        ms = times->ms[i] > ms ? times->ms[i] : ms;
+    }
+    return ms;
+}
+
+uint64_t covey__run_answer_ms(const struct covey__session *session,
+                              const struct covey_plan_run *run,
+                              const struct covey__request *request)
+{
+    const struct covey__times *times = &session->answer_times;
+    uint64_t most_ms = covey__run_stall_ms(session, run, request);
+    if (times->count < COVEY__JOB_TIMES_MIN) {
+        return most_ms;
+    }
+    uint64_t ms = longest(times) * 3 / 2;
+    ms = ms > most_ms / 2 ? ms : most_ms / 2;
+    ms = ms > COVEY__JOB_STALL_MIN_MS / 2 ? ms : COVEY__JOB_STALL_MIN_MS / 2;
+    return ms < most_ms ? ms : most_ms;
 }
 
 static bool had_run(const struct covey_plan *old, const struct covey_plan_run *run,

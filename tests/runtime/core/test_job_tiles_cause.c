@@ -31,20 +31,22 @@ static void test_who_was_asked_last_is_heard_before_another_is_the_cause(void **
     for (unsigned silent = 0; silent < 2; silent++) {
         struct world *w = usual_world(4);
         give_piece(w, 0);
-        give_piece(w, 1);
+        unsigned stall_ms = w->start[1].stall_ms;
+        pass(w, 2U * USUAL_MS - 3U * stall_ms - stall_ms / 4);
         w->waits_for[3] = 1U << 2;
-        pass(w, LATE_MS + 2U * w->start[1].stall_ms - 1U);
-        assert_int_equal(w->asked_at[3], 2);
+        complain(w, 1, 1U << 2);
+        pass(w, 3U * stall_ms - 1U);
+        assert_int_equal(w->asked_at[3], 3);
         w->silent = silent << 3;
         w->waits_for[3] = 0; /* it has been given its rows, and says so */
         w->waits_for[2] = 1U << 3;
         pass(w, 1);
-        assert_int_equal(w->asked_at[3], 3);
-        pass(w, 2U * USUAL_MS - LATE_MS - 2U * w->start[1].stall_ms - 1U);
+        assert_int_equal(w->asked_at[3], 4);
+        pass(w, stall_ms / 4 - 1U);
         assert_int_equal(w->cuts, 7);
         pass(w, 1);
         assert_int_equal(w->cuts, 8 - silent);
-        pass(w, silent * w->start[1].stall_ms);
+        pass(w, silent * stall_ms);
         end_without(w, 8);
     }
 }

@@ -58,6 +58,43 @@ static void test_a_silent_device_is_left_out_after_half_a_run(void **state)
     end_without(w, 4);
 }
 
+/* All but the owner answer, 3 last of them; 1 still waits for 2. */
+static void answer_within(struct world *w, unsigned ms)
+{
+    pass(w, ms / 2);
+    stall(w, 1, 1U << 2);
+    stall(w, 2, 0);
+    pass(w, ms - ms / 2);
+    stall(w, 3, 0);
+}
+
+/* Sooner where answers took less than that: after half of a holder's wait, or the longest time that
+ * one took lately and half of that. */
+static void test_silence_is_as_long_as_answers_take(void **state)
+{
+    (void)state;
+    for (unsigned tenths = 0; tenths <= 8; tenths += 2) {
+        struct world *w = usual_world(4);
+        unsigned stall_ms = w->start[1].stall_ms, took_ms = stall_ms * tenths / 10;
+        unsigned least_ms = stall_ms / 2, until_ms = took_ms * 3 / 2;
+        until_ms = until_ms > least_ms ? until_ms : least_ms;
+        until_ms = until_ms < stall_ms ? until_ms : stall_ms;
+        w->silent = 2 | 4 | 8;
+        complain(w, 1, 1U << 2);
+        for (unsigned asked = 1; asked <= 2; asked++) {
+            assert_int_equal(w->asked_at[2], asked);
+            answer_within(w, took_ms);
+            w->silent = asked == 2 ? 4 : w->silent;
+            pass(w, stall_ms - took_ms);
+        }
+        assert_int_equal(w->asked_at[2], 3);
+        pass(w, until_ms - 1);
+        assert_int_equal(w->cuts, 7);
+        pass(w, 1);
+        end_without(w, 4);
+    }
+}
+
 /* So is one that answered once and then no more. */
 static void test_who_has_answered_is_asked_again(void **state)
 {
@@ -455,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_late_device_that_answers_is_waited_for),
         cmocka_unit_test(test_a_silent_device_is_left_out_after_half_a_run),
+        cmocka_unit_test(test_silence_is_as_long_as_answers_take),
         cmocka_unit_test(test_who_has_answered_is_asked_again),
         cmocka_unit_test(test_the_owner_asks_when_a_run_is_late),
         cmocka_unit_test(test_answers_are_read_before_silence_counts),
