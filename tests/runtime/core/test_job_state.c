@@ -69,6 +69,37 @@ static void test_stalls_follow_what_runs_take(void **state)
     }
 }
 
+/* As long as a holder waits, until four answers are known; then half of that, or the longest of the
+ * last fifteen and half of it; at least 10 ms. */
+static void test_answers_may_take_what_they_took(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned run_ms, count, quick_ms, slow_ms, answer_ms;
+    } cases[] = {{90, 0, 0, 0, 55},   {90, 3, 0, 0, 55},   {90, 4, 0, 0, 27},
+                 {90, 15, 3, 18, 27}, {90, 15, 3, 30, 45}, {90, 15, 3, 40, 55},
+                 {90, 16, 3, 40, 27}, {4, 15, 0, 0, 10},   {4, 15, 0, 8, 12}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct covey_plan_run run;
+        struct covey__session *session = session_of_run(&run);
+        struct covey__request *request = calloc(1, sizeof(*request));
+        assert_non_null(request);
+        request->beside = 1;
+        request->tiles.tries = 1;
+        measure(session, cases[i].run_ms);
+        if (cases[i].run_ms < 10) {
+            run = (struct covey_plan_run){.predicted_us = 4000, .segments = 1};
+            run.segment[0].predicted_us = 4000;
+        }
+        for (unsigned n = 0; n < cases[i].count; n++) {
+            covey__times_add(&session->answer_times, n == 0 ? cases[i].slow_ms : cases[i].quick_ms);
+        }
+        assert_int_equal(covey__run_answer_ms(session, &run, request), cases[i].answer_ms);
+        free(request);
+        free(session);
+    }
+}
+
 static void hold(struct covey_plan *plan, uint8_t devices)
 {
     memset(plan, 0, sizeof(*plan));
@@ -164,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stalls_follow_what_runs_take),
+        cmocka_unit_test(test_answers_may_take_what_they_took),
         cmocka_unit_test(test_assigning_counts_what_is_new),
         cmocka_unit_test(test_liars_are_not_forgotten),
         cmocka_unit_test(test_a_lost_channel_drops_what_was_held),
